@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+// Workspace packages resolve to their TypeScript sources, so tests need no build but that of the kernels.
+export default defineConfig({
+  resolve: { conditions: ["@quern/source"] },
+  ssr: { resolve: { conditions: ["@quern/source"], externalConditions: ["@quern/source"] } },
+  test: {
+    include: ["packages/*/src/**/*.test.ts", "apps/*/src/**/*.test.ts", "tools/**/*.test.ts"],
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
+});
