@@ -1,0 +1,62 @@
+import { listRecipes, type TensorTypeRule } from "@quern/pipeline";
+import { InvalidArgumentError } from "commander";
+import { parseSize } from "../format/bytes.ts";
+import { closest } from "../suggestion.ts";
+
+/** Reads `--memory`. */
+export function sizeArgument(text: string): number {
+  const size = parseSize(text);
+  if (size === undefined) {
+    throw new InvalidArgumentError("Write a size such as 400MB, 1GiB or 1.5G.");
+  }
+  return size;
+}
+
+/** Reads a whole number that is not negative. */
+export function countArgument(text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(count)) {
+    throw new InvalidArgumentError("Write a whole number.");
+  }
+  return count;
+}
+
+/**
+ * Reads `--type`: names of recipes in any case, separated by commas; the option may be repeated.
+ *
+ * @returns each name once, as llama.cpp spells it, in the order in which they were first named
+ */
+export function typesArgument(text: string, previous: readonly string[] | undefined): string[] {
+  const names = ["auto", ...listRecipes().map(({ name }) => name)];
+  const types = new Set(previous);
+  for (const part of text.split(",").map((word) => word.trim())) {
+    const name = names.find((candidate) => candidate.toUpperCase() === part.toUpperCase());
+    if (name === undefined) {
+      throw new InvalidArgumentError(unknownType(part, names));
+    }
+    types.add(name);
+  }
+  return [...types];
+}
+
+function unknownType(word: string, names: readonly string[]): string {
+  const meant = closest(word, names);
+  return meant === undefined
+    ? `There is no type "${word}"; "quern types" lists them.`
+    : `There is no type "${word}". Did you mean ${meant}?`;
+}
+
+/** Reads `--tensor-type PATTERN=TYPE`; the option may be repeated. */
+export function tensorTypeArgument(
+  text: string,
+  previous: readonly TensorTypeRule[] | undefined,
+): TensorTypeRule[] {
+  // The pattern is a regular expression and may hold "=" itself; a type never does.
+  const separator = text.lastIndexOf("=");
+  const pattern = text.slice(0, Math.max(0, separator));
+  const type = text.slice(separator + 1).trim();
+  if (pattern === "" || type === "") {
+    throw new InvalidArgumentError("Write PATTERN=TYPE, for example ffn_down=Q6_K.");
+  }
+  return [...(previous ?? []), { pattern, type: type.toUpperCase() }];
+}

@@ -1,0 +1,92 @@
+import { type ErrorSubject, QuernError } from "@quern/tensor";
+import { exitCodeOf } from "./exit-codes.ts";
+import { formatInteger } from "./format/number.ts";
+import { printable } from "./format/printable.ts";
+import type { Style } from "./format/style.ts";
+import { formatFacts } from "./format/table.ts";
+
+/** What the user can do about an error, by its code. */
+const hints: Readonly<Record<string, string>> = {
+  CHECKPOINT_NO_SAFETENSORS:
+    "Only safetensors are read; many repositories have them on another branch or revision.",
+  IMPORTANCE_REQUIRED: "Pass --imatrix with a file made by llama-imatrix, or choose a larger type.",
+  OUTPUT_EXISTS: "Pass --force to replace it, or --output to write elsewhere.",
+  OUTPUT_DISK_FULL: "Free some space, or write elsewhere with --output; --dry-run says how much is needed.",
+  OUTPUT_NO_SPACE: "Free some space, or write elsewhere with --output; --dry-run says how much is needed.",
+  OUTPUT_NOT_WRITABLE: "Write elsewhere with --output.",
+  WORKER_MISSING: "Build the packages first, or run with --threads 0.",
+};
+
+/** An error as the terminal shows it: message, code, what it is about, what to do; with `debug` where it came from, too. */
+export function describeError(params: {
+  readonly error: unknown;
+  readonly style: Style;
+  readonly debug: boolean;
+}): string {
+  const { error, style, debug } = params;
+  const lines = [`${style.red(style.bold("error:"))} ${printable(messageOf(error))}\n`];
+  const facts = factsOf(error);
+  if (!(error instanceof QuernError) && !debug) {
+    facts.push(["hint", "This should not happen. Run again with --debug to see where it comes from."]);
+  }
+  lines.push(formatFacts({ facts, style, indent: 2 }));
+  if (debug) {
+    lines.push(`${style.dim(stackOf(error))}\n`);
+  }
+  return lines.join("");
+}
+
+/** An error as `--json` reports it. */
+export function errorRecord(error: unknown): Record<string, unknown> {
+  return {
+    type: "error",
+    code: error instanceof QuernError ? error.code : "UNEXPECTED",
+    message: messageOf(error),
+    subject: error instanceof QuernError ? error.subject : {},
+    exitCode: exitCodeOf(error),
+  };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function factsOf(error: unknown): Array<readonly [string, string]> {
+  if (!(error instanceof QuernError)) {
+    return [];
+  }
+  const facts: Array<readonly [string, string]> = [["code", error.code], ...subjectFacts(error.subject)];
+  const cause = error.cause;
+  if (cause instanceof Error && !error.message.includes(cause.message)) {
+    facts.push(["cause", printable(cause.message)]);
+  }
+  const hint = hints[error.code];
+  if (hint !== undefined) {
+    facts.push(["hint", hint]);
+  }
+  return facts;
+}
+
+function subjectFacts(subject: ErrorSubject): Array<readonly [string, string]> {
+  const facts: Array<readonly [string, string]> = [];
+  for (const label of ["file", "tensor", "key"] as const) {
+    const value = subject[label];
+    if (value !== undefined) {
+      facts.push([label, printable(value)]);
+    }
+  }
+  if (subject.offset !== undefined) {
+    facts.push(["offset", formatInteger(subject.offset)]);
+  }
+  return facts;
+}
+
+/** The stack of an error and of all that caused it. */
+function stackOf(error: unknown): string {
+  const stacks: string[] = [];
+  for (let current: unknown = error; current !== undefined && stacks.length < 10;) {
+    stacks.push(current instanceof Error ? (current.stack ?? current.message) : String(current));
+    current = current instanceof Error ? current.cause : undefined;
+  }
+  return stacks.join("\ncaused by: ").split("\n").map(printable).join("\n");
+}

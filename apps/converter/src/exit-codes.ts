@@ -1,0 +1,73 @@
+import { QuernError } from "@quern/tensor";
+
+/** What the process tells its caller; documented in `quern --help` and the README. */
+export const exitCodes = {
+  ok: 0,
+  /** Something that should not happen. */
+  failure: 1,
+  /** The command line itself: unknown option, missing argument, impossible combination. */
+  usage: 2,
+  /** The checkpoint, model, tokenizer, imatrix or inspected file. */
+  input: 3,
+  /** The files to be written: present already, not writable, disk full. */
+  output: 4,
+  /** SIGINT or SIGTERM; as a shell reports a process that SIGINT ended. */
+  interrupted: 130,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** First match decides. Left: a whole error code, or with "*" at its end the beginning of one. */
+const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitCode]> = [
+  ["USAGE_*", exitCodes.usage],
+  ["RECIPE_*", exitCodes.usage],
+  ["PLAN_*", exitCodes.usage],
+  ["CHECKPOINT_*", exitCodes.input],
+  ["CONFIG_*", exitCodes.input],
+  ["GGML_*", exitCodes.input],
+  ["GGUF_*", exitCodes.input],
+  ["IMPORTANCE_REQUIRED", exitCodes.usage],
+  ["IMPORTANCE_*", exitCodes.input],
+  ["MIXTURE_NO_FALLBACK", exitCodes.usage],
+  ["MIXTURE_PATTERN_INVALID", exitCodes.usage],
+  ["MIXTURE_REQUANTIZES", exitCodes.usage],
+  ["MIXTURE_*", exitCodes.input],
+  ["MODEL_*", exitCodes.input],
+  ["PROTOBUF_*", exitCodes.input],
+  ["SAFETENSORS_*", exitCodes.input],
+  ["SOURCE_*", exitCodes.input],
+  ["TENSOR_*", exitCodes.input],
+  ["TOKENIZER_*", exitCodes.input],
+  ["WEIGHT_*", exitCodes.input],
+  ["OUTPUT_*", exitCodes.output],
+  ["INTERRUPTED", exitCodes.interrupted],
+  ["EXPRESSION_*", exitCodes.failure],
+  ["STORAGE_*", exitCodes.failure],
+  ["KERNEL_*", exitCodes.failure],
+  ["WORKER_*", exitCodes.failure],
+];
+
+/** errno values that speak of the place where files are written, when nothing wraps them. */
+const outputErrnos: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EROFS", "EFBIG"]);
+
+/** The exit code for anything that was thrown. */
+export function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof QuernError) {
+    return ruleFor(error.code) ?? exitCodes.failure;
+  }
+  if (error instanceof Error && "code" in error && outputErrnos.has(error.code)) {
+    return exitCodes.output;
+  }
+  return exitCodes.failure;
+}
+
+/** Whether the table knows a code of QuernError. */
+export function isClassified(code: string): boolean {
+  return ruleFor(code) !== undefined;
+}
+
+function ruleFor(code: string): ExitCode | undefined {
+  return exitCodesByError.find(([pattern]) =>
+    pattern.endsWith("*") ? code.startsWith(pattern.slice(0, -1)) : code === pattern,
+  )?.[1];
+}

@@ -1,0 +1,114 @@
+import type { ConversionPlan, PlannedOutput, PlannedTensor } from "@quern/pipeline";
+import { formatBytes } from "./bytes.ts";
+import { formatDuration } from "./duration.ts";
+import { formatInteger, formatParameters } from "./number.ts";
+import { formatOutputs } from "./outputs.ts";
+import { printable } from "./printable.ts";
+import type { Style } from "./style.ts";
+import { formatFacts, formatTable } from "./table.ts";
+
+/** The plan in a few lines: model, outputs, resources. */
+export function formatPlanSummary(params: {
+  readonly plan: ConversionPlan;
+  /** Kernels that will run: "native avx2". */
+  readonly kernels: string;
+  readonly style: Style;
+}): string {
+  const { plan, kernels, style } = params;
+  const { checkpoint, resources } = plan;
+  const head = [
+    style.bold(printable(checkpoint.name)),
+    plan.architecture,
+    `${formatParameters(plan.parameters)} parameters`,
+    `${formatInteger(plan.tensors.length)} tensors`,
+    `${formatBytes(plan.sourceBytes)} of weights (${sourceTypes(plan)})`,
+  ].join(" · ");
+  const outputs = formatOutputs({
+    outputs: plan.outputs.map(({ type, fileSize, bitsPerWeight, path, replaces }) => ({
+      type,
+      bytes: fileSize,
+      bitsPerWeight,
+      path,
+      ...(replaces ? { note: "replaces the file there" } : {}),
+    })),
+    sourceBytes: plan.sourceBytes,
+    style,
+    indent: 2,
+  });
+  const facts = formatFacts({
+    facts: [
+      ["time", `about ${formatDuration(resources.seconds * 1000)}`],
+      ["threads", resources.threads === 0 ? "the main thread" : String(resources.threads)],
+      [
+        "memory",
+        `about ${formatBytes(resources.peakMemory)}, of it ${formatBytes(resources.memory)} buffers`,
+      ],
+      ["kernels", kernels],
+      ...(plan.importance === undefined ? [] : [["imatrix", printable(plan.importance.file)] as const]),
+    ],
+    style,
+    indent: 2,
+  });
+  return `${head}\n\n${outputs}\n${facts}`;
+}
+
+/** Every tensor of every output: where it comes from, what becomes of it, and why it does not get the type asked for. */
+export function formatPlanTensors(params: { readonly plan: ConversionPlan; readonly style: Style }): string {
+  const { plan, style } = params;
+  const sources = new Map(plan.tensors.map((tensor) => [tensor.name, tensor.sourceType]));
+  const byName = plan.outputs.map(
+    (output) => new Map(output.tensors.map((tensor) => [tensor.name, tensor] as const)),
+  );
+  const order = plan.outputs[0]!.tensors;
+  return formatTable({
+    columns: [
+      { title: "Tensor" },
+      { title: "Shape", align: "right" },
+      { title: "From" },
+      ...plan.outputs.flatMap(
+        (output) => [{ title: output.type }, { title: "Bytes", align: "right" }] as const,
+      ),
+      { title: "Note" },
+    ],
+    rows: order.map(({ name, ne }) => {
+      const planned = byName.map((tensors) => tensors.get(name)!);
+      return [
+        printable(name),
+        ne.join(" x "),
+        sources.get(name)!,
+        ...planned.flatMap(({ type, size }) => [type, formatInteger(size)]),
+        notes(plan.outputs, planned),
+      ];
+    }),
+    style,
+    indent: 2,
+  });
+}
+
+function notes(outputs: readonly PlannedOutput[], planned: readonly PlannedTensor[]): string {
+  return planned
+    .flatMap(({ fallback, via, usesImportance }, index) => {
+      const parts = [
+        ...(fallback === undefined ? [] : [`instead of ${fallback.from}: ${fallback.reason}`]),
+        ...(via === undefined ? [] : [`by way of ${via}`]),
+        ...(usesImportance ? ["imatrix"] : []),
+      ];
+      if (parts.length === 0) {
+        return [];
+      }
+      return [(outputs.length === 1 ? "" : `${outputs[index]!.type}: `) + parts.join(", ")];
+    })
+    .join("; ");
+}
+
+/** Element types of the checkpoint, the one with most bytes first. */
+function sourceTypes(plan: ConversionPlan): string {
+  const bytes = new Map<string, number>();
+  for (const { type, size } of plan.checkpoint.tensors.values()) {
+    bytes.set(type, (bytes.get(type) ?? 0) + size);
+  }
+  return [...bytes]
+    .sort((a, b) => b[1] - a[1])
+    .map(([type]) => type)
+    .join(", ");
+}

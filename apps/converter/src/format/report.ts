@@ -1,0 +1,40 @@
+import type { ConversionPlan, ConversionReport } from "@quern/pipeline";
+import { formatBytes } from "./bytes.ts";
+import { formatDuration } from "./duration.ts";
+import { formatOutputs } from "./outputs.ts";
+import type { Style } from "./style.ts";
+import { formatFacts } from "./table.ts";
+
+/** What a conversion made, for the end of the run. */
+export function formatReport(params: {
+  readonly plan: ConversionPlan;
+  readonly report: ConversionReport;
+  /** Highest resident memory of the process, in bytes. */
+  readonly peakMemory: number;
+  readonly style: Style;
+}): string {
+  const { plan, report, peakMemory, style } = params;
+  const outputs = formatOutputs({
+    outputs: report.outputs.map(({ type, path, bytes }, index) => ({
+      type,
+      bytes,
+      bitsPerWeight: plan.outputs[index]!.bitsPerWeight,
+      path,
+    })),
+    sourceBytes: report.sourceBytes,
+    style,
+  });
+  const facts = formatFacts({
+    facts: [
+      ["time", `${formatDuration(report.seconds * 1000)} (${speed(report)})`],
+      ["memory", `${formatBytes(peakMemory)} at most`],
+      ["kernels", report.kernels],
+    ],
+    style,
+  });
+  return `${outputs}\n${facts}`;
+}
+
+function speed({ sourceBytes, seconds }: ConversionReport): string {
+  return `${formatBytes(Math.round(sourceBytes / Math.max(seconds, 0.001)))} of weights per second`;
+}

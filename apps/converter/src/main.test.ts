@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import { runCli } from "./testing/run-cli.ts";
+
+describe("quern", () => {
+  it("prints its version", async () => {
+    const { exitCode, stdout } = await runCli({ argv: ["--version"] });
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect(exitCode).toBe(0);
+  });
+
+  it("explains itself and its exit codes", async () => {
+    const { exitCode, stdout, stderr } = await runCli({ argv: ["--help"] });
+    expect(stdout).toMatch(/Usage: quern .*\n/);
+    for (const command of ["convert", "inspect", "types", "info"]) {
+      expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
+    }
+    expect(stdout).toMatch(/^ {2}130 +interrupted/m);
+    expect(stderr).toBe("");
+    expect(exitCode).toBe(0);
+  });
+
+  it("needs a command", async () => {
+    const { exitCode, stdout, stderr } = await runCli({ argv: [] });
+    expect(stderr).toContain("Usage: quern");
+    expect(stdout).toBe("");
+    expect(exitCode).toBe(2);
+  });
+
+  it.each([
+    [["conver"], "Did you mean convert?"],
+    [["--verison"], "Did you mean --version?"],
+    [["inspect"], "missing required argument 'path'"],
+    [["inspect", "x", "--jsn"], "Did you mean --json?"],
+  ])("refuses %j", async (argv, message) => {
+    const { exitCode, stderr } = await runCli({ argv });
+    expect(stderr).toContain(message);
+    expect(stderr).toContain("Run with --help");
+    expect(exitCode).toBe(2);
+  });
+});
+
+describe("quern types", () => {
+  it("lists what --type accepts", async () => {
+    const { exitCode, stdout } = await runCli({ argv: ["types"] });
+    expect(stdout).toMatch(/^Q4_K_M +4\.\d\d +quantizer +\S/m);
+    expect(stdout).toMatch(/^F16 +16\.00 +converter, quantizer +\S/m);
+    expect(exitCode).toBe(0);
+  });
+
+  it("lists it as JSON", async () => {
+    const { host } = await runCli({ argv: ["types", "--json"] });
+    expect(host.records[0]).toContainEqual(expect.objectContaining({ name: "IQ2_XXS" }));
+  });
+});
+
+describe("quern info", () => {
+  it("says which kernels run", async () => {
+    const { exitCode, stdout } = await runCli({ argv: ["info"] });
+    expect(stdout).toMatch(/^kernels +(native|wasm) \w+/m);
+    expect(stdout).toMatch(/^node +v\d+/m);
+    expect(exitCode).toBe(0);
+  });
+});

@@ -1,0 +1,65 @@
+import type { ConversionEvent } from "@quern/pipeline";
+import { formatBytes } from "../format/bytes.ts";
+import { formatInteger } from "../format/number.ts";
+import { printable } from "../format/printable.ts";
+import type { OutputStream } from "../host.ts";
+import { Progress } from "./progress.ts";
+import type { Reporter } from "./reporter.ts";
+
+/** A line at each tenth of the work, and at least this often in between. */
+const lineMilliseconds = 30_000;
+
+/** Whole lines for logs: few enough to read, often enough to see that it lives. */
+export class PlainReporter implements Reporter {
+  private readonly stream: OutputStream;
+  private readonly now: () => number;
+  private readonly progress: Progress;
+  private lastLine: number;
+  private lastTenth = 0;
+
+  constructor(params: {
+    readonly stream: OutputStream;
+    readonly sourceBytes: number;
+    readonly now: () => number;
+  }) {
+    this.stream = params.stream;
+    this.now = params.now;
+    this.lastLine = params.now();
+    this.progress = new Progress({ sourceBytes: params.sourceBytes, startTime: this.lastLine });
+  }
+
+  onEvent(event: ConversionEvent): void {
+    const time = this.now();
+    this.progress.update(event, time);
+    switch (event.type) {
+      case "start":
+        this.line(`converting ${formatInteger(event.tensors)} tensors`);
+        break;
+      case "progress":
+        this.reportProgress(time);
+        break;
+      case "output:done":
+        this.line(`wrote ${event.path} (${formatBytes(event.bytes)})`);
+        break;
+    }
+  }
+
+  close(): void {
+    // Every line is complete as it is written.
+  }
+
+  private reportProgress(time: number): void {
+    const tenth = Math.floor(this.progress.fraction * 10);
+    if (tenth === this.lastTenth && time - this.lastLine < lineMilliseconds) {
+      return;
+    }
+    this.lastTenth = tenth;
+    this.lastLine = time;
+    const { percent, amount, rate, timeLeft, tensor } = this.progress;
+    this.line([percent.padStart(6), amount, rate, timeLeft, tensor].filter((part) => part !== "").join("  "));
+  }
+
+  private line(text: string): void {
+    this.stream.write(`${printable(text)}\n`);
+  }
+}

@@ -1,0 +1,68 @@
+import type { ConversionEvent, ProgressEvent } from "@quern/pipeline";
+import { formatBytes } from "../format/bytes.ts";
+import { formatDuration } from "../format/duration.ts";
+import { formatPercent } from "../format/number.ts";
+import { RateEstimator } from "./rate.ts";
+
+/** The state of a conversion, as far as people want to see it. */
+export class Progress {
+  /** Name of the tensor that was worked on last. */
+  tensor = "";
+  private done = 0;
+  private total = 0;
+  private readonly sourceBytes: number;
+  private readonly estimator: RateEstimator;
+
+  /** @param params.sourceBytes bytes of weights that are read in all: what progress is measured in for people */
+  constructor(params: { readonly sourceBytes: number; readonly startTime: number }) {
+    this.sourceBytes = params.sourceBytes;
+    this.estimator = new RateEstimator(params.startTime);
+  }
+
+  update(event: ConversionEvent, time: number): void {
+    if (event.type === "tensor:start") {
+      this.tensor = event.name;
+    } else if (event.type === "progress") {
+      this.advance(event, time);
+    }
+  }
+
+  /** Lets time pass without news, so that rate and time left stay honest while nothing moves. */
+  tick(time: number): void {
+    this.estimator.record(time, this.done);
+  }
+
+  /** From 0 to 1. */
+  get fraction(): number {
+    return this.total === 0 ? 0 : this.done / this.total;
+  }
+
+  get percent(): string {
+    return this.total === 0 ? "0.0%" : formatPercent(this.done, this.total);
+  }
+
+  /** "1.20 GB of 16.1 GB" */
+  get amount(): string {
+    return `${formatBytes(Math.round(this.fraction * this.sourceBytes))} of ${formatBytes(this.sourceBytes)}`;
+  }
+
+  /** "310 MB/s", empty as long as it would be a guess. */
+  get rate(): string {
+    const rate = this.estimator.rate();
+    return rate === undefined ? "" : `${formatBytes((rate / this.total) * this.sourceBytes)}/s`;
+  }
+
+  /** "ETA 48 s", empty as long as it would be a guess, and at the end. */
+  get timeLeft(): string {
+    const left = this.estimator.millisecondsFor(this.total - this.done);
+    // Tenths of a second would flicker; an estimate is not that good anyway.
+    return left === undefined || left === 0 ? "" : `ETA ${formatDuration(Math.ceil(left / 1000) * 1000)}`;
+  }
+
+  private advance(event: ProgressEvent, time: number): void {
+    this.tensor = event.tensor;
+    this.done = event.done;
+    this.total = event.total;
+    this.estimator.record(time, event.done);
+  }
+}

@@ -1,0 +1,154 @@
+import type { ConversionEvent, ConversionReport } from "@quern/pipeline";
+import { describe, expect, it } from "vitest";
+import { createStyle } from "../format/style.ts";
+import { MemoryStream } from "../testing/memory-host.ts";
+import { JsonReporter } from "./json.ts";
+import { PlainReporter } from "./plain.ts";
+import { Progress } from "./progress.ts";
+import { progressLine, TtyReporter } from "./tty.ts";
+
+const tensor = "blk.0.ffn_gate.weight";
+const style = createStyle(false);
+const report: ConversionReport = {
+  outputs: [{ type: "Q4_K_M", path: "/models/demo.gguf", bytes: 290 }],
+  tensors: 2,
+  parameters: 1000,
+  sourceBytes: 2000,
+  seconds: 10,
+  kernels: "native avx2",
+};
+
+function progress(done: number, total = 1000): ConversionEvent {
+  return {
+    type: "progress",
+    tensor,
+    tensorDone: done,
+    tensorTotal: total,
+    done,
+    total,
+    bytesWritten: done * 2,
+  };
+}
+
+/** Plays a conversion of 1000 elements that takes ten seconds, in `steps` steps. */
+function play(onEvent: (event: ConversionEvent) => void, clock: { time: number }, steps: number): void {
+  onEvent({ type: "start", tensors: 2, parameters: 1000, outputs: ["/models/demo.gguf"] });
+  onEvent({ type: "tensor:start", name: tensor, index: 0 });
+  for (let step = 1; step <= steps; step++) {
+    clock.time += 10_000 / steps;
+    onEvent(progress((step * 1000) / steps));
+  }
+  onEvent({ type: "tensor:done", name: tensor, index: 0, finished: 1 });
+  onEvent({ type: "output:done", path: "/models/demo.gguf", bytes: 290 });
+  onEvent({ type: "done", report });
+}
+
+describe("PlainReporter", () => {
+  it("writes a line at the start, at each tenth, and for each file", () => {
+    const stream = new MemoryStream();
+    const clock = { time: 0 };
+    const reporter = new PlainReporter({ stream, sourceBytes: 2_000_000, now: () => clock.time });
+    play((event) => reporter.onEvent(event), clock, 1000);
+    reporter.close();
+    expect(stream.lines).toHaveLength(12);
+    expect(stream.lines[0]).toBe("converting 2 tensors");
+    expect(stream.lines[5]).toBe(" 50.0%  1.00 MB of 2.00 MB  200 kB/s  ETA 5 s  blk.0.ffn_gate.weight");
+    expect(stream.lines[10]).toBe("  100%  2.00 MB of 2.00 MB  200 kB/s  blk.0.ffn_gate.weight");
+    expect(stream.lines[11]).toBe("wrote /models/demo.gguf (290 B)");
+  });
+
+  it("shows that it lives when a tenth takes long", () => {
+    const stream = new MemoryStream();
+    const clock = { time: 0 };
+    const reporter = new PlainReporter({ stream, sourceBytes: 2_000_000, now: () => clock.time });
+    for (let second = 1; second <= 90; second++) {
+      clock.time = second * 1000;
+      reporter.onEvent(progress(second, 100_000));
+    }
+    expect(stream.lines).toHaveLength(3);
+    expect(stream.lines[2]).toContain("ETA 27 h 45 min");
+  });
+
+  it("never writes control characters that a file brought", () => {
+    const stream = new MemoryStream();
+    const reporter = new PlainReporter({ stream, sourceBytes: 1, now: () => 0 });
+    reporter.onEvent({ type: "output:done", path: "/models/\u001b[31m.gguf", bytes: 1 });
+    expect(stream.text).toBe("wrote /models/\\u{1b}[31m.gguf (1 B)\n");
+  });
+});
+
+describe("JsonReporter", () => {
+  it("writes events as lines of JSON, progress at most ten times a second, and always the last", () => {
+    const stream = new MemoryStream();
+    const clock = { time: 0 };
+    const reporter = new JsonReporter({ stream, now: () => clock.time });
+    play((event) => reporter.onEvent(event), clock, 5000);
+    const records = stream.lines.map((line) => JSON.parse(line) as ConversionEvent);
+    const updates = records.filter((record) => record.type === "progress");
+    expect(records[0]).toEqual({
+      type: "start",
+      tensors: 2,
+      parameters: 1000,
+      outputs: ["/models/demo.gguf"],
+    });
+    expect(updates.length).toBeGreaterThan(50);
+    expect(updates.length).toBeLessThanOrEqual(102);
+    expect(updates.at(-1)).toMatchObject({ done: 1000, total: 1000 });
+    expect(records.at(-1)).toEqual({ type: "output:done", path: "/models/demo.gguf", bytes: 290 });
+  });
+});
+
+describe("TtyReporter", () => {
+  it("draws one line over and over, and erases it at the end", () => {
+    const stream = new MemoryStream({ isTTY: true, columns: 100 });
+    const clock = { time: 0 };
+    const reporter = new TtyReporter({ stream, sourceBytes: 2_000_000, style, now: () => clock.time });
+    play((event) => reporter.onEvent(event), clock, 5000);
+    reporter.close();
+    expect(stream.text).not.toContain("\n");
+    const frames = stream.text.split("\r\u001b[2K");
+    expect(frames.length).toBeGreaterThan(50);
+    expect(frames.length).toBeLessThanOrEqual(104);
+    expect(frames.at(-1)).toBe("");
+    expect(frames.every((frame) => frame.length < 100)).toBe(true);
+    expect(frames.find((frame) => frame.includes("50.0%"))).toBe(
+      " 50.0%  ━━━━━━━━━━━━────────────  1.00 MB of 2.00 MB  200 kB/s  ETA 5 s  blk.0.ffn_gate.weight",
+    );
+  });
+});
+
+describe("progressLine", () => {
+  const state = new Progress({ sourceBytes: 16_060_000_000, startTime: 0 });
+  state.update(progress(100), 5000);
+  state.update(progress(123), 6000);
+
+  it.each([20, 30, 40, 50, 60, 79, 99, 120, 200])("fits in %i columns", (width) => {
+    expect(progressLine(state, width, style).length).toBeLessThanOrEqual(width);
+  });
+
+  it("leaves out the least important first", () => {
+    expect(progressLine(state, 8, style)).toBe(" 12.3%");
+    expect(progressLine(state, 30, style)).toBe(" 12.3%  1.98 GB of 16.1 GB");
+    expect(progressLine(state, 46, style)).toBe(" 12.3%  1.98 GB of 16.1 GB  329 MB/s  ETA 43 s");
+    expect(progressLine(state, 79, style)).toBe(
+      " 12.3%  ━━─────────────────  1.98 GB of 16.1 GB  329 MB/s  ETA 43 s  blk.0…ight",
+    );
+  });
+
+  it("guesses neither rate nor time at the start", () => {
+    const start = new Progress({ sourceBytes: 2_000_000, startTime: 0 });
+    start.update(progress(10), 20);
+    expect(progressLine(start, 120, style)).toBe(
+      `  1.0%  ${"─".repeat(30)}  20.0 kB of 2.00 MB  blk.0.ffn_gate.weight`,
+    );
+  });
+
+  it("lets the estimate grow while nothing moves", () => {
+    const stalled = new Progress({ sourceBytes: 2_000_000, startTime: 0 });
+    stalled.update(progress(100), 2000);
+    const before = stalled.timeLeft;
+    stalled.tick(10_000);
+    expect(before).toBe("ETA 18 s");
+    expect(stalled.timeLeft).toBe("ETA 1 min 30 s");
+  });
+});

@@ -1,0 +1,50 @@
+import type { TensorInfo } from "@quern/tensor";
+
+/** Small files of a checkpoint: config, tokenizer, model card. Paths are relative, with forward slashes. */
+export interface CheckpointFileSet {
+  /** Folder or repository name. */
+  readonly name: string;
+  has(path: string): boolean;
+  /**
+   * @returns undefined when the file does not exist
+   * @throws QuernError `CHECKPOINT_PATH` for a path that leaves the checkpoint, `CHECKPOINT_FILE_TOO_LARGE`,
+   * `SOURCE_READ_FAILED`
+   */
+  read(path: string): Promise<Uint8Array | undefined>;
+  /** Names of the files in a folder, in any order; empty when there is no such folder. "" is the checkpoint itself. */
+  list(folder: string): readonly string[];
+}
+
+/** A tensor and where its bytes are. */
+export interface CheckpointTensor extends TensorInfo {
+  /** Name of the shard, as in {@link Checkpoint.shards}. */
+  readonly shard: string;
+  /** Absolute byte offset of the data in the shard. */
+  readonly offset: number;
+  /** Bytes of data. */
+  readonly size: number;
+}
+
+/** A file of tensors. */
+export interface CheckpointShard {
+  /** File name, relative to the checkpoint. */
+  readonly name: string;
+  /** Absolute path of the file: what another thread opens. */
+  readonly path: string;
+  readonly size: number;
+}
+
+/** A Hugging Face repository whose tensor headers have been read, and no weights. No file is held open. */
+export interface Checkpoint {
+  /** Folder or repository name. */
+  readonly name: string;
+  /** Absolute path of the folder. */
+  readonly location: string;
+  readonly files: CheckpointFileSet;
+  /** Sorted by name. */
+  readonly shards: readonly CheckpointShard[];
+  /** By name, in the order of the sorted shards, sorted by name within each. */
+  readonly tensors: ReadonlyMap<string, CheckpointTensor>;
+  /** Bytes of all tensors. */
+  readonly totalBytes: number;
+}

@@ -1,0 +1,1 @@
+export type { Checkpoint, CheckpointFileSet, CheckpointShard, CheckpointTensor } from "./checkpoint.ts";

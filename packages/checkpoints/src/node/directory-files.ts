@@ -1,0 +1,52 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { QuernError } from "@quern/tensor";
+import { fileSource } from "@quern/tensor/node";
+import type { CheckpointFileSet } from "../checkpoint.ts";
+import { checkRelative, findContained } from "./contained-path.ts";
+
+/** Published tokenizer.json files reach 35 MB; nothing that is read whole comes near this. */
+const LARGEST_FILE = 256 * 2 ** 20;
+
+/**
+ * The small files of a folder.
+ *
+ * @param params.location Path of the folder as messages give it.
+ * @param params.root Its real path.
+ */
+export function directoryFiles(params: { location: string; root: string; name: string }): CheckpointFileSet {
+  const { location, root, name } = params;
+  return {
+    name,
+    has(path) {
+      checkRelative(path);
+      return existsSync(join(root, path));
+    },
+    async read(path) {
+      const found = await findContained(root, path);
+      if (found === undefined) return undefined;
+      const source = await fileSource({ path: found, name: join(location, path) });
+      try {
+        if (source.size > LARGEST_FILE) {
+          throw new QuernError(
+            "CHECKPOINT_FILE_TOO_LARGE",
+            `${source.name}: ${source.size} bytes; at most ${LARGEST_FILE} are read of a file that is not a shard of weights`,
+            { subject: { file: source.name } },
+          );
+        }
+        return await source.read(0, source.size);
+      } finally {
+        await source.close();
+      }
+    },
+    list(folder) {
+      if (folder !== "") checkRelative(folder);
+      try {
+        const entries = readdirSync(join(root, folder), { withFileTypes: true });
+        return entries.flatMap((entry) => (entry.isDirectory() ? [] : [entry.name]));
+      } catch {
+        return [];
+      }
+    },
+  };
+}

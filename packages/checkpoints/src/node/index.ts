@@ -1,0 +1,1 @@
+export { openCheckpointDirectory } from "./open-checkpoint-directory.ts";

@@ -1,0 +1,61 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { QuernError } from "@quern/tensor";
+import { fileSource } from "@quern/tensor/node";
+import { readSafetensorsIndex, type SafetensorsIndex } from "safetensors-js";
+import { findContained } from "./contained-path.ts";
+
+const INDEX = "model.safetensors.index.json";
+
+/**
+ * Finds the files of weights: those that the index names; else, as llama.cpp's converter does, `model*.safetensors`; else
+ * every `*.safetensors`.
+ *
+ * @returns the index, or one that names only the files
+ * @throws QuernError `CHECKPOINT_NO_WEIGHTS`, `CHECKPOINT_NO_SAFETENSORS`, and what `readSafetensorsIndex` throws
+ */
+export async function findWeightFiles(root: string): Promise<SafetensorsIndex> {
+  const indexPath = await findContained(root, INDEX);
+  if (indexPath !== undefined) {
+    const source = await fileSource({ path: indexPath, name: join(root, INDEX) });
+    try {
+      return await readSafetensorsIndex(source);
+    } finally {
+      await source.close();
+    }
+  }
+  const names = (await readdir(root)).sort();
+  const safetensors = names.filter((name) => name.endsWith(".safetensors"));
+  const main = safetensors.filter((name) => name.startsWith("model"));
+  const fileNames = main.length > 0 ? main : safetensors;
+  if (fileNames.length === 0) throw noWeights(root, names);
+  return { name: root, metadata: {}, weightMap: new Map(), fileNames };
+}
+
+/** Formats that people take for a checkpoint we read, by file ending. */
+const OTHER_FORMATS: readonly (readonly [ending: RegExp, advice: string])[] = [
+  [
+    /\.(bin|pth|pt|ckpt)$/,
+    "a PyTorch pickle, which can run any code when it is opened. Load it with transformers and save it again " +
+      "with save_pretrained, which writes safetensors, or look for a repository that has them",
+  ],
+  [/\.gguf$/, "GGUF already: expected the checkpoint that it was made from"],
+  [/\.(h5|msgpack|onnx)$/, "weights of another framework: expected safetensors"],
+];
+
+function noWeights(root: string, names: readonly string[]): QuernError {
+  for (const [ending, advice] of OTHER_FORMATS) {
+    const found = names.find((name) => ending.test(name));
+    if (found === undefined) continue;
+    return new QuernError(
+      "CHECKPOINT_NO_SAFETENSORS",
+      `${root} has no safetensors, only ${found}: this is ${advice}.`,
+      {
+        subject: { file: join(root, found) },
+      },
+    );
+  }
+  return new QuernError("CHECKPOINT_NO_WEIGHTS", `${root} holds no *.safetensors file and no ${INDEX}.`, {
+    subject: { file: root },
+  });
+}

@@ -1,0 +1,187 @@
+// The Node-API addon: describe(), quantize(...) and dequantize(...) over typed arrays. Its only state is a scratch buffer per
+// environment, so that every worker thread can load it. src/ reports wrong arguments to people; what is checked here keeps a
+// mistake there from reaching memory.
+
+#include <node_api.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "kernel.h"
+
+#if defined(__x86_64__)
+extern const quern_unit quern_unit_baseline, quern_unit_avx2, quern_unit_avx512;
+// Slowest first; what a processor supports is a head of this list.
+static const quern_unit *const UNITS[] = {&quern_unit_baseline, &quern_unit_avx2, &quern_unit_avx512};
+static int32_t supported_units(void) {
+  if (!__builtin_cpu_supports("avx2")) return 1;
+  bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                __builtin_cpu_supports("avx512vl");
+  return avx512 ? 3 : 2;
+}
+#else
+extern const quern_unit quern_unit_neon;
+static const quern_unit *const UNITS[] = {&quern_unit_neon};
+static int32_t supported_units(void) { return 1; }
+#endif
+
+typedef struct {
+  float *floats;
+  int64_t count;
+} scratch_buffer;
+
+static void free_scratch(napi_env env, void *data, void *hint) {
+  (void)env, (void)hint;
+  free(((scratch_buffer *)data)->floats);
+  free(data);
+}
+
+static float *scratch_of(napi_env env, int64_t count) {
+  scratch_buffer *scratch;
+  if (napi_get_instance_data(env, (void **)&scratch) != napi_ok) return NULL;
+  if (scratch->count < count) {
+    free(scratch->floats);
+    scratch->floats = malloc((size_t)count * sizeof(float));
+    scratch->count = scratch->floats ? count : 0;
+  }
+  return scratch->floats;
+}
+
+static napi_value fail(napi_env env, const char *message) {
+  napi_throw_error(env, "KERNEL_ADDON", message);
+  return NULL;
+}
+
+// ---- Arguments. Each reader clears *ok when the value is not what it must be.
+
+static int32_t read_index(napi_env env, napi_value value, int32_t limit, bool *ok) {
+  int32_t index = 0;
+  if (napi_get_value_int32(env, value, &index) != napi_ok || index < 0 || index >= limit) *ok = false;
+  return *ok ? index : 0;
+}
+
+// Up to 2^31 - 1, so that products of two counts and an element size stay in range.
+static int64_t read_count(napi_env env, napi_value value, bool *ok) {
+  int64_t count = 0;
+  if (napi_get_value_int64(env, value, &count) != napi_ok || count < 0 || count > INT32_MAX) *ok = false;
+  return *ok ? count : 0;
+}
+
+static void *read_array(napi_env env, napi_value value, napi_typedarray_type wanted, int64_t elements, bool *ok) {
+  napi_typedarray_type type;
+  size_t length = 0;
+  void *data = NULL;
+  napi_status status = napi_get_typedarray_info(env, value, &type, &length, &data, NULL, NULL);
+  if (status != napi_ok || type != wanted || (int64_t)length < elements) *ok = false;
+  return data;
+}
+
+// ---- Functions
+
+// quantize(unit, type, sourceType, source: Uint8Array, target: Uint8Array, rows, columns, importance?: Float32Array): number
+static napi_value quantize(napi_env env, napi_callback_info info) {
+  napi_value arguments[8];
+  size_t count = 8;
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count < 7) return fail(env, "quantize: arguments");
+
+  bool ok = true;
+  const quern_unit *unit = UNITS[read_index(env, arguments[0], supported_units(), &ok)];
+  const quern_type *type = &unit->types[read_index(env, arguments[1], unit->type_count, &ok)];
+  const quern_source_type *source_type = &unit->source_types[read_index(env, arguments[2], unit->source_type_count, &ok)];
+  int64_t rows = read_count(env, arguments[5], &ok);
+  int64_t columns = read_count(env, arguments[6], &ok);
+  int64_t row_size = columns / type->block_size * type->type_size;
+  ok = ok && columns % type->block_size == 0;
+  const uint8_t *source = read_array(env, arguments[3], napi_uint8_array, rows * columns * source_type->size, &ok);
+  uint8_t *target = read_array(env, arguments[4], napi_uint8_array, rows * row_size, &ok);
+  napi_valuetype kind = napi_undefined;
+  if (count == 8 && napi_typeof(env, arguments[7], &kind) != napi_ok) ok = false;
+  const float *importance = kind == napi_undefined ? NULL : read_array(env, arguments[7], napi_float32_array, columns, &ok);
+  if (!ok) return fail(env, "quantize: arguments that do not fit together");
+
+  float *scratch = scratch_of(env, quern_scratch_floats(columns));
+  if (!scratch) return fail(env, "quantize: no memory for one row");
+  int64_t bad = unit->quantize_rows(type, source_type, source, target, rows, columns, importance, scratch);
+  napi_value result;
+  return napi_create_int64(env, bad, &result) == napi_ok ? result : NULL;
+}
+
+// dequantize(unit, type, source: Uint8Array, target: Float32Array, rows, columns): undefined
+static napi_value dequantize(napi_env env, napi_callback_info info) {
+  napi_value arguments[6];
+  size_t count = 6;
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count < 6) return fail(env, "dequantize: arguments");
+
+  bool ok = true;
+  const quern_unit *unit = UNITS[read_index(env, arguments[0], supported_units(), &ok)];
+  const quern_type *type = &unit->types[read_index(env, arguments[1], unit->type_count, &ok)];
+  int64_t rows = read_count(env, arguments[4], &ok);
+  int64_t columns = read_count(env, arguments[5], &ok);
+  int64_t blocks = rows * (columns / type->block_size);
+  ok = ok && columns % type->block_size == 0;
+  const uint8_t *source = read_array(env, arguments[2], napi_uint8_array, blocks * type->type_size, &ok);
+  float *target = read_array(env, arguments[3], napi_float32_array, rows * columns, &ok);
+  if (!ok) return fail(env, "dequantize: arguments that do not fit together");
+
+  type->dequantize(source, target, blocks);
+  return NULL;
+}
+
+static napi_value text(napi_env env, const char *string) {
+  napi_value value = NULL;
+  napi_create_string_utf8(env, string, NAPI_AUTO_LENGTH, &value);
+  return value;
+}
+
+static void set_number(napi_env env, napi_value object, const char *key, int32_t number) {
+  napi_value value = NULL;
+  napi_create_int32(env, number, &value);
+  napi_set_named_property(env, object, key, value);
+}
+
+// describe(): { isas: string[], types: { name, blockSize, typeSize }[], sourceTypes: { name, size }[] }; a position in one of
+// these lists is the index that the other functions take.
+static napi_value describe(napi_env env, napi_callback_info info) {
+  (void)info;
+  napi_value result, isas, types, source_types;
+  if (napi_create_object(env, &result) != napi_ok || napi_create_array(env, &isas) != napi_ok ||
+      napi_create_array(env, &types) != napi_ok || napi_create_array(env, &source_types) != napi_ok) {
+    return NULL;
+  }
+  for (int32_t i = 0; i < supported_units(); i++) napi_set_element(env, isas, (uint32_t)i, text(env, UNITS[i]->isa));
+  for (int32_t i = 0; i < UNITS[0]->type_count; i++) {
+    const quern_type *type = &UNITS[0]->types[i];
+    napi_value entry = NULL;
+    napi_create_object(env, &entry);
+    napi_set_named_property(env, entry, "name", text(env, type->name));
+    set_number(env, entry, "blockSize", type->block_size);
+    set_number(env, entry, "typeSize", type->type_size);
+    napi_set_element(env, types, (uint32_t)i, entry);
+  }
+  for (int32_t i = 0; i < UNITS[0]->source_type_count; i++) {
+    const quern_source_type *source_type = &UNITS[0]->source_types[i];
+    napi_value entry = NULL;
+    napi_create_object(env, &entry);
+    napi_set_named_property(env, entry, "name", text(env, source_type->name));
+    set_number(env, entry, "size", source_type->size);
+    napi_set_element(env, source_types, (uint32_t)i, entry);
+  }
+  napi_set_named_property(env, result, "isas", isas);
+  napi_set_named_property(env, result, "types", types);
+  napi_set_named_property(env, result, "sourceTypes", source_types);
+  return result;
+}
+
+NAPI_MODULE_INIT() {
+  scratch_buffer *scratch = calloc(1, sizeof *scratch);
+  if (!scratch || napi_set_instance_data(env, scratch, free_scratch, NULL) != napi_ok) {
+    free(scratch);
+    return fail(env, "cannot keep a scratch buffer");
+  }
+  const napi_property_descriptor functions[] = {
+      {"describe", NULL, describe, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"quantize", NULL, quantize, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"dequantize", NULL, dequantize, NULL, NULL, NULL, napi_enumerable, NULL},
+  };
+  napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions);
+  return exports;
+}

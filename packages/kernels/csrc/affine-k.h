@@ -1,0 +1,113 @@
+// What Q2_K, Q4_K and Q5_K share: value = d * scale_code * code - dmin * min_code with F16 d and dmin per super-block.
+#ifndef QUERN_AFFINE_K_H
+#define QUERN_AFFINE_K_H
+
+#include "search/affine.h"
+#include "search/positive.h"
+#include "super-blocks.h"
+
+// Results for the sub-blocks of a batch in order, padded to whole groups of lanes.
+typedef struct {
+  float scale[BATCH * SUB_BLOCKS];
+  float minimum[BATCH * SUB_BLOCKS];
+  float weight_sum[BATCH * SUB_BLOCKS];
+  float code_scale[BATCH * SUB_BLOCKS];
+  float code_min[BATCH * SUB_BLOCKS];
+} affine_fits;
+
+// Quantized scales and minimums of a batch.
+typedef struct {
+  float d[BATCH], dmin[BATCH];
+  uint8_t scale[BATCH * SUB_BLOCKS], min[BATCH * SUB_BLOCKS];
+} affine_codes;
+
+typedef void affine_search_function(const affine_grid *grid, const vf *x, const vf *weights, affine_fit *fits);
+// Makes the weights of the search from count x STREAMS vectors of values.
+typedef void affine_weigh_function(const vf *x, vf *weights);
+
+// Fits all sub-blocks of `length` weights, LANE_BLOCKS x groups at a time. Search weights come from `weights`, or from the values
+// where that is NULL.
+INLINE void affine_fit_batch(const super_block_batch *batch, int length, int groups, affine_search_function *search,
+                             const affine_grid *grid, const float *weights, affine_weigh_function *weigh, affine_fits *fits) {
+  vf x[STREAMS * LONGEST_BLOCK], w[STREAMS * LONGEST_BLOCK];
+  int last = batch->count * (SUPER_BLOCK / length) - 1;
+  for (int first = 0; first <= last; first += groups * LANE_BLOCKS) {
+    affine_fit found[LONGEST_BLOCK / 16];
+    for (int g = 0; g < groups; g++) {
+      int tile = g * STREAMS * length;
+      load_lanes(x + tile, length, batch->source, first + g * LANE_BLOCKS, last);
+      if (weights)
+        load_lanes(w + tile, length, weights, first + g * LANE_BLOCKS, last);
+      else
+        weigh(x + tile, w + tile);
+    }
+    search(grid, x, w, found);
+    for (int g = 0; g < groups; g++) EACH_STREAM {
+      int at = first + g * LANE_BLOCKS + s * VEC_LANES;
+      vstore(fits->scale + at, found[g].scale[s]);
+      vstore(fits->minimum + at, found[g].minimum[s]);
+      vstore(fits->weight_sum + at, found[g].weight_sum[s]);
+      vstore(fits->code_scale + at, found[g].code_scale[s]);
+      vstore(fits->code_min + at, found[g].code_min[s]);
+    }
+  }
+}
+
+// Quantizes the values >= 0 of one super-block in steps of largest / levels, and returns that step.
+INLINE float quantize_evenly(const float *values, int count, int levels, int highest, uint8_t *codes) {
+  float largest = 0;
+  for (int i = 0; i < count; i++) {
+    if (values[i] > largest) largest = values[i];
+  }
+  float inverse = largest > 0 ? (float)levels / largest : 0;
+  for (int i = 0; i < count; i++) {
+    uint8_t code = (uint8_t)nearest_int(inverse * values[i]);
+    codes[i] = code < highest ? code : (uint8_t)highest;
+  }
+  return largest / (float)levels;
+}
+
+// Without importance. Codes above `highest`, which only values below 0 wrap around to, become it.
+INLINE void affine_codes_evenly(const super_block_batch *batch, int per_block, int levels, int highest, const affine_fits *fits,
+                                affine_codes *codes) {
+  for (int b = 0; b < batch->count; b++) {
+    int at = b * per_block;
+    codes->d[b] = quantize_evenly(fits->scale + at, per_block, levels, highest, codes->scale + at);
+    codes->dmin[b] = quantize_evenly(fits->minimum + at, per_block, levels, highest, codes->min + at);
+  }
+}
+
+// With importance: the scales are searched in one stream, the minimums in the other.
+INLINE void affine_codes_weighted(const super_block_batch *batch, int per_block, int levels, int highest,
+                                  const affine_fits *fits, affine_codes *codes) {
+  vf values[STREAMS * SUB_BLOCKS], weights[STREAMS * SUB_BLOCKS], found[STREAMS * SUB_BLOCKS], step[STREAMS];
+  values_to_lanes(fits->scale, per_block, batch->count, values);
+  values_to_lanes(fits->minimum, per_block, batch->count, values + per_block);
+  values_to_lanes(fits->weight_sum, per_block, batch->count, weights);
+  for (int i = 0; i < per_block; i++) weights[per_block + i] = weights[i];
+  positive_search(per_block, (float)levels, values, weights, found, step);
+  for (int b = 0; b < batch->count; b++) {
+    codes->d[b] = step[0][b];
+    codes->dmin[b] = step[1][b];
+    for (int i = 0; i < per_block; i++) {
+      int scale = (int)found[i][b], min = (int)found[per_block + i][b];
+      codes->scale[b * per_block + i] = (uint8_t)(scale < highest ? scale : highest);
+      codes->min[b * per_block + i] = (uint8_t)(min < highest ? min : highest);
+    }
+  }
+}
+
+// Rounds one sub-block with the scale and the minimum that a reader will see. Where that scale is 0 the search's codes stay.
+INLINE void affine_round_block(const float *x, int length, float max_code, float scale, float min, float code_scale,
+                               float code_min, uint8_t *target) {
+  for (int start = 0; start < length; start += 16) {
+    vf codes[16 / VEC_LANES];
+    for (int i = 0; i < 16 / VEC_LANES; i++) {
+      vf value = vload(x + start + i * VEC_LANES);
+      codes[i] = vclamp(vnearest(scale != 0 ? (value + min) / scale : code_scale * (value - code_min)), 0, max_code);
+    }
+    store_codes_16(target + start, codes);
+  }
+}
+
+#endif

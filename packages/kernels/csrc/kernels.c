@@ -1,0 +1,53 @@
+// All kernels for one instruction set, as one translation unit: build.mjs compiles it once per instruction set, with QUERN_ISA
+// defined as its name. Everything is static except the table at the end, so that the copies can be linked together.
+
+#include "convert.h"
+#include "driver.h"
+#include "kernel.h"
+
+#include "types/bf16.c"
+#include "types/f16.c"
+#include "types/f32.c"
+#include "types/q2-k.c"
+#include "types/q3-k.c"
+#include "types/q4-0.c"
+#include "types/q4-1.c"
+#include "types/q4-k.c"
+#include "types/q5-0.c"
+#include "types/q5-1.c"
+#include "types/q5-k.c"
+#include "types/q6-k.c"
+#include "types/q8-0.c"
+
+// Adding a type: include its file above and give it a row here.
+static const quern_type TYPES[] = {
+    {"F32", 1, 4, quantize_f32, dequantize_f32},
+    {"F16", 1, 2, quantize_f16, dequantize_f16},
+    {"BF16", 1, 2, quantize_bf16, dequantize_bf16},
+    {"Q4_0", BLOCK, Q4_0_SIZE, quantize_q4_0, dequantize_q4_0},
+    {"Q4_1", BLOCK, Q4_1_SIZE, quantize_q4_1, dequantize_q4_1},
+    {"Q5_0", BLOCK, Q5_0_SIZE, quantize_q5_0, dequantize_q5_0},
+    {"Q5_1", BLOCK, Q5_1_SIZE, quantize_q5_1, dequantize_q5_1},
+    {"Q8_0", BLOCK, Q8_0_SIZE, quantize_q8_0, dequantize_q8_0},
+    {"Q2_K", SUPER_BLOCK, Q2_K_SIZE, quantize_q2_k, dequantize_q2_k},
+    {"Q3_K", SUPER_BLOCK, Q3_K_SIZE, quantize_q3_k, dequantize_q3_k},
+    {"Q4_K", SUPER_BLOCK, Q4_K_SIZE, quantize_q4_k, dequantize_q4_k},
+    {"Q5_K", SUPER_BLOCK, Q5_K_SIZE, quantize_q5_k, dequantize_q5_k},
+    {"Q6_K", SUPER_BLOCK, Q6_K_SIZE, quantize_q6_k, dequantize_q6_k},
+};
+
+#define CONCATENATE_(a, b) a##b
+#define CONCATENATE(a, b) CONCATENATE_(a, b)
+#define STRING_(a) #a
+#define STRING(a) STRING_(a)
+#define COUNT(array) ((int32_t)(sizeof(array) / sizeof(array)[0]))
+
+extern const quern_unit CONCATENATE(quern_unit_, QUERN_ISA);
+const quern_unit CONCATENATE(quern_unit_, QUERN_ISA) = {
+    .isa = STRING(QUERN_ISA),
+    .type_count = COUNT(TYPES),
+    .source_type_count = COUNT(SOURCE_TYPES),
+    .types = TYPES,
+    .source_types = SOURCE_TYPES,
+    .quantize_rows = quantize_rows,
+};

@@ -1,0 +1,283 @@
+// Portable vectors: VEC_LANES floats (vf) or 32-bit integers (vi) and masks of lanes (vm).
+//
+// The same source serves SSE2, AVX2, AVX-512, NEON and Wasm simd128. Arithmetic uses the compilers' vector extensions (a + b,
+// a * b, v << 4, ...), each of which is one IEEE operation per lane; the functions here are what the extensions lack. All of
+// them are exact, and defined alike on every instruction set unless their comment says otherwise.
+#ifndef QUERN_VEC_H
+#define QUERN_VEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define VEC_LANES 16
+#elif defined(__AVX2__)
+#include <immintrin.h>
+#define VEC_LANES 8
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#define VEC_LANES 4
+#elif defined(__wasm_simd128__)
+#include <wasm_simd128.h>
+#define VEC_LANES 4
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+#include <arm_neon.h>
+#define VEC_LANES 4
+#else
+#error "no vector instructions that vec.h knows"
+#endif
+
+#define INLINE static inline __attribute__((always_inline, unused))
+
+typedef float vf __attribute__((vector_size(4 * VEC_LANES)));
+typedef int32_t vi __attribute__((vector_size(4 * VEC_LANES)));
+// For memory without alignment that may be accessed as another type.
+typedef float vf_memory __attribute__((vector_size(4 * VEC_LANES), aligned(1), may_alias));
+typedef uint16_t vu16 __attribute__((vector_size(2 * VEC_LANES)));
+typedef uint16_t vu16_memory __attribute__((vector_size(2 * VEC_LANES), aligned(1), may_alias));
+
+// ---- Load, store, splat
+
+INLINE vf vload(const float *source) { return *(const vf_memory *)source; }
+INLINE void vstore(float *target, vf value) { *(vf_memory *)target = value; }
+// VEC_LANES 16-bit integers: zero-extended; the low 16 bits of each lane.
+INLINE vi vload_u16(const uint8_t *source) { return __builtin_convertvector((vu16) * (const vu16_memory *)source, vi); }
+INLINE void vstore_u16(uint8_t *target, vi value) { *(vu16_memory *)target = __builtin_convertvector(value, vu16); }
+// Subtracting +0 keeps every value, -0 included.
+INLINE vf vsplat(float value) { return value - (vf){0}; }
+INLINE vi vsplat_int(int32_t value) { return value - (vi){0}; }
+
+// ---- Masks
+
+#if defined(__AVX512F__)
+typedef __mmask16 vm;
+INLINE vm vlt(vf a, vf b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ); }
+INLINE vm veq(vf a, vf b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_EQ_OQ); }
+INLINE vm vlt_int(vi a, vi b) { return _mm512_cmplt_epi32_mask((__m512i)a, (__m512i)b); }
+INLINE vm vmask_not(vm m) { return (vm)~m; }
+INLINE uint32_t vmask_bits(vm m) { return m; }
+INLINE vf vselect(vm m, vf yes, vf no) { return (vf)_mm512_mask_blend_ps(m, (__m512)no, (__m512)yes); }
+INLINE vi vselect_int(vm m, vi yes, vi no) { return (vi)_mm512_mask_blend_epi32(m, (__m512i)no, (__m512i)yes); }
+#else
+typedef vi vm;
+INLINE vm vlt(vf a, vf b) { return (vm)(a < b); }
+INLINE vm veq(vf a, vf b) { return (vm)(a == b); }
+INLINE vm vlt_int(vi a, vi b) { return (vm)(a < b); }
+INLINE vm vmask_not(vm m) { return ~m; }
+// One bit per lane, lane 0 lowest.
+INLINE uint32_t vmask_bits(vm m) {
+#if defined(__AVX2__)
+  return (uint32_t)_mm256_movemask_ps((__m256)m);
+#elif defined(__SSE2__)
+  return (uint32_t)_mm_movemask_ps((__m128)m);
+#elif defined(__wasm_simd128__)
+  return wasm_i32x4_bitmask((v128_t)m);
+#else
+  return vaddvq_u32(vandq_u32((uint32x4_t)m, (uint32x4_t){1, 2, 4, 8}));
+#endif
+}
+INLINE vi vselect_int(vm m, vi yes, vi no) {
+#if defined(__AVX2__)
+  return (vi)_mm256_blendv_epi8((__m256i)no, (__m256i)yes, (__m256i)m);
+#elif defined(__wasm_simd128__)
+  return (vi)wasm_v128_bitselect((v128_t)yes, (v128_t)no, (v128_t)m);
+#elif defined(__SSE2__)
+  return (yes & m) | (no & ~m);
+#else
+  return (vi)vbslq_s32((uint32x4_t)m, (int32x4_t)yes, (int32x4_t)no);
+#endif
+}
+INLINE vf vselect(vm m, vf yes, vf no) { return (vf)vselect_int(m, (vi)yes, (vi)no); }
+#endif
+
+// Comparisons are false when a lane holds NaN. Masks combine with & and |.
+INLINE vm vgt(vf a, vf b) { return vlt(b, a); }
+INLINE bool vany(vm m) { return vmask_bits(m) != 0; }
+INLINE bool vall(vm m) { return vmask_bits(m) == (1u << VEC_LANES) - 1; }
+
+// ---- Arithmetic
+
+INLINE vf vabs(vf a) { return (vf)((vi)a & 0x7fffffff); }
+
+// a < b ? a : b, so b when either is NaN.
+INLINE vf vmin(vf a, vf b) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__)
+  return (vf)_mm_min_ps((__m128)a, (__m128)b);
+#elif defined(__wasm_simd128__)
+  return (vf)wasm_f32x4_pmin((v128_t)b, (v128_t)a);
+#else
+  return vselect(vlt(a, b), a, b);
+#endif
+}
+
+// a > b ? a : b, so b when either is NaN.
+INLINE vf vmax(vf a, vf b) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__)
+  return (vf)_mm_max_ps((__m128)a, (__m128)b);
+#elif defined(__wasm_simd128__)
+  return (vf)wasm_f32x4_pmax((v128_t)b, (v128_t)a);
+#else
+  return vselect(vgt(a, b), a, b);
+#endif
+}
+
+INLINE vi vmax_int(vi a, vi b) { return vselect_int(vlt_int(b, a), a, b); }
+
+INLINE vf vsqrt(vf a) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_sqrt_ps((__m512)a);
+#elif defined(__AVX2__)
+  return (vf)_mm256_sqrt_ps((__m256)a);
+#elif defined(__SSE2__)
+  return (vf)_mm_sqrt_ps((__m128)a);
+#elif defined(__wasm_simd128__)
+  return (vf)wasm_f32x4_sqrt((v128_t)a);
+#else
+  return (vf)vsqrtq_f32((float32x4_t)a);
+#endif
+}
+
+// ---- Integers and floats
+
+// Rounds towards zero. NaN and |a| >= 2^31 give a value that depends on the instruction set.
+INLINE vi vtruncate(vf a) {
+#if defined(__AVX512F__)
+  return (vi)_mm512_cvttps_epi32((__m512)a);
+#elif defined(__AVX2__)
+  return (vi)_mm256_cvttps_epi32((__m256)a);
+#elif defined(__SSE2__)
+  return (vi)_mm_cvttps_epi32((__m128)a);
+#elif defined(__wasm_simd128__)
+  return (vi)wasm_i32x4_trunc_sat_f32x4((v128_t)a);
+#else
+  return (vi)vcvtq_s32_f32((float32x4_t)a);
+#endif
+}
+
+// C's roundf (ties away from zero) for |a| < 2^22: the float below one half cannot carry a value below a tie over it.
+INLINE vi vround_away(vf a) {
+  vi sign = (vi)a & (int32_t)0x80000000;
+  return vtruncate(a + (vf)(sign | (vi)vsplat(0x1.fffffep-2f)));
+}
+
+// Adding and subtracting this rounds |a| < 2^22 to the nearest integer, ties to even (1.5 * 2^23).
+#define ROUND_MAGIC 12582912.0f
+
+// a rounded to the nearest integer, ties to even, and clamped to [low, high]; needs |a| < 2^22. Where there is no rounding
+// instruction, adding and subtracting does it, and the clamp is in between. The sign of a zero depends on the instruction set.
+INLINE vf vnearest_clamped(vf a, float low, float high) {
+#if defined(__AVX512F__)
+  vf rounded = (vf)_mm512_roundscale_ps((__m512)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#elif defined(__AVX2__)
+  vf rounded = (vf)_mm256_round_ps((__m256)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#elif defined(__wasm_simd128__)
+  vf rounded = (vf)wasm_f32x4_nearest((v128_t)a);
+#elif defined(__aarch64__)
+  vf rounded = (vf)vrndnq_f32((float32x4_t)a);
+#else
+  vf shifted = a + ROUND_MAGIC;
+  shifted = vmax(shifted, vsplat(ROUND_MAGIC + low));
+  shifted = vmin(shifted, vsplat(ROUND_MAGIC + high));
+  return shifted - ROUND_MAGIC;
+#endif
+#if !defined(__SSE2__) || defined(__AVX2__)
+  return vmin(vmax(rounded, vsplat(low)), vsplat(high));
+#endif
+}
+
+// Low bytes of 16 integers, each in [-128, 127]: 16 / VEC_LANES vectors.
+INLINE void vstore_int8(uint8_t *target, const vi *v) {
+#if defined(__AVX512F__)
+  _mm_storeu_si128((__m128i_u *)target, _mm512_cvtepi32_epi8((__m512i)v[0]));
+#elif defined(__AVX2__)
+  __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32((__m256i)v[0], (__m256i)v[1]), 0xd8);
+  _mm_storeu_si128((__m128i_u *)target,
+                   _mm_packs_epi16(_mm256_castsi256_si128(shorts), _mm256_extracti128_si256(shorts, 1)));
+#elif defined(__SSE2__)
+  _mm_storeu_si128((__m128i_u *)target, _mm_packs_epi16(_mm_packs_epi32((__m128i)v[0], (__m128i)v[1]),
+                                                        _mm_packs_epi32((__m128i)v[2], (__m128i)v[3])));
+#elif defined(__wasm_simd128__)
+  wasm_v128_store(target, wasm_i8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4((v128_t)v[0], (v128_t)v[1]),
+                                                  wasm_i16x8_narrow_i32x4((v128_t)v[2], (v128_t)v[3])));
+#else
+  int16x8_t low = vcombine_s16(vmovn_s32((int32x4_t)v[0]), vmovn_s32((int32x4_t)v[1]));
+  int16x8_t high = vcombine_s16(vmovn_s32((int32x4_t)v[2]), vmovn_s32((int32x4_t)v[3]));
+  vst1q_s8((int8_t *)target, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+#endif
+}
+
+// Low bytes of 16 integers, each in [0, 255]: 16 / VEC_LANES vectors.
+INLINE void vstore_uint8(uint8_t *target, const vi *v) {
+#if defined(__AVX512F__)
+  _mm_storeu_si128((__m128i_u *)target, _mm512_cvtepi32_epi8((__m512i)v[0]));
+#elif defined(__AVX2__)
+  __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32((__m256i)v[0], (__m256i)v[1]), 0xd8);
+  _mm_storeu_si128((__m128i_u *)target,
+                   _mm_packus_epi16(_mm256_castsi256_si128(shorts), _mm256_extracti128_si256(shorts, 1)));
+#elif defined(__SSE2__)
+  _mm_storeu_si128((__m128i_u *)target, _mm_packus_epi16(_mm_packs_epi32((__m128i)v[0], (__m128i)v[1]),
+                                                         _mm_packs_epi32((__m128i)v[2], (__m128i)v[3])));
+#elif defined(__wasm_simd128__)
+  wasm_v128_store(target, wasm_u8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4((v128_t)v[0], (v128_t)v[1]),
+                                                  wasm_i16x8_narrow_i32x4((v128_t)v[2], (v128_t)v[3])));
+#else
+  int16x8_t low = vcombine_s16(vmovn_s32((int32x4_t)v[0]), vmovn_s32((int32x4_t)v[1]));
+  int16x8_t high = vcombine_s16(vmovn_s32((int32x4_t)v[2]), vmovn_s32((int32x4_t)v[3]));
+  vst1q_u8(target, (uint8x16_t)vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+#endif
+}
+
+// ---- Across lanes
+
+#if defined(__clang__) || __GNUC__ >= 12
+#define vshuffle(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define vshuffle(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
+#endif
+
+// a0 b0 a1 b1 ... of the lower (vzip_low) and the upper (vzip_high) halves.
+#if VEC_LANES == 16
+INLINE vf vzip_low(vf a, vf b) { return vshuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); }
+INLINE vf vzip_high(vf a, vf b) {
+  return vshuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+#elif VEC_LANES == 8
+INLINE vf vzip_low(vf a, vf b) { return vshuffle(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+INLINE vf vzip_high(vf a, vf b) { return vshuffle(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+#else
+INLINE vf vzip_low(vf a, vf b) { return vshuffle(a, b, 0, 4, 1, 5); }
+INLINE vf vzip_high(vf a, vf b) { return vshuffle(a, b, 2, 6, 3, 7); }
+#endif
+
+// Transposes VEC_LANES x VEC_LANES in place: log2(VEC_LANES) perfect shuffles of the rows.
+INLINE void vtranspose(vf *rows) {
+  for (int stage = 1; stage < VEC_LANES; stage *= 2) {
+    vf shuffled[VEC_LANES];
+    for (int i = 0; i < VEC_LANES / 2; i++) {
+      shuffled[2 * i] = vzip_low(rows[i], rows[i + VEC_LANES / 2]);
+      shuffled[2 * i + 1] = vzip_high(rows[i], rows[i + VEC_LANES / 2]);
+    }
+    for (int i = 0; i < VEC_LANES; i++) rows[i] = shuffled[i];
+  }
+}
+
+// Puts one block in each lane: columns[i] holds element i of VEC_LANES blocks. count is a multiple of 16.
+INLINE void vload_blocks(vf *columns, const float *const *blocks, int count) {
+  for (int start = 0; start < count; start += VEC_LANES) {
+    vf tile[VEC_LANES];
+    for (int lane = 0; lane < VEC_LANES; lane++) tile[lane] = vload(blocks[lane] + start);
+    vtranspose(tile);
+    for (int i = 0; i < VEC_LANES; i++) columns[start + i] = tile[i];
+  }
+}
+
+#endif

@@ -1,0 +1,38 @@
+// The package in a browser: Wasm kernels only.
+import type { BackendReport, Kernels, LoadKernelsParams } from "./kernels.ts";
+import { reportBackends, selectKernels } from "./select-kernels.ts";
+import type { BackendLoader } from "./select-kernels.ts";
+import { wasmLoader } from "./wasm/wasm-loader.ts";
+
+export type {
+  BackendReport,
+  DequantizeParams,
+  KernelBackend,
+  KernelInfo,
+  KernelSourceType,
+  Kernels,
+  LoadKernelsParams,
+  QuantizeParams,
+  WasmSource,
+} from "./kernels.ts";
+
+function loaders(params: LoadKernelsParams): readonly BackendLoader[] {
+  // Bundlers copy the file that this expression names.
+  return [wasmLoader(() => params.wasm ?? new URL("../dist/quern-kernels.wasm", import.meta.url))];
+}
+
+/**
+ * Loads the kernels for this thread; each call makes an instance with memory of its own.
+ *
+ * @throws QuernError `KERNEL_UNAVAILABLE` with all causes.
+ */
+export async function loadKernels(params: LoadKernelsParams = {}): Promise<Kernels> {
+  return selectKernels({ ...params, loaders: loaders(params), askedBy: "loadKernels" });
+}
+
+/** Which backends and instruction sets work here. */
+export async function kernelInfo(
+  params: Pick<LoadKernelsParams, "wasm"> = {},
+): Promise<readonly BackendReport[]> {
+  return reportBackends(loaders(params));
+}

@@ -1,0 +1,125 @@
+import { describe, expect, it } from "vitest";
+import type { DequantizeParams, QuantizeParams } from "./index.ts";
+import { allKernels } from "./testing/backends.ts";
+
+const kernels = await allKernels();
+
+function quantizeParams(): QuantizeParams {
+  return {
+    type: "Q8_0",
+    sourceType: "F32",
+    source: new Uint8Array(2 * 64 * 4),
+    target: new Uint8Array(2 * 2 * 34),
+    rows: 2,
+    columns: 64,
+  };
+}
+
+function dequantizeParams(): DequantizeParams {
+  return {
+    type: "Q8_0",
+    source: new Uint8Array(2 * 2 * 34),
+    target: new Float32Array(2 * 64),
+    rows: 2,
+    columns: 64,
+  };
+}
+
+function importance(column: number, value: number): Float32Array {
+  return new Float32Array(64).fill(1).fill(value, column, column + 1);
+}
+
+describe.each(kernels)("arguments of $info.isa kernels", ({ quantize, dequantize }) => {
+  it.each<[string, object, string]>([
+    ["type", { type: "Q9_9" }, 'unknown type "Q9_9"; there are F32, F16, BF16, '],
+    [
+      "source type",
+      { sourceType: "I8" },
+      'unknown source type "I8"; there are F64, F32, F16, BF16, F8_E4M3, F8_E5M2',
+    ],
+    ["fraction of a row", { rows: 1.5 }, "rows must be an integer from 0 to 2147483647, not 1.5"],
+    ["negative rows", { rows: -1 }, "rows must be an integer from 0 to 2147483647, not -1"],
+    ["NaN columns", { columns: NaN }, "columns must be an integer from 0 to 2147483647, not NaN"],
+    [
+      "too many columns",
+      { columns: 2 ** 31 },
+      "columns must be an integer from 0 to 2147483647, not 2147483648",
+    ],
+    ["part of a block", { columns: 48 }, "Q8_0 needs columns in multiples of 32, but there are 48"],
+    [
+      "short source",
+      { source: new Uint8Array(511) },
+      "source has 511 bytes, but 2 x 64 weights of type F32 take 512",
+    ],
+    [
+      "long source",
+      { source: new Uint8Array(513) },
+      "source has 513 bytes, but 2 x 64 weights of type F32 take 512",
+    ],
+    ["source kind", { source: new Float32Array(512) }, "source must be a Uint8Array"],
+    [
+      "short target",
+      { target: new Uint8Array(135) },
+      "target has 135 bytes, but 2 x 64 weights of type Q8_0 take 136",
+    ],
+    ["target kind", { target: [] }, "target must be a Uint8Array"],
+    [
+      "importance length",
+      { importance: new Float32Array(63) },
+      "importance has 63 elements, but 64 columns take 64",
+    ],
+    ["importance kind", { importance: new Float64Array(64) }, "importance must be a Float32Array"],
+    [
+      "NaN",
+      { importance: importance(5, NaN) },
+      "importance of column 5 is NaN, but must be finite and not negative",
+    ],
+    [
+      "infinity",
+      { importance: importance(0, Infinity) },
+      "importance of column 0 is Infinity, but must be finite and not negative",
+    ],
+    [
+      "negative importance",
+      { importance: importance(63, -2) },
+      "importance of column 63 is -2, but must be finite and not negative",
+    ],
+  ])("quantize refuses a wrong %s", (_, wrong, message) => {
+    expect(() => quantize({ ...quantizeParams(), ...wrong })).toThrow(
+      expect.objectContaining({
+        code: "KERNEL_ARGUMENT",
+        message: expect.stringContaining(message) as string,
+      }),
+    );
+  });
+
+  it.each<[string, object, string]>([
+    ["type", { type: "" }, 'unknown type ""; there are '],
+    ["part of a block", { columns: 1 }, "Q8_0 needs columns in multiples of 32, but there are 1"],
+    ["source", { source: new Uint8Array(0) }, "source has 0 bytes, but 2 x 64 weights of type Q8_0 take 136"],
+    ["target", { target: new Float32Array(129) }, "target has 129 elements, but 2 x 64 weights take 128"],
+    ["target kind", { target: new Float64Array(128) }, "target must be a Float32Array"],
+  ])("dequantize refuses a wrong %s", (_, wrong, message) => {
+    expect(() => dequantize({ ...dequantizeParams(), ...wrong })).toThrow(
+      expect.objectContaining({
+        code: "KERNEL_ARGUMENT",
+        message: expect.stringContaining(message) as string,
+      }),
+    );
+  });
+
+  it("takes what fits", () => {
+    expect(quantize(quantizeParams())).toBe(-1);
+    expect(quantize({ ...quantizeParams(), importance: importance(3, 0) })).toBe(-1);
+    expect(() => dequantize(dequantizeParams())).not.toThrow();
+  });
+
+  it("takes nothing at all", () => {
+    const empty = { source: new Uint8Array(0), target: new Uint8Array(0) };
+    expect(quantize({ ...quantizeParams(), ...empty, rows: 0 })).toBe(-1);
+    expect(quantize({ ...quantizeParams(), ...empty, columns: 0 })).toBe(-1);
+    expect(() =>
+      dequantize({ ...dequantizeParams(), source: empty.source, target: new Float32Array(0), rows: 0 }),
+    ).not.toThrow();
+  });
+});

@@ -1,0 +1,109 @@
+// The bytes of the real ggml, for every type and instruction set that this machine runs. QUERN_PARITY_WEIGHTS sets the number of
+// weights per type (a million unless set); each goes through every instruction set, with and without importance.
+import { describe, expect, it } from "vitest";
+import { kernelInfo, loadKernels } from "./index.ts";
+import { findGgmlLibrary, openGgmlLibrary, type GgmlLibrary, type GgmlType } from "./testing/ggml-library.ts";
+import { differingBlocks, differingFloats } from "./testing/parity.ts";
+import { paritySets } from "./testing/parity-sets.ts";
+import { createRandom } from "./testing/random.ts";
+
+const TYPES: readonly GgmlType[] = [
+  "F32",
+  "F16",
+  "BF16",
+  "Q8_0",
+  "Q4_0",
+  "Q4_1",
+  "Q5_0",
+  "Q5_1",
+  "Q2_K",
+  "Q3_K",
+  "Q4_K",
+  "Q5_K",
+  "Q6_K",
+];
+const WEIGHTS = Number(process.env["QUERN_PARITY_WEIGHTS"] ?? 1_000_000);
+/** Milliseconds per type: a start, and ten times what a million weights take on a slow machine. */
+const TIMEOUT = 60_000 + WEIGHTS / 50;
+
+const backends = await kernelInfo();
+const kernels = await Promise.all(
+  backends.flatMap(({ backend, isas }) => isas.map((isa) => loadKernels({ backend, isa }))),
+);
+const library = findGgmlLibrary();
+const reason = "missing" in library ? ` (skipped: ${library.missing})` : "";
+const isas = kernels.map(({ info }) => `${info.backend} ${info.isa}`).join(", ");
+
+it("knows each of these types on every instruction set", () => {
+  expect(kernels.length).toBeGreaterThan(0);
+  for (const { types } of kernels) expect([...types].sort()).toEqual([...TYPES].sort());
+});
+
+describe.skipIf(reason)(`${WEIGHTS} weights per type on ${isas}${reason}`, () => {
+  const ggml = "path" in library ? openGgmlLibrary(library.path) : (undefined as never);
+
+  it.each(TYPES)(
+    "%s: quantizes to the bytes of ggml",
+    (type) => {
+      expect(quantizeEverywhere(ggml, type)).toEqual([]);
+    },
+    TIMEOUT,
+  );
+
+  it.each(TYPES)(
+    "%s: dequantizes to the floats of ggml",
+    (type) => {
+      expect(dequantizeEverywhere(ggml, type)).toEqual([]);
+    },
+    TIMEOUT,
+  );
+});
+
+/** What differs, one line for each set, instruction set and presence of importance. */
+function quantizeEverywhere(ggml: GgmlLibrary, type: GgmlType): string[] {
+  const found: string[] = [];
+  for (const { name, rows, columns, weights, source, sourceType, importance } of paritySets(
+    WEIGHTS,
+    ggml.blockSize(type),
+    ggml,
+  )) {
+    for (const weighting of [undefined, importance]) {
+      const expected = new Uint8Array(rows * ggml.rowSize(type, columns));
+      ggml.quantize({ type, source: weights, target: expected, rows, columns, importance: weighting });
+      for (const { info, quantize } of kernels) {
+        const target = new Uint8Array(expected.length);
+        const params = { type, sourceType, source, target, rows, columns };
+        const refused = quantize(weighting ? { ...params, importance: weighting } : params);
+        const difference =
+          refused === -1
+            ? differingBlocks(expected, target, ggml.rowSize(type, ggml.blockSize(type)))
+            : `stopped at ${refused}`;
+        if (difference)
+          found.push(`${info.isa}, ${name}, ${weighting ? "with" : "no"} importance: ${difference}`);
+      }
+    }
+  }
+  return found;
+}
+
+/** Quantized weights, and blocks of random bytes. */
+function dequantizeEverywhere(ggml: GgmlLibrary, type: GgmlType): string[] {
+  const found: string[] = [];
+  const random = createRandom(7);
+  for (const { name, rows, columns, weights } of paritySets(WEIGHTS / 4, ggml.blockSize(type), ggml)) {
+    const quantized = new Uint8Array(rows * ggml.rowSize(type, columns));
+    ggml.quantize({ type, source: weights, target: quantized, rows, columns });
+    const garbage = Uint8Array.from(quantized, () => random.integer(256));
+    for (const [kind, source] of Object.entries({ quantized, garbage })) {
+      const expected = new Float32Array(rows * columns);
+      ggml.dequantize(type, source, expected);
+      for (const { info, dequantize } of kernels) {
+        const target = new Float32Array(expected.length);
+        dequantize({ type, source, target, rows, columns });
+        const difference = differingFloats(expected, target);
+        if (difference) found.push(`${info.isa}, ${kind} ${name}: ${difference}`);
+      }
+    }
+  }
+  return found;
+}

@@ -1,0 +1,12 @@
+export { kernelInfo, loadKernels } from "./node/load-kernels.ts";
+export type {
+  BackendReport,
+  DequantizeParams,
+  KernelBackend,
+  KernelInfo,
+  KernelSourceType,
+  Kernels,
+  LoadKernelsParams,
+  QuantizeParams,
+  WasmSource,
+} from "./kernels.ts";

@@ -1,0 +1,75 @@
+import type { ElementType } from "@quern/tensor";
+import type { WasmSource } from "./wasm/wasm-module.ts";
+
+export type { WasmSource };
+
+/** Element types that kernels read weights from. */
+export type KernelSourceType = Extract<ElementType, "F64" | "F32" | "F16" | "BF16" | "F8_E4M3" | "F8_E5M2">;
+
+export type KernelBackend = "native" | "wasm";
+
+export interface KernelInfo {
+  readonly backend: KernelBackend;
+  /** Instruction set that runs: "baseline" | "avx2" | "avx512" | "neon" natively, "simd128" in Wasm. */
+  readonly isa: string;
+  /** One sentence for people: why this backend runs (forced, preferred, or what failed). */
+  readonly reason: string;
+}
+
+export interface LoadKernelsParams {
+  /** Only this one will do. @default the fastest that works */
+  readonly backend?: KernelBackend | undefined;
+  /** Only this instruction set will do. @default the fastest that the processor has */
+  readonly isa?: string | undefined;
+  /** Where the Wasm kernels are. @default the file in this package */
+  readonly wasm?: WasmSource | undefined;
+}
+
+/** What one backend offers on this machine. */
+export interface BackendReport {
+  readonly backend: KernelBackend;
+  /** Instruction sets, slowest first; none when the backend does not work. */
+  readonly isas: readonly string[];
+  /** Why it does not work. */
+  readonly failure?: string;
+}
+
+export interface QuantizeParams {
+  /** ggml type to write, e.g. "Q4_K"; F32, F16 and BF16 are types like any other. */
+  readonly type: string;
+  readonly sourceType: KernelSourceType;
+  /** rows x columns elements, row-major, little-endian. */
+  readonly source: Uint8Array;
+  /** Receives rows x rowSize(type, columns) bytes. */
+  readonly target: Uint8Array;
+  readonly rows: number;
+  /** Must be a multiple of the type's block size. */
+  readonly columns: number;
+  /** One weight per column (diagonal of X^T X), shared by all rows. */
+  readonly importance?: Float32Array;
+}
+
+export interface DequantizeParams {
+  readonly type: string;
+  readonly source: Uint8Array;
+  readonly target: Float32Array;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Pure, single-threaded functions over memory; an instance belongs to one thread. */
+export interface Kernels {
+  readonly info: KernelInfo;
+  /** ggml types that `quantize` and `dequantize` know. */
+  readonly types: readonly string[];
+  /**
+   * Converts and quantizes rows.
+   *
+   * @returns index (row x columns + column) of the first NaN or infinity in the source, or -1. When it is not -1, `target`
+   * holds nothing of use.
+   * @throws QuernError `KERNEL_ARGUMENT` for an unknown type or sizes that do not fit.
+   */
+  readonly quantize: (params: QuantizeParams) => number;
+  /** @throws QuernError `KERNEL_ARGUMENT` */
+  readonly dequantize: (params: DequantizeParams) => void;
+}

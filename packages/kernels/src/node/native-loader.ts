@@ -1,0 +1,64 @@
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import type { Backend, KernelSource, KernelType } from "../backend.ts";
+import type { BackendLoader } from "../select-kernels.ts";
+
+/** What csrc/addon.c exports. */
+interface Addon {
+  describe(): {
+    readonly isas: readonly string[];
+    readonly types: readonly KernelType[];
+    readonly sourceTypes: readonly KernelSource[];
+  };
+  quantize(
+    isa: number,
+    type: number,
+    sourceType: number,
+    source: Uint8Array,
+    target: Uint8Array,
+    rows: number,
+    columns: number,
+    importance: Float32Array | undefined,
+  ): number;
+  dequantize(
+    isa: number,
+    type: number,
+    source: Uint8Array,
+    target: Float32Array,
+    rows: number,
+    columns: number,
+  ): void;
+}
+
+/** The same file seen from src/node and from dist/node. */
+const ADDON = fileURLToPath(new URL("../../dist/quern-kernels.node", import.meta.url));
+
+/** The Node-API addon, which runs the fastest instruction set of the processor. */
+export const nativeLoader: BackendLoader = {
+  backend: "native",
+  // eslint-disable-next-line typescript/require-await
+  async load() {
+    if (!existsSync(ADDON)) {
+      throw new Error("quern-kernels.node is missing; the build makes it where it finds a C compiler");
+    }
+    const addon = createRequire(import.meta.url)(ADDON) as Addon;
+    const { isas, types, sourceTypes } = addon.describe();
+    return {
+      isas,
+      open(isa): Backend {
+        const index = isas.indexOf(isa);
+        return {
+          backend: "native",
+          isa,
+          types,
+          sourceTypes,
+          quantize: ({ type, sourceType, source, target, rows, columns, importance }) =>
+            addon.quantize(index, type, sourceType, source, target, rows, columns, importance),
+          dequantize: ({ type, source, target, rows, columns }) =>
+            addon.dequantize(index, type, source, target, rows, columns),
+        };
+      },
+    };
+  },
+};

@@ -1,0 +1,42 @@
+import { kernelInfo, loadKernels } from "../index.ts";
+import type { Kernels } from "../index.ts";
+
+/** Kernels of every backend and instruction set that works here. */
+export async function allKernels(): Promise<readonly Kernels[]> {
+  const reports = await kernelInfo();
+  const choices = reports.flatMap(({ backend, isas }) => isas.map((isa) => ({ backend, isa })));
+  return Promise.all(choices.map(loadKernels));
+}
+
+/** Bytes of a typed array. */
+export function bytesOf(array: ArrayBufferView): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+/** Elements and bytes of a block (ggml-common.h of llama.cpp v0.5.0). */
+const BLOCKS: Readonly<Record<string, { readonly elements: number; readonly bytes: number }>> = {
+  F32: { elements: 1, bytes: 4 },
+  F16: { elements: 1, bytes: 2 },
+  BF16: { elements: 1, bytes: 2 },
+  Q4_0: { elements: 32, bytes: 18 },
+  Q4_1: { elements: 32, bytes: 20 },
+  Q5_0: { elements: 32, bytes: 22 },
+  Q5_1: { elements: 32, bytes: 24 },
+  Q8_0: { elements: 32, bytes: 34 },
+  Q2_K: { elements: 256, bytes: 84 },
+  Q3_K: { elements: 256, bytes: 110 },
+  Q4_K: { elements: 256, bytes: 144 },
+  Q5_K: { elements: 256, bytes: 176 },
+  Q6_K: { elements: 256, bytes: 210 },
+};
+
+/** Elements of a block, which divide the columns of a matrix. */
+export function blockSize(type: string): number {
+  return BLOCKS[type]!.elements;
+}
+
+/** Bytes of a row. */
+export function rowSize(type: string, columns: number): number {
+  const { elements, bytes } = BLOCKS[type]!;
+  return (columns / elements) * bytes;
+}

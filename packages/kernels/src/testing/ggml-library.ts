@@ -1,0 +1,107 @@
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import koffi from "koffi";
+
+/** Numbers of `enum ggml_type` (ggml.h). */
+const TYPE_NUMBERS = {
+  F32: 0,
+  F16: 1,
+  Q4_0: 2,
+  Q4_1: 3,
+  Q5_0: 6,
+  Q5_1: 7,
+  Q8_0: 8,
+  Q2_K: 10,
+  Q3_K: 11,
+  Q4_K: 12,
+  Q5_K: 13,
+  Q6_K: 14,
+  BF16: 30,
+} as const;
+
+export type GgmlType = keyof typeof TYPE_NUMBERS;
+
+/** The real ggml, as llama.cpp quantizes with it. */
+export interface GgmlLibrary {
+  readonly path: string;
+  /** Elements of a block. */
+  blockSize(type: GgmlType): number;
+  /** Bytes of a row. */
+  rowSize(type: GgmlType, columns: number): number;
+  /** `ggml_quantize_chunk` on whole rows. */
+  quantize(params: GgmlQuantizeParams): void;
+  /** The type's `to_float`. */
+  dequantize(type: GgmlType, source: Uint8Array, target: Float32Array): void;
+  /** Widens F16 or BF16 elements. */
+  widen(type: "F16" | "BF16", source: Uint16Array, target: Float32Array): void;
+}
+
+export interface GgmlQuantizeParams {
+  readonly type: GgmlType;
+  readonly source: Float32Array;
+  readonly target: Uint8Array;
+  readonly rows: number;
+  readonly columns: number;
+  readonly importance?: Float32Array | undefined;
+}
+
+/**
+ * Where node-llama-cpp keeps the ggml library whose bytes the kernels reproduce, or why there is none. That is the one for
+ * x86-64 alone: compilers for ARM fuse multiplications with additions.
+ */
+export function findGgmlLibrary(): { readonly path: string } | { readonly missing: string } {
+  const platform = `${process.platform}-${process.arch}`;
+  if (platform !== "linux-x64")
+    return { missing: `the reference is ggml for linux-x64, and this is ${platform}` };
+  const name = `@node-llama-cpp/${platform}`;
+  try {
+    const fromNodeLlama = createRequire(createRequire(import.meta.url).resolve("node-llama-cpp"));
+    const path = join(dirname(dirname(fromNodeLlama.resolve(name))), "bins", platform, "libggml-base.so");
+    return existsSync(path) ? { path } : { missing: `${name} holds no libggml-base.so` };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND") throw error;
+    return { missing: `${name} is not installed` };
+  }
+}
+
+export function openGgmlLibrary(path: string): GgmlLibrary {
+  const library = koffi.load(path);
+  const rowSize = library.func("size_t ggml_row_size(int type, int64_t columns)");
+  const quantizeChunk = library.func(
+    "size_t ggml_quantize_chunk(int type, const void *source, void *target, int64_t start, int64_t rows, int64_t columns, const void *importance)",
+  );
+  const convertRow = koffi.proto("void (const void *source, void *target, int64_t count)");
+  const conversion = (name: string) => library.func(name, "void", ["const void *", "void *", "int64_t"]);
+  const wideners = { F16: conversion("ggml_fp16_to_fp32_row"), BF16: conversion("ggml_bf16_to_fp32_row") };
+  const typeTraits = koffi.struct({
+    type_name: "const char *",
+    blck_size: "int64_t",
+    blck_size_interleave: "int64_t",
+    type_size: "size_t",
+    is_quantized: "bool",
+    to_float: "void *",
+    from_float_ref: "void *",
+  });
+  const getTypeTraits = library.func("void *ggml_get_type_traits(int type)");
+  const traitsOf = (type: GgmlType) => koffi.decode(getTypeTraits(TYPE_NUMBERS[type]), typeTraits);
+
+  return {
+    path,
+    blockSize: (type) => Number(traitsOf(type).blck_size),
+    rowSize: (type, columns) => Number(rowSize(TYPE_NUMBERS[type], columns)),
+    quantize({ type, source, target, rows, columns, importance }) {
+      const written = quantizeChunk(TYPE_NUMBERS[type], source, target, 0, rows, columns, importance ?? null);
+      if (Number(written) !== target.length)
+        throw new Error(`ggml wrote ${written} bytes, not ${target.length}`);
+    },
+    dequantize(type, source, target) {
+      if (type === "F32") {
+        new Uint8Array(target.buffer, target.byteOffset, target.byteLength).set(source);
+        return;
+      }
+      koffi.call(traitsOf(type).to_float, convertRow, source, target, target.length);
+    },
+    widen: (type, source, target) => wideners[type](source, target, source.length),
+  };
+}

@@ -1,0 +1,95 @@
+import { createRandom, type Random } from "./random.ts";
+
+/** A matrix to quantize, row-major. */
+export interface WeightSet {
+  readonly name: string;
+  readonly rows: number;
+  readonly columns: number;
+  readonly weights: Float32Array;
+  /** One value per column. */
+  readonly importance: Float32Array;
+}
+
+/** Weights as a trained linear layer has them: gaussian with sigma 0.02, and a few columns twenty times as wide. */
+export function gaussianWeights(rows: number, columns: number, seed: number): WeightSet {
+  const random = createRandom(seed);
+  const scale = new Float32Array(columns).fill(0.02);
+  for (let outlier = 0; outlier < columns / 500; outlier++) scale[random.integer(columns)]! *= 20;
+  const weights = new Float32Array(rows * columns);
+  for (let i = 0; i < weights.length; i++) weights[i] = random.gaussian() * scale[i % columns]!;
+  return { name: "gaussian", rows, columns, weights, importance: logNormalImportance(columns, random) };
+}
+
+/** Squared activations spread over orders of magnitude; some columns are never seen, some dominate. */
+export function logNormalImportance(columns: number, random: Random): Float32Array {
+  return Float32Array.from({ length: columns }, () => {
+    const draw = random.integer(64);
+    if (draw === 0) return 0;
+    return Math.exp(random.gaussian()) * (draw === 1 ? 1000 : 1);
+  });
+}
+
+const LARGEST_FLOAT32 = 3.4028234663852886e38;
+
+/** One value of a block: `index` counts within the block, `parameter` is a normal draw made once per block. */
+type Fill = (random: Random, index: number, parameter: number) => number;
+
+/**
+ * Blocks on which quantizers take their rare paths: all-zero groups, scales that underflow in F16, sums that overflow,
+ * ties in rounding, inputs of one sign, lone spikes.
+ */
+export const EDGE_FILLS: Readonly<Record<string, Fill>> = {
+  zeros: () => 0,
+  "negative zeros": () => -0,
+  "mixed zeros": (random) => (random.uniform() < 0.5 ? 0 : -0),
+  "positive constant": (_, __, parameter) => Math.abs(parameter),
+  "negative constant": (_, __, parameter) => -Math.abs(parameter),
+  "all positive": (random) => Math.abs(random.gaussian()) + 0.01,
+  "all negative": (random) => -Math.abs(random.gaussian()) - 0.01,
+  "denormals of 1e-40": (random) => random.gaussian() * 1e-40,
+  "denormals of 1e-38": (random) => random.gaussian() * 1e-38,
+  "1e-20": (random) => random.gaussian() * 1e-20,
+  "1e-15, the threshold of an empty group": (random) => random.gaussian() * 1e-15,
+  "1e18, products with importance overflow": (random) => random.gaussian() * 1e18,
+  "1e30": (random) => random.gaussian() * 1e30,
+  "1e38, sums overflow": (random) => random.gaussian() * 1e38,
+  "single positive spike": (_, index, parameter) => (index === 5 ? Math.abs(parameter) : 0),
+  "single negative spike": (_, index, parameter) => (index === 11 ? -Math.abs(parameter) : 0),
+  "spike over noise": (random, index) => (index === 9 ? 100 : random.gaussian() * 1e-3),
+  alternating: (_, index, parameter) => (index % 2 === 0 ? parameter : -parameter),
+  "nearly constant": (random, _, parameter) => parameter * (1 + random.gaussian() * 1e-6),
+  "ties of a quarter": (random) => (random.integer(33) - 16) / 4,
+  "ties of a half": (random) => (random.integer(129) - 64) / 2,
+  "integer ties with full range": (random, index) => (index === 0 ? -8 : random.integer(32) / 2 - 8),
+  "forty octaves": (random) => random.gaussian() * 2 ** (random.integer(40) - 20),
+  "scales that are denormal in F16": (random) => random.gaussian() * 1e-6,
+  "scales that vanish in F16": (random) => random.gaussian() * 1e-8,
+};
+
+const plain: Fill = (random) => random.gaussian() * 0.02;
+
+/**
+ * Blocks of 16, 32 or 256 weights, each filled by one edge mode drawn at random; one in eight is plain gaussian. Columns of no
+ * importance hold outliers of all sizes, which make searches with importance find scales and minimums of the wrong sign.
+ */
+export function edgeWeights(rows: number, columns: number, seed: number): WeightSet {
+  const random = createRandom(seed);
+  const fills = Object.values(EDGE_FILLS);
+  const weights = new Float32Array(rows * columns);
+  for (let start = 0; start < weights.length;) {
+    const length = Math.min([16, 32, 256][random.integer(3)]!, weights.length - start);
+    const fill = random.integer(8) === 0 ? plain : fills[random.integer(fills.length)]!;
+    const parameter = random.gaussian();
+    for (let i = 0; i < length; i++) {
+      const value = fill(random, i, parameter);
+      weights[start + i] = Math.max(-LARGEST_FLOAT32, Math.min(LARGEST_FLOAT32, value));
+    }
+    start += length;
+  }
+  const importance = logNormalImportance(columns, random);
+  for (let i = 0; i < weights.length; i++) {
+    if (importance[i % columns] !== 0 || random.uniform() < 0.5) continue;
+    weights[i] = random.gaussian() * 10 ** (random.integer(30) - 10);
+  }
+  return { name: "edge", rows, columns, weights, importance };
+}

@@ -1,0 +1,131 @@
+import { QuernError } from "@quern/tensor";
+import type { Backend } from "../backend.ts";
+
+/** What csrc/wasm.c exports. Pointers are byte offsets in `memory`. */
+interface WasmExports {
+  readonly memory: WebAssembly.Memory;
+  readonly __heap_base: WebAssembly.Global;
+  type_count(): number;
+  type_name(type: number): number;
+  block_size(type: number): number;
+  type_size(type: number): number;
+  source_type_count(): number;
+  source_type_name(sourceType: number): number;
+  source_type_size(sourceType: number): number;
+  scratch_floats(columns: number): number;
+  quantize(
+    type: number,
+    sourceType: number,
+    source: number,
+    target: number,
+    rows: number,
+    columns: number,
+    importance: number,
+    scratch: number,
+  ): number;
+  dequantize(type: number, source: number, target: number, blocks: number): void;
+}
+
+/** Weights that are copied into the module's memory at a time; a longer row goes in whole. */
+const PIECE = 65_536;
+const PAGE = 65_536;
+const ALIGNMENT = 64;
+
+/** Instantiates the module; each instance has its own memory. */
+export async function wasmBackend(module: WebAssembly.Module): Promise<Backend> {
+  const { exports } = await WebAssembly.instantiate(module, {});
+  const wasm = exports as unknown as WasmExports;
+
+  const types = Array.from({ length: wasm.type_count() }, (_, type) => ({
+    name: readText(wasm.memory, wasm.type_name(type)),
+    blockSize: wasm.block_size(type),
+    typeSize: wasm.type_size(type),
+  }));
+  const sourceTypes = Array.from({ length: wasm.source_type_count() }, (_, sourceType) => ({
+    name: readText(wasm.memory, wasm.source_type_name(sourceType)),
+    size: wasm.source_type_size(sourceType),
+  }));
+
+  /** Lays out areas of these sizes above the module's own data and returns their offsets. */
+  function layOut(sizes: readonly number[]): number[] {
+    let end = wasm.__heap_base.value as number;
+    const offsets = sizes.map((size) => {
+      const offset = Math.ceil(end / ALIGNMENT) * ALIGNMENT;
+      end = offset + size;
+      return offset;
+    });
+    const missing = Math.ceil((end - wasm.memory.buffer.byteLength) / PAGE);
+    if (missing > 0) {
+      try {
+        wasm.memory.grow(missing);
+      } catch (cause) {
+        throw new QuernError("KERNEL_MEMORY", `the Wasm kernels could not get ${end} bytes of memory`, {
+          cause,
+        });
+      }
+    }
+    return offsets;
+  }
+
+  return {
+    backend: "wasm",
+    isa: "simd128",
+    types,
+    sourceTypes,
+
+    quantize({ type, sourceType, source, target, rows, columns, importance }) {
+      const { blockSize, typeSize } = types[type]!;
+      const sourceRow = columns * sourceTypes[sourceType]!.size;
+      const targetRow = (columns / blockSize) * typeSize;
+      const step = Math.max(1, Math.min(rows, Math.floor(PIECE / columns)));
+      const [from, to, weights, scratch] = layOut([
+        step * sourceRow,
+        step * targetRow,
+        importance?.byteLength ?? 0,
+        wasm.scratch_floats(columns) * 4,
+      ]) as [number, number, number, number];
+      const memory = new Uint8Array(wasm.memory.buffer);
+      if (importance) new Float32Array(memory.buffer, weights, columns).set(importance);
+
+      for (let row = 0; row < rows; row += step) {
+        const count = Math.min(step, rows - row);
+        memory.set(source.subarray(row * sourceRow, (row + count) * sourceRow), from);
+        const bad = wasm.quantize(
+          type,
+          sourceType,
+          from,
+          to,
+          count,
+          columns,
+          importance ? weights : 0,
+          scratch,
+        );
+        if (bad >= 0) return row * columns + bad;
+        target.set(memory.subarray(to, to + count * targetRow), row * targetRow);
+      }
+      return -1;
+    },
+
+    dequantize({ type, source, target, rows, columns }) {
+      const { blockSize, typeSize } = types[type]!;
+      const blocks = rows * (columns / blockSize);
+      const step = Math.min(blocks, PIECE / blockSize);
+      const [from, to] = layOut([step * typeSize, step * blockSize * 4]) as [number, number];
+      const memory = new Uint8Array(wasm.memory.buffer);
+      const values = new Float32Array(memory.buffer, to, step * blockSize);
+
+      for (let block = 0; block < blocks; block += step) {
+        const count = Math.min(step, blocks - block);
+        memory.set(source.subarray(block * typeSize, (block + count) * typeSize), from);
+        wasm.dequantize(type, from, to, count);
+        target.set(values.subarray(0, count * blockSize), block * blockSize);
+      }
+    },
+  };
+}
+
+/** A zero-terminated ASCII string. */
+function readText(memory: WebAssembly.Memory, offset: number): string {
+  const bytes = new Uint8Array(memory.buffer, offset);
+  return String.fromCharCode(...bytes.subarray(0, bytes.indexOf(0)));
+}

@@ -1,0 +1,32 @@
+import type { Architecture } from "./architecture.ts";
+import { attentionHeads, bools, COMMON_HYPERPARAMETERS, uint32 } from "./hyperparameters.ts";
+import { decoderModel, gatedFeedForward, LAYER, norm, selfAttention } from "./modules.ts";
+
+/** OLMo 2 and 3: norms after attention and feed-forward, none before (conversion/olmo.py, `Olmo2Model`). */
+export const olmo2: Architecture = {
+  name: "olmo2",
+  classes: ["Olmo2ForCausalLM", "Olmo3ForCausalLM"],
+  defaults: { rms_norm_eps: 1e-5, rope_theta: 10_000, tie_word_embeddings: false },
+  derived: { num_key_value_heads: attentionHeads },
+  hyperparameters: [
+    ...COMMON_HYPERPARAMETERS,
+    uint32("attention.sliding_window", (config) => config.optionalInteger("sliding_window")),
+    bools("attention.sliding_window_pattern", (config) => {
+      if (config.optionalInteger("sliding_window") === undefined) return undefined;
+      const types = config.optionalStrings("layer_types");
+      const layers = Array.from({ length: config.integer("num_hidden_layers") }, (_, layer) => layer);
+      // Unless it says otherwise, every fourth block of OLMo 3 sees everything.
+      return types?.map((type) => type === "sliding_attention") ?? layers.map((layer) => (layer + 1) % 4 !== 0);
+    }),
+  ],
+  vocabulary: (config) => ({ tokenizers: ["byte-level-bpe"], vocabularySize: config.integer("vocab_size") }),
+  model: decoderModel(),
+  block: [
+    ...selfAttention(),
+    norm("attn_q_norm", `${LAYER}.self_attn.q_norm`, { input: "attn_q" }),
+    norm("attn_k_norm", `${LAYER}.self_attn.k_norm`, { input: "attn_k" }),
+    norm("post_attention_norm", `${LAYER}.post_attention_layernorm`, { input: "attn_output" }),
+    ...gatedFeedForward({}),
+    norm("post_ffw_norm", `${LAYER}.post_feedforward_layernorm`, { input: "ffn_down" }),
+  ],
+};

@@ -1,0 +1,121 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import type { GgufValue } from "@quern/gguf";
+import { bytesSource, ELEMENT_TYPES, type TensorInfo } from "@quern/tensor";
+import { readSafetensors, type SafetensorsTensor } from "safetensors-js";
+import { describe, expect, it } from "vitest";
+import { describeModel } from "./describe-model.ts";
+import { decodeElements } from "./expressions/element-codec.ts";
+import { evaluateRows } from "./expressions/evaluate.ts";
+import type { TensorReader } from "./expressions/expression.ts";
+import type { CheckpointFiles, ModelDescription, ModelTensor } from "./model.ts";
+
+/** A key of the metadata, as in fixtures/golden/README.md. */
+interface Pair {
+  key: string;
+  type: string;
+  elements?: string | undefined;
+  length?: number | undefined;
+  value?: unknown;
+  sha256?: string | undefined;
+  unordered?: boolean;
+}
+
+/** Description of a GGUF file. */
+interface Expected {
+  kv: Pair[];
+  tensors: { name: string; type: string; ne: number[]; sha256: string }[];
+}
+
+const GOLDEN = new URL("../../../fixtures/golden/", import.meta.url);
+const CASES = readdirSync(GOLDEN).filter((name) => existsSync(new URL(`${name}/checkpoint/config.json`, GOLDEN)));
+
+function checkpointFiles(folder: URL): CheckpointFiles {
+  return {
+    name: "checkpoint",
+    has: (path) => existsSync(new URL(path, folder)),
+    read: async (path) => (existsSync(new URL(path, folder)) ? readFileSync(new URL(path, folder)) : undefined),
+  };
+}
+
+/** Tensors in the order of the sorted shards, sorted by name within each. */
+async function checkpointTensors(folder: URL): Promise<Map<string, SafetensorsTensor>> {
+  const tensors = new Map<string, SafetensorsTensor>();
+  for (const name of readdirSync(folder).filter((file) => file.endsWith(".safetensors")).sort()) {
+    const file = await readSafetensors(bytesSource({ bytes: readFileSync(new URL(name, folder)), name }));
+    const names = [...file.tensors.keys()].sort();
+    for (const tensor of names) tensors.set(tensor, file.tensors.get(tensor)!);
+  }
+  return tensors;
+}
+
+async function describeCase(name: string): Promise<{ description: ModelDescription; reader: TensorReader }> {
+  const folder = new URL(`${name}/checkpoint/`, GOLDEN);
+  const tensors = await checkpointTensors(folder);
+  const infos = new Map<string, TensorInfo>([...tensors].map(([key, { info }]) => [key, info]));
+  const description = await describeModel({ files: checkpointFiles(folder), tensors: infos });
+  const reader: TensorReader = {
+    info: (tensor) => infos.get(tensor)!,
+    readRows: (tensor, start, count) => tensors.get(tensor)!.readRows(start, count),
+  };
+  return { description, reader };
+}
+
+async function hashOf({ expression, sourceType, shape, storage }: ModelTensor, reader: TensorReader): Promise<string> {
+  const rows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
+  const bytes = await evaluateRows(expression, { reader, firstRow: 0, rows });
+  return createHash("sha256")
+    .update(typeof storage === "object" ? bytes : toFloat32(bytes, sourceType))
+    .digest("hex");
+}
+
+function toFloat32(bytes: Uint8Array, type: ModelTensor["sourceType"]): Uint8Array {
+  const values = new Float32Array((bytes.byteLength * 8) / ELEMENT_TYPES[type].bits);
+  decodeElements({ type, bytes, visit: (value, index) => (values[index] = value) });
+  return new Uint8Array(values.buffer);
+}
+
+/** A value of the metadata in the form of the fixtures. */
+function described(key: string, value: GgufValue): Pair {
+  if (value.type !== "array") return { key, type: value.type, value: value.value };
+  const { elements, length } = value;
+  const all = [...value];
+  return length <= 64
+    ? { key, type: "array", elements, length, value: all }
+    : { key, type: "array", elements, length, sha256: arrayHash(elements, all) };
+}
+
+function arrayHash(elements: string, values: readonly unknown[]): string {
+  const hash = createHash("sha256");
+  if (elements === "string") return hash.update(values.join("\0")).digest("hex");
+  const numbers = elements === "float32" ? Float32Array.from(values as number[]) : Int32Array.from(values as number[]);
+  return hash.update(new Uint8Array(numbers.buffer)).digest("hex");
+}
+
+describe.each(CASES)("%s", (name) => {
+  const expected = JSON.parse(readFileSync(new URL(`${name}/expected/f32.json`, GOLDEN), "utf8")) as Expected;
+
+  it("has the metadata of llama.cpp's converter", async () => {
+    const { description } = await describeCase(name);
+    const actual = [...description.metadata({ fileType: 0 })].map(([key, value]) => described(key, value));
+    const unordered = new Set(expected.kv.filter((pair) => pair.unordered).map(({ key }) => key));
+    const comparable = ({ key, type, elements, length, value, sha256 }: Pair): Pair => ({
+      key,
+      type,
+      ...(type === "array" && { elements, length }),
+      ...(sha256 === undefined ? { value: unordered.has(key) ? (value as string[]).toSorted() : value } : { sha256 }),
+    });
+    expect(actual.map(comparable)).toEqual(expected.kv.map(comparable));
+  });
+
+  it("has the tensors of llama.cpp's converter, bit by bit", async () => {
+    const { description, reader } = await describeCase(name);
+    const shapes = description.tensors.map(({ name, shape }) => ({ name, ne: shape.toReversed() }));
+    expect(shapes).toEqual(expected.tensors.map(({ name, ne }) => ({ name, ne })));
+    for (const [index, tensor] of description.tensors.entries()) {
+      const { type, sha256 } = expected.tensors[index]!;
+      expect(typeof tensor.storage === "object" ? tensor.storage.packed : "F32", tensor.name).toBe(type);
+      expect(await hashOf(tensor, reader), tensor.name).toBe(sha256);
+    }
+  });
+});

@@ -1,0 +1,113 @@
+import { ggufString, ggufUint32, type GgufMetadata, type GgufValue } from "@quern/gguf";
+import { QuernError } from "@quern/tensor";
+import { type Architecture, FILE_TYPE, type ModelFacts } from "./architectures/architecture.ts";
+import type { Config } from "./architectures/config.ts";
+import { describeArchitecture } from "./architectures/describe-architecture.ts";
+import { readPoolingType } from "./architectures/pooling-type.ts";
+import { fillIn, readConfig } from "./architectures/read-config.ts";
+import { architectureOf } from "./architectures/registry.ts";
+import { generalMetadata } from "./metadata/general-metadata.ts";
+import { countParameters } from "./metadata/size-label.ts";
+import type { ModelDescription, ModelInput, ModelTensor } from "./model.ts";
+import { describeVocabulary } from "./vocabulary/describe-vocabulary.ts";
+
+/** Version of ggml's quantized formats (ggml.h, `GGML_QNT_VERSION`). */
+const QUANTIZATION_VERSION = 2;
+
+/** `general.file_type` of files without quantized tensors: F32, F16, BF16 (llama.h, `llama_ftype`). */
+const FLOATING_POINT_FILES: ReadonlySet<number> = new Set([0, 1, 32]);
+
+/**
+ * Everything about a model that is known before a weight is read: what llama.cpp's converter would write, tensor by tensor
+ * and key by key.
+ *
+ * @throws QuernError
+ * - `MODEL_UNSUPPORTED` an architecture or a way of quantization that is not known
+ * - `MODEL_CONFIG_MISSING`, `MODEL_CONFIG_KEY_MISSING`, `MODEL_CONFIG_VALUE_INVALID` config.json
+ * - `MODEL_TENSOR_MISSING`, `MODEL_TENSOR_UNKNOWN`, `MODEL_TENSOR_DUPLICATE`, `MODEL_TENSOR_INVALID` the checkpoint's tensors
+ * - `MODEL_VOCABULARY_MISMATCH` an embedding of another size than the vocabulary
+ * - the codes of `describeVocabulary` and of files that are not what they should be
+ */
+export async function describeModel(input: ModelInput): Promise<ModelDescription> {
+  const { files, preTokenizer, onWarning } = input;
+  const { config: given, json } = await readConfig(files);
+  const architecture = architectureOf(given);
+  checkQuantization(architecture, given);
+  const config = fillIn(given, architecture);
+
+  const vocabulary = await describeVocabulary({
+    files,
+    config: json,
+    hints: architecture.vocabulary(config),
+    ...(preTokenizer === undefined ? {} : { preTokenizer }),
+  });
+  const pooling = architecture.pooling ? await readPoolingType(files) : undefined;
+  const facts: ModelFacts = {
+    config,
+    vocabularySize: lengthOf(vocabulary.get("tokenizer.ggml.tokens")),
+    ...(pooling === undefined ? {} : { pooling }),
+  };
+  const { tensors, modules, leading, hyperparameters } = describeArchitecture({
+    architecture,
+    facts,
+    tensors: input.tensors,
+  });
+  checkEmbedding(tensors, facts);
+
+  const general = await generalMetadata({
+    files,
+    config: json,
+    parameters: countParameters(tensors),
+    ...(onWarning === undefined ? {} : { onWarning }),
+  });
+  return {
+    architecture: architecture.name,
+    tensors,
+    modules,
+    metadata({ fileType }) {
+      const quantized = architecture.quantization !== undefined && isQuantized(config);
+      const number = quantized && FLOATING_POINT_FILES.has(fileType) ? architecture.quantization.fileType : fileType;
+      const metadata: GgufMetadata = new Map([["general.architecture", ggufString(architecture.name)]]);
+      for (const [key, value] of [...leading, ...general, ...hyperparameters]) {
+        metadata.set(key, value === FILE_TYPE ? ggufUint32(number) : value);
+      }
+      metadata.set("general.quantization_version", ggufUint32(QUANTIZATION_VERSION));
+      for (const [key, value] of vocabulary) metadata.set(key, value);
+      return metadata;
+    },
+  };
+}
+
+function isQuantized(config: Config): boolean {
+  return config.optionalObject("quantization_config") !== undefined;
+}
+
+/** Quantized checkpoints have other tensors; say so, rather than which of them is not known. */
+function checkQuantization({ quantization }: Architecture, config: Config): void {
+  if (!isQuantized(config)) return;
+  const method = config.optionalObject("quantization_config")?.["quant_method"];
+  if (quantization !== undefined && method === quantization.method) return;
+  throw new QuernError(
+    "MODEL_UNSUPPORTED",
+    `config.json: the checkpoint is already quantized (quantization_config.quant_method ${JSON.stringify(method) ?? "missing"}); ` +
+      `expected ${quantization === undefined ? "a checkpoint of floating-point weights" : `${quantization.method} or floating-point weights`}`,
+    { subject: { file: "config.json", key: "quantization_config" } },
+  );
+}
+
+function checkEmbedding(tensors: readonly ModelTensor[], { config, vocabularySize }: ModelFacts): void {
+  const embedding = tensors.find(({ role }) => role === "embedding")!;
+  const [rows, columns] = embedding.shape;
+  const width = config.integer("hidden_size", "n_embd");
+  if (rows === vocabularySize && columns === width) return;
+  throw new QuernError(
+    "MODEL_VOCABULARY_MISMATCH",
+    `"${embedding.name}" has the shape [${embedding.shape.join(", ")}]: expected [${vocabularySize}, ${width}], a row for each ` +
+      "token of the vocabulary and a column for each of the hidden units in config.json",
+    { subject: { tensor: embedding.name } },
+  );
+}
+
+function lengthOf(value: GgufValue | undefined): number {
+  return value?.type === "array" ? value.length : 0;
+}

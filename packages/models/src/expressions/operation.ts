@@ -1,0 +1,30 @@
+import type { ExpressionType, TensorExpression, TensorReader } from "./expression.ts";
+
+/** What an operation may ask for. */
+export interface OperationContext {
+  readonly reader: Pick<TensorReader, "info" | "readRows">;
+  /** Shape and element type of an input. */
+  typeOf(expression: TensorExpression): ExpressionType;
+  /** Bytes of rows [start, start + count) of an input seen as rows x last dimension. */
+  rowsOf(expression: TensorExpression, start: number, count: number): Promise<Uint8Array>;
+}
+
+/** A kind of node. Adding one is a file in `operations/` and a line in `registry.ts`. */
+export interface Operation<Expression extends TensorExpression = TensorExpression> {
+  readonly name: string;
+  /**
+   * Shape and element type of the result, which follow from those of the inputs.
+   *
+   * @throws QuernError `EXPRESSION_INVALID` when inputs and parameters do not fit together
+   */
+  type(expression: Expression, context: OperationContext): ExpressionType;
+  /**
+   * Bytes of rows [start, start + count) of the result, little-endian, in a new array or in one that an input gave away.
+   * Called with at least one row, after the expression has been typed and the range checked.
+   */
+  rows(
+    expression: Expression,
+    range: { readonly start: number; readonly count: number },
+    context: OperationContext,
+  ): Promise<Uint8Array>;
+}

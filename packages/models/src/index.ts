@@ -1,0 +1,13 @@
+export { supportedClasses } from "./architectures/registry.ts";
+export type { ModuleRole } from "./architectures/module-role.ts";
+export { describeModel } from "./describe-model.ts";
+export { evaluateRows, expressionSources, expressionType } from "./expressions/evaluate.ts";
+export type { ExpressionType, TensorExpression, TensorReader } from "./expressions/expression.ts";
+export type {
+  CheckpointFiles,
+  ModelDescription,
+  ModelInput,
+  ModelModule,
+  ModelTensor,
+  StoragePolicy,
+} from "./model.ts";

@@ -1,0 +1,82 @@
+import type { GgufMetadata } from "@quern/gguf";
+import type { ElementType, QuernError, TensorInfo } from "@quern/tensor";
+import type { ModuleRole } from "./architectures/module-role.ts";
+import type { TensorExpression } from "./expressions/expression.ts";
+
+/** The small files of a checkpoint (config, tokenizer, model card); paths are relative, with forward slashes. */
+export interface CheckpointFiles {
+  /** Folder or repository name, for messages and as the last resort for the model's name. */
+  readonly name: string;
+  has(path: string): boolean;
+  /** @returns undefined when the file does not exist */
+  read(path: string): Promise<Uint8Array | undefined>;
+  /** Names of the files in a folder, in any order; empty when there is no such folder. */
+  list?(folder: string): readonly string[];
+}
+
+/** What a model description is made from. */
+export interface ModelInput {
+  readonly files: CheckpointFiles;
+  /** Every tensor of the checkpoint, in the order of the (sorted) shard files, sorted by name within each. */
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** Overrides the pre-tokenizer name that is derived from tokenizer.json (`--pre`). */
+  readonly preTokenizer?: string;
+  /** Called with the error of a file of little weight (model card, generation_config.json) that is left out. */
+  readonly onWarning?: (warning: QuernError) => void;
+}
+
+/** How an output type is chosen for a tensor that is not quantized by a recipe. */
+export type StoragePolicy =
+  /** Follows the output type that the user asked for, with fallbacks for shapes that do not fit. */
+  | "follow"
+  /** Always F32 (norms, biases, routers, position embeddings, ...). */
+  | "f32"
+  /** Already in the blocks of a ggml type (gpt-oss experts): copied as they are. */
+  | { readonly packed: string };
+
+/** One tensor of the output. */
+export interface ModelTensor {
+  /** GGUF name, e.g. "blk.0.attn_q.weight". */
+  readonly name: string;
+  /** What the module that it belongs to does. */
+  readonly role: ModuleRole;
+  /** Row-major shape (slowest first); GGUF's `ne` is its reverse. */
+  readonly shape: readonly number[];
+  /** Element type that the expression yields. */
+  readonly sourceType: ElementType;
+  readonly expression: TensorExpression;
+  readonly storage: StoragePolicy;
+}
+
+/** A part of the model with weights: a linear layer, a norm, an embedding. */
+export interface ModelModule {
+  readonly role: ModuleRole;
+  /** GGUF name without ".weight": "blk.0.attn_q". */
+  readonly name: string;
+  /** Hugging Face name without ".weight"; in merged experts `{index}` stands for the number of the expert. */
+  readonly hf: string;
+  /** Number of the block; absent outside the blocks. */
+  readonly layer?: number;
+  /**
+   * `name` of the module whose output it works on; absent where that is the residual stream. attn_output names attn_v, whose
+   * columns attention mixes none of; ffn_down names ffn_up.
+   */
+  readonly input?: string;
+  /** GGUF names of its tensors. */
+  readonly tensors: readonly string[];
+}
+
+/** Everything about a model that is known before a weight is read. */
+export interface ModelDescription {
+  /** GGUF architecture name, e.g. "llama". */
+  readonly architecture: string;
+  /** In the order in which llama.cpp's converter writes them. */
+  readonly tensors: readonly ModelTensor[];
+  /** Modules outside the blocks, then block by block: which linear layers there are and what feeds them. */
+  readonly modules: readonly ModelModule[];
+  /**
+   * All metadata in the converter's order. `fileType` is the number for `general.file_type` (llama_ftype), which the
+   * converter writes in the midst of the architecture's keys.
+   */
+  metadata(params: { readonly fileType: number }): GgufMetadata;
+}

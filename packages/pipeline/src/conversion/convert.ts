@@ -1,0 +1,127 @@
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { ConversionEvent, ConversionReport } from "../events.ts";
+import { createPartialFile, type PartialFile, reportingAs } from "../node/output-file.ts";
+import { closeRunners, startRunners } from "../node/start-runners.ts";
+import type { ConversionPlan, PlannedOutput } from "../plan.ts";
+import { EventQueue } from "./event-queue.ts";
+import { ProgressTracker } from "./progress-tracker.ts";
+import { runSlabs } from "./run-slabs.ts";
+import { planSlabs } from "./plan-slabs.ts";
+import type { SlabRunner } from "./slab-runner.ts";
+
+export interface ConvertIterOptions {
+  /** Stops the conversion and removes what it has written; the iteration throws the reason of the signal. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ConvertOptions extends ConvertIterOptions {
+  /** Called for every event, in order. */
+  readonly onEvent?: (event: ConversionEvent) => void;
+}
+
+/**
+ * Runs a plan: reads every weight once, and writes all outputs. Files bear the name `<path>.partial` until they are complete
+ * and on disk. Whatever goes wrong, no partial file stays; outputs that are finished already do.
+ *
+ * Leaving the loop early stops the conversion.
+ *
+ * @returns the report, which the last event holds too
+ * @throws the reason of `signal`; QuernError `WEIGHT_NOT_FINITE`, `CHECKPOINT_CHANGED`, `SOURCE_*`, `OUTPUT_EXISTS` (since the
+ * plan), `OUTPUT_NOT_WRITABLE`, `OUTPUT_DISK_FULL`, `OUTPUT_WRITE_FAILED`, `OUTPUT_REPLACED`, `WORKER_FAILED`, `WORKER_MISSING`
+ */
+export async function* convertIter(
+  plan: ConversionPlan,
+  options: ConvertIterOptions = {},
+): AsyncGenerator<ConversionEvent, ConversionReport, undefined> {
+  const left = new AbortController();
+  const signal = options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal]);
+  const queue = new EventQueue<ConversionEvent>();
+  const run = execute(plan, signal, (event) => queue.push(event));
+  run.then(
+    () => queue.end(),
+    (error: unknown) => queue.fail(error),
+  );
+  try {
+    yield* queue;
+    return await run;
+  } finally {
+    left.abort();
+    await run.catch(() => undefined);
+  }
+}
+
+/** Runs a plan as {@link convertIter} does, and waits for the end. */
+export async function convert(plan: ConversionPlan, options: ConvertOptions = {}): Promise<ConversionReport> {
+  const { onEvent, ...rest } = options;
+  const events = convertIter(plan, rest);
+  for (;;) {
+    const step = await events.next();
+    if (step.done === true) return step.value;
+    onEvent?.(step.value);
+  }
+}
+
+async function execute(
+  plan: ConversionPlan,
+  signal: AbortSignal,
+  emit: (event: ConversionEvent) => void,
+): Promise<ConversionReport> {
+  const started = performance.now();
+  const unfinished = new Set<PartialFile>();
+  let runners: readonly SlabRunner[] = [];
+  try {
+    signal.throwIfAborted();
+    for (const output of plan.outputs) unfinished.add(await createOutput(output, plan.force));
+    const slabs = [...planSlabs(plan)];
+    const { shards } = plan.checkpoint;
+    runners = await startRunners(Math.min(plan.resources.threads, slabs.length), {
+      shards,
+      outputs: plan.outputs.map(({ path }) => path),
+      ...(plan.backend === undefined ? {} : { backend: plan.backend }),
+    });
+    const { kernels } = runners[0]!;
+    const tracker = new ProgressTracker(plan, slabs, emit);
+    tracker.start();
+    await runSlabs({
+      slabs,
+      runners,
+      signal,
+      onStart: (slab) => tracker.slabStarted(slab),
+      onDone: (slab, { bytesWritten }) => tracker.slabDone(slab, bytesWritten),
+    });
+    await closeRunners(runners);
+    runners = [];
+    for (const file of unfinished) {
+      await file.finish();
+      unfinished.delete(file);
+      emit({ type: "output:done", path: file.path, bytes: file.size });
+    }
+    const report: ConversionReport = {
+      outputs: plan.outputs.map(({ type, path, fileSize }) => ({ type, path, bytes: fileSize })),
+      tensors: plan.tensors.length,
+      parameters: plan.parameters,
+      sourceBytes: plan.sourceBytes,
+      seconds: (performance.now() - started) / 1000,
+      kernels,
+    };
+    emit({ type: "done", report });
+    return report;
+  } finally {
+    await closeRunners(runners);
+    await Promise.all([...unfinished].map((file) => file.abandon()));
+  }
+}
+
+async function createOutput(output: PlannedOutput, replace: boolean): Promise<PartialFile> {
+  const { path, fileSize, layout } = output;
+  await reportingAs(path, () => mkdir(dirname(path), { recursive: true }));
+  const file = await createPartialFile({ path, size: fileSize, replace });
+  try {
+    await file.write(layout.header, 0);
+    return file;
+  } catch (error) {
+    await file.abandon();
+    throw error;
+  }
+}

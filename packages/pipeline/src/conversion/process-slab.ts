@@ -1,0 +1,128 @@
+import type { Kernels, KernelSourceType } from "@quern/kernels";
+import { evaluateRows, type TensorReader } from "@quern/models";
+import { QuernError } from "@quern/tensor";
+import type { Slab, SlabConversion } from "./slab.ts";
+
+/** Receives finished rows. */
+export type SlabWriter = (output: number, bytes: Uint8Array, offset: number) => Promise<void>;
+
+/** Buffers that one lane uses again and again; they grow to the largest slab. */
+export class LaneBuffers {
+  #buffers = new Map<string, Uint8Array>();
+
+  /** @param use Uses with different names never share memory. */
+  take(use: string, size: number): Uint8Array {
+    let buffer = this.#buffers.get(use);
+    if (buffer === undefined || buffer.byteLength < size) {
+      buffer = new Uint8Array(size);
+      this.#buffers.set(use, buffer);
+    }
+    return buffer.subarray(0, size);
+  }
+}
+
+/**
+ * Reads and evaluates the rows of a slab once, converts them for every output, and writes them.
+ *
+ * @returns bytes written
+ * @throws QuernError `WEIGHT_NOT_FINITE`, and what reading and writing throw
+ */
+export async function processSlab(params: {
+  slab: Slab;
+  reader: TensorReader;
+  kernels: Kernels;
+  buffers: LaneBuffers;
+  write: SlabWriter;
+}): Promise<number> {
+  const { slab, reader, kernels, buffers, write } = params;
+  const source = await evaluateRows(slab.expression, { reader, firstRow: slab.firstRow, rows: slab.rows });
+  const writes: Promise<void>[] = [];
+  let bytesWritten = 0;
+  for (const [index, conversion] of slab.conversions.entries()) {
+    const converted = conversion.packed
+      ? source
+      : convertRows({ slab, conversion, index, source, kernels, buffers });
+    for (const { output, offset } of conversion.targets) {
+      writes.push(write(output, converted, offset + slab.firstRow * conversion.rowSize));
+      bytesWritten += converted.byteLength;
+    }
+  }
+  await settleAll(writes);
+  return bytesWritten;
+}
+
+/** Rows of `slab` as `conversion.type`, in a buffer of the lane. */
+function convertRows(params: {
+  slab: Slab;
+  conversion: SlabConversion;
+  index: number;
+  source: Uint8Array;
+  kernels: Kernels;
+  buffers: LaneBuffers;
+}): Uint8Array {
+  const { slab, conversion, index, kernels, buffers } = params;
+  const { rows } = slab;
+  let { source } = params;
+  // Checked when the conversion was planned; only packed rows have other types.
+  let sourceType = slab.sourceType as KernelSourceType;
+  if (conversion.via !== undefined) {
+    const { type, rowSize } = conversion.via;
+    const rounded = buffers.take(`via ${index}`, rows * rowSize);
+    const bad = kernels.quantize({ type, sourceType, source, target: rounded, rows, columns: slab.columns });
+    if (bad >= 0) throw notFinite(slab, bad);
+    source = rounded;
+    sourceType = type;
+  }
+  const target = buffers.take(`target ${index}`, rows * conversion.rowSize);
+  const sourceRowSize = source.byteLength / rows;
+  for (const { start, count, importance } of rowGroups(slab, conversion)) {
+    const bad = kernels.quantize({
+      type: conversion.type,
+      sourceType,
+      source: source.subarray(start * sourceRowSize, (start + count) * sourceRowSize),
+      target: target.subarray(start * conversion.rowSize, (start + count) * conversion.rowSize),
+      rows: count,
+      columns: slab.columns,
+      ...(importance === undefined ? {} : { importance }),
+    });
+    if (bad >= 0) throw notFinite(slab, start * slab.columns + bad);
+  }
+  return target;
+}
+
+/** Runs of rows that share their importance weights: each matrix of merged experts has its own. */
+function* rowGroups(
+  slab: Slab,
+  { importance }: SlabConversion,
+): Generator<{ start: number; count: number; importance?: Float32Array }> {
+  if (importance === undefined) {
+    yield { start: 0, count: slab.rows };
+    return;
+  }
+  const { columns, matrixRows, firstRow, rows } = slab;
+  for (let start = 0, matrix = 0; start < rows; matrix++) {
+    const count = Math.min(rows - start, matrixRows - ((firstRow + start) % matrixRows));
+    yield { start, count, importance: importance.subarray(matrix * columns, (matrix + 1) * columns) };
+    start += count;
+  }
+}
+
+/** @param index element index in the slab */
+function notFinite(slab: Slab, index: number): QuernError {
+  const row = slab.firstRow + Math.floor(index / slab.columns);
+  const column = index % slab.columns;
+  const sources = slab.sources.map(({ name, shard }) => `"${name}" (${shard})`);
+  const from = sources.length > 3 ? [...sources.slice(0, 3), `${sources.length - 3} more`] : sources;
+  return new QuernError(
+    "WEIGHT_NOT_FINITE",
+    `Tensor "${slab.name}", made from ${from.join(", ")}, has a NaN or an infinity in row ${row}, column ${column}: ` +
+      "it cannot be quantized. The checkpoint is damaged, or was not trained to the end.",
+    { subject: { tensor: slab.name, offset: row * slab.columns + column } },
+  );
+}
+
+/** Waits for all of them before it fails, so that no buffer is still in use. */
+async function settleAll(promises: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(promises)).find((result) => result.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}

@@ -1,0 +1,50 @@
+import type { CheckpointTensor } from "@quern/checkpoints";
+import type { KernelSourceType } from "@quern/kernels";
+import type { TensorExpression } from "@quern/models";
+import type { ElementType } from "@quern/tensor";
+
+/** Where the rows of a conversion go: one output file can hold a tensor once. */
+interface SlabTarget {
+  /** Position among the outputs of the plan. */
+  readonly output: number;
+  /** Absolute byte offset of the tensor's first row in the file. */
+  readonly offset: number;
+}
+
+/** Rows of one tensor to one ggml type; outputs that agree on it share the work. */
+export interface SlabConversion {
+  /** ggml type to write. */
+  readonly type: string;
+  /** Bytes of one row in that type. */
+  readonly rowSize: number;
+  /** ggml type that the weights pass through first, because it rounds them. */
+  readonly via?: { readonly type: KernelSourceType; readonly rowSize: number };
+  /** Whether the evaluated rows are already blocks of `type`. */
+  readonly packed: boolean;
+  /** `columns` weights for each matrix that the slab touches, the first one first. */
+  readonly importance?: Float32Array;
+  readonly targets: readonly SlabTarget[];
+}
+
+/** Some rows of a tensor for all outputs: the unit of work. Plain data: it travels to worker threads. */
+export interface Slab {
+  /** Position of the tensor among those of the plan. */
+  readonly tensor: number;
+  /** GGUF name. */
+  readonly name: string;
+  readonly expression: TensorExpression;
+  /** The tensors of the checkpoint that the expression names. */
+  readonly sources: readonly CheckpointTensor[];
+  /** Element type that the expression yields. */
+  readonly sourceType: ElementType;
+  readonly columns: number;
+  /** Rows of one matrix; a tensor of merged experts has several. */
+  readonly matrixRows: number;
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly conversions: readonly SlabConversion[];
+}
+
+export interface SlabResult {
+  readonly bytesWritten: number;
+}

@@ -1,0 +1,165 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openCheckpointDirectory } from "@quern/checkpoints/node";
+import { ggufBool, ggufString, type GgufValue } from "@quern/gguf";
+import { loadKernels } from "@quern/kernels";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { convert } from "./conversion/convert.ts";
+import { readImportance } from "./importance/read-importance.ts";
+import { planConversion } from "./planning/plan-conversion.ts";
+import type { IntermediateType, OutputRequest } from "./recipe.ts";
+import {
+  describeGguf,
+  type GoldenFile,
+  goldenCases,
+  goldenNames,
+  goldenPath,
+  hasGolden,
+  type GoldenQuantized,
+  quantizedPairs,
+  readGolden,
+  withoutSetOrder,
+} from "./testing/golden.ts";
+
+/** Descriptions in `expected/` of a case that are not of a converted file. */
+const NOT_CONVERTED = new Set(["hparams", "pretokenizer"]);
+
+/** Command lines of `llama-quantize` that copy or leave out layers, which is no quantization. */
+const NO_RECIPE = / COPY$|--prune-layers/;
+
+const kernels = await loadKernels();
+
+const folder = await mkdtemp(join(tmpdir(), "golden-"));
+afterAll(() => rm(folder, { recursive: true }));
+
+/** The output that a command line of `llama-quantize` asks for. */
+function requestOf(command: string): OutputRequest {
+  const words = command.split(" ");
+  const valuesOf = (option: string): string[] =>
+    words.flatMap((word, index) => (word === option ? [words[index + 1]!] : []));
+  const [outputTensorType] = valuesOf("--output-tensor-type");
+  const [tokenEmbeddingType] = valuesOf("--token-embedding-type");
+  const tensorTypes = valuesOf("--tensor-type").map((rule) => {
+    const [pattern, type] = rule.split("=");
+    return { pattern: pattern!, type: type! };
+  });
+  const overrides = [...command.matchAll(/--override-kv (\S+)=(\w+):(.*?)(?= --| \S+\.gguf)/g)];
+  return {
+    type: words.at(-1)!,
+    ...(words.includes("--pure") ? { pure: true } : {}),
+    ...(words.includes("--leave-output-tensor") ? { leaveOutputTensor: true } : {}),
+    ...(outputTensorType === undefined ? {} : { outputTensorType }),
+    ...(tokenEmbeddingType === undefined ? {} : { tokenEmbeddingType }),
+    ...(tensorTypes.length === 0 ? {} : { tensorTypes }),
+    metadata: new Map(
+      overrides.map(([, key, type, value]): [string, GgufValue] => [
+        key!,
+        type === "bool" ? ggufBool(value === "true") : ggufString(value!),
+      ]),
+    ),
+  };
+}
+
+/** Converts a case to all outputs in one pass. */
+async function convertCase(params: {
+  name: string;
+  outputs: OutputRequest[];
+  importance?: string;
+}): Promise<void> {
+  const { name, outputs } = params;
+  // The quantizer was given the file by its name alone, which it writes into the metadata.
+  const importance =
+    params.importance === undefined
+      ? {}
+      : { importance: { ...(await readImportance(params.importance)), file: "imatrix.gguf" } };
+  const checkpoint = await openCheckpointDirectory(goldenPath(name, "checkpoint"));
+  const plan = await planConversion({ checkpoint, outputs, ...importance, threads: 0 });
+  await convert(plan);
+}
+
+describe.each(await goldenCases())("%s", async (name) => {
+  const converted = (await goldenNames(name, "expected"))
+    .filter((type) => !NOT_CONVERTED.has(type))
+    .map((type) => ({ type, golden: readGolden<GoldenFile>(name, "expected", `${type}.json`) }));
+  const isWritable = ({ golden }: (typeof converted)[number]): boolean =>
+    // The converter itself makes no MXFP4 blocks: it copies those of the checkpoint.
+    golden.tensors.every(({ type }) => type === "MXFP4" || kernels.types.includes(type));
+  const types = converted.filter(isWritable).map(({ type }) => type);
+  const beyondKernels: OutputRequest[] = converted
+    .filter((entry) => !isWritable(entry))
+    .map(({ type }) => ({ type, flavour: "converter" }));
+  const fileOf = (...parts: string[]): string => join(folder, name, `${parts.join("-")}.gguf`);
+
+  describe("as the converter writes it", () => {
+    beforeAll(() =>
+      convertCase({
+        name,
+        outputs: types.map((type) => ({ type, flavour: "converter", path: fileOf(type) })),
+      }),
+    );
+
+    it.each(types)("%s", async (type) => {
+      const expected = readGolden<GoldenFile>(name, "expected", `${type}.json`);
+      const { file, kv, tensors, ...rest } = await describeGguf(fileOf(type));
+      const unordered = new Set(expected.kv.filter((pair) => pair.unordered).map(({ key }) => key));
+      expect(withoutSetOrder(kv, unordered)).toEqual(withoutSetOrder(expected.kv, unordered));
+      expect(tensors).toEqual(expected.tensors);
+      expect(expected).toMatchObject(rest);
+      const anySha256 = unordered.size === 0 ? {} : { sha256: file.sha256 };
+      expect(file).toEqual({ ...expected.file, ...anySha256 });
+    });
+  });
+
+  for (const set of ["quantize", "quantize-imatrix", "quantize-options"]) {
+    const quantized = (await goldenNames(name, "expected", set))
+      .map((type) => ({ type, golden: readGolden<GoldenQuantized>(name, "expected", set, `${type}.json`) }))
+      .filter(({ golden }) => !NO_RECIPE.test(golden.command));
+    if (quantized.length === 0) continue;
+    const importance = set === "quantize-imatrix" ? { importance: goldenPath(name, "imatrix.gguf") } : {};
+    const request = ({ type, golden }: (typeof quantized)[number]): OutputRequest => ({
+      ...requestOf(golden.command),
+      flavour: "quantizer",
+      intermediate: golden.source.replace(".json", "").toUpperCase() as IntermediateType,
+      path: fileOf(set, type),
+    });
+
+    const accepted = quantized.filter(({ golden }) => golden.error === undefined);
+    const unknown = accepted.filter(({ golden }) =>
+      golden.tensors.some(({ type }) => !kernels.types.includes(type)),
+    );
+    beyondKernels.push(...unknown.map(request));
+
+    describe(`as the quantizer makes it, ${set}`, () => {
+      const written = accepted.filter((entry) => !unknown.includes(entry));
+      const refused = quantized.filter(({ golden }) => golden.error !== undefined);
+      beforeAll(() => convertCase({ name, outputs: written.map(request), ...importance }));
+
+      it.each(written)("$type", async ({ type, golden }) => {
+        const source = readGolden<GoldenFile>(name, "expected", golden.source);
+        const { file, kv, tensors } = await describeGguf(fileOf(set, type));
+        expect(kv).toEqual(quantizedPairs(source.kv, golden));
+        expect(tensors).toEqual(golden.tensors);
+        expect(file).toEqual(golden.file);
+      });
+
+      it.each(refused)("$type is refused", async (entry) => {
+        await expect(convertCase({ name, outputs: [request(entry)], ...importance })).rejects.toMatchObject({
+          code: /imatrix/.test(entry.golden.error!) ? "IMPORTANCE_REQUIRED" : "MIXTURE_NO_FALLBACK",
+        });
+      });
+    });
+  }
+
+  if (beyondKernels.length === 0) return;
+  it("refuses types that the kernels do not write", async () => {
+    for (const request of beyondKernels) {
+      const importance = hasGolden(name, "imatrix.gguf")
+        ? { importance: goldenPath(name, "imatrix.gguf") }
+        : {};
+      await expect(convertCase({ name, outputs: [request], ...importance })).rejects.toMatchObject({
+        code: "RECIPE_UNSUPPORTED",
+      });
+    }
+  });
+});

@@ -1,0 +1,26 @@
+export { convert, convertIter } from "./conversion/convert.ts";
+export type { ConvertIterOptions, ConvertOptions } from "./conversion/convert.ts";
+export type {
+  ConversionDoneEvent,
+  ConversionEvent,
+  ConversionReport,
+  ConversionStartEvent,
+  ConvertedOutput,
+  OutputDoneEvent,
+  ProgressEvent,
+  TensorDoneEvent,
+  TensorStartEvent,
+} from "./events.ts";
+export type { Importance } from "./importance/importance.ts";
+export { readImportance } from "./importance/read-importance.ts";
+export type {
+  ConversionPlan,
+  PlannedOutput,
+  PlannedResources,
+  PlannedTensor,
+  PlanParams,
+  TensorFallback,
+} from "./plan.ts";
+export { planConversion } from "./planning/plan-conversion.ts";
+export type { Flavour, IntermediateType, OutputRequest, Recipe, TensorTypeRule } from "./recipe.ts";
+export { listRecipes } from "./recipes.ts";

@@ -1,0 +1,78 @@
+import type { CheckpointShard, CheckpointTensor } from "@quern/checkpoints";
+import type { TensorReader } from "@quern/models";
+import { type ByteSource, elementCount, QuernError } from "@quern/tensor";
+import { fileSource } from "@quern/tensor/node";
+
+/** Reads rows of the tensors of a checkpoint, opening each shard once, when it is first needed. */
+export class ShardReader {
+  readonly #shards: ReadonlyMap<string, CheckpointShard>;
+  readonly #open = new Map<string, Promise<ByteSource>>();
+
+  constructor(shards: readonly CheckpointShard[]) {
+    this.#shards = new Map(shards.map((shard) => [shard.name, shard]));
+  }
+
+  /**
+   * A reader of these tensors.
+   *
+   * @param params.buffer Gives the memory for the first read, which most tensors make no other than.
+   */
+  reading(params: {
+    tensors: readonly CheckpointTensor[];
+    buffer: (size: number) => Uint8Array;
+  }): TensorReader {
+    const { tensors, buffer } = params;
+    let isFirst = true;
+    const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+    const find = (name: string): CheckpointTensor => {
+      const tensor = byName.get(name);
+      if (tensor !== undefined) return tensor;
+      throw new QuernError("TENSOR_MISSING", `The checkpoint has no tensor "${name}"`, {
+        subject: { tensor: name },
+      });
+    };
+    return {
+      info: find,
+      readRows: async (name, start, count) => {
+        const tensor = find(name);
+        const columns = tensor.shape.at(-1) ?? 1;
+        const rows = columns === 0 ? 0 : elementCount(tensor.shape) / columns;
+        const rowSize = rows === 0 ? 0 : tensor.size / rows;
+        const size = count * rowSize;
+        const into = isFirst ? buffer(size) : undefined;
+        isFirst = false;
+        const shard = await this.#source(tensor.shard);
+        return shard.read(tensor.offset + start * rowSize, size, into);
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    const opened = await Promise.allSettled(this.#open.values());
+    this.#open.clear();
+    await Promise.all(
+      opened.map((result) => (result.status === "fulfilled" ? result.value.close() : undefined)),
+    );
+  }
+
+  #source(name: string): Promise<ByteSource> {
+    let source = this.#open.get(name);
+    if (source === undefined) {
+      source = this.#openShard(name);
+      this.#open.set(name, source);
+    }
+    return source;
+  }
+
+  async #openShard(name: string): Promise<ByteSource> {
+    const shard = this.#shards.get(name)!;
+    const source = await fileSource({ path: shard.path, name });
+    if (source.size === shard.size) return source;
+    await source.close();
+    throw new QuernError(
+      "CHECKPOINT_CHANGED",
+      `${name}: ${source.size} bytes, but there were ${shard.size} when the conversion was planned`,
+      { subject: { file: name } },
+    );
+  }
+}

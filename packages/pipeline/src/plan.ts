@@ -1,0 +1,113 @@
+import type { Checkpoint } from "@quern/checkpoints";
+import type { GgufLayout } from "@quern/gguf";
+import type { KernelBackend, KernelInfo } from "@quern/kernels";
+import type { ModelTensor } from "@quern/models";
+import type { QuernError } from "@quern/tensor";
+import type { Importance } from "./importance/importance.ts";
+import type { Flavour, OutputRequest } from "./recipe.ts";
+
+export interface PlanParams {
+  readonly checkpoint: Checkpoint;
+  /** At least one; all are written in one pass over the weights. */
+  readonly outputs: readonly OutputRequest[];
+  /** Folder for outputs without a path. @default the current directory */
+  readonly directory?: string;
+  /** Replace output files that exist. @default false */
+  readonly force?: boolean;
+  /** Weights of the columns, for all outputs of the quantizer's flavour. */
+  readonly importance?: Importance;
+  /** Pre-tokenizer name instead of the one that is derived from tokenizer.json. */
+  readonly preTokenizer?: string;
+  /**
+   * Bytes for buffers, all workers together; the process needs about `resources.peakMemory` in all.
+   *
+   * @default a quarter of the machine's memory, at most 256 MiB
+   */
+  readonly memory?: number;
+  /** Worker threads; 0 runs in the calling thread. @default the number of available cores */
+  readonly threads?: number;
+  /** Kernels to run. @default native where they load, else Wasm */
+  readonly backend?: KernelBackend;
+}
+
+/** Why a tensor does not get the type that its recipe wants for it. */
+export interface TensorFallback {
+  /** ggml type that the recipe wanted. */
+  readonly from: string;
+  /** For people: "256 columns are not a multiple of 512". */
+  readonly reason: string;
+}
+
+/** A tensor of one output file. */
+export interface PlannedTensor {
+  /** GGUF name. */
+  readonly name: string;
+  /** ggml type. */
+  readonly type: string;
+  /** ggml order: the contiguous dimension first. */
+  readonly ne: readonly number[];
+  /** Absolute byte offset in the file. */
+  readonly offset: number;
+  /** Bytes without padding. */
+  readonly size: number;
+  readonly fallback?: TensorFallback;
+  /** Whether the checkpoint holds its blocks already, which are copied. */
+  readonly packed: boolean;
+  /** Type that the weights pass through first, where that rounds them. */
+  readonly via?: string;
+  /** Whether importance weights steer its quantization. */
+  readonly usesImportance: boolean;
+}
+
+export interface PlannedOutput {
+  /** Name of the recipe: "Q4_K_M" ("auto" is resolved). */
+  readonly type: string;
+  readonly flavour: Flavour;
+  /** Floating-point type of the virtual intermediate file; absent for the converter's flavour. */
+  readonly intermediate?: string;
+  /** Absolute path of the finished file; while it is written it is called `<path>.partial`. */
+  readonly path: string;
+  /** Whether a file is there now, which the finished one will replace. */
+  readonly replaces: boolean;
+  readonly fileSize: number;
+  /** Bits of tensor data per parameter. */
+  readonly bitsPerWeight: number;
+  /** In file order. */
+  readonly tensors: readonly PlannedTensor[];
+  readonly layout: GgufLayout;
+}
+
+export interface PlannedResources {
+  /** Worker threads; 0 is the calling thread. */
+  readonly threads: number;
+  /** Bytes for buffers, all workers together. */
+  readonly memory: number;
+  /** Estimated peak of the process's resident memory in bytes. */
+  readonly peakMemory: number;
+  /** Estimated duration. */
+  readonly seconds: number;
+}
+
+/** Everything about a conversion that is known before weights are read. */
+export interface ConversionPlan {
+  readonly checkpoint: Checkpoint;
+  /** GGUF architecture name: "llama". */
+  readonly architecture: string;
+  /** Elements of all output tensors. */
+  readonly parameters: number;
+  /** Bytes of weights that are read. */
+  readonly sourceBytes: number;
+  /** Tensors that are made, in the order in which llama.cpp's converter writes them. */
+  readonly tensors: readonly ModelTensor[];
+  readonly outputs: readonly PlannedOutput[];
+  readonly importance?: Importance;
+  /** Errors of files of little weight (model card, generation_config.json), which are left out. */
+  readonly warnings: readonly QuernError[];
+  /** Whether files that exist when an output is finished are replaced. */
+  readonly force: boolean;
+  /** Kernels that were asked for; the best that load unless given. */
+  readonly backend?: KernelBackend;
+  /** Kernels that load, as every worker is going to do. */
+  readonly kernels: KernelInfo;
+  readonly resources: PlannedResources;
+}

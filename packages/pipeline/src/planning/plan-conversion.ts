@@ -1,0 +1,100 @@
+import { resolve } from "node:path";
+import { loadKernels } from "@quern/kernels";
+import { describeModel, expressionSources, type ModelTensor } from "@quern/models";
+import { elementCount, QuernError } from "@quern/tensor";
+import { checkOutputPlaces } from "../node/output-place.ts";
+import type { ConversionPlan, PlannedOutput, PlanParams } from "../plan.ts";
+import { estimateSeconds } from "./duration.ts";
+import { outputName } from "./output-name.ts";
+import { checkKernelTypes, checkSourceTypes } from "./kernel-support.ts";
+import { planFile } from "./plan-file.ts";
+import { estimatePeakMemory, resolveMemory, resolveThreads } from "./resources.ts";
+
+/**
+ * Finds out everything about a conversion that can be known without reading weights, and checks everything that can be
+ * checked: what cannot be done fails here.
+ *
+ * @throws QuernError
+ * - `PLAN_NO_OUTPUTS`, `PLAN_MEMORY`, `PLAN_THREADS` parameters out of range
+ * - `RECIPE_UNKNOWN`, `RECIPE_FLAVOUR`, `RECIPE_OPTION`, `RECIPE_UNSUPPORTED` outputs that cannot be
+ * - `IMPORTANCE_REQUIRED`, `IMPORTANCE_MISMATCH` importance weights that are missing or do not fit
+ * - `OUTPUT_DUPLICATE`, `OUTPUT_EXISTS`, `OUTPUT_IS_SOURCE`, `OUTPUT_NOT_A_FILE`, `OUTPUT_NOT_WRITABLE`, `OUTPUT_NO_SPACE` the
+ *   files to write
+ * - `TENSOR_TYPE_UNSUPPORTED` weights that are no floating-point numbers
+ * - the codes of `describeModel`, `selectQuantizedTypes`, `planGguf` and `loadKernels`
+ */
+export async function planConversion(params: PlanParams): Promise<ConversionPlan> {
+  const { checkpoint, importance, backend, force = false, directory = "." } = params;
+  const memory = resolveMemory(params.memory);
+  const threads = resolveThreads(params.threads);
+  if (params.outputs.length === 0)
+    throw new QuernError("PLAN_NO_OUTPUTS", "There is nothing to write: expected an output.");
+
+  const warnings: QuernError[] = [];
+  const model = await describeModel({
+    files: checkpoint.files,
+    tensors: checkpoint.tensors,
+    onWarning: (warning) => warnings.push(warning),
+    ...(params.preTokenizer === undefined ? {} : { preTokenizer: params.preTokenizer }),
+  });
+  const kernels = await loadKernels({ backend });
+  checkSourceTypes(model.tensors);
+  const parameters = model.tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const files = params.outputs.map((request) => {
+    const file = planFile({
+      request,
+      model,
+      checkpoint,
+      ...(importance === undefined ? {} : { importance }),
+    });
+    checkKernelTypes(kernels, file);
+    const name = request.path ?? outputName({ metadata: file.layout.metadata, type: file.type });
+    return { ...file, path: resolve(request.path === undefined ? directory : ".", name) };
+  });
+  const places = files.map(({ path, layout }) => ({ path, fileSize: layout.fileSize }));
+  const replaces = await checkOutputPlaces({
+    places,
+    sources: checkpoint.shards.map(({ path }) => path),
+    force,
+  });
+  const outputs = files.map((file, index): PlannedOutput => {
+    const dataSize = file.tensors.reduce((sum, { size }) => sum + size, 0);
+    const { fileSize } = file.layout;
+    return { ...file, fileSize, replaces: replaces[index]!, bitsPerWeight: (dataSize * 8) / parameters };
+  });
+
+  const sourceBytes = bytesOfSources(model.tensors, checkpoint.tensors);
+  const elements = new Map(model.tensors.map(({ name, shape }) => [name, elementCount(shape)]));
+  const seconds = estimateSeconds({
+    kernels,
+    loads: outputs.flatMap(({ tensors }) =>
+      tensors
+        .filter(({ packed }) => !packed)
+        .map(({ name, ...conversion }) => ({ ...conversion, elements: elements.get(name)! })),
+    ),
+    threads,
+    bytes: outputs.reduce((sum, { fileSize }) => sum + fileSize, sourceBytes),
+  });
+  return {
+    checkpoint,
+    architecture: model.architecture,
+    parameters,
+    sourceBytes,
+    tensors: model.tensors,
+    outputs,
+    warnings,
+    force,
+    ...(importance === undefined ? {} : { importance }),
+    ...(backend === undefined ? {} : { backend }),
+    kernels: kernels.info,
+    resources: { threads, memory, peakMemory: estimatePeakMemory({ threads, memory }), seconds },
+  };
+}
+
+function bytesOfSources(
+  tensors: readonly ModelTensor[],
+  sources: PlanParams["checkpoint"]["tensors"],
+): number {
+  const names = new Set(tensors.flatMap(({ expression }) => expressionSources(expression)));
+  return [...names].reduce((sum, name) => sum + (sources.get(name)?.size ?? 0), 0);
+}

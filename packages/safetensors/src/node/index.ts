@@ -1,0 +1,2 @@
+export { SafetensorsWriter } from "./writer.ts";
+export { fileSource } from "@quern/tensor/node";

@@ -1,0 +1,17 @@
+export { QuernError } from "./error.ts";
+export type { ErrorSubject } from "./error.ts";
+export { ELEMENT_TYPES, elementTypeTraits, isElementType } from "./element-type.ts";
+export type { ElementKind, ElementType, ElementTypeTraits } from "./element-type.ts";
+export { decodeElements, encodeElements } from "./elements/convert.ts";
+export type { DecodeElementsParams, EncodeElementsParams } from "./elements/convert.ts";
+export type { FloatArray } from "./elements/element-codec.ts";
+export { SMALL_FLOATS } from "./elements/small-floats.ts";
+export type { SmallFloatType } from "./elements/small-floats.ts";
+export type { SmallFloat } from "./elements/small-float.ts";
+export { byteSize, elementCount } from "./shape.ts";
+export type { TensorInfo } from "./tensor-info.ts";
+export type { ByteSource } from "./byte-source.ts";
+export { blobSource } from "./sources/blob-source.ts";
+export { bytesSource } from "./sources/bytes-source.ts";
+export { httpRangeSource } from "./sources/http-range-source.ts";
+export type { HttpRangeSourceParams } from "./sources/http-range-source.ts";

@@ -1,0 +1,192 @@
+import { QuernError } from "../error.ts";
+import { TransientFailure } from "./retry.ts";
+
+/** Bytes that count as getting further: a server that sends a few bytes and breaks off must not be asked for ever. */
+const PROGRESS_BYTES = 2 ** 20;
+
+interface Validators {
+  readonly etag: string | null;
+  readonly lastModified: string | null;
+}
+
+/** Single attempts at range requests on one file; throws TransientFailure where another attempt makes sense. */
+export class HttpRangeClient {
+  readonly #url: string | URL;
+  readonly #name: string;
+  readonly #fetch: typeof globalThis.fetch;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #ifRange: boolean;
+  #size = 0;
+  #validators: Validators = { etag: null, lastModified: null };
+
+  constructor(params: {
+    url: string | URL;
+    name: string;
+    fetch: typeof globalThis.fetch;
+    headers: Readonly<Record<string, string>>;
+    signal: AbortSignal | undefined;
+    ifRange: boolean;
+  }) {
+    this.#url = params.url;
+    this.#name = params.name;
+    this.#fetch = params.fetch;
+    this.#headers = params.headers;
+    this.#signal = params.signal;
+    this.#ifRange = params.ifRange;
+  }
+
+  /** Asks for the first byte, remembers which version of the file answered, and returns its size. */
+  async probe(): Promise<number> {
+    const response = await this.#request({ range: "bytes=0-0" });
+    await response.body?.cancel();
+    if (response.status === 416 && response.headers.get("content-range") === "bytes */0") return 0;
+    const range = this.#contentRange(response);
+    if (range.size === undefined) throw this.#rangeUnsupported("does not tell the size of the file");
+    this.#size = range.size;
+    this.#validators = validatorsOf(response);
+    return range.size;
+  }
+
+  /**
+   * Reads `target.byteLength` bytes at `offset`.
+   *
+   * @param received Called with the number of bytes that came before a failure, when they are worth continuing from, and at
+   * the end.
+   */
+  async read(offset: number, target: Uint8Array, received: (count: number) => void): Promise<void> {
+    const headers: Record<string, string> = { range: `bytes=${offset}-${offset + target.byteLength - 1}` };
+    const { etag } = this.#validators;
+    if (this.#ifRange && etag !== null && !etag.startsWith("W/")) headers["if-range"] = etag;
+    const response = await this.#request(headers);
+    try {
+      this.#checkVersion(response);
+      const range = this.#contentRange(response);
+      if (range.size !== undefined && range.size !== this.#size) {
+        throw this.#changed(`its size was ${this.#size}, now it is ${range.size}`);
+      }
+      if (range.first !== offset || range.last !== offset + target.byteLength - 1) {
+        throw this.#failed(
+          "SOURCE_READ_FAILED",
+          `asked for bytes ${offset}-${offset + target.byteLength - 1}, the server answered ${response.headers.get("content-range")}`,
+          offset,
+        );
+      }
+    } catch (error) {
+      await response.body?.cancel();
+      throw error;
+    }
+    await this.#readBody(response, offset, target, received);
+  }
+
+  async #request(headers: Readonly<Record<string, string>>): Promise<Response> {
+    let response: Response;
+    try {
+      response = await this.#fetch(this.#url, {
+        headers: { ...this.#headers, ...headers },
+        ...(this.#signal === undefined ? {} : { signal: this.#signal }),
+      });
+    } catch (cause) {
+      this.#signal?.throwIfAborted();
+      throw new TransientFailure(
+        this.#failed("SOURCE_READ_FAILED", "the server cannot be reached", undefined, cause),
+      );
+    }
+    if (response.status < 400 || response.status === 416) return response;
+    await response.body?.cancel();
+    throw this.#statusFailure(response);
+  }
+
+  #statusFailure(response: Response): Error {
+    const { status } = response;
+    const answer = `the server answered ${status} ${response.statusText}`.trimEnd();
+    if (status === 404 || status === 410) return this.#failed("SOURCE_NOT_FOUND", answer);
+    if (status === 401 || status === 403) return this.#failed("SOURCE_UNREADABLE", answer);
+    const error = this.#failed("SOURCE_READ_FAILED", answer);
+    if (status < 500 && status !== 408 && status !== 429) return error;
+    const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
+    return new TransientFailure(error, seconds >= 0 ? seconds * 1000 : undefined);
+  }
+
+  async #readBody(
+    response: Response,
+    offset: number,
+    target: Uint8Array,
+    received: (count: number) => void,
+  ): Promise<void> {
+    const reader = (response.body ?? new Blob().stream()).getReader();
+    let done = 0;
+    let cause: unknown;
+    try {
+      for (let { value } = await reader.read(); value !== undefined; { value } = await reader.read()) {
+        if (done + value.byteLength > target.byteLength) {
+          await reader.cancel();
+          throw this.#failed(
+            "SOURCE_READ_FAILED",
+            `more than the ${target.byteLength} bytes asked for came`,
+            offset,
+          );
+        }
+        target.set(value, done);
+        done += value.byteLength;
+      }
+    } catch (error) {
+      this.#signal?.throwIfAborted();
+      if (error instanceof QuernError) throw error;
+      cause = error;
+    }
+    if (done === target.byteLength) return received(done);
+    if (done >= PROGRESS_BYTES) received(done);
+    const problem = `${done} of ${target.byteLength} bytes came`;
+    throw new TransientFailure(this.#failed("SOURCE_TRUNCATED", problem, offset + done, cause));
+  }
+
+  #contentRange(response: Response): { first: number; last: number; size: number | undefined } {
+    if (response.status !== 206) throw this.#rangeUnsupported(`answered ${response.status} instead of 206`);
+    const header = response.headers.get("content-range");
+    const match = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(header ?? "");
+    if (match === null)
+      throw this.#rangeUnsupported(`answered with the content-range ${header ?? "missing"}`);
+    const [, first, last, size] = match;
+    return { first: Number(first), last: Number(last), size: size === "*" ? undefined : Number(size) };
+  }
+
+  /** An answer to a false If-Range is a 200 with the new file; servers that do not know If-Range still name the version. */
+  #checkVersion(response: Response): void {
+    const known = this.#validators;
+    const now = validatorsOf(response);
+    if (known.etag !== null && now.etag !== null) {
+      if (known.etag !== now.etag) throw this.#changed(`its ETag was ${known.etag}, now it is ${now.etag}`);
+    } else if (
+      known.lastModified !== null &&
+      now.lastModified !== null &&
+      known.lastModified !== now.lastModified
+    ) {
+      throw this.#changed(`it was modified at ${known.lastModified}, now at ${now.lastModified}`);
+    }
+    if (response.status === 416) throw this.#changed(`its size was ${this.#size}, now it is smaller`);
+  }
+
+  #changed(problem: string): QuernError {
+    return this.#failed("SOURCE_CHANGED", `the file changed since it was opened: ${problem}`);
+  }
+
+  #rangeUnsupported(problem: string): QuernError {
+    return this.#failed(
+      "SOURCE_RANGE_UNSUPPORTED",
+      `the server does not serve ranges of the file: it ${problem}`,
+    );
+  }
+
+  #failed(code: string, problem: string, offset?: number, cause?: unknown): QuernError {
+    const at = offset === undefined ? "" : `offset ${offset}: `;
+    return new QuernError(code, `${this.#name}: ${at}${problem}`, {
+      subject: { file: this.#name, ...(offset === undefined ? {} : { offset }) },
+      cause,
+    });
+  }
+}
+
+function validatorsOf(response: Response): Validators {
+  return { etag: response.headers.get("etag"), lastModified: response.headers.get("last-modified") };
+}

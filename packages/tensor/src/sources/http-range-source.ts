@@ -1,0 +1,95 @@
+import type { ByteSource } from "../byte-source.ts";
+import { QuernError } from "../error.ts";
+import { HttpRangeClient } from "./http-range-client.ts";
+import { closedError, readRange } from "./read-range.ts";
+import { withRetries } from "./retry.ts";
+
+export interface HttpRangeSourceParams {
+  url: string | URL;
+  /** What messages call the source; the URL unless given (give one when the URL holds a secret). */
+  name?: string;
+  /** @default globalThis.fetch */
+  fetch?: typeof globalThis.fetch;
+  /** Sent with every request, such as `authorization`. */
+  headers?: Readonly<Record<string, string>>;
+  /** Ends every request, and the source with it. */
+  signal?: AbortSignal;
+  /**
+   * Attempts after the first when the network fails, a body breaks off, or the server answers 408, 429 or 5xx. A broken body
+   * is continued where it broke off. @default 4
+   */
+  retries?: number;
+  /** Wait before the first retry in milliseconds, doubled for each further one; `Retry-After` goes before it. @default 250 */
+  retryDelay?: number;
+  /**
+   * Whether to send `If-Range` with the first answer's strong ETag. Without it a changed file is noticed by the ETag, the
+   * date and the size in the answers alone; that is needed in a browser when the server's CORS rules do not allow the header.
+   * @default true
+   */
+  ifRange?: boolean;
+}
+
+/**
+ * A source over a remote file, read by HTTP range requests (RFC 9110, section 14). Many reads may run at the same time.
+ *
+ * Every answer must be a 206 with a `Content-Range` of exactly the bytes asked for, from a file of the size, ETag and date of
+ * the first answer, and its body must have that many bytes.
+ *
+ * @throws QuernError, here and from `read`: `SOURCE_NOT_FOUND` (404, 410), `SOURCE_UNREADABLE` (401, 403),
+ * `SOURCE_RANGE_UNSUPPORTED` when the server ignores ranges or does not tell the size, `SOURCE_CHANGED` when the file is not
+ * the one of the first answer any more, `SOURCE_TRUNCATED` when a body is short, `SOURCE_ABORTED` with the signal's reason
+ * as the cause, `SOURCE_READ_FAILED` for anything else.
+ */
+export async function httpRangeSource(params: HttpRangeSourceParams): Promise<ByteSource> {
+  const { retries = 4, retryDelay = 250, signal } = params;
+  const name = params.name ?? String(params.url);
+  const policy = { retries, retryDelay, signal };
+  const client = new HttpRangeClient({
+    url: params.url,
+    name,
+    fetch: params.fetch ?? globalThis.fetch.bind(globalThis),
+    headers: params.headers ?? {},
+    signal,
+    ifRange: params.ifRange ?? true,
+  });
+  const size = await orAborted(
+    withRetries(policy, () => client.probe()),
+    name,
+    signal,
+  );
+  const readChunk = async (offset: number, target: Uint8Array): Promise<number> => {
+    let done = 0;
+    await withRetries(policy, (progress) =>
+      client.read(offset + done, target.subarray(done), (count) => {
+        done += count;
+        progress();
+      }),
+    );
+    return done;
+  };
+  let closed = false;
+  const source: ByteSource = {
+    name,
+    size,
+    async read(offset, length, into) {
+      if (closed) throw closedError(name);
+      return orAborted(readRange({ source, offset, length, into, readChunk }), name, signal);
+    },
+    async close() {
+      closed = true;
+    },
+  };
+  return source;
+}
+
+async function orAborted<T>(work: Promise<T>, name: string, signal: AbortSignal | undefined): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!signal?.aborted || error instanceof QuernError) throw error;
+    throw new QuernError("SOURCE_ABORTED", `${name}: reading was aborted`, {
+      subject: { file: name },
+      cause: signal.reason,
+    });
+  }
+}

@@ -1,0 +1,161 @@
+// Our kernels against ggml's, one thread, on the same weights in one process:
+//   node tools/bench/src/kernels.mjs [--types Q4_K,Q6_K] [--weights 1048576] [--rounds 7] [--sources F32,BF16] [--all-isas]
+// Needs the packages built. Every round measures ggml and each of our instruction sets in turn; a ratio is the median of the
+// rounds' ratios, and all bytes are compared. Times are processor time, so that other work on the machine disturbs them less.
+// ggml quantizes float32 only: from BF16 sources its time includes ggml_bf16_to_fp32_row.
+import { availableParallelism, cpus } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { kernelInfo, loadKernels } from "@quern/kernels";
+import koffi from "koffi";
+import { llamaLibraryFolder } from "./llama-library.mjs";
+
+/** enum ggml_type of ggml.h, and which of the types take importance into account. */
+const TYPES = {
+  F16: { number: 1, importance: [false] },
+  BF16: { number: 30, importance: [false] },
+  Q8_0: { number: 8, importance: [false] },
+  Q4_0: { number: 2, importance: [false, true] },
+  Q4_1: { number: 3, importance: [false, true] },
+  Q5_0: { number: 6, importance: [false, true] },
+  Q5_1: { number: 7, importance: [false, true] },
+  Q2_K: { number: 10, importance: [false, true] },
+  Q3_K: { number: 11, importance: [false, true] },
+  Q4_K: { number: 12, importance: [false, true] },
+  Q5_K: { number: 13, importance: [false, true] },
+  Q6_K: { number: 14, importance: [false, true] },
+};
+const COLUMNS = 4096;
+/** Milliseconds that one measurement takes at least. */
+const SHORTEST = 20;
+/** Milliseconds of running before the first measurement, in which V8 optimizes Wasm. */
+const WARM_UP = 150;
+
+const { values: options } = parseArgs({
+  options: {
+    types: { type: "string", default: Object.keys(TYPES).join(",") },
+    weights: { type: "string", default: String(1 << 20) },
+    rounds: { type: "string", default: "7" },
+    sources: { type: "string", default: "F32,BF16" },
+    "all-isas": { type: "boolean", default: false },
+  },
+});
+const rows = Math.ceil(Number(options.weights) / COLUMNS);
+const rounds = Number(options.rounds);
+const count = rows * COLUMNS;
+
+const ggml = openGgml();
+const kernels = await openKernels();
+const data = makeWeights();
+
+console.log(`${cpus()[0].model}, ${availableParallelism()} cores, Node ${process.version}`);
+console.log(`${rows} x ${COLUMNS} weights, one thread, ${rounds} rounds; million weights per second of processor time`);
+const columns = ["type", "importance", "source", "ggml", ...kernels.map(({ info }) => `${info.backend} ${info.isa}`)];
+const widths = [5, 10, 6, 6, ...kernels.map(() => 17)];
+printRow(columns);
+let differing = 0;
+for (const type of options.types.split(",")) {
+  if (!TYPES[type]) throw new Error(`no type ${type}; there are ${Object.keys(TYPES).join(", ")}`);
+  for (const weighted of TYPES[type].importance) {
+    for (const source of options.sources.split(",")) compare(type, source, weighted);
+  }
+}
+if (differing > 0) {
+  console.error(`${differing} measured kernels did not give the bytes of ggml.`);
+  process.exitCode = 1;
+}
+
+function compare(type, source, weighted) {
+  const expected = new Uint8Array(ggml.rowSize(TYPES[type].number, COLUMNS) * rows);
+  const importance = weighted ? data.importance : undefined;
+  const contenders = [
+    () => {
+      if (source === "BF16") ggml.widen(data.bf16, data.widened, count);
+      const floats = source === "BF16" ? data.widened : data.f32;
+      ggml.quantize(TYPES[type].number, floats, expected, 0, rows, COLUMNS, importance ?? null);
+    },
+  ];
+  const targets = kernels.map((kernel) => {
+    const target = new Uint8Array(expected.length);
+    const bytes = new Uint8Array((source === "BF16" ? data.bf16 : data.f32).buffer);
+    const params = { type, sourceType: source, source: bytes, target, rows, columns: COLUMNS, importance };
+    contenders.push(() => {
+      if (kernel.quantize(params) !== -1) throw new Error(`${type}: refused finite weights`);
+    });
+    return target;
+  });
+
+  const repeats = contenders.map(warmUp);
+  const rates = contenders.map(() => []);
+  for (let round = 0; round < rounds; round++) {
+    contenders.forEach((run, index) => {
+      const milliseconds = processorTime(run, repeats[index]) / repeats[index];
+      rates[index].push(count / milliseconds / 1e3);
+    });
+  }
+  const cells = kernels.map((_, index) => {
+    const ratio = median(rates[index + 1].map((rate, round) => rate / rates[0][round]));
+    const equal = Buffer.compare(expected, targets[index]) === 0;
+    if (!equal) differing++;
+    return `${median(rates[index + 1]).toFixed(0)}  ${ratio.toFixed(2)}x${equal ? "" : " DIFFERS"}`;
+  });
+  printRow([type, weighted ? "yes" : "no", source, median(rates[0]).toFixed(1), ...cells]);
+}
+
+/** Runs until V8 has had time to optimize, and says how many runs make one measurement. */
+function warmUp(run) {
+  const start = performance.now();
+  let runs = 0;
+  do {
+    run();
+    runs++;
+  } while (performance.now() - start < WARM_UP);
+  const milliseconds = processorTime(run, 1);
+  return Math.max(1, Math.ceil(SHORTEST / milliseconds));
+}
+
+function processorTime(run, times) {
+  const start = process.cpuUsage();
+  for (let i = 0; i < times; i++) run();
+  const { user, system } = process.cpuUsage(start);
+  return Math.max(user + system, 1) / 1e3;
+}
+
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)];
+}
+
+function printRow(cells) {
+  console.log(cells.map((cell, i) => (i < 3 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  "));
+}
+
+async function openKernels() {
+  const reports = await kernelInfo();
+  const wanted = reports.flatMap(({ backend, isas }) =>
+    (options["all-isas"] ? isas : isas.slice(-1)).map((isa) => ({ backend, isa })),
+  );
+  return Promise.all(wanted.map((wish) => loadKernels(wish)));
+}
+
+function openGgml() {
+  const library = koffi.load(join(llamaLibraryFolder(), "libggml-base.so"));
+  return {
+    quantize: library.func("size_t ggml_quantize_chunk(int, const void *, void *, int64_t, int64_t, int64_t, const void *)"),
+    widen: library.func("void ggml_bf16_to_fp32_row(const void *, void *, int64_t)"),
+    rowSize: library.func("size_t ggml_row_size(int, int64_t)"),
+  };
+}
+
+/** Gaussian with sigma 0.02 and a few columns twenty times as wide; log-normal importance. */
+function makeWeights() {
+  const scale = Float32Array.from({ length: COLUMNS }, (_, column) => (column % 500 === 7 ? 0.4 : 0.02));
+  const f32 = Float32Array.from({ length: count }, (_, i) => gaussian() * scale[i % COLUMNS]);
+  const bf16 = Uint16Array.from(new Uint32Array(f32.buffer), (bits) => bits >>> 16);
+  const importance = Float32Array.from({ length: COLUMNS }, () => Math.exp(gaussian()));
+  return { f32, bf16, widened: new Float32Array(count), importance };
+}
+
+function gaussian() {
+  return Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+}
