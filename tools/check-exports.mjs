@@ -10,7 +10,9 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const binaries = join(root, "node_modules", ".bin");
 let failures = 0;
 
-for (const folder of ["packages", "apps"].flatMap((group) => readdirSync(join(root, group)).map((name) => join(root, group, name)))) {
+for (const folder of ["packages", "apps"].flatMap((group) =>
+  readdirSync(join(root, group)).map((name) => join(root, group, name)),
+)) {
   const { name, bin } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
   check(name, "publint", [join(binaries, "publint"), "run", "--strict", folder]);
   if (!bin) {
@@ -22,10 +24,14 @@ for (const folder of ["packages", "apps"].flatMap((group) => readdirSync(join(ro
 process.exitCode = failures > 0 ? 1 : 0;
 
 function pack(folder) {
-  const { stdout, status } = spawnSync(join(binaries, "pnpm"), ["pack", "--json", "--pack-destination", tmpdir()], {
-    cwd: folder,
-    encoding: "utf8",
-  });
+  const { stdout, status } = spawnSync(
+    join(binaries, "pnpm"),
+    ["pack", "--json", "--pack-destination", tmpdir()],
+    {
+      cwd: folder,
+      encoding: "utf8",
+    },
+  );
   if (status !== 0) throw new Error(`pnpm pack failed in ${folder}: ${stdout}`);
   return JSON.parse(stdout).filename;
 }

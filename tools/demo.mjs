@@ -19,8 +19,10 @@ if (process.exitCode === 0) await runInLlamaCpp(output);
 /** Loads the file in llama.cpp and lets it go on from the prompt. */
 async function runInLlamaCpp(path) {
   const library = await import("node-llama-cpp").catch(withoutLlamaCpp);
+  if (library === undefined) return;
+  const logLevel = library.LlamaLogLevel.error;
   const llama = await library
-    ?.getLlama({ gpu: false, build: "never", logLevel: "error", progressLogs: false })
+    .getLlama({ gpu: false, build: "never", logLevel, progressLogs: false })
     .catch(withoutLlamaCpp);
   if (llama === undefined) return;
   try {

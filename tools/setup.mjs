@@ -20,7 +20,13 @@ const env = {
 };
 
 if (installNeeded()) {
-  const seconds = run("npx", ["--yes", packageManager, "install", "--frozen-lockfile", "--reporter=append-only"]);
+  const seconds = run("npx", [
+    "--yes",
+    packageManager,
+    "install",
+    "--frozen-lockfile",
+    "--reporter=append-only",
+  ]);
   const bytes = await folderSize(join(root, "node_modules"));
   console.log(`Installed in ${seconds} s: node_modules takes ${(bytes / 1e6).toFixed(0)} MB.`);
 }
@@ -44,7 +50,12 @@ function installNeeded() {
 
 function run(command, commandArguments) {
   const start = performance.now();
-  const { status, error } = spawnSync(command, commandArguments, { cwd: root, env, stdio: "inherit", shell: windows });
+  const { status, error } = spawnSync(command, commandArguments, {
+    cwd: root,
+    env,
+    stdio: "inherit",
+    shell: windows,
+  });
   if (error) console.error(`Could not run ${command}: ${error.message}`);
   if (status !== 0) process.exit(status ?? 1);
   return ((performance.now() - start) / 1000).toFixed(1);

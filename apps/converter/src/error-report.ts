@@ -9,11 +9,14 @@ import { formatFacts } from "./format/table.ts";
 const hints: Readonly<Record<string, string>> = {
   CHECKPOINT_NO_SAFETENSORS:
     "Only safetensors are read; many repositories have them on another branch or revision.",
+  CHECKPOINT_NOT_A_FOLDER: "Name the folder that holds the model, not a file in it.",
   IMPORTANCE_REQUIRED: "Pass --imatrix with a file made by llama-imatrix, or choose a larger type.",
   OUTPUT_EXISTS: "Pass --force to replace it, or --output to write elsewhere.",
   OUTPUT_DISK_FULL: "Free some space, or write elsewhere with --output; --dry-run says how much is needed.",
   OUTPUT_NO_SPACE: "Free some space, or write elsewhere with --output; --dry-run says how much is needed.",
   OUTPUT_NOT_WRITABLE: "Write elsewhere with --output.",
+  RECIPE_OPTION:
+    "With --flavour quantizer the type is written as llama-quantize does, and the option counts.",
   WORKER_MISSING: "Build the packages first, or run with --threads 0.",
 };
 
@@ -84,9 +87,10 @@ function subjectFacts(subject: ErrorSubject): Array<readonly [string, string]> {
 /** The stack of an error and of all that caused it. */
 function stackOf(error: unknown): string {
   const stacks: string[] = [];
-  for (let current: unknown = error; current !== undefined && stacks.length < 10;) {
-    stacks.push(current instanceof Error ? (current.stack ?? current.message) : String(current));
-    current = current instanceof Error ? current.cause : undefined;
+  let current = error;
+  while (current instanceof Error && stacks.length < 10) {
+    stacks.push(current.stack ?? current.message);
+    current = current.cause;
   }
   return stacks.join("\ncaused by: ").split("\n").map(printable).join("\n");
 }

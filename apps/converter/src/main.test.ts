@@ -11,7 +11,7 @@ describe("quern", () => {
   it("explains itself and its exit codes", async () => {
     const { exitCode, stdout, stderr } = await runCli({ argv: ["--help"] });
     expect(stdout).toMatch(/Usage: quern .*\n/);
-    for (const command of ["convert", "inspect", "types", "info"]) {
+    for (const command of ["convert", "inspect", "types", "models", "info"]) {
       expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
     }
     expect(stdout).toMatch(/^ {2}130 +interrupted/m);
@@ -47,9 +47,24 @@ describe("quern types", () => {
     expect(exitCode).toBe(0);
   });
 
+  it("leaves out what the kernels cannot write", async () => {
+    const { stdout } = await runCli({ argv: ["types"] });
+    expect(stdout).not.toContain("IQ4_XS");
+  });
+
   it("lists it as JSON", async () => {
     const { host } = await runCli({ argv: ["types", "--json"] });
-    expect(host.records[0]).toContainEqual(expect.objectContaining({ name: "IQ2_XXS" }));
+    expect(host.records[0]).toContainEqual(expect.objectContaining({ name: "Q3_K_M", type: "Q3_K" }));
+  });
+});
+
+describe("quern models", () => {
+  it("lists the classes that can be converted", async () => {
+    const { exitCode, host } = await runCli({ argv: ["models"] });
+    expect(host.stdout.lines).toContain("LlamaForCausalLM");
+    expect(exitCode).toBe(0);
+    const json = await runCli({ argv: ["models", "--json"] });
+    expect(json.host.records).toEqual([host.stdout.lines]);
   });
 });
 

@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { registerConvert } from "./commands/convert.ts";
 import { registerInfo } from "./commands/info.ts";
 import { registerInspect } from "./commands/inspect.ts";
+import { registerModels } from "./commands/models.ts";
 import { registerTypes } from "./commands/types.ts";
 import { describeError, errorRecord } from "./error-report.ts";
 import { exitCodeOf, exitCodes } from "./exit-codes.ts";
@@ -67,6 +68,7 @@ function createProgram(host: Host): Command {
   registerConvert(program, host);
   registerInspect(program, host);
   registerTypes(program, host);
+  registerModels(program, host);
   registerInfo(program, host);
   return program;
 }

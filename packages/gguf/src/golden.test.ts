@@ -71,15 +71,16 @@ function valueOf(pair: GoldenPair, tokenizer: Tokenizer): GgufValue {
   return ggufArray("string", strings);
 }
 
-// The vocabularies of the others do not stand as such in tokenizer.json.
+/** Cases whose vocabulary does not stand as such in tokenizer.json. */
+const REWORKED = new Set(["bert", "gemma3", "xlm-roberta", "xlm-roberta-json"]);
+
 const cases = readdirSync(golden).filter(
-  (name) =>
-    existsSync(new URL(`${name}/checkpoint/tokenizer.json`, golden)) && name !== "bert" && name !== "gemma3",
+  (name) => existsSync(new URL(`${name}/checkpoint/tokenizer.json`, golden)) && !REWORKED.has(name),
 );
 
 describe("files of llama.cpp's converter", () => {
   it("are many", () => {
-    expect(cases.length).toBe(19);
+    expect(cases.length).toBeGreaterThanOrEqual(19);
   });
 
   it.each(cases)("%s: header, offsets and file size are the same", (name) => {

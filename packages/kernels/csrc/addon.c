@@ -75,9 +75,34 @@ static void *read_array(napi_env env, napi_value value, napi_typedarray_type wan
   return data;
 }
 
+// ---- Results
+
+static napi_value text(napi_env env, const char *string) {
+  napi_value value = NULL;
+  napi_create_string_utf8(env, string, NAPI_AUTO_LENGTH, &value);
+  return value;
+}
+
+static void set_number(napi_env env, napi_value object, const char *key, int64_t number) {
+  napi_value value = NULL;
+  napi_create_int64(env, number, &value);
+  napi_set_named_property(env, object, key, value);
+}
+
+// Nothing when all is well.
+static napi_value fault(napi_env env, quern_result result) {
+  if (result.verdict == QUERN_SOUND) return NULL;
+  napi_value object;
+  if (napi_create_object(env, &object) != napi_ok) return fail(env, "quantize: no memory for the result");
+  napi_set_named_property(env, object, "fault", text(env, result.verdict == QUERN_OVERFLOW ? "overflow" : "not-finite"));
+  set_number(env, object, "index", result.index);
+  return object;
+}
+
 // ---- Functions
 
-// quantize(unit, type, sourceType, source: Uint8Array, target: Uint8Array, rows, columns, importance?: Float32Array): number
+// quantize(unit, type, sourceType, source: Uint8Array, target: Uint8Array, rows, columns, importance?: Float32Array):
+//   undefined | { fault, index }
 static napi_value quantize(napi_env env, napi_callback_info info) {
   napi_value arguments[8];
   size_t count = 8;
@@ -100,9 +125,7 @@ static napi_value quantize(napi_env env, napi_callback_info info) {
 
   float *scratch = scratch_of(env, quern_scratch_floats(columns));
   if (!scratch) return fail(env, "quantize: no memory for one row");
-  int64_t bad = unit->quantize_rows(type, source_type, source, target, rows, columns, importance, scratch);
-  napi_value result;
-  return napi_create_int64(env, bad, &result) == napi_ok ? result : NULL;
+  return fault(env, unit->quantize_rows(type, source_type, source, target, rows, columns, importance, scratch));
 }
 
 // dequantize(unit, type, source: Uint8Array, target: Float32Array, rows, columns): undefined
@@ -124,18 +147,6 @@ static napi_value dequantize(napi_env env, napi_callback_info info) {
 
   type->dequantize(source, target, blocks);
   return NULL;
-}
-
-static napi_value text(napi_env env, const char *string) {
-  napi_value value = NULL;
-  napi_create_string_utf8(env, string, NAPI_AUTO_LENGTH, &value);
-  return value;
-}
-
-static void set_number(napi_env env, napi_value object, const char *key, int32_t number) {
-  napi_value value = NULL;
-  napi_create_int32(env, number, &value);
-  napi_set_named_property(env, object, key, value);
 }
 
 // describe(): { isas: string[], types: { name, blockSize, typeSize }[], sourceTypes: { name, size }[] }; a position in one of

@@ -1,5 +1,5 @@
-// Rows of any source type to blocks: conversion, the search for non-finite weights and quantization go over a chunk while it is
-// in the cache.
+// Rows of any source type to blocks: conversion, the search for non-finite weights, quantization and the search for blocks that
+// overflowed go over a chunk while it is in the cache.
 #ifndef QUERN_DRIVER_H
 #define QUERN_DRIVER_H
 
@@ -19,11 +19,60 @@ static int64_t find_non_finite(const float *values, int64_t count) {
   return first;
 }
 
-static int64_t quantize_rows(const quern_type *type, const quern_source_type *source_type, const uint8_t *source, uint8_t *target,
-                             int64_t rows, int64_t columns, const float *importance, float *scratch) {
-  if (rows == 0 || columns == 0) return -1;
+// Adding the lowest bit of the exponent to the magnitude of a 16-bit float carries into the sign bit if and only if the exponent
+// is all ones.
+INLINE uint32_t half_carry(uint16_t exponent, const uint8_t *half) {
+  return ((load_u16(half) & 0x7fffu) + (exponent & -exponent)) & 0x8000u;
+}
+
+static bool any_carry(uint16_t exponent, const uint8_t *halves, int64_t count, int32_t stride) {
+  uint32_t carry = 0;
+  int64_t i = 0;
+  if (stride == 2) {
+    int32_t unit = exponent & -exponent;
+    vi pairs = {0};
+#pragma GCC unroll 4
+    for (; i + 2 * VEC_LANES <= count; i += 2 * VEC_LANES) {
+      pairs |= ((vi)vload((const float *)(halves + 2 * i)) & 0x7fff7fff) + (unit << 16 | unit);
+    }
+    carry = vany(vlt_int(pairs | pairs << 16, (vi){0}));
+  }
+#pragma GCC unroll 4
+  for (; i < count; i++) carry |= half_carry(exponent, halves + i * stride);
+  return carry != 0;
+}
+
+// Index of the first block with an infinity or a NaN, or -1.
+static int64_t find_overflow(const quern_type *type, const uint8_t *blocks, int64_t count) {
+  const quern_halves *halves = &type->halves;
+  int64_t first = -1;
+  for (int32_t i = 0; i < halves->count; i++) {
+    const uint8_t *field = blocks + halves->offsets[i];
+    if (!any_carry(halves->exponent, field, count, type->type_size)) continue;
+    int64_t block = 0;
+    while (!half_carry(halves->exponent, field + block * type->type_size)) block++;
+    // What follows this block is of no interest to the next field.
+    first = block;
+    count = block;
+  }
+  return first;
+}
+
+// Weights that are worked on at a time, unless a row has more: 64 blocks fill the lanes of every type. Small chunks are best,
+// since processors fetch the next one from memory while they work on this one.
+INLINE int64_t chunk_size(const quern_type *type) { return type->block_size < 32 ? 2048 : 64 * type->block_size; }
+
+static quern_result quantize_rows(const quern_type *type, const quern_source_type *source_type, const uint8_t *source,
+                                  uint8_t *target, int64_t rows, int64_t columns, const float *importance, float *scratch) {
+  quern_result result = {QUERN_SOUND, 0};
+  if (rows == 0 || columns == 0) return result;
+  // Only importance needs to know where rows end.
+  if (!importance) {
+    rows *= columns / type->block_size;
+    columns = type->block_size;
+  }
   int64_t row_size = columns / type->block_size * type->type_size;
-  int64_t chunk_rows = columns < QUERN_CHUNK ? QUERN_CHUNK / columns : 1;
+  int64_t chunk_rows = columns < chunk_size(type) ? chunk_size(type) / columns : 1;
   bool in_place = source_type->is_float && (uintptr_t)source % sizeof(float) == 0;
 
   for (int64_t row = 0; row < rows; row += chunk_rows) {
@@ -36,10 +85,14 @@ static int64_t quantize_rows(const quern_type *type, const quern_source_type *so
       source_type->convert(chunk, scratch, count * columns);
     }
     int64_t bad = find_non_finite(values, count * columns);
-    if (bad >= 0) return row * columns + bad;
-    type->quantize(values, target + row * row_size, count, columns, importance);
+    if (bad >= 0) return (quern_result){QUERN_NOT_FINITE, row * columns + bad};
+    uint8_t *blocks = target + row * row_size;
+    type->quantize(values, blocks, count, columns, importance);
+    if (result.verdict != QUERN_SOUND) continue;
+    int64_t overflowed = find_overflow(type, blocks, count * (columns / type->block_size));
+    if (overflowed >= 0) result = (quern_result){QUERN_OVERFLOW, row * columns + overflowed * type->block_size};
   }
-  return -1;
+  return result;
 }
 
 #endif

@@ -24,6 +24,10 @@ INLINE void store_u16(uint8_t *target, uint32_t value) {
   target[1] = (uint8_t)(value >> 8);
 }
 
+// All ones in infinities and NaN.
+#define F16_EXPONENT 0x7c00
+#define BF16_EXPONENT 0x7f80
+
 // ---- F16 -> F32. Normal numbers get their exponent from a multiplication, denormals from a subtraction that normalizes; no
 // step touches a float32 denormal, which processors are slow at.
 

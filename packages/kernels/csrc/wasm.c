@@ -18,11 +18,14 @@ int32_t EXPORT(source_type_size)(int32_t source_type) { return quern_unit_simd12
 
 int32_t EXPORT(scratch_floats)(int32_t columns) { return (int32_t)quern_scratch_floats(columns); }
 
+// The verdict; its index goes to *index.
 int32_t EXPORT(quantize)(int32_t type, int32_t source_type, const uint8_t *source, uint8_t *target, int32_t rows, int32_t columns,
-                         const float *importance, float *scratch) {
+                         const float *importance, float *scratch, int32_t *index) {
   const quern_unit *unit = &quern_unit_simd128;
-  return (int32_t)unit->quantize_rows(&unit->types[type], &unit->source_types[source_type], source, target, rows, columns,
-                                      importance, scratch);
+  quern_result result = unit->quantize_rows(&unit->types[type], &unit->source_types[source_type], source, target, rows, columns,
+                                            importance, scratch);
+  *index = (int32_t)result.index;
+  return result.verdict;
 }
 
 void EXPORT(dequantize)(int32_t type, const uint8_t *source, float *target, int32_t blocks) {

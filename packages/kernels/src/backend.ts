@@ -1,4 +1,4 @@
-import type { KernelBackend } from "./kernels.ts";
+import type { KernelBackend, QuantizeFault } from "./kernels.ts";
 
 /** A row of the table of types in csrc/kernels.c. */
 export interface KernelType {
@@ -22,7 +22,7 @@ export interface Backend {
   readonly isa: string;
   readonly types: readonly KernelType[];
   readonly sourceTypes: readonly KernelSource[];
-  quantize(params: BackendQuantizeParams): number;
+  quantize(params: BackendQuantizeParams): QuantizeFault | undefined;
   dequantize(params: BackendDequantizeParams): void;
 }
 

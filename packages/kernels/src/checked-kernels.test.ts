@@ -109,15 +109,15 @@ describe.each(kernels)("arguments of $info.isa kernels", ({ quantize, dequantize
   });
 
   it("takes what fits", () => {
-    expect(quantize(quantizeParams())).toBe(-1);
-    expect(quantize({ ...quantizeParams(), importance: importance(3, 0) })).toBe(-1);
+    expect(quantize(quantizeParams())).toBeUndefined();
+    expect(quantize({ ...quantizeParams(), importance: importance(3, 0) })).toBeUndefined();
     expect(() => dequantize(dequantizeParams())).not.toThrow();
   });
 
   it("takes nothing at all", () => {
     const empty = { source: new Uint8Array(0), target: new Uint8Array(0) };
-    expect(quantize({ ...quantizeParams(), ...empty, rows: 0 })).toBe(-1);
-    expect(quantize({ ...quantizeParams(), ...empty, columns: 0 })).toBe(-1);
+    expect(quantize({ ...quantizeParams(), ...empty, rows: 0 })).toBeUndefined();
+    expect(quantize({ ...quantizeParams(), ...empty, columns: 0 })).toBeUndefined();
     expect(() =>
       dequantize({ ...dequantizeParams(), source: empty.source, target: new Float32Array(0), rows: 0 }),
     ).not.toThrow();

@@ -1,7 +1,7 @@
 // The bytes of the real ggml, for every type and instruction set that this machine runs. QUERN_PARITY_WEIGHTS sets the number of
 // weights per type (a million unless set); each goes through every instruction set, with and without importance.
 import { describe, expect, it } from "vitest";
-import { kernelInfo, loadKernels } from "./index.ts";
+import { kernelInfo, loadKernels, type QuantizeFault } from "./index.ts";
 import { findGgmlLibrary, openGgmlLibrary, type GgmlLibrary, type GgmlType } from "./testing/ggml-library.ts";
 import { differingBlocks, differingFloats } from "./testing/parity.ts";
 import { paritySets } from "./testing/parity-sets.ts";
@@ -70,20 +70,38 @@ function quantizeEverywhere(ggml: GgmlLibrary, type: GgmlType): string[] {
     for (const weighting of [undefined, importance]) {
       const expected = new Uint8Array(rows * ggml.rowSize(type, columns));
       ggml.quantize({ type, source: weights, target: expected, rows, columns, importance: weighting });
+      const overflow = overflowIn(ggml, type, expected);
       for (const { info, quantize } of kernels) {
         const target = new Uint8Array(expected.length);
         const params = { type, sourceType, source, target, rows, columns };
-        const refused = quantize(weighting ? { ...params, importance: weighting } : params);
+        const fault = quantize(weighting ? { ...params, importance: weighting } : params);
+        // Blocks that overflow have the bytes of ggml, too.
         const difference =
-          refused === -1
-            ? differingBlocks(expected, target, ggml.rowSize(type, ggml.blockSize(type)))
-            : `stopped at ${refused}`;
+          differingBlocks(expected, target, ggml.rowSize(type, ggml.blockSize(type))) ??
+          differingFaults(overflow, fault);
         if (difference)
           found.push(`${info.isa}, ${name}, ${weighting ? "with" : "no"} importance: ${difference}`);
       }
     }
   }
   return found;
+}
+
+/** The fault in blocks that ggml wrote: infinite or NaN scales show in every value of their block. */
+function overflowIn(ggml: GgmlLibrary, type: GgmlType, blocks: Uint8Array): QuantizeFault | undefined {
+  const blockSize = ggml.blockSize(type);
+  const values = new Float32Array((blocks.length / ggml.rowSize(type, blockSize)) * blockSize);
+  ggml.dequantize(type, blocks, values);
+  const index = values.findIndex((value) => !Number.isFinite(value));
+  return index < 0 ? undefined : { fault: "overflow", index: index - (index % blockSize) };
+}
+
+function differingFaults(
+  expected: QuantizeFault | undefined,
+  actual: QuantizeFault | undefined,
+): string | undefined {
+  const [wanted, found] = [expected, actual].map((fault) => JSON.stringify(fault) ?? "no fault");
+  return wanted === found ? undefined : `${found} where there is ${wanted}`;
 }
 
 /** Quantized weights, and blocks of random bytes. */

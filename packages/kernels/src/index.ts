@@ -7,6 +7,7 @@ export type {
   KernelSourceType,
   Kernels,
   LoadKernelsParams,
+  QuantizeFault,
   QuantizeParams,
   WasmSource,
 } from "./kernels.ts";

@@ -57,6 +57,19 @@ export interface DequantizeParams {
   readonly columns: number;
 }
 
+/** What is wrong with weights. */
+export interface QuantizeFault {
+  /**
+   * - `"not-finite"`: the source holds a NaN or an infinity. The target holds nothing of use.
+   * - `"overflow"`: the source is finite, but too large for the type: a 16-bit float of the target (an element of F16 or BF16,
+   *   a scale or a minimum of a block) is infinite or NaN. The target holds the bytes that ggml would write, of which its
+   *   `ggml_validate_row_data` says the same. They are no use to a model.
+   */
+  readonly fault: "not-finite" | "overflow";
+  /** Row x columns + column of the first such weight, or of the first weight in the first such block of the target. */
+  readonly index: number;
+}
+
 /** Pure, single-threaded functions over memory; an instance belongs to one thread. */
 export interface Kernels {
   readonly info: KernelInfo;
@@ -65,11 +78,10 @@ export interface Kernels {
   /**
    * Converts and quantizes rows.
    *
-   * @returns index (row x columns + column) of the first NaN or infinity in the source, or -1. When it is not -1, `target`
-   * holds nothing of use.
+   * @returns what is wrong with the weights, or undefined. A NaN or an infinity anywhere in the source comes before overflow.
    * @throws QuernError `KERNEL_ARGUMENT` for an unknown type or sizes that do not fit.
    */
-  readonly quantize: (params: QuantizeParams) => number;
+  readonly quantize: (params: QuantizeParams) => QuantizeFault | undefined;
   /** @throws QuernError `KERNEL_ARGUMENT` */
   readonly dequantize: (params: DequantizeParams) => void;
 }

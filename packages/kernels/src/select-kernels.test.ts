@@ -14,7 +14,14 @@ const working: BackendLoader = {
 };
 
 function emptyBackend(isa: string): Backend {
-  return { backend: "wasm", isa, types: [], sourceTypes: [], quantize: () => -1, dequantize: () => {} };
+  return {
+    backend: "wasm",
+    isa,
+    types: [],
+    sourceTypes: [],
+    quantize: () => undefined,
+    dequantize: () => {},
+  };
 }
 
 const askedBy = "a test";

@@ -28,20 +28,26 @@ interface Expected {
 }
 
 const GOLDEN = new URL("../../../fixtures/golden/", import.meta.url);
-const CASES = readdirSync(GOLDEN).filter((name) => existsSync(new URL(`${name}/checkpoint/config.json`, GOLDEN)));
+const CASES = readdirSync(GOLDEN).filter((name) =>
+  existsSync(new URL(`${name}/checkpoint/config.json`, GOLDEN)),
+);
 
 function checkpointFiles(folder: URL): CheckpointFiles {
   return {
     name: "checkpoint",
     has: (path) => existsSync(new URL(path, folder)),
-    read: async (path) => (existsSync(new URL(path, folder)) ? readFileSync(new URL(path, folder)) : undefined),
+    read: async (path) =>
+      existsSync(new URL(path, folder)) ? readFileSync(new URL(path, folder)) : undefined,
+    list: (path) => (existsSync(new URL(path, folder)) ? readdirSync(new URL(path, folder)) : []),
   };
 }
 
 /** Tensors in the order of the sorted shards, sorted by name within each. */
 async function checkpointTensors(folder: URL): Promise<Map<string, SafetensorsTensor>> {
   const tensors = new Map<string, SafetensorsTensor>();
-  for (const name of readdirSync(folder).filter((file) => file.endsWith(".safetensors")).sort()) {
+  for (const name of readdirSync(folder)
+    .filter((file) => file.endsWith(".safetensors"))
+    .sort()) {
     const file = await readSafetensors(bytesSource({ bytes: readFileSync(new URL(name, folder)), name }));
     const names = [...file.tensors.keys()].sort();
     for (const tensor of names) tensors.set(tensor, file.tensors.get(tensor)!);
@@ -61,7 +67,10 @@ async function describeCase(name: string): Promise<{ description: ModelDescripti
   return { description, reader };
 }
 
-async function hashOf({ expression, sourceType, shape, storage }: ModelTensor, reader: TensorReader): Promise<string> {
+async function hashOf(
+  { expression, sourceType, shape, storage }: ModelTensor,
+  reader: TensorReader,
+): Promise<string> {
   const rows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
   const bytes = await evaluateRows(expression, { reader, firstRow: 0, rows });
   return createHash("sha256")
@@ -88,9 +97,15 @@ function described(key: string, value: GgufValue): Pair {
 function arrayHash(elements: string, values: readonly unknown[]): string {
   const hash = createHash("sha256");
   if (elements === "string") return hash.update(values.join("\0")).digest("hex");
-  const numbers = elements === "float32" ? Float32Array.from(values as number[]) : Int32Array.from(values as number[]);
+  const numbers = NUMBER_ARRAYS[elements]!.from(values as number[]);
   return hash.update(new Uint8Array(numbers.buffer)).digest("hex");
 }
+
+const NUMBER_ARRAYS: Readonly<Record<string, typeof Float32Array | typeof Int32Array | typeof Uint8Array>> = {
+  float32: Float32Array,
+  int32: Int32Array,
+  uint8: Uint8Array,
+};
 
 describe.each(CASES)("%s", (name) => {
   const expected = JSON.parse(readFileSync(new URL(`${name}/expected/f32.json`, GOLDEN), "utf8")) as Expected;
@@ -103,7 +118,9 @@ describe.each(CASES)("%s", (name) => {
       key,
       type,
       ...(type === "array" && { elements, length }),
-      ...(sha256 === undefined ? { value: unordered.has(key) ? (value as string[]).toSorted() : value } : { sha256 }),
+      ...(sha256 === undefined
+        ? { value: unordered.has(key) ? (value as string[]).toSorted() : value }
+        : { sha256 }),
     });
     expect(actual.map(comparable)).toEqual(expected.kv.map(comparable));
   });

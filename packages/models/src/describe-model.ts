@@ -66,7 +66,8 @@ export async function describeModel(input: ModelInput): Promise<ModelDescription
     modules,
     metadata({ fileType }) {
       const quantized = architecture.quantization !== undefined && isQuantized(config);
-      const number = quantized && FLOATING_POINT_FILES.has(fileType) ? architecture.quantization.fileType : fileType;
+      const number =
+        quantized && FLOATING_POINT_FILES.has(fileType) ? architecture.quantization.fileType : fileType;
       const metadata: GgufMetadata = new Map([["general.architecture", ggufString(architecture.name)]]);
       for (const [key, value] of [...leading, ...general, ...hyperparameters]) {
         metadata.set(key, value === FILE_TYPE ? ggufUint32(number) : value);

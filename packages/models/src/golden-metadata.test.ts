@@ -54,9 +54,11 @@ function described(key: string, value: GgufValue, like: ExpectedPair | undefined
 }
 
 function hash(elements: string, items: readonly unknown[]): string {
-  const numbers = elements === "int32" ? Int32Array : Float32Array;
+  const numbers = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array };
   const bytes =
-    elements === "string" ? Buffer.from(items.join("\0"), "utf8") : numbers.from(items as number[]);
+    elements === "string"
+      ? Buffer.from(items.join("\0"), "utf8")
+      : numbers[elements as keyof typeof numbers].from(items as number[]);
   return createHash("sha256").update(bytes).digest("hex");
 }
 
@@ -88,6 +90,18 @@ const CASES: readonly (readonly [name: string, hints: VocabularyHints])[] = [
   ["falcon-7b", { tokenizers: BPE }],
   ["gemma2", { tokenizers: ["sentencepiece"], addSpacePrefix: false }],
   ["gemma3", { tokenizers: QWEN2, addSpacePrefix: false }],
+  [
+    "glm4",
+    {
+      tokenizers: BPE,
+      fallbackSpecialTokens: {
+        eos: "<|endoftext|>",
+        eot: "<|user|>",
+        unk: "<|endoftext|>",
+        bos: "<|endoftext|>",
+      },
+    },
+  ],
   ["gpt-oss", { tokenizers: BPE }],
   ["gpt2", { tokenizers: BPE }],
   ["gptneox", { tokenizers: BPE }],
@@ -96,6 +110,7 @@ const CASES: readonly (readonly [name: string, hints: VocabularyHints])[] = [
   ["llama31-bpe", llama],
   ["mistral-hf", llama],
   ["mixtral", llama],
+  ["olmo2", { tokenizers: BPE }],
   ["phi3", { tokenizers: ["phi3-sentencepiece", "sentencepiece-json", "byte-level-bpe"] }],
   ["qwen2", { tokenizers: QWEN2 }],
   ["qwen2moe", { tokenizers: BPE }],
@@ -104,6 +119,8 @@ const CASES: readonly (readonly [name: string, hints: VocabularyHints])[] = [
   ["smollm3", llama],
   ["stablelm", { tokenizers: BPE }],
   ["starcoder2", { tokenizers: BPE }],
+  ["xlm-roberta", { tokenizers: ["unigram"], tokenTypeCount: 1 }],
+  ["xlm-roberta-json", { tokenizers: ["unigram"], tokenTypeCount: 1 }],
 ];
 
 const names = readdirSync(golden).filter((name) => existsSync(new URL(`${name}/checkpoint`, golden)));

@@ -11,3 +11,7 @@ export type {
   ModelTensor,
   StoragePolicy,
 } from "./model.ts";
+export { describeVocabulary } from "./vocabulary/describe-vocabulary.ts";
+export type { VocabularyInput } from "./vocabulary/describe-vocabulary.ts";
+export type { TokenizerKind } from "./vocabulary/tokenizers/registry.ts";
+export type { VocabularyHints } from "./vocabulary/vocabulary-hints.ts";

@@ -11,7 +11,7 @@ export interface CheckpointFiles {
   /** @returns undefined when the file does not exist */
   read(path: string): Promise<Uint8Array | undefined>;
   /** Names of the files in a folder, in any order; empty when there is no such folder. */
-  list?(folder: string): readonly string[];
+  list(folder: string): readonly string[];
 }
 
 /** What a model description is made from. */
@@ -40,7 +40,10 @@ export interface ModelTensor {
   readonly name: string;
   /** What the module that it belongs to does. */
   readonly role: ModuleRole;
-  /** Row-major shape (slowest first); GGUF's `ne` is its reverse. */
+  /**
+   * Row-major shape (slowest first); GGUF's `ne` is its reverse. Of packed tensors too it counts elements, while their
+   * expression yields rows of U8 bytes.
+   */
   readonly shape: readonly number[];
   /** Element type that the expression yields. */
   readonly sourceType: ElementType;
@@ -53,7 +56,10 @@ export interface ModelModule {
   readonly role: ModuleRole;
   /** GGUF name without ".weight": "blk.0.attn_q". */
   readonly name: string;
-  /** Hugging Face name without ".weight"; in merged experts `{index}` stands for the number of the expert. */
+  /**
+   * Hugging Face name without ".weight", as the record of the architecture spells it; in merged experts `{index}` stands for
+   * the number of the expert.
+   */
   readonly hf: string;
   /** Number of the block; absent outside the blocks. */
   readonly layer?: number;
@@ -64,6 +70,8 @@ export interface ModelModule {
   readonly input?: string;
   /** GGUF names of its tensors. */
   readonly tensors: readonly string[];
+  /** Names in the checkpoint of the tensors that they are made from. */
+  readonly sources: readonly string[];
 }
 
 /** Everything about a model that is known before a weight is read. */

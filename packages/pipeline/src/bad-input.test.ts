@@ -16,11 +16,14 @@ import { join } from "node:path";
 import { openCheckpointDirectory } from "@quern/checkpoints/node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { convert, convertIter } from "./conversion/convert.ts";
+import { readImportance } from "./importance/read-importance.ts";
 import type { PlanParams } from "./plan.ts";
 import { planConversion } from "./planning/plan-conversion.ts";
+import type { OutputRequest } from "./recipe.ts";
 import { goldenPath } from "./testing/golden.ts";
 
 const model = goldenPath("llama2-spm", "checkpoint");
+const imatrix = goldenPath("llama2-spm", "imatrix.gguf");
 
 let folder: string;
 let output: string;
@@ -95,6 +98,64 @@ describe.each([0, 2])("bad weights, %i threads", (threads) => {
     expect((error as Error).message).toContain("model.layers.1.mlp.down_proj.weight");
     expect((error as Error).message).toContain("row 100, column 7");
     await expectNothingLeft();
+  });
+
+  // BF16 bits of 65536, 2^127, 2^31 and -65536. The block starts `back` weights before the large one.
+  it.each<[string, number, Partial<OutputRequest>, boolean, number, string]>([
+    ["F16", 0x4780, { type: "F16" }, false, 0, "column 70 that are too large for F16"],
+    ["Q8_0", 0x7f00, { type: "Q8_0" }, false, 6, "columns 64 to 95 that are too large for Q8_0"],
+    [
+      "a mixture",
+      0x4f00,
+      { type: "Q4_K_M", pure: true },
+      false,
+      70,
+      "columns 0 to 255 that are too large for Q4_K",
+    ],
+    [
+      "importance",
+      0x4f00,
+      { type: "Q4_K_M", pure: true },
+      true,
+      70,
+      "columns 0 to 255 that are too large for Q4_K",
+    ],
+    [
+      "the intermediate type",
+      0xc780,
+      { type: "Q8_0", flavour: "quantizer", intermediate: "F16" },
+      false,
+      0,
+      "column 70 that are too large for F16: they would become infinite. Choose BF16 or F32 as the intermediate type.",
+    ],
+  ])(
+    "a weight too large for %s: names the tensor and the block",
+    async (_, bits, request, weighted, back, text) => {
+      const copy = await copyOf(model);
+      await patchWeight(copy, "model.layers.1.mlp.down_proj.weight", 256 * 100 + 70, bits);
+      const importance = weighted ? { importance: await readImportance(imatrix) } : {};
+      const outputs = [
+        // F32 takes everything: the run stops all the same.
+        { type: "F32", path: join(folder, "out", "f32.gguf") },
+        { type: "Q8_0", path: output, ...request },
+      ];
+      const planned = await plan(copy, { threads, outputs, ...importance });
+      const error = await convert(planned).catch((error: unknown) => error);
+      expect(error).toMatchObject({
+        code: "WEIGHT_OVERFLOWS",
+        subject: { tensor: "blk.1.ffn_down.weight", offset: 256 * 100 + 70 - back },
+      });
+      expect((error as Error).message).toContain('made from "model.layers.1.mlp.down_proj.weight"');
+      expect((error as Error).message).toContain(`in row 100, ${text}`);
+      await expectNothingLeft();
+    },
+  );
+
+  it("a large weight that fits", async () => {
+    const copy = await copyOf(model);
+    await patchWeight(copy, "model.layers.1.mlp.down_proj.weight", 256 * 100 + 70, 0x477f);
+    await convert(await plan(copy, { threads, outputs: [{ type: "F16", path: output }] }));
+    expect(await readdir(join(folder, "out"))).toEqual(["model.gguf"]);
   });
 
   it("a shard that changed since the plan", async () => {

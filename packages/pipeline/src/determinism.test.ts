@@ -88,10 +88,14 @@ describe("planSlabs", () => {
     for (const memory of [1, 30_000, 2 ** 30]) {
       const plan = await planConversion({ checkpoint, outputs, threads: 2, memory });
       const next = new Map<number, number>();
-      for (const { tensor, firstRow, rows } of planSlabs(plan)) {
+      const { slabs, count } = planSlabs(plan);
+      let seen = 0;
+      for (const { tensor, firstRow, rows } of slabs) {
         expect(firstRow).toBe(next.get(tensor) ?? 0);
         next.set(tensor, firstRow + rows);
+        seen++;
       }
+      expect(seen).toBe(count);
       for (const [index, { shape }] of plan.tensors.entries()) {
         expect(next.get(index)).toBe(shape.slice(0, -1).reduce((a, b) => a * b, 1));
       }

@@ -14,6 +14,8 @@ export interface Recipe {
   readonly name: string;
   /** Number for `general.file_type` (llama.h, `enum llama_ftype`). */
   readonly fileType: number;
+  /** ggml type of most matrices; a mixture also uses others. */
+  readonly type: string;
   /** Flavours in which it can be written, the default one first. */
   readonly flavours: readonly Flavour[];
   /** What it is, in one line. */

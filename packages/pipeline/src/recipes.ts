@@ -4,8 +4,8 @@ import type { Flavour, Recipe } from "./recipe.ts";
 
 /** Every recipe, largest types first as far as families allow. */
 export function listRecipes(): readonly Recipe[] {
-  return MIXTURES.map(({ name, fileType, description, bitsPerWeight }) => {
-    return { name, fileType, flavours: flavoursOf(name), description, bitsPerWeight };
+  return MIXTURES.map(({ name, fileType, type, description, bitsPerWeight }) => {
+    return { name, fileType, type, flavours: flavoursOf(name), description, bitsPerWeight };
   });
 }
 

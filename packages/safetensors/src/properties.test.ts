@@ -83,7 +83,7 @@ describe("writing and reading", () => {
           for (const [name, { offset }] of layout.tensors) bytes.set(data.get(name)!.bytes, offset);
           files.set(fileName, bytes);
         }
-        const index = await readSafetensorsIndex(bytesSource({ bytes: plan.index!.bytes }));
+        const index = await readSafetensorsIndex(bytesSource({ bytes: plan.index.bytes }));
         const open = async (fileName: string): Promise<ByteSource> =>
           bytesSource({ bytes: files.get(fileName)!, name: fileName });
         const sharded = await readShardedSafetensors({ index, open });

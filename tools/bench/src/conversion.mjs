@@ -1,6 +1,6 @@
 // Whole conversions of synthetic checkpoints: wall time and peak resident memory of `quern convert`, and of the real
 // llama.cpp's quantizer on the BF16 GGUF that it needs first.
-//   node tools/bench/src/conversion.mjs [--sizes 1B,4B] [--threads 2] [--folder <scratch>] [--keep]
+//   node tools/bench/src/conversion.mjs [--sizes 1B,4B] [--threads 2] [--folder <scratch>] [--keep] [--alone]
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
@@ -16,6 +16,7 @@ const { values: options } = parseArgs({
     folder: { type: "string" },
     keep: { type: "boolean", default: false },
     kernels: { type: "string", default: "native" },
+    alone: { type: "boolean", default: false },
   },
 });
 const quern = fileURLToPath(new URL("../../../apps/converter/bin/quern.js", import.meta.url));
@@ -36,32 +37,60 @@ try {
 
 async function measureSize(size) {
   const checkpoint = join(scratch, size);
-  if (!existsSync(join(checkpoint, "model.safetensors.index.json"))) writeSyntheticCheckpoint(size, checkpoint);
+  if (!existsSync(join(checkpoint, "model.safetensors.index.json")))
+    writeSyntheticCheckpoint(size, checkpoint);
   readThrough(checkpoint);
-  const convert = (types, folder) => [quern, "convert", checkpoint, "-t", types, "-o", folder, "--force", "--threads", options.threads, "--quiet"];
+  const convert = (types, folder) => [
+    quern,
+    "convert",
+    checkpoint,
+    "-t",
+    types,
+    "-o",
+    folder,
+    "--force",
+    "--threads",
+    options.threads,
+    "--quiet",
+  ];
   const folder = join(scratch, `${size}-out`);
   mkdirSync(folder, { recursive: true });
   const rows = [];
   for (const types of ["Q4_K_M", "Q8_0", "Q4_K_M,Q8_0"]) {
-    rows.push({ what: `quern: checkpoint -> ${types.replace(",", " + ")}`, ...(await measure(convert(types, folder))) });
+    rows.push({
+      what: `quern: checkpoint -> ${types.replace(",", " + ")}`,
+      ...(await measure(convert(types, folder))),
+    });
   }
-  await measure(convert("BF16", folder));
-  const full = join(folder, readdirSync(folder).find((file) => /BF16/i.test(file)));
-  for (const [type, fileType] of Object.entries(FILE_TYPES)) {
-    const target = join(folder, `llama-${type}.gguf`);
-    const peer = await measure([llama, full, target, String(fileType), options.threads]);
-    rows.push({ what: `llama.cpp: BF16 GGUF -> ${type}`, ...peer });
-    rmSync(target);
-  }
+  if (!options.alone) rows.push(...(await measureLlama(folder, convert("BF16", folder))));
   if (!options.keep) {
     rmSync(checkpoint, { recursive: true });
     rmSync(folder, { recursive: true });
   }
   console.log(`${size}\n${"".padEnd(44)}${"wall s".padStart(9)}${"peak RSS MB".padStart(14)}`);
   for (const { what, seconds, peakBytes } of rows) {
-    console.log(`${what.padEnd(44)}${seconds.toFixed(1).padStart(9)}${(peakBytes / 1e6).toFixed(0).padStart(14)}`);
+    console.log(
+      `${what.padEnd(44)}${seconds.toFixed(1).padStart(9)}${(peakBytes / 1e6).toFixed(0).padStart(14)}`,
+    );
   }
   console.log();
+}
+
+/** llama.cpp's quantizer starts from a BF16 GGUF, which is not counted as its time. */
+async function measureLlama(folder, convertToFull) {
+  await measure(convertToFull);
+  const full = join(
+    folder,
+    readdirSync(folder).find((file) => /BF16/i.test(file)),
+  );
+  const rows = [];
+  for (const [type, fileType] of Object.entries(FILE_TYPES)) {
+    const target = join(folder, `llama-${type}.gguf`);
+    const peer = await measure([llama, full, target, String(fileType), options.threads]);
+    rows.push({ what: `llama.cpp: BF16 GGUF -> ${type}`, ...peer });
+    rmSync(target);
+  }
+  return rows;
 }
 
 /** Brings the files into the page cache, so that all runs start alike. */

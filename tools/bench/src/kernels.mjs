@@ -49,8 +49,16 @@ const kernels = await openKernels();
 const data = makeWeights();
 
 console.log(`${cpus()[0].model}, ${availableParallelism()} cores, Node ${process.version}`);
-console.log(`${rows} x ${COLUMNS} weights, one thread, ${rounds} rounds; million weights per second of processor time`);
-const columns = ["type", "importance", "source", "ggml", ...kernels.map(({ info }) => `${info.backend} ${info.isa}`)];
+console.log(
+  `${rows} x ${COLUMNS} weights, one thread, ${rounds} rounds; million weights per second of processor time`,
+);
+const columns = [
+  "type",
+  "importance",
+  "source",
+  "ggml",
+  ...kernels.map(({ info }) => `${info.backend} ${info.isa}`),
+];
 const widths = [5, 10, 6, 6, ...kernels.map(() => 17)];
 printRow(columns);
 let differing = 0;
@@ -80,7 +88,7 @@ function compare(type, source, weighted) {
     const bytes = new Uint8Array((source === "BF16" ? data.bf16 : data.f32).buffer);
     const params = { type, sourceType: source, source: bytes, target, rows, columns: COLUMNS, importance };
     contenders.push(() => {
-      if (kernel.quantize(params) !== -1) throw new Error(`${type}: refused finite weights`);
+      if (kernel.quantize(params) !== undefined) throw new Error(`${type}: refused sound weights`);
     });
     return target;
   });
@@ -141,7 +149,9 @@ async function openKernels() {
 function openGgml() {
   const library = koffi.load(join(llamaLibraryFolder(), "libggml-base.so"));
   return {
-    quantize: library.func("size_t ggml_quantize_chunk(int, const void *, void *, int64_t, int64_t, int64_t, const void *)"),
+    quantize: library.func(
+      "size_t ggml_quantize_chunk(int, const void *, void *, int64_t, int64_t, int64_t, const void *)",
+    ),
     widen: library.func("void ggml_bf16_to_fp32_row(const void *, void *, int64_t)"),
     rowSize: library.func("size_t ggml_row_size(int, int64_t)"),
   };

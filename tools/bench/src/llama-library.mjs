@@ -17,9 +17,14 @@ export function llamaLibraryFolder() {
 
 function openLlama() {
   const folder = llamaLibraryFolder();
-  const find = (pattern) => join(folder, readdirSync(folder).find((file) => pattern.test(file)));
+  const find = (pattern) =>
+    join(
+      folder,
+      readdirSync(folder).find((file) => pattern.test(file)),
+    );
   // The loader resolves dependencies by name only among libraries that are already open.
-  for (const pattern of [/^libggml-base\./, /^libggml\./]) koffi.load(find(pattern), { global: true, lazy: true });
+  for (const pattern of [/^libggml-base\./, /^libggml\./])
+    koffi.load(find(pattern), { global: true, lazy: true });
   const backend = koffi.load(find(/^libggml\./), { global: true, lazy: true });
   backend.func("void ggml_backend_load_all_from_path(const char *folder)")(folder);
   return koffi.load(find(/^libllama\./), { lazy: true });
@@ -47,7 +52,10 @@ const quantizeParams = koffi.struct("llama_model_quantize_params", {
 function quantize([input, output, fileType, threads]) {
   const llama = openLlama();
   llama.func("void llama_backend_init()")();
-  const quiet = koffi.register(() => {}, koffi.pointer(koffi.proto("void log_callback(int, const char *, void *)")));
+  const quiet = koffi.register(
+    () => {},
+    koffi.pointer(koffi.proto("void log_callback(int, const char *, void *)")),
+  );
   llama.func("void llama_log_set(void *callback, void *data)")(quiet, null);
   const params = llama.func("llama_model_quantize_default_params", quantizeParams, [])();
   Object.assign(params, { nthread: Number(threads), ftype: Number(fileType) });

@@ -1,7 +1,15 @@
 // Writes a sharded Llama checkpoint of random BF16 weights, for memory and speed measurements on models of real size:
 //   node tools/bench/src/synthetic-checkpoint.mjs 1B <folder>
 // Tokenizer, chat template and generation config are those of the embedded model; the vocabulary is padded to the size asked.
-import { copyFileSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync, closeSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+  writeSync,
+  closeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { planSafetensors } from "safetensors-js";
@@ -32,12 +40,11 @@ export function writeSyntheticCheckpoint(size, folder) {
     const layout = planSafetensors({ tensors, metadata: { format: "pt" } });
     const descriptor = openSync(join(folder, file), "w");
     writeSync(descriptor, layout.header);
-    for (const tensor of layout.tensors) {
-      weightMap[tensor.name] = file;
-      totalSize += tensor.size;
-      for (let written = 0; written < tensor.size;) {
-        const bytes = Math.min(tile.length, tensor.size - written);
-        written += writeSync(descriptor, tile, 0, bytes, tensor.offset + written);
+    for (const [name, { offset, size }] of layout.tensors) {
+      weightMap[name] = file;
+      totalSize += size;
+      for (let written = 0; written < size;) {
+        written += writeSync(descriptor, tile, 0, Math.min(tile.length, size - written), offset + written);
       }
     }
     closeSync(descriptor);
@@ -110,7 +117,12 @@ function gaussianTile() {
 }
 
 function writeConfiguration({ hidden, layers, feedForward, heads, keyValueHeads, vocabulary }, folder) {
-  for (const file of ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"]) {
+  for (const file of [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "generation_config.json",
+  ]) {
     copyFileSync(join(demo, file), join(folder, file));
   }
   const config = JSON.parse(readFileSync(join(demo, "config.json"), "utf8"));

@@ -1,4 +1,4 @@
-import { listRecipes, type TensorTypeRule } from "@quern/pipeline";
+import { type IntermediateType, listRecipes, type TensorTypeRule } from "@quern/pipeline";
 import { InvalidArgumentError } from "commander";
 import { parseSize } from "../format/bytes.ts";
 import { closest } from "../suggestion.ts";
@@ -44,6 +44,17 @@ function unknownType(word: string, names: readonly string[]): string {
   return meant === undefined
     ? `There is no type "${word}"; "quern types" lists them.`
     : `There is no type "${word}". Did you mean ${meant}?`;
+}
+
+const intermediateTypes: readonly IntermediateType[] = ["auto", "F32", "F16", "BF16"];
+
+/** Reads `--intermediate`, in any case. */
+export function intermediateArgument(text: string): IntermediateType {
+  const type = intermediateTypes.find((name) => name.toUpperCase() === text.toUpperCase());
+  if (type === undefined) {
+    throw new InvalidArgumentError(`Allowed choices are ${intermediateTypes.join(", ")}.`);
+  }
+  return type;
 }
 
 /** Reads `--tensor-type PATTERN=TYPE`; the option may be repeated. */

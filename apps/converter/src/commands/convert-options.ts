@@ -1,10 +1,16 @@
 import { statSync } from "node:fs";
-import { resolve } from "node:path";
+import { resolve, sep } from "node:path";
 import type { GgufValue } from "@quern/gguf";
 import type { Flavour, IntermediateType, OutputRequest, TensorTypeRule } from "@quern/pipeline";
 import { QuernError } from "@quern/tensor";
 import { type Command, Option } from "commander";
-import { countArgument, sizeArgument, tensorTypeArgument, typesArgument } from "./arguments.ts";
+import {
+  countArgument,
+  intermediateArgument,
+  sizeArgument,
+  tensorTypeArgument,
+  typesArgument,
+} from "./arguments.ts";
 import { metadataArgument } from "./metadata-argument.ts";
 
 /** What commander makes of the options that {@link addConvertOptions} declares. */
@@ -62,11 +68,10 @@ export function addConvertOptions(command: Command): Command {
         "whose file to equal, byte for byte: the converter's (convert_hf_to_gguf.py --outtype) or the quantizer's (llama-quantize)",
       ).choices(["converter", "quantizer"]),
     )
-    .addOption(
-      new Option(
-        "--intermediate <type>",
-        "type that weights pass through before they are quantized, as in the usual two steps (default: auto)",
-      ).choices(["auto", "f32", "f16", "bf16"]),
+    .option(
+      "--intermediate <type>",
+      "type that weights pass through before they are quantized, as in the usual two steps: auto, f32, f16 or bf16 (default: auto)",
+      intermediateArgument,
     )
     .option("--pure", "give every matrix the same type instead of a mixture")
     .option("--leave-output-tensor", "do not quantize output.weight")
@@ -136,7 +141,16 @@ function outputTarget(output: string | undefined, cwd: string): { file?: string;
     return { directory: cwd };
   }
   const path = resolve(cwd, output);
-  const isDirectory =
-    /[/\\]$/.test(output) || statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-  return isDirectory ? { directory: path } : { file: path, directory: cwd };
+  return output.endsWith("/") || output.endsWith(sep) || isDirectory(path)
+    ? { directory: path }
+    : { file: path, directory: cwd };
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    // Whatever is in the way is for the plan to say.
+    return false;
+  }
 }

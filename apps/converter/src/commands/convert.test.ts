@@ -1,9 +1,20 @@
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { cp, mkdir, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { demoCheckpoint, repositoryPath, runCli, temporaryFolder } from "../testing/run-cli.ts";
+
+async function sha256(path: string): Promise<string> {
+  return createHash("sha256")
+    .update(await readFile(path))
+    .digest("hex");
+}
+
+/** Hash of the file that a description of the golden set tells of. */
+async function expectedHash(description: string): Promise<string> {
+  const { file } = JSON.parse(await readFile(description, "utf8")) as { file: { sha256: string } };
+  return file.sha256;
+}
 
 describe("quern convert", () => {
   it("writes several types in one pass and reports them", async () => {
@@ -43,13 +54,79 @@ describe("quern convert", () => {
     expect(exitCode).toBe(0);
     for (const type of ["F32", "BF16", "Q8_0"]) {
       const file = (await readdir(join(folder, "new"))).find((entry) => entry.endsWith(`-${type}.gguf`));
-      const expected = JSON.parse(
-        await readFile(join(golden, "expected", `${type.toLowerCase()}.json`), "utf8"),
-      ) as { file: { sha256: string } };
-      const bytes = await readFile(join(folder, "new", file!));
-      expect(createHash("sha256").update(bytes).digest("hex")).toBe(expected.file.sha256);
+      const description = join(golden, "expected", `${type.toLowerCase()}.json`);
+      expect(await sha256(join(folder, "new", file!))).toBe(await expectedHash(description));
     }
   });
+
+  it.each(["f32", "BF16"])("passes weights through %s if so asked", async (intermediate) => {
+    const { host } = await runCli({
+      argv: [
+        "convert",
+        demoCheckpoint,
+        "-t",
+        "Q4_K_S",
+        "--intermediate",
+        intermediate,
+        "--dry-run",
+        "--json",
+      ],
+    });
+    expect(host.records[0]).toMatchObject({ outputs: [{ intermediate: intermediate.toUpperCase() }] });
+  });
+
+  it("gives tensors the types that are asked for", async () => {
+    const folder = await temporaryFolder();
+    const path = join(folder, "demo.gguf");
+    const options = [
+      "--tensor-type",
+      "ffn_down=q8_0",
+      "--token-embedding-type",
+      "q5_k",
+      "--metadata",
+      "general.name=string:Mine",
+    ];
+    const { exitCode } = await runCli({
+      argv: ["convert", demoCheckpoint, "-t", "Q4_K_S", "-o", path, ...options],
+    });
+    expect(exitCode).toBe(0);
+    const { host } = await runCli({ argv: ["inspect", path, "--json"] });
+    expect(host.records[0]).toMatchObject({
+      metadata: expect.arrayContaining([{ key: "general.name", type: "string", value: "Mine" }]),
+      tensors: expect.arrayContaining([
+        expect.objectContaining({ name: "token_embd.weight", type: "Q5_K" }),
+        expect.objectContaining({ name: "blk.3.ffn_down.weight", type: "Q8_0" }),
+        expect.objectContaining({ name: "blk.3.ffn_up.weight", type: "Q4_K" }),
+      ]),
+    });
+  });
+
+  it.each(["Q4_K_M", "Q3_K_M", "Q6_K"])(
+    "writes the file of llama-quantize for %s with an importance matrix",
+    async (type) => {
+      const folder = await temporaryFolder();
+      const golden = repositoryPath("fixtures/golden/qwen3");
+      const path = join(folder, "qwen3.gguf");
+      const { exitCode } = await runCli({
+        argv: [
+          "convert",
+          "checkpoint",
+          "-t",
+          type,
+          "-o",
+          path,
+          "--imatrix",
+          "imatrix.gguf",
+          "--intermediate",
+          "f32",
+        ],
+        cwd: golden,
+      });
+      expect(exitCode).toBe(0);
+      const description = join(golden, "expected", "quantize-imatrix", `${type}.json`);
+      expect(await sha256(path)).toBe(await expectedHash(description));
+    },
+  );
 
   it("takes Q4_K_M and the current folder unless told otherwise", async () => {
     const folder = await temporaryFolder();
@@ -186,149 +263,5 @@ describe("interruption", () => {
     expect(exitCode).toBe(130);
     expect(stderr).toContain("Interrupted");
     expect(await readdir(folder)).toEqual([]);
-  });
-});
-
-describe("wrong usage", () => {
-  it.each([
-    [["convert"], "missing required argument 'checkpoint'"],
-    [["convert", "x", "--typ", "Q8_0"], "Did you mean --type?"],
-    [["convert", "x", "-t", "Q4_KM"], "Did you mean Q4_K_M?"],
-    [["convert", "x", "-t", "gptq-w4-g128"], '"quern types" lists them'],
-    [["convert", "x", "--memory", "lots"], "Write a size such as 400MB"],
-    [["convert", "x", "--threads", "-1"], "Write a whole number"],
-    [["convert", "x", "--kernels", "cuda"], "Allowed choices are native, wasm"],
-    [["convert", "x", "--tensor-type", "Q6_K"], "Write PATTERN=TYPE"],
-    [["convert", "x", "y"], "too many arguments"],
-    [["convert", demoCheckpoint, "-t", "F16,F32", "-o", "one.gguf"], "--output names one file"],
-  ])("%j", async (argv, message) => {
-    const { exitCode, stderr, stdout } = await runCli({ argv });
-    expect(stderr).toContain(message);
-    expect(stdout).toBe("");
-    expect(exitCode).toBe(2);
-  });
-});
-
-async function demoCopy(): Promise<string> {
-  const copy = join(await temporaryFolder(), "model");
-  await cp(demoCheckpoint, copy, { recursive: true });
-  return copy;
-}
-
-async function conversionOf(
-  checkpoint: string,
-  ...options: string[]
-): Promise<{ exitCode: number; stderr: string }> {
-  const folder = await temporaryFolder();
-  const run = await runCli({ argv: ["convert", checkpoint, "-o", folder, ...options] });
-  expect(await readdir(folder)).toEqual([]);
-  return run;
-}
-
-describe("bad input", () => {
-  it("a folder that is not there", async () => {
-    const { exitCode, stderr } = await conversionOf("no-such-folder");
-    expect(stderr).toMatch(/error: .*no-such-folder/);
-    expect(stderr).toMatch(/^ {2}code +CHECKPOINT_NOT_FOUND$/m);
-    expect(exitCode).toBe(3);
-  });
-
-  it("a file of weights that is cut short", async () => {
-    const checkpoint = await demoCopy();
-    await truncate(join(checkpoint, "model.safetensors"), 1_000_000);
-    const { exitCode, stderr } = await conversionOf(checkpoint);
-    expect(stderr).toMatch(/^ {2}code +SAFETENSORS_/m);
-    expect(stderr).toMatch(/^ {2}file +.*model\.safetensors$/m);
-    expect(exitCode).toBe(3);
-  });
-
-  it("a config that is no JSON", async () => {
-    const checkpoint = await demoCopy();
-    await writeFile(join(checkpoint, "config.json"), "{");
-    const { exitCode, stderr } = await conversionOf(checkpoint);
-    expect(stderr).toContain("config.json");
-    expect(exitCode).toBe(3);
-  });
-
-  it("an architecture that nobody knows", async () => {
-    const checkpoint = await demoCopy();
-    const path = join(checkpoint, "config.json");
-    await writeFile(
-      path,
-      (await readFile(path, "utf8")).replace("LlamaForCausalLM", "QuernUnheardOfForCausalLM"),
-    );
-    const { exitCode, stderr } = await conversionOf(checkpoint);
-    expect(stderr).toContain("QuernUnheardOfForCausalLM");
-    expect(exitCode).toBe(3);
-  });
-
-  it("a tokenizer that is broken", async () => {
-    const checkpoint = await demoCopy();
-    await writeFile(join(checkpoint, "tokenizer.json"), "[]");
-    const { exitCode, stderr } = await conversionOf(checkpoint);
-    expect(stderr).toContain("tokenizer.json");
-    expect(exitCode).toBe(3);
-  });
-
-  it("an imatrix that is none", async () => {
-    const { exitCode, stderr } = await conversionOf(
-      demoCheckpoint,
-      "--imatrix",
-      join(demoCheckpoint, "config.json"),
-    );
-    expect(stderr).toContain("config.json");
-    expect(exitCode).toBe(3);
-  });
-
-  it("weights that are not finite, named with their tensor", async () => {
-    const checkpoint = await demoCopy();
-    const path = join(checkpoint, "model.safetensors");
-    const bytes = await readFile(path);
-    bytes.fill(0xff, bytes.length - 2);
-    await writeFile(path, bytes);
-    const { exitCode, stderr } = await conversionOf(checkpoint);
-    expect(stderr).toMatch(/^ {2}tensor +/m);
-    expect(exitCode).toBe(3);
-  });
-});
-
-describe("output problems", () => {
-  it("refuses to replace a file unless forced", async () => {
-    const folder = await temporaryFolder();
-    const path = join(folder, "precious.gguf");
-    await writeFile(path, "precious");
-    const argv = ["convert", demoCheckpoint, "-t", "F16", "-o", path];
-    const refused = await runCli({ argv });
-    expect(refused.exitCode).toBe(4);
-    expect(refused.stderr).toContain("precious.gguf");
-    expect(refused.stderr).toMatch(/^ {2}hint +.*--force/m);
-    expect(await readFile(path, "utf8")).toBe("precious");
-
-    const planned = await runCli({ argv: [...argv, "--force", "--dry-run"] });
-    expect(planned.stdout).toContain("replaces the file there");
-
-    const forced = await runCli({ argv: [...argv, "--force"] });
-    expect(forced.exitCode).toBe(0);
-    expect((await stat(path)).size).toBeGreaterThan(5_000_000);
-  });
-
-  it("a folder in which nothing can be written", async () => {
-    const folder = await temporaryFolder();
-    await writeFile(join(folder, "file"), "");
-    const { exitCode, stderr } = await runCli({
-      argv: ["convert", demoCheckpoint, "-t", "F16", "-o", join(folder, "file", "demo.gguf")],
-    });
-    expect(stderr).toMatch(/^ {2}code +OUTPUT_/m);
-    expect(exitCode).toBe(4);
-  });
-
-  it("a path that is a folder", async () => {
-    const folder = await temporaryFolder();
-    await mkdir(join(folder, "Quern-Demo-2.9M-F16.gguf"));
-    const { exitCode } = await runCli({
-      argv: ["convert", demoCheckpoint, "-t", "F16", "-o", folder, "--force"],
-    });
-    expect(exitCode).toBe(4);
-    expect(existsSync(join(folder, "Quern-Demo-2.9M-F16.gguf.partial"))).toBe(false);
   });
 });

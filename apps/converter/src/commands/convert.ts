@@ -4,6 +4,7 @@ import {
   type ConversionPlan,
   type ConversionReport,
   convert,
+  type Importance,
   planConversion,
   readImportance,
 } from "@quern/pipeline";
@@ -15,7 +16,7 @@ import { printable } from "../format/printable.ts";
 import { formatReport } from "../format/report.ts";
 import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
-import { createReporter, type ReporterName } from "../reporters/reporter.ts";
+import { createReporter, type ReporterName } from "../reporters/create-reporter.ts";
 import { styleFor } from "../terminal.ts";
 import { addConvertOptions, type ConvertOptions, outputRequests } from "./convert-options.ts";
 import { planRecord } from "./plan-record.ts";
@@ -72,8 +73,7 @@ async function makePlan(params: {
 }): Promise<ConversionPlan> {
   const { folder, options, host } = params;
   const { outputs, directory } = outputRequests(options, host.cwd);
-  const importance =
-    options.imatrix === undefined ? undefined : await readImportance(resolve(host.cwd, options.imatrix));
+  const importance = options.imatrix === undefined ? undefined : await importanceOf(options.imatrix, host);
   return planConversion({
     checkpoint: await openCheckpointDirectory(resolve(host.cwd, folder)),
     outputs,
@@ -85,6 +85,11 @@ async function makePlan(params: {
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.kernels === undefined ? {} : { backend: options.kernels }),
   });
+}
+
+/** The path goes into the metadata of the files, as the user wrote it. */
+async function importanceOf(path: string, { cwd }: Host): Promise<Importance> {
+  return { ...(await readImportance(resolve(cwd, path))), file: path };
 }
 
 function writeWarnings({ warnings }: ConversionPlan, { stderr, env }: Host): void {

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type GgufValue,
@@ -98,8 +98,18 @@ describe("quern inspect", () => {
     const { exitCode, stdout } = await runCli({ argv: ["inspect", checkpoint] });
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/^format +checkpoint$/m);
+    expect(stdout).toMatch(/^as GGUF +llama$/m);
     expect(stdout.match(/^file +model-0000\d-of-00003\.safetensors/gm)).toHaveLength(3);
     expect(stdout).toMatch(/^ {2}architectures +array\[1\] +\["LlamaForCausalLM"\]$/m);
+  });
+
+  it("says why a checkpoint cannot be converted", async () => {
+    const checkpoint = join(await temporaryFolder(), "model");
+    await cp(demoCheckpoint, checkpoint, { recursive: true });
+    await rm(join(checkpoint, "tokenizer.json"));
+    const { exitCode, stdout } = await runCli({ argv: ["inspect", checkpoint] });
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^as GGUF +cannot be converted: .*tokenizer/m);
   });
 
   it("finds all files of a split set from any of them", async () => {

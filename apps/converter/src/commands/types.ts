@@ -1,4 +1,5 @@
-import { listRecipes } from "@quern/pipeline";
+import { loadKernels } from "@quern/kernels";
+import { listRecipes, type Recipe } from "@quern/pipeline";
 import type { Command } from "commander";
 import { formatTable } from "../format/table.ts";
 import type { Host } from "../host.ts";
@@ -10,9 +11,10 @@ export function registerTypes(program: Command, host: Host): void {
     .command("types")
     .description("List the types that `quern convert --type` accepts.")
     .option("--json", "as JSON on standard output")
-    .action((options: { readonly json?: true }) => {
+    .action(async (options: { readonly json?: true }) => {
+      const recipes = await writableRecipes();
       if (options.json) {
-        writeJsonLine(host.stdout, listRecipes());
+        writeJsonLine(host.stdout, recipes);
         return;
       }
       host.stdout.write(
@@ -23,7 +25,7 @@ export function registerTypes(program: Command, host: Host): void {
             { title: "Equals the file of" },
             { title: "What it is" },
           ],
-          rows: listRecipes().map(({ name, bitsPerWeight, flavours, description }) => [
+          rows: recipes.map(({ name, bitsPerWeight, flavours, description }) => [
             name,
             bitsPerWeight.toFixed(2),
             flavours.join(", "),
@@ -34,4 +36,10 @@ export function registerTypes(program: Command, host: Host): void {
       );
       host.stdout.write("\nBits per weight are those of a Llama 3 model with 8 billion parameters.\n");
     });
+}
+
+/** The pipeline plans mixtures of every ggml type; those that the kernels can write are of use. */
+async function writableRecipes(): Promise<Recipe[]> {
+  const { types } = await loadKernels();
+  return listRecipes().filter(({ type }) => types.includes(type));
 }

@@ -46,7 +46,7 @@ function formatHead({ format, files, facts, tensors }: Inspection, style: Style)
     facts: [
       ["format", format],
       ...files.map(({ name, size }) => ["file", `${printable(name)} (${formatBytes(size)})`] as const),
-      ...facts,
+      ...facts.map(([label, value]) => [label, printable(value)] as const),
       [
         "parameters",
         weights < 1000 ? String(weights) : `${formatParameters(weights)} (${formatInteger(weights)})`,

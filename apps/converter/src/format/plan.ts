@@ -37,11 +37,11 @@ export function formatPlanSummary(params: {
   });
   const facts = formatFacts({
     facts: [
-      ["time", `about ${formatDuration(resources.seconds * 1000)}`],
+      ["time", estimatedTime(resources.seconds)],
       ["threads", resources.threads === 0 ? "the main thread" : String(resources.threads)],
       [
         "memory",
-        `about ${formatBytes(resources.peakMemory)}, of it ${formatBytes(resources.memory)} buffers`,
+        `about ${formatBytes(resources.peakMemory)} (budget for buffers: ${formatBytes(resources.memory)})`,
       ],
       ["kernels", kernels],
       ...(plan.importance === undefined ? [] : [["imatrix", printable(plan.importance.file)] as const]),
@@ -50,6 +50,11 @@ export function formatPlanSummary(params: {
     indent: 2,
   });
   return `${head}\n\n${outputs}\n${facts}`;
+}
+
+/** Below a second, starting threads and syncing files takes longer than the work: a figure would pretend to know. */
+function estimatedTime(seconds: number): string {
+  return seconds < 1 ? "about a second or less" : `about ${formatDuration(Math.round(seconds) * 1000)}`;
 }
 
 /** Every tensor of every output: where it comes from, what becomes of it, and why it does not get the type asked for. */

@@ -1,4 +1,6 @@
+import type { Checkpoint } from "@quern/checkpoints";
 import { openCheckpointDirectory } from "@quern/checkpoints/node";
+import { describeModel } from "@quern/models";
 import { QuernError } from "@quern/tensor";
 import type { Inspection, InspectedValue, JsonValue } from "./inspection.ts";
 import { inspectJson } from "./json-value.ts";
@@ -11,7 +13,7 @@ export async function inspectCheckpoint(path: string): Promise<Inspection> {
   return {
     format: "checkpoint",
     files: checkpoint.shards.map(({ name, size }) => ({ name, size })),
-    facts: [],
+    facts: [["as GGUF", await convertibility(checkpoint)]],
     metadata: inspectConfig(await checkpoint.files.read(configFile)),
     tensors: [...checkpoint.tensors.values()].map(({ name, type, shape, size }) => ({
       name,
@@ -20,6 +22,18 @@ export async function inspectCheckpoint(path: string): Promise<Inspection> {
       bytes: size,
     })),
   };
+}
+
+/** The GGUF architecture that the checkpoint would become, or what is in the way. */
+async function convertibility({ files, tensors }: Checkpoint): Promise<string> {
+  try {
+    return (await describeModel({ files, tensors })).architecture;
+  } catch (error) {
+    if (error instanceof QuernError) {
+      return `cannot be converted: ${error.message}`;
+    }
+    throw error;
+  }
 }
 
 /** The hyper-parameters stand where other formats have metadata; a checkpoint without them can be looked at all the same. */

@@ -48,7 +48,7 @@ function inspectValue(entry: GgufValue): InspectedValue {
     return {
       type: entry.elements,
       length: entry.length,
-      value: (limit) => inspectArray(entry as GgufArrayValue, limit),
+      value: (limit) => inspectArray(entry, limit),
     };
   }
   const { type, value } = entry;

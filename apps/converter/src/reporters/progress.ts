@@ -52,11 +52,14 @@ export class Progress {
     return rate === undefined ? "" : `${formatBytes((rate / this.total) * this.sourceBytes)}/s`;
   }
 
-  /** "ETA 48 s", empty as long as it would be a guess, and at the end. */
+  /** "ETA 48 s", empty as long as it would be a guess; at the end what is still going on. */
   get timeLeft(): string {
+    if (this.total > 0 && this.done === this.total) {
+      return "flushing to disk";
+    }
     const left = this.estimator.millisecondsFor(this.total - this.done);
     // Tenths of a second would flicker; an estimate is not that good anyway.
-    return left === undefined || left === 0 ? "" : `ETA ${formatDuration(Math.ceil(left / 1000) * 1000)}`;
+    return left === undefined ? "" : `ETA ${formatDuration(Math.ceil(left / 1000) * 1000)}`;
   }
 
   private advance(event: ProgressEvent, time: number): void {

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { Backend, KernelSource, KernelType } from "../backend.ts";
+import type { QuantizeFault } from "../kernels.ts";
 import type { BackendLoader } from "../select-kernels.ts";
 
 /** What csrc/addon.c exports. */
@@ -20,7 +21,7 @@ interface Addon {
     rows: number,
     columns: number,
     importance: Float32Array | undefined,
-  ): number;
+  ): QuantizeFault | undefined;
   dequantize(
     isa: number,
     type: number,

@@ -19,6 +19,7 @@ const kernelType = koffi.struct({
   type_size: "int32_t",
   quantize: "void *",
   dequantize: "void *",
+  halves: koffi.struct({ exponent: "uint16_t", count: "int32_t", offsets: koffi.array("int32_t", 2) }),
 });
 const unit = koffi.struct({
   isa: "const char *",

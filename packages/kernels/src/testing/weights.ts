@@ -17,16 +17,26 @@ export function gaussianWeights(rows: number, columns: number, seed: number): We
   for (let outlier = 0; outlier < columns / 500; outlier++) scale[random.integer(columns)]! *= 20;
   const weights = new Float32Array(rows * columns);
   for (let i = 0; i < weights.length; i++) weights[i] = random.gaussian() * scale[i % columns]!;
-  return { name: "gaussian", rows, columns, weights, importance: logNormalImportance(columns, random) };
+  return {
+    name: "gaussian",
+    rows,
+    columns,
+    weights,
+    importance: logNormalImportance(columns, random, REALISTIC),
+  };
 }
 
-/** Squared activations spread over orders of magnitude; some columns are never seen, some dominate. */
-export function logNormalImportance(columns: number, random: Random): Float32Array {
-  return Float32Array.from({ length: columns }, () => {
-    const draw = random.integer(64);
-    if (draw === 0) return 0;
-    return Math.exp(random.gaussian()) * (draw === 1 ? 1000 : 1);
-  });
+/** Squared activations as they are: some columns are never seen, some dominate. */
+const REALISTIC = [0, 1e3];
+const EXTREME = [0, 1e3, 1e-15, 1e15];
+
+/** Log-normal values; one column in 64 is multiplied by one of the factors. */
+function logNormalImportance(columns: number, random: Random, factors: readonly number[]): Float32Array {
+  const draws = 64 * factors.length;
+  return Float32Array.from(
+    { length: columns },
+    () => Math.exp(random.gaussian()) * (factors[random.integer(draws)] ?? 1),
+  );
 }
 
 const LARGEST_FLOAT32 = 3.4028234663852886e38;
@@ -38,7 +48,7 @@ type Fill = (random: Random, index: number, parameter: number) => number;
  * Blocks on which quantizers take their rare paths: all-zero groups, scales that underflow in F16, sums that overflow,
  * ties in rounding, inputs of one sign, lone spikes.
  */
-export const EDGE_FILLS: Readonly<Record<string, Fill>> = {
+const EDGE_FILLS: Readonly<Record<string, Fill>> = {
   zeros: () => 0,
   "negative zeros": () => -0,
   "mixed zeros": (random) => (random.uniform() < 0.5 ? 0 : -0),
@@ -62,6 +72,7 @@ export const EDGE_FILLS: Readonly<Record<string, Fill>> = {
   "ties of a half": (random) => (random.integer(129) - 64) / 2,
   "integer ties with full range": (random, index) => (index === 0 ? -8 : random.integer(32) / 2 - 8),
   "forty octaves": (random) => random.gaussian() * 2 ** (random.integer(40) - 20),
+  "any power of ten": (random, _, parameter) => random.gaussian() * 10 ** (parameter * 15),
   "scales that are denormal in F16": (random) => random.gaussian() * 1e-6,
   "scales that vanish in F16": (random) => random.gaussian() * 1e-8,
 };
@@ -86,7 +97,7 @@ export function edgeWeights(rows: number, columns: number, seed: number): Weight
     }
     start += length;
   }
-  const importance = logNormalImportance(columns, random);
+  const importance = logNormalImportance(columns, random, EXTREME);
   for (let i = 0; i < weights.length; i++) {
     if (importance[i % columns] !== 0 || random.uniform() < 0.5) continue;
     weights[i] = random.gaussian() * 10 ** (random.integer(30) - 10);

@@ -1,5 +1,6 @@
 import { QuernError } from "@quern/tensor";
 import type { Backend } from "../backend.ts";
+import type { QuantizeFault } from "../kernels.ts";
 
 /** What csrc/wasm.c exports. Pointers are byte offsets in `memory`. */
 interface WasmExports {
@@ -22,9 +23,13 @@ interface WasmExports {
     columns: number,
     importance: number,
     scratch: number,
+    index: number,
   ): number;
   dequantize(type: number, source: number, target: number, blocks: number): void;
 }
+
+/** `quern_verdict` of csrc/kernel.h. */
+const FAULTS = [undefined, "not-finite", "overflow"] as const;
 
 /** Weights that are copied into the module's memory at a time; a longer row goes in whole. */
 const PIECE = 65_536;
@@ -78,19 +83,21 @@ export async function wasmBackend(module: WebAssembly.Module): Promise<Backend> 
       const sourceRow = columns * sourceTypes[sourceType]!.size;
       const targetRow = (columns / blockSize) * typeSize;
       const step = Math.max(1, Math.min(rows, Math.floor(PIECE / columns)));
-      const [from, to, weights, scratch] = layOut([
+      const [from, to, weights, scratch, index] = layOut([
         step * sourceRow,
         step * targetRow,
         importance?.byteLength ?? 0,
         wasm.scratch_floats(columns) * 4,
-      ]) as [number, number, number, number];
+        4,
+      ]) as [number, number, number, number, number];
       const memory = new Uint8Array(wasm.memory.buffer);
       if (importance) new Float32Array(memory.buffer, weights, columns).set(importance);
 
+      let result: QuantizeFault | undefined;
       for (let row = 0; row < rows; row += step) {
         const count = Math.min(step, rows - row);
         memory.set(source.subarray(row * sourceRow, (row + count) * sourceRow), from);
-        const bad = wasm.quantize(
+        const verdict = wasm.quantize(
           type,
           sourceType,
           from,
@@ -99,11 +106,17 @@ export async function wasmBackend(module: WebAssembly.Module): Promise<Backend> 
           columns,
           importance ? weights : 0,
           scratch,
+          index,
         );
-        if (bad >= 0) return row * columns + bad;
+        const fault = FAULTS[verdict];
+        if (fault !== undefined) {
+          const found = { fault, index: row * columns + new DataView(memory.buffer).getInt32(index, true) };
+          if (fault === "not-finite") return found;
+          result ??= found;
+        }
         target.set(memory.subarray(to, to + count * targetRow), row * targetRow);
       }
-      return -1;
+      return result;
     },
 
     dequantize({ type, source, target, rows, columns }) {

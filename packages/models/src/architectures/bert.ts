@@ -34,8 +34,18 @@ export const bert: Architecture = {
   pooling: true,
   model: [
     embedding("embeddings.word_embeddings"),
-    { role: "position-embedding", name: "position_embd", hf: "embeddings.position_embeddings", hasBias: "never" },
-    { role: "token-type-embedding", name: "token_types", hf: "embeddings.token_type_embeddings", hasBias: "never" },
+    {
+      role: "position-embedding",
+      name: "position_embd",
+      hf: "embeddings.position_embeddings",
+      hasBias: "never",
+    },
+    {
+      role: "token-type-embedding",
+      name: "token_types",
+      hf: "embeddings.token_type_embeddings",
+      hasBias: "never",
+    },
     layerNorm("token_embd_norm", "embeddings.LayerNorm"),
   ],
   block: [
@@ -54,5 +64,9 @@ export const bert: Architecture = {
     [/\.beta$/, ".bias"],
   ],
   // What only the training tasks need, and the numbers 0, 1, 2, ...
-  ignored: [/^embeddings\.position_ids$/, /^pooler\.dense\.(weight|bias)$/, /^cls\.(predictions|seq_relationship)/],
+  ignored: [
+    /^embeddings\.position_ids$/,
+    /^pooler\.dense\.(weight|bias)$/,
+    /^cls\.(predictions|seq_relationship)/,
+  ],
 };

@@ -26,7 +26,12 @@ const READERS: ReadonlySet<ModuleRole> = new Set<ModuleRole>([
 ]);
 
 /** Roles whose weight has a row for each element of the residual stream. */
-const RESIDUAL_WRITERS: ReadonlySet<ModuleRole> = new Set<ModuleRole>(["o", "down", "expert-down", "shared-down"]);
+const RESIDUAL_WRITERS: ReadonlySet<ModuleRole> = new Set<ModuleRole>([
+  "o",
+  "down",
+  "expert-down",
+  "shared-down",
+]);
 
 /** Elements that a module puts out, as far as its weight alone tells. */
 const OUTPUT_SIZES: ReadonlyMap<ModuleRole, (shape: readonly number[]) => number> = new Map([
@@ -67,7 +72,11 @@ export function checkShapes(params: {
       expect(-1, hidden, "hidden units in config.json");
     } else {
       const sourceShape = weightOf(source.name);
-      expect(-1, sourceShape && OUTPUT_SIZES.get(source.role)?.(sourceShape), `elements from "${source.name}"`);
+      expect(
+        -1,
+        sourceShape && OUTPUT_SIZES.get(source.role)?.(sourceShape),
+        `elements from "${source.name}"`,
+      );
     }
   }
 }

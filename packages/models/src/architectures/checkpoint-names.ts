@@ -25,13 +25,20 @@ export class CheckpointNames {
   readonly #unused = new Set<string>();
 
   /** @throws QuernError `MODEL_TENSOR_DUPLICATE` when two names are spellings of one */
-  constructor(params: { architecture: Architecture; blocks: number; tensors: ReadonlyMap<string, TensorInfo> }) {
+  constructor(params: {
+    architecture: Architecture;
+    blocks: number;
+    tensors: ReadonlyMap<string, TensorInfo>;
+  }) {
     const { architecture, blocks, tensors } = params;
     const { renames = [], extraBlocks } = architecture;
     const ignored = [...BUFFERS, ...(architecture.ignored ?? [])];
     this.#architecture = architecture;
     for (const original of tensors.keys()) {
-      const name = renames.reduce((text, [pattern, replacement]) => text.replace(pattern, replacement), original);
+      const name = renames.reduce(
+        (text, [pattern, replacement]) => text.replace(pattern, replacement),
+        original,
+      );
       if (ignored.some((pattern) => pattern.test(name))) continue;
       if (Number(extraBlocks?.exec(name)?.[1] ?? 0) >= blocks) continue;
       const other = this.#names.get(name);

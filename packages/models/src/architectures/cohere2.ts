@@ -1,5 +1,12 @@
 import type { Architecture } from "./architecture.ts";
-import { attentionHeads, COMMON_HYPERPARAMETERS, float32, headDimension, string, uint32 } from "./hyperparameters.ts";
+import {
+  attentionHeads,
+  COMMON_HYPERPARAMETERS,
+  float32,
+  headDimension,
+  string,
+  uint32,
+} from "./hyperparameters.ts";
 import { decoderModel, gatedFeedForward, LAYER, norm, selfAttention } from "./modules.ts";
 import { ropeParameters } from "./rope.ts";
 
@@ -22,7 +29,9 @@ export const cohere2: Architecture = {
     uint32("vocab_size", (config) => config.integer("vocab_size")),
     uint32("rope.dimension_count", (config) => {
       const share =
-        config.optionalNumber("rotary_pct") ?? ropeParameters(config).full.optionalNumber("partial_rotary_factor") ?? 1;
+        config.optionalNumber("rotary_pct") ??
+        ropeParameters(config).full.optionalNumber("partial_rotary_factor") ??
+        1;
       return Math.trunc(share * Math.floor(config.integer("hidden_size") / attentionHeads(config)));
     }),
     string("rope.scaling.type", () => "none"),

@@ -1,8 +1,13 @@
 import { QuernError } from "@quern/tensor";
 import { isJsonObject, type JsonObject } from "../json-file.ts";
 
-/** Largest value of the uint32 that GGUF stores whole numbers in. */
+/** Largest value of the uint32 that GGUF stores whole numbers in, and of its float32. */
 const LARGEST_INTEGER = 2 ** 32 - 1;
+const LARGEST_NUMBER = (2 - 2 ** -23) * 2 ** 127;
+
+const isNumber = (value: unknown): value is number =>
+  typeof value === "number" && Math.abs(value) <= LARGEST_NUMBER;
+const isString = (value: unknown): value is string => typeof value === "string";
 
 /**
  * Values of config.json, checked as they are read. Where several keys are given, they are names of one thing: the first that
@@ -37,7 +42,8 @@ export class Config {
   optionalInteger(...keys: string[]): number | undefined {
     const value = this.value(...keys);
     if (value === undefined) return undefined;
-    const valid = typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= LARGEST_INTEGER;
+    const valid =
+      typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= LARGEST_INTEGER;
     return valid ? value : this.#wrong(keys, "a whole number from 0 to 4294967295");
   }
 
@@ -59,7 +65,9 @@ export class Config {
   /** @throws QuernError `MODEL_CONFIG_VALUE_INVALID` */
   optionalNumber(...keys: string[]): number | undefined {
     const value = this.value(...keys);
-    return value === undefined || typeof value === "number" ? value : this.#wrong(keys, "a number");
+    return value === undefined || isNumber(value)
+      ? value
+      : this.#wrong(keys, "a number that fits in a float32");
   }
 
   /** @throws QuernError `MODEL_CONFIG_VALUE_INVALID` */
@@ -71,17 +79,17 @@ export class Config {
   /** @throws QuernError `MODEL_CONFIG_VALUE_INVALID` */
   optionalString(...keys: string[]): string | undefined {
     const value = this.value(...keys);
-    return value === undefined || typeof value === "string" ? value : this.#wrong(keys, "a string");
+    return value === undefined || isString(value) ? value : this.#wrong(keys, "a string");
   }
 
   /** @throws QuernError `MODEL_CONFIG_VALUE_INVALID` */
   optionalNumbers(...keys: string[]): readonly number[] | undefined {
-    return this.#optionalList(keys, "numbers", (element) => typeof element === "number");
+    return this.#optionalList(keys, "numbers", isNumber) as readonly number[] | undefined;
   }
 
   /** @throws QuernError `MODEL_CONFIG_VALUE_INVALID` */
   optionalStrings(...keys: string[]): readonly string[] | undefined {
-    return this.#optionalList(keys, "strings", (element) => typeof element === "string");
+    return this.#optionalList(keys, "strings", isString) as readonly string[] | undefined;
   }
 
   /** @throws QuernError `MODEL_CONFIG_VALUE_INVALID` */
@@ -105,11 +113,11 @@ export class Config {
     );
   }
 
-  #optionalList<Element>(
+  #optionalList(
     keys: readonly string[],
     what: string,
     accepts: (element: unknown) => boolean,
-  ): readonly Element[] | undefined {
+  ): readonly unknown[] | undefined {
     const value = this.value(...keys);
     if (value === undefined) return undefined;
     return Array.isArray(value) && value.every(accepts) ? value : this.#wrong(keys, `an array of ${what}`);
@@ -122,9 +130,13 @@ export class Config {
   #missing(keys: readonly string[]): never {
     const [first, ...others] = keys.map((key) => this.#prefix + key);
     const also = others.length === 0 ? "" : ` (or ${others.join(", ")})`;
-    throw new QuernError("MODEL_CONFIG_KEY_MISSING", `config.json has no ${first}${also}, which this architecture needs`, {
-      subject: { file: "config.json", key: first! },
-    });
+    throw new QuernError(
+      "MODEL_CONFIG_KEY_MISSING",
+      `config.json has no ${first}${also}, which this architecture needs`,
+      {
+        subject: { file: "config.json", key: first! },
+      },
+    );
   }
 
   #wrong(keys: readonly string[], expected: string): never {

@@ -25,7 +25,10 @@ const hasSharedExperts = (config: Config, layer: number): boolean =>
 const compressesQueries = (config: Config): boolean => config.optionalInteger("q_lora_rank") !== undefined;
 
 /** Keys and values that are made from the latent vector, [heads, keys then values, latent] (conversion/deepseek.py). */
-function latentHeads({ expression, shape }: SourceTensor, config: Config): { heads: TensorExpression; keys: number; all: number } {
+function latentHeads(
+  { expression, shape }: SourceTensor,
+  config: Config,
+): { heads: TensorExpression; keys: number; all: number } {
   const keys = config.integer("qk_nope_head_dim");
   const all = keys + config.integer("v_head_dim");
   return { heads: reshape(expression, [keyValueHeads(config), all, shape[1] ?? 0]), keys, all };
@@ -62,7 +65,12 @@ function routedExperts(role: Module["role"], name: string, projection: string, i
   });
 }
 
-const DEFAULTS = { rms_norm_eps: 1e-6, rope_theta: 10_000, routed_scaling_factor: 1, tie_word_embeddings: false };
+const DEFAULTS = {
+  rms_norm_eps: 1e-6,
+  rope_theta: 10_000,
+  routed_scaling_factor: 1,
+  tie_word_embeddings: false,
+};
 
 /** DeepSeek V2: attention through latent vectors, and experts (conversion/deepseek.py, `DeepseekV2Model`). */
 export const deepseek2: Architecture = {
@@ -81,11 +89,19 @@ export const deepseek2: Architecture = {
     uint32("vocab_size", (config) => config.integer("vocab_size")),
     uint32("attention.q_lora_rank", (config) => config.optionalInteger("q_lora_rank")),
     uint32("attention.kv_lora_rank", (config) => config.integer("kv_lora_rank")),
-    uint32("attention.key_length", (config) => config.integer("kv_lora_rank") + config.integer("qk_rope_head_dim")),
+    uint32(
+      "attention.key_length",
+      (config) => config.integer("kv_lora_rank") + config.integer("qk_rope_head_dim"),
+    ),
     uint32("attention.value_length", (config) => config.integer("kv_lora_rank")),
-    uint32("attention.key_length_mla", (config) => config.integer("qk_nope_head_dim") + config.integer("qk_rope_head_dim")),
+    uint32(
+      "attention.key_length_mla",
+      (config) => config.integer("qk_nope_head_dim") + config.integer("qk_rope_head_dim"),
+    ),
     uint32("attention.value_length_mla", (config) => config.integer("v_head_dim")),
-    uint32("expert_feed_forward_length", (config) => config.integer("moe_intermediate_size", "intermediate_size")),
+    uint32("expert_feed_forward_length", (config) =>
+      config.integer("moe_intermediate_size", "intermediate_size"),
+    ),
     uint32("expert_count", (config) => config.optionalInteger("n_routed_experts")),
     uint32("expert_shared_count", (config) => config.optionalInteger("n_shared_experts") ?? 0),
     float32("expert_weights_scale", (config) => config.optionalNumber("routed_scaling_factor")),
@@ -100,7 +116,10 @@ export const deepseek2: Architecture = {
   model: decoderModel(),
   block: [
     norm("attn_norm", `${LAYER}.input_layernorm`),
-    linear("q", "attn_q", `${ATTENTION}.q_proj`, { input: "attn_norm", when: (config) => !compressesQueries(config) }),
+    linear("q", "attn_q", `${ATTENTION}.q_proj`, {
+      input: "attn_norm",
+      when: (config) => !compressesQueries(config),
+    }),
     linear("q-down", "attn_q_a", `${ATTENTION}.q_a_proj`, { input: "attn_norm", when: compressesQueries }),
     norm("attn_q_a_norm", `${ATTENTION}.q_a_layernorm`, { input: "attn_q_a", when: compressesQueries }),
     linear("q-up", "attn_q_b", `${ATTENTION}.q_b_proj`, { input: "attn_q_a_norm", when: compressesQueries }),
@@ -124,9 +143,18 @@ export const deepseek2: Architecture = {
     routedExperts("expert-down", "ffn_down_exps", "down_proj", "ffn_up_exps"),
     routedExperts("expert-gate", "ffn_gate_exps", "gate_proj", "ffn_norm"),
     routedExperts("expert-up", "ffn_up_exps", "up_proj", "ffn_norm"),
-    linear("shared-gate", "ffn_gate_shexp", `${MLP}.shared_experts.gate_proj`, { input: "ffn_norm", when: hasSharedExperts }),
-    linear("shared-up", "ffn_up_shexp", `${MLP}.shared_experts.up_proj`, { input: "ffn_norm", when: hasSharedExperts }),
-    linear("shared-down", "ffn_down_shexp", `${MLP}.shared_experts.down_proj`, { input: "ffn_up_shexp", when: hasSharedExperts }),
+    linear("shared-gate", "ffn_gate_shexp", `${MLP}.shared_experts.gate_proj`, {
+      input: "ffn_norm",
+      when: hasSharedExperts,
+    }),
+    linear("shared-up", "ffn_up_shexp", `${MLP}.shared_experts.up_proj`, {
+      input: "ffn_norm",
+      when: hasSharedExperts,
+    }),
+    linear("shared-down", "ffn_down_shexp", `${MLP}.shared_experts.down_proj`, {
+      input: "ffn_up_shexp",
+      when: hasSharedExperts,
+    }),
   ],
   extraBlocks: /^model\.layers\.(\d+)\./,
 };

@@ -24,6 +24,8 @@ export function describeArchitecture(params: {
   tensors: ReadonlyMap<string, TensorInfo>;
 }): DescribedArchitecture {
   const { architecture, facts } = params;
+  // First, because it bounds the numbers that lists of hyper-parameters are as long as.
+  const described = describeTensors(params);
   const evaluate = (list: readonly Hyperparameter[]): Pair[] =>
     list.flatMap(({ key, value }): Pair[] => {
       if (key === FILE_TYPE) return [["general.file_type", FILE_TYPE]];
@@ -33,6 +35,6 @@ export function describeArchitecture(params: {
   return {
     leading: evaluate(architecture.leadingHyperparameters ?? []),
     hyperparameters: evaluate(architecture.hyperparameters),
-    ...describeTensors(params),
+    ...described,
   };
 }

@@ -29,7 +29,10 @@ export const falcon: Architecture = {
     // Name of the order of rows in attn_qkv.
     string("tensor_data_layout", () => "jploski"),
     uint32("embedding_length", (config) => config.integer("hidden_size")),
-    uint32("feed_forward_length", (config) => 4 * config.integer("hidden_size")),
+    uint32(
+      "feed_forward_length",
+      (config) => config.optionalInteger("ffn_hidden_size") ?? 4 * config.integer("hidden_size"),
+    ),
     uint32("block_count", (config) => config.integer("num_hidden_layers", "n_layer")),
     uint32("attention.head_count", attentionHeads),
     uint32("attention.head_count_kv", keyValueHeads),

@@ -7,7 +7,9 @@ import { embedding, gatedFeedForward, LAYER, norm, selfAttention } from "./modul
 
 /** A norm whose stored weight lacks the 1 that the model adds to it (transformers, `Gemma2RMSNorm`). */
 export function gemmaNorm(name: string, hf: string, options: Partial<Module> = {}): Module {
-  const weight = [{ from: [`${hf}.weight`], make: ([tensor]) => add(tensor!.expression, 1) }] satisfies Module["weight"];
+  const weight = [
+    { from: [`${hf}.weight`], make: ([tensor]) => add(tensor!.expression, 1) },
+  ] satisfies Module["weight"];
   return norm(name, hf, { weight, ...options });
 }
 
@@ -24,7 +26,11 @@ export function gemmaBlock(): Module[] {
 }
 
 export function gemmaVocabulary(config: Config): VocabularyHints {
-  return { tokenizers: ["sentencepiece"], vocabularySize: config.integer("vocab_size"), addSpacePrefix: false };
+  return {
+    tokenizers: ["sentencepiece"],
+    vocabularySize: config.integer("vocab_size"),
+    addSpacePrefix: false,
+  };
 }
 
 /** The output is always tied to the embedding; some tools write it all the same. */

@@ -11,7 +11,9 @@ const withoutUnreachableRows: Module["weight"] = [
     from: ["model.embed_tokens.weight"],
     make: ([tensor], { vocabularySize }) => {
       const { expression, shape } = tensor!;
-      return shape[0]! > vocabularySize ? slice(expression, { axis: 0, start: 0, stop: vocabularySize }) : expression;
+      return shape[0]! > vocabularySize
+        ? slice(expression, { axis: 0, start: 0, stop: vocabularySize })
+        : expression;
     },
   },
 ];
@@ -37,8 +39,14 @@ export const gemma3: Architecture = {
   },
   hyperparameters: [
     ...COMMON_HYPERPARAMETERS,
-    float32("rope.freq_base", (config) => ropeParameters(config).full.optionalNumber("rope_theta") ?? 1_000_000),
-    float32("final_logit_softcapping", (config) => config.optionalNumber("final_logit_softcapping") || undefined),
+    float32(
+      "rope.freq_base",
+      (config) => ropeParameters(config).full.optionalNumber("rope_theta") ?? 1_000_000,
+    ),
+    float32(
+      "final_logit_softcapping",
+      (config) => config.optionalNumber("final_logit_softcapping") || undefined,
+    ),
     uint32("attention.sliding_window", (config) =>
       config.optionalInteger("sliding_window_pattern") === 1 ? undefined : config.integer("sliding_window"),
     ),

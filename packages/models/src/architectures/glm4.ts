@@ -19,7 +19,9 @@ export const glm4: Architecture = {
   hyperparameters: [
     ...COMMON_HYPERPARAMETERS,
     uint32("rope.dimension_count", (config) =>
-      Math.trunc(headDimension(config) * (ropeParameters(config).full.optionalNumber("partial_rotary_factor") ?? 0.5)),
+      Math.trunc(
+        headDimension(config) * (ropeParameters(config).full.optionalNumber("partial_rotary_factor") ?? 0.5),
+      ),
     ),
   ],
   vocabulary: (config) => ({

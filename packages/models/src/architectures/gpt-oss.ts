@@ -38,7 +38,10 @@ function expertWeights(rows: RowsOf): readonly TensorRecipe[] {
       from: [`${EXPERTS}.${rows.tensor}`],
       make: ([tensor]) => {
         const [experts = 0, inputs = 0, outputs = 0] = tensor!.shape;
-        return everyRow({ expression: transpose(tensor!.expression), shape: [experts, outputs, inputs] }, rows);
+        return everyRow(
+          { expression: transpose(tensor!.expression), shape: [experts, outputs, inputs] },
+          rows,
+        );
       },
     },
   ];
@@ -94,9 +97,16 @@ export const gptOss: Architecture = {
       hasBias: "never",
     },
     norm("post_attention_norm", `${LAYER}.post_attention_layernorm`),
-    linear("router", "ffn_gate_inp", `${LAYER}.mlp.router`, { input: "post_attention_norm", hasBias: "always" }),
+    linear("router", "ffn_gate_inp", `${LAYER}.mlp.router`, {
+      input: "post_attention_norm",
+      hasBias: "always",
+    }),
     expert("expert-down", "ffn_down_exps", "ffn_up_exps", { tensor: "down_proj", start: 0, step: 1 }),
-    expert("expert-gate", "ffn_gate_exps", "post_attention_norm", { tensor: "gate_up_proj", start: 0, step: 2 }),
+    expert("expert-gate", "ffn_gate_exps", "post_attention_norm", {
+      tensor: "gate_up_proj",
+      start: 0,
+      step: 2,
+    }),
     expert("expert-up", "ffn_up_exps", "post_attention_norm", { tensor: "gate_up_proj", start: 1, step: 2 }),
   ],
 };

@@ -23,7 +23,10 @@ export const gpt2: Architecture = {
     uint32("block_count", (config) => config.integer("n_layer")),
     uint32("context_length", (config) => config.integer("n_ctx", "n_positions")),
     uint32("embedding_length", (config) => config.integer("n_embd")),
-    uint32("feed_forward_length", (config) => 4 * config.integer("n_embd")),
+    uint32(
+      "feed_forward_length",
+      (config) => config.optionalInteger("n_inner") ?? 4 * config.integer("n_embd"),
+    ),
     uint32("attention.head_count", (config) => config.integer("n_head")),
     float32("attention.layer_norm_epsilon", (config) => config.number("layer_norm_epsilon")),
     fileType,

@@ -8,7 +8,11 @@ import { separateQkvOfHeads } from "./row-orders.ts";
 const BLOCK = "gpt_neox.layers.{layer}";
 
 function rotaryShare(config: Config): number {
-  return config.optionalNumber("rotary_pct") ?? ropeParameters(config).full.optionalNumber("partial_rotary_factor") ?? 0.25;
+  return (
+    config.optionalNumber("rotary_pct") ??
+    ropeParameters(config).full.optionalNumber("partial_rotary_factor") ??
+    0.25
+  );
 }
 
 /** GPT-NeoX and Pythia (conversion/gptneox.py, which writes no file type). */

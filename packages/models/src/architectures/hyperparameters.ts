@@ -69,8 +69,12 @@ export const COMMON_HYPERPARAMETERS: readonly Hyperparameter[] = [
   float32("attention.layer_norm_epsilon", (config) =>
     config.optionalNumber("layer_norm_eps", "layer_norm_epsilon", "norm_epsilon"),
   ),
-  uint32("expert_count", (config) => config.optionalInteger("num_local_experts", "num_experts", "n_routed_experts")),
-  uint32("expert_used_count", (config) => config.optionalInteger("num_experts_per_tok", "num_experts_per_token")),
+  uint32("expert_count", (config) =>
+    config.optionalInteger("num_local_experts", "num_experts", "n_routed_experts"),
+  ),
+  uint32("expert_used_count", (config) =>
+    config.optionalInteger("num_experts_per_tok", "num_experts_per_token"),
+  ),
   uint32("expert_group_count", (config) => config.optionalInteger("n_group")),
   uint32("expert_group_used_count", (config) => config.optionalInteger("topk_group")),
   uint32("expert_gating_func", (config) => {
@@ -83,19 +87,30 @@ export const COMMON_HYPERPARAMETERS: readonly Hyperparameter[] = [
   fileType,
 ];
 
-/** Elements of one attention head: `head_dim`, or an even share of `hidden_size`. */
-export function headDimension(config: Config): number {
-  return config.optionalInteger("head_dim") ?? Math.floor(config.integer("hidden_size") / attentionHeads(config));
-}
-
-/** Largest number of attention heads that is taken for one. */
+/** Most attention heads, and elements of one, that are taken for real. */
 const LARGEST_HEAD_COUNT = 65_536;
+const LARGEST_HEAD = 65_536;
 
 export function attentionHeads(config: Config): number {
   return config.count({ keys: ["num_attention_heads", "n_head"], limit: LARGEST_HEAD_COUNT });
 }
 
-function hyperparameter<T>(key: string, value: Value<T>, make: (value: T) => ReturnType<Hyperparameter["value"]>): Hyperparameter {
+/** Elements of one attention head: `head_dim`, or an even share of `hidden_size`. */
+export function headDimension(config: Config): number {
+  const given = config.optionalInteger("head_dim");
+  const size = given ?? Math.floor(config.integer("hidden_size") / attentionHeads(config));
+  if (size <= LARGEST_HEAD) return size;
+  throw config.error(
+    [given === undefined ? "hidden_size" : "head_dim"],
+    `heads of at most ${LARGEST_HEAD} elements`,
+  );
+}
+
+function hyperparameter<T>(
+  key: string,
+  value: Value<T>,
+  make: (value: T) => ReturnType<Hyperparameter["value"]>,
+): Hyperparameter {
   return {
     key,
     value(facts) {
@@ -148,5 +163,7 @@ function factorOf(config: Config, types: readonly string[]): number | undefined 
 }
 
 function yarn(config: Config, ...keys: string[]): number | undefined {
-  return factorOf(config, ["yarn"]) === undefined ? undefined : ropeParameters(config).full.optionalNumber(...keys);
+  return factorOf(config, ["yarn"]) === undefined
+    ? undefined
+    : ropeParameters(config).full.optionalNumber(...keys);
 }

@@ -39,7 +39,15 @@ export function embedding(hf: string, options: Options = {}): Module {
 
 /** The output projection; absent where it is tied to the embedding. */
 export function output(hf: string, options: Options = {}): Module {
-  return { role: "output", name: "output", hf, input: "output_norm", hasBias: "optional", optional: isTied, ...options };
+  return {
+    role: "output",
+    name: "output",
+    hf,
+    input: "output_norm",
+    hasBias: "optional",
+    optional: isTied,
+    ...options,
+  };
 }
 
 /** Embedding, last norm and output, as most decoders of transformers call them. */

@@ -2,11 +2,13 @@ import type { Architecture } from "./architecture.ts";
 import { attentionHeads, bools, COMMON_HYPERPARAMETERS, uint32 } from "./hyperparameters.ts";
 import { decoderModel, gatedFeedForward, LAYER, norm, selfAttention } from "./modules.ts";
 
-/** OLMo 2 and 3: norms after attention and feed-forward, none before (conversion/olmo.py, `Olmo2Model`). */
+const DEFAULTS = { rms_norm_eps: 1e-5, rope_theta: 10_000, tie_word_embeddings: false };
+
+/** OLMo 2: norms after attention and feed-forward, none before (conversion/olmo.py, `Olmo2Model`). */
 export const olmo2: Architecture = {
   name: "olmo2",
-  classes: ["Olmo2ForCausalLM", "Olmo3ForCausalLM"],
-  defaults: { rms_norm_eps: 1e-5, rope_theta: 10_000, tie_word_embeddings: false },
+  classes: ["Olmo2ForCausalLM"],
+  defaults: DEFAULTS,
   derived: { num_key_value_heads: attentionHeads },
   hyperparameters: [
     ...COMMON_HYPERPARAMETERS,
@@ -16,7 +18,9 @@ export const olmo2: Architecture = {
       const types = config.optionalStrings("layer_types");
       const layers = Array.from({ length: config.integer("num_hidden_layers") }, (_, layer) => layer);
       // Unless it says otherwise, every fourth block of OLMo 3 sees everything.
-      return types?.map((type) => type === "sliding_attention") ?? layers.map((layer) => (layer + 1) % 4 !== 0);
+      return (
+        types?.map((type) => type === "sliding_attention") ?? layers.map((layer) => (layer + 1) % 4 !== 0)
+      );
     }),
   ],
   vocabulary: (config) => ({ tokenizers: ["byte-level-bpe"], vocabularySize: config.integer("vocab_size") }),
@@ -29,4 +33,11 @@ export const olmo2: Architecture = {
     ...gatedFeedForward({}),
     norm("post_ffw_norm", `${LAYER}.post_feedforward_layernorm`, { input: "ffn_down" }),
   ],
+};
+
+/** OLMo 3, which is a 2 with sliding windows to llama.cpp. */
+export const olmo3: Architecture = {
+  ...olmo2,
+  classes: ["Olmo3ForCausalLM"],
+  defaults: { ...DEFAULTS, sliding_window: 4096 },
 };

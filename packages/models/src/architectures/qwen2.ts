@@ -5,7 +5,11 @@ import { attentionHeads, COMMON_HYPERPARAMETERS, uint32 } from "./hyperparameter
 import { decoderModel, gatedFeedForward, LAYER, norm, selfAttention } from "./modules.ts";
 
 /** Values that the configuration classes of Qwen fill in. */
-export const QWEN_DEFAULTS: NonNullable<Architecture["defaults"]> = { rms_norm_eps: 1e-6, rope_theta: 10_000, tie_word_embeddings: false };
+export const QWEN_DEFAULTS: NonNullable<Architecture["defaults"]> = {
+  rms_norm_eps: 1e-6,
+  rope_theta: 10_000,
+  tie_word_embeddings: false,
+};
 export const QWEN_DERIVED: NonNullable<Architecture["derived"]> = { num_key_value_heads: attentionHeads };
 
 /** Embedding models of the family come with a pooling. */

@@ -11,7 +11,9 @@ const NO_DENSE_BLOCKS = "experts in every block, because llama.cpp has no dense 
 export const QWEN_MOE_HYPERPARAMETERS: readonly Hyperparameter[] = [
   ...COMMON_HYPERPARAMETERS,
   uint32("expert_feed_forward_length", (config) => config.optionalInteger("moe_intermediate_size")),
-  uint32("expert_shared_feed_forward_length", (config) => config.optionalInteger("shared_expert_intermediate_size")),
+  uint32("expert_shared_feed_forward_length", (config) =>
+    config.optionalInteger("shared_expert_intermediate_size"),
+  ),
 ];
 
 export function qwenMoeVocabulary(config: Config): VocabularyHints {
@@ -52,7 +54,8 @@ export function qwenExperts(): Module[] {
  * @throws QuernError `MODEL_CONFIG_VALUE_INVALID` when the configuration says otherwise
  */
 function isSparse(config: Config, layer: number): boolean {
-  if (config.optionalNumbers("mlp_only_layers")?.includes(layer)) throw config.error(["mlp_only_layers"], NO_DENSE_BLOCKS);
+  if (config.optionalNumbers("mlp_only_layers")?.includes(layer))
+    throw config.error(["mlp_only_layers"], NO_DENSE_BLOCKS);
   const step = config.optionalInteger("decoder_sparse_step") ?? 1;
   if (step !== 1) throw config.error(["decoder_sparse_step"], NO_DENSE_BLOCKS);
   return true;
@@ -89,6 +92,8 @@ export const qwen2moe: Architecture = {
     linear("shared-router", "ffn_gate_inp_shexp", `${LAYER}.mlp.shared_expert_gate`, { input: "ffn_norm" }),
     linear("shared-gate", "ffn_gate_shexp", `${LAYER}.mlp.shared_expert.gate_proj`, { input: "ffn_norm" }),
     linear("shared-up", "ffn_up_shexp", `${LAYER}.mlp.shared_expert.up_proj`, { input: "ffn_norm" }),
-    linear("shared-down", "ffn_down_shexp", `${LAYER}.mlp.shared_expert.down_proj`, { input: "ffn_up_shexp" }),
+    linear("shared-down", "ffn_down_shexp", `${LAYER}.mlp.shared_expert.down_proj`, {
+      input: "ffn_up_shexp",
+    }),
   ],
 };

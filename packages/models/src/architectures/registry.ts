@@ -15,7 +15,7 @@ import { granite } from "./granite.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
 import { mixtral } from "./mixtral.ts";
-import { olmo2 } from "./olmo2.ts";
+import { olmo2, olmo3 } from "./olmo2.ts";
 import { phi3 } from "./phi3.ts";
 import { qwen2 } from "./qwen2.ts";
 import { qwen2moe } from "./qwen2moe.ts";
@@ -24,6 +24,7 @@ import { qwen3moe } from "./qwen3moe.ts";
 import { smollm3 } from "./smollm3.ts";
 import { stablelm } from "./stablelm.ts";
 import { starcoder2 } from "./starcoder2.ts";
+import { xlmRoberta } from "./xlm-roberta.ts";
 
 /** Every architecture that can be described. */
 export const ARCHITECTURES: readonly Architecture[] = [
@@ -43,6 +44,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   mistral,
   mixtral,
   olmo2,
+  olmo3,
   phi3,
   qwen2,
   qwen2moe,
@@ -51,6 +53,7 @@ export const ARCHITECTURES: readonly Architecture[] = [
   smollm3,
   stablelm,
   starcoder2,
+  xlmRoberta,
 ];
 
 const BY_CLASS: ReadonlyMap<string, Architecture> = new Map(
@@ -70,9 +73,13 @@ export function supportedClasses(): string[] {
 export function architectureOf(config: Config): Architecture {
   const [name] = config.optionalStrings("architectures") ?? [];
   if (name === undefined) {
-    throw new QuernError("MODEL_CONFIG_KEY_MISSING", "config.json has no architectures: expected the name of a model class", {
-      subject: { file: "config.json", key: "architectures" },
-    });
+    throw new QuernError(
+      "MODEL_CONFIG_KEY_MISSING",
+      "config.json has no architectures: expected the name of a model class",
+      {
+        subject: { file: "config.json", key: "architectures" },
+      },
+    );
   }
   const architecture = BY_CLASS.get(name);
   if (architecture !== undefined) return architecture;

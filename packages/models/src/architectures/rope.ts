@@ -2,7 +2,13 @@ import { isJsonObject, type JsonObject } from "../json-file.ts";
 import { Config } from "./config.ts";
 
 /** Names under which configurations hold the base of the rotary frequencies. */
-const THETA = ["global_rope_theta", "rope_global_theta", "rope_theta_global", "rope_theta", "rotary_emb_base"];
+const THETA = [
+  "global_rope_theta",
+  "rope_global_theta",
+  "rope_theta_global",
+  "rope_theta",
+  "rotary_emb_base",
+];
 const LOCAL_THETA = [
   "local_rope_theta",
   "rope_local_theta",
@@ -53,6 +59,8 @@ function section(value: unknown): JsonObject | undefined {
 }
 
 function withDefaults(values: JsonObject, defaults: JsonObject): JsonObject {
-  const missing = Object.entries(defaults).filter(([key, value]) => !Object.hasOwn(values, key) && value !== undefined);
+  const missing = Object.entries(defaults).filter(
+    ([key, value]) => !Object.hasOwn(values, key) && value !== undefined,
+  );
   return { ...values, ...Object.fromEntries(missing) };
 }

@@ -39,7 +39,10 @@ export function separateQkvOfGroups(params: {
     const dimension = rows / (groups * (queries + 2));
     const grouped = reshape(expression, [groups, queries + 2, dimension, ...rowWidth(columns)]);
     const part = (start: number, stop: number): TensorExpression =>
-      reshape(slice(grouped, { axis: 1, start, stop }), [groups * (stop - start) * dimension, ...rowWidth(columns)]);
+      reshape(slice(grouped, { axis: 1, start, stop }), [
+        groups * (stop - start) * dimension,
+        ...rowWidth(columns),
+      ]);
     const parts = [part(0, queries), part(queries, queries + 1), part(queries + 1, queries + 2)];
     return reshape(concatenate(parts), shape);
   };

@@ -7,7 +7,11 @@ import { embedding, gatedFeedForward, LAYER, layerNorm, output, selfAttention } 
 import { ropeParameters } from "./rope.ts";
 
 /** A norm of each head, one after the other. */
-function headNorms(name: string, hf: string, options: { input: string; heads: (config: Config) => number }): Module {
+function headNorms(
+  name: string,
+  hf: string,
+  options: { input: string; heads: (config: Config) => number },
+): Module {
   return {
     role: "norm",
     name,

@@ -75,7 +75,10 @@ function contextOf(reader: OperationContext["reader"]): OperationContext {
 function operationOf(expression: TensorExpression): Operation {
   const operation = OPERATIONS.get(expression.operation);
   if (operation !== undefined) return operation;
-  throw new QuernError("EXPRESSION_OPERATION_UNKNOWN", `unknown operation "${expression.operation}" in a tensor expression`);
+  throw new QuernError(
+    "EXPRESSION_OPERATION_UNKNOWN",
+    `unknown operation "${expression.operation}" in a tensor expression`,
+  );
 }
 
 function noRows(): Promise<Uint8Array> {

@@ -7,7 +7,7 @@ import type { ElementType, TensorInfo } from "@quern/tensor";
  * shape [..., columns] is `rows = product(leading dimensions)` rows of `columns` elements.
  */
 export interface TensorExpression {
-  /** Name of a registered operation: "source", "permute-heads", "transpose", "concatenate", "add", ... */
+  /** Name of a registered operation: "source", "permute", "transpose", "concatenate", "add", ... (`registry.ts`) */
   readonly operation: string;
   readonly inputs?: readonly TensorExpression[];
   /** Plain JSON parameters of the operation. */

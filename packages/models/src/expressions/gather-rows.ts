@@ -29,7 +29,6 @@ export async function gatherRows(params: {
   for (const { from, to } of runs(order, wanted)) {
     const firstRow = wanted[order[from]!]!;
     const lastRow = wanted[order[to - 1]!]!;
-    // oxlint-disable-next-line no-await-in-loop -- one piece in memory at a time
     const bytes = await context.rowsOf(input, firstRow, lastRow - firstRow + 1);
     for (let index = from; index < to; index++) {
       const position = order[index]!;

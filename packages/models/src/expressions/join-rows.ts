@@ -18,7 +18,6 @@ export async function joinRows(
     const from = Math.max(start, first);
     const to = Math.min(end, first + rows);
     if (from < to) {
-      // oxlint-disable-next-line no-await-in-loop -- one input in memory at a time
       const bytes = await rowsOf(input, from - first, to - from);
       if (bytes.byteLength === joined.byteLength) return bytes;
       joined.set(bytes, (from - start) * rowBytes);

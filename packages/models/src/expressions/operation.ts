@@ -19,8 +19,9 @@ export interface Operation<Expression extends TensorExpression = TensorExpressio
    */
   type(expression: Expression, context: OperationContext): ExpressionType;
   /**
-   * Bytes of rows [start, start + count) of the result, little-endian, in a new array or in one that an input gave away.
-   * Called with at least one row, after the expression has been typed and the range checked.
+   * Bytes of rows [start, start + count) of the result, little-endian. They may be those that an input gave, which is why no
+   * operation writes to what it was given. Called with at least one row, after the expression has been typed and the range
+   * checked.
    */
   rows(
     expression: Expression,

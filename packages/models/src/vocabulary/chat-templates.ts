@@ -48,7 +48,7 @@ async function readTemplates(files: TokenizerFiles): Promise<ChatTemplate[]> {
   const main = await readText(checkpoint, JINJA_FILE);
   if (main !== undefined) {
     const templates = [{ name: "default", template: main }];
-    for (const file of [...(checkpoint.list?.(ADDITIONAL_FOLDER) ?? [])].sort()) {
+    for (const file of [...checkpoint.list(ADDITIONAL_FOLDER)].sort()) {
       if (!file.endsWith(".jinja")) continue;
       const template = await readText(checkpoint, `${ADDITIONAL_FOLDER}/${file}`);
       templates.push({ name: plainName(file.slice(0, -".jinja".length)), template: template ?? "" });

@@ -12,6 +12,7 @@ import type { SpecialTokens } from "./special-tokens.ts";
 import type { TokenList } from "./token-list.ts";
 import { loadTokenizerFiles } from "./tokenizer-files.ts";
 import type { TokenizerFiles } from "./tokenizer-files.ts";
+import { ADD_SPACE_PREFIX } from "./tokenizer-keys.ts";
 import { TOKENIZERS } from "./tokenizers/registry.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 import type { VocabularyHints } from "./vocabulary-hints.ts";
@@ -33,8 +34,6 @@ const ADD_KEYS: ReadonlyMap<string, string> = new Map([
   ["eos", "tokenizer.ggml.add_eos_token"],
   ["sep", "tokenizer.ggml.add_sep_token"],
 ]);
-
-const ADD_SPACE_PREFIX = "tokenizer.ggml.add_space_prefix";
 
 /** What a vocabulary is made from. */
 export interface VocabularyInput {
@@ -71,14 +70,13 @@ export async function describeVocabulary(input: VocabularyInput): Promise<GgufMe
   const prefixed = files.tokenizerConfig?.["add_prefix_space"];
   if (hints.copiesAddPrefixSpace && typeof prefixed === "boolean")
     metadata.set(ADD_SPACE_PREFIX, ggufBool(prefixed));
-  if (hints.tokenTypeCount !== undefined) {
-    metadata.set("tokenizer.ggml.token_type_count", ggufUint32(hints.tokenTypeCount));
-  }
+  for (const [key, value] of list.before ?? []) metadata.set(key, value);
   metadata.set("tokenizer.ggml.model", ggufString(tokenizer.model));
   metadata.set("tokenizer.ggml.pre", ggufString(pre));
   setArray(metadata, { key: "tokenizer.ggml.tokens", elements: "string", values: list.tokens });
   setArray(metadata, { key: "tokenizer.ggml.scores", elements: "float32", values: list.scores ?? [] });
   setArray(metadata, { key: "tokenizer.ggml.token_type", elements: "int32", values: list.types });
+  for (const [key, value] of list.after ?? []) metadata.set(key, value);
   if (tokenizer.merges) {
     setArray(metadata, { key: "tokenizer.ggml.merges", elements: "string", values: await readMerges(files) });
   }
@@ -111,9 +109,10 @@ async function findTokenizer(params: {
   hints: VocabularyHints;
 }): Promise<{ tokenizer: Tokenizer; list: TokenList }> {
   const { files, config, hints } = params;
+  const { vocabularySize, tokenTypeCount } = hints;
   for (const kind of hints.tokenizers) {
     const tokenizer = TOKENIZERS[kind];
-    const list = await tokenizer.tokens({ files, config, vocabularySize: hints.vocabularySize });
+    const list = await tokenizer.tokens({ files, config, vocabularySize, tokenTypeCount });
     if (list !== undefined) return { tokenizer, list };
   }
   const sources = hints.tokenizers.map((kind) => TOKENIZERS[kind].source);

@@ -4,6 +4,7 @@ import { namedSpecialTokens } from "./named-special-tokens.ts";
 import { LARGEST_VOCABULARY } from "./token-list.ts";
 import { TOKENIZER_JSON, addedTokensDecoder, malformedTokenizer, tokenId } from "./tokenizer-files.ts";
 import type { AddedToken, TokenizerFiles, TokenizerJson } from "./tokenizer-files.ts";
+import { UNIGRAM, unigramPieces } from "./unigram-pieces.ts";
 
 /** The vocabulary that the Hugging Face libraries work with: the trained one and the added tokens from all files. */
 export interface FullVocabulary {
@@ -30,9 +31,10 @@ export function fullVocabulary(params: {
   config: JsonObject;
 }): FullVocabulary {
   const { files, tokenizer, config } = params;
-  const ids = trainedIds(tokenizer);
+  const { ids, trained, count } =
+    tokenizer.modelType === UNIGRAM ? piecesInOrder(tokenizer) : tokensWithIds(tokenizer);
   const added = new Map<string, AddedToken>();
-  let next = ids.size;
+  let next = count;
   for (const token of tokenizer.addedTokens) {
     added.set(token.content, token);
     next = Math.max(next, token.id + 1);
@@ -60,7 +62,7 @@ export function fullVocabulary(params: {
     const wanted = roles.declared.has(content) || ids.has(content);
     if (wanted && !added.has(content)) add({ content, special: true, normalized: false });
   }
-  return { trained: byId(ids), added, named };
+  return { trained, added, named };
 }
 
 /** added_tokens.json, for checkpoints from before `added_tokens_decoder`: tokens that tokenizer.json does not know. */
@@ -71,7 +73,15 @@ function listedTokens(files: TokenizerFiles): Omit<AddedToken, "id">[] {
     .map(([content]) => ({ content, special: false, normalized: true }));
 }
 
-function trainedIds(tokenizer: TokenizerJson): Map<string, number> {
+/** The vocabulary of the model itself. */
+interface TrainedTokens {
+  readonly ids: ReadonlyMap<string, number>;
+  /** By id. */
+  readonly trained: readonly (string | undefined)[];
+  readonly count: number;
+}
+
+function tokensWithIds(tokenizer: TokenizerJson): TrainedTokens {
   const vocabulary = tokenizer.model["vocab"];
   if (!isJsonObject(vocabulary)) {
     throw malformedTokenizer({ file: TOKENIZER_JSON, key: "model.vocab" }, "an object from token to id");
@@ -80,7 +90,13 @@ function trainedIds(tokenizer: TokenizerJson): Map<string, number> {
   for (const [text, id] of Object.entries(vocabulary)) {
     ids.set(text, tokenId(id, { file: TOKENIZER_JSON, key: "model.vocab" }));
   }
-  return ids;
+  return { ids, trained: byId(ids), count: ids.size };
+}
+
+/** Unlike the keys of an object, a piece may come twice. */
+function piecesInOrder(tokenizer: TokenizerJson): TrainedTokens {
+  const trained = unigramPieces(tokenizer).map(({ text }) => text);
+  return { ids: new Map(trained.map((text, id) => [text, id])), trained, count: trained.length };
 }
 
 function byId(ids: ReadonlyMap<string, number>): (string | undefined)[] {

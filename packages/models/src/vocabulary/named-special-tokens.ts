@@ -34,6 +34,15 @@ const CLASS_DEFAULTS: ReadonlyMap<unknown, RoleDefaults> = new Map<unknown, Role
     GemmaTokenizer: { bos_token: "<bos>", eos_token: "<eos>", unk_token: "<unk>", pad_token: "<pad>" },
     LlamaTokenizer: { bos_token: "<s>", eos_token: "</s>", unk_token: "<unk>" },
     Qwen2Tokenizer: { eos_token: "<|endoftext|>", unk_token: "<|endoftext|>", pad_token: "<|endoftext|>" },
+    XLMRobertaTokenizer: {
+      bos_token: "<s>",
+      eos_token: "</s>",
+      unk_token: "<unk>",
+      sep_token: "</s>",
+      pad_token: "<pad>",
+      cls_token: "<s>",
+      mask_token: "<mask>",
+    },
   }),
 );
 
@@ -46,6 +55,7 @@ const MODEL_TYPE_CLASSES: ReadonlyMap<unknown, string> = new Map(
     llama: "LlamaTokenizer",
     mistral: "LlamaTokenizer",
     mixtral: "LlamaTokenizer",
+    "xlm-roberta": "XLMRobertaTokenizer",
   }),
 );
 

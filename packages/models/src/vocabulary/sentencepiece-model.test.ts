@@ -2,7 +2,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { QuernError } from "@quern/tensor";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { PIECE_TYPE, parseSentencePieceModel } from "./sentencepiece-model.ts";
+import { MODEL_TYPE, PIECE_TYPE, parseSentencePieceModel } from "./sentencepiece-model.ts";
 
 const golden = new URL("../../../../fixtures/golden/", import.meta.url);
 const file = "tokenizer.model";
@@ -62,7 +62,8 @@ function outcomeOf(bytes: Uint8Array): number | string {
 describe("SentencePiece model", () => {
   it("keeps pieces, scores and types, and skips all other fields", () => {
     const bytes = [
-      ...message(2, [1, 2, 3]),
+      ...message(2, message(1, [1, 2, 3])),
+      ...message(4, [1, 2, 3]),
       ...encoded({ text: "<unk>", score: 0, type: PIECE_TYPE.unknown }),
       ...encoded({ text: "▁the", score: -1.5 }),
       ...field(9, 1, [1, 2, 3, 4, 5, 6, 7, 8]),
@@ -74,6 +75,24 @@ describe("SentencePiece model", () => {
       pieces: ["<unk>", "▁the", ""],
       scores: [0, -1.5, 0],
       types: [PIECE_TYPE.unknown, PIECE_TYPE.normal, PIECE_TYPE.normal],
+      modelType: MODEL_TYPE.unigram,
+      normalizer: { charsmap: new Uint8Array(), addDummyPrefix: true, removeExtraWhitespaces: true },
+    });
+  });
+
+  it("knows the algorithm and what is done to text", () => {
+    const { modelType, normalizer } = parse([
+      ...message(2, [...message(2, [1]), ...field(3, 0, [MODEL_TYPE.bpe]), ...field(4, 0, [7])]),
+      ...message(3, [...message(1, [0x78]), ...message(2, [5, 6]), ...field(3, 0, [0]), ...field(5, 0, [1])]),
+      ...encoded({ text: "a" }),
+      // The parts of a message that comes twice are joined.
+      ...message(3, field(4, 0, [0])),
+    ]);
+    expect(modelType).toBe(MODEL_TYPE.bpe);
+    expect(normalizer).toEqual({
+      charsmap: Uint8Array.of(5, 6),
+      addDummyPrefix: false,
+      removeExtraWhitespaces: false,
     });
   });
 
@@ -99,6 +118,8 @@ describe("SentencePiece model", () => {
     ["a number without end", Array.from({ length: 12 }, () => 0xff), "PROTOBUF_MALFORMED", 10],
     ["field number 0", [0x02, 0x00], "PROTOBUF_MALFORMED", 1],
     ["a group", [0x0b], "PROTOBUF_MALFORMED", 1],
+    ["a trainer that ends within a number", message(2, [0x18, 0x80]), "PROTOBUF_MALFORMED", 4],
+    ["a normalizer of field number 0", message(3, [0x02, 0x00]), "PROTOBUF_MALFORMED", 3],
     ["a piece that ends within its score", message(1, field(2, 5, [0, 0])), "PROTOBUF_MALFORMED", 3],
     ["a piece that is not UTF-8", message(1, message(1, [0xff])), "TOKENIZER_MALFORMED", undefined],
     ["no pieces", message(2, []), "TOKENIZER_MALFORMED", undefined],
@@ -111,11 +132,11 @@ describe("SentencePiece model", () => {
   });
 
   it("answers damage to real models with a QuernError or with pieces", () => {
-    const cases = readdirSync(golden).filter((name) =>
-      existsSync(new URL(`${name}/checkpoint/${file}`, golden)),
-    );
-    expect(cases.length).toBeGreaterThan(3);
-    const models = cases.map((name) => readFileSync(new URL(`${name}/checkpoint/${file}`, golden)));
+    const paths = readdirSync(golden)
+      .flatMap((name) => [file, "sentencepiece.bpe.model"].map((model) => `${name}/checkpoint/${model}`))
+      .filter((path) => existsSync(new URL(path, golden)));
+    expect(paths.length).toBeGreaterThan(4);
+    const models = paths.map((path) => readFileSync(new URL(path, golden)));
     const damage = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 8 });
     fc.assert(
       fc.property(fc.constantFrom(...models), damage, fc.option(fc.nat()), (model, changes, cut) => {

@@ -1,3 +1,4 @@
+import type { GgufMetadata } from "@quern/gguf";
 import { QuernError } from "@quern/tensor";
 
 /** `llama_token_type` (gguf-py constants.py, TokenType). */
@@ -16,6 +17,10 @@ export interface TokenList {
   readonly types: Int32Array;
   /** SentencePiece vocabularies only. */
   readonly scores?: Float32Array;
+  /** Further keys of this kind of tokenizer, before `tokenizer.ggml.model`. */
+  readonly before?: GgufMetadata;
+  /** Further keys of this kind of tokenizer, after the tokens. */
+  readonly after?: GgufMetadata;
 }
 
 /** A list of `size` unused padding tokens ("[PAD0]", "[PAD1]", ...), as the reference converter names them. */

@@ -27,8 +27,9 @@ export interface ConvertOptions extends ConvertIterOptions {
  * Leaving the loop early stops the conversion.
  *
  * @returns the report, which the last event holds too
- * @throws the reason of `signal`; QuernError `WEIGHT_NOT_FINITE`, `CHECKPOINT_CHANGED`, `SOURCE_*`, `OUTPUT_EXISTS` (since the
- * plan), `OUTPUT_NOT_WRITABLE`, `OUTPUT_DISK_FULL`, `OUTPUT_WRITE_FAILED`, `OUTPUT_REPLACED`, `WORKER_FAILED`, `WORKER_MISSING`
+ * @throws the reason of `signal`; QuernError `WEIGHT_NOT_FINITE`, `WEIGHT_OVERFLOWS`, `CHECKPOINT_CHANGED`, `SOURCE_*`,
+ * `OUTPUT_EXISTS` (since the plan), `OUTPUT_NOT_WRITABLE`, `OUTPUT_DISK_FULL`, `OUTPUT_WRITE_FAILED`, `OUTPUT_REPLACED`,
+ * `WORKER_FAILED`, `WORKER_MISSING`
  */
 export async function* convertIter(
   plan: ConversionPlan,
@@ -73,15 +74,14 @@ async function execute(
   try {
     signal.throwIfAborted();
     for (const output of plan.outputs) unfinished.add(await createOutput(output, plan.force));
-    const slabs = [...planSlabs(plan)];
-    const { shards } = plan.checkpoint;
-    runners = await startRunners(Math.min(plan.resources.threads, slabs.length), {
-      shards,
+    const { slabs, count } = planSlabs(plan);
+    runners = await startRunners(Math.min(plan.resources.threads, count), {
+      shards: plan.checkpoint.shards,
       outputs: plan.outputs.map(({ path }) => path),
       ...(plan.backend === undefined ? {} : { backend: plan.backend }),
     });
     const { kernels } = runners[0]!;
-    const tracker = new ProgressTracker(plan, slabs, emit);
+    const tracker = new ProgressTracker(plan, emit);
     tracker.start();
     await runSlabs({
       slabs,

@@ -6,41 +6,67 @@ import type { ConversionPlan, PlannedTensor } from "../plan.ts";
 import type { Slab, SlabConversion } from "./slab.ts";
 import { slabBytes } from "./slab-runner.ts";
 
-/** The work of a plan: every row of every tensor once, in the order of the checkpoint, so that it is read front to back. */
-export function* planSlabs(plan: ConversionPlan): Generator<Slab, void, undefined> {
+/** The work of a plan. */
+export interface SlabPlan {
+  /** How many slabs there are. */
+  readonly count: number;
+  /** Every row of every tensor once, in the order of the checkpoint, so that it is read front to back. Made one at a time. */
+  readonly slabs: Generator<Slab, void, undefined>;
+}
+
+/** Cuts the tensors of a plan into slabs that fit its memory. */
+export function planSlabs(plan: ConversionPlan): SlabPlan {
   const bytes = slabBytes(plan.resources);
   const outputs = plan.outputs.map(({ tensors }) => new Map(tensors.map((tensor) => [tensor.name, tensor])));
-  for (const [index, tensor] of plan.tensors.entries()) {
-    const planned = outputs.map((byName) => byName.get(tensor.name));
-    const conversions = groupConversions(tensor, planned);
-    if (conversions.length === 0) continue;
+  const work = plan.tensors.map((tensor, index): TensorWork => {
+    const conversions = groupConversions(
+      tensor,
+      outputs.map((byName) => byName.get(tensor.name)!),
+    );
     const columns = tensor.shape.at(-1) ?? 1;
-    const matrixRows = tensor.shape.at(-2) ?? 1;
     const rows = elementCount(tensor.shape) / columns;
     const slabRows = Math.max(1, Math.floor(bytes / bytesPerRow(tensor, conversions)));
-    const sources = expressionSources(tensor.expression).map((name) => plan.checkpoint.tensors.get(name)!);
-    const weights = plan.importance?.weights.get(tensor.name);
+    return { tensor, index, conversions, columns, rows, slabRows };
+  });
+  return {
+    count: work.reduce((sum, { rows, slabRows }) => sum + Math.ceil(rows / slabRows), 0),
+    slabs: cutIntoSlabs(plan, work),
+  };
+}
+
+interface TensorWork {
+  readonly tensor: ModelTensor;
+  readonly index: number;
+  readonly conversions: readonly ConversionGroup[];
+  readonly columns: number;
+  readonly rows: number;
+  readonly slabRows: number;
+}
+
+function* cutIntoSlabs(plan: ConversionPlan, work: readonly TensorWork[]): SlabPlan["slabs"] {
+  for (const { tensor, index, conversions, columns, rows, slabRows } of work) {
+    const { name, expression, sourceType, shape } = tensor;
+    const matrixRows = shape.at(-2) ?? 1;
+    const sources = expressionSources(expression).map((source) => plan.checkpoint.tensors.get(source)!);
+    const weights = plan.importance?.weights.get(name);
     for (let firstRow = 0; firstRow < rows; firstRow += slabRows) {
       const count = Math.min(slabRows, rows - firstRow);
+      const firstMatrix = Math.floor(firstRow / matrixRows);
+      const lastMatrix = Math.floor((firstRow + count - 1) / matrixRows);
+      const importance = weights?.slice(firstMatrix * columns, (lastMatrix + 1) * columns);
       yield {
         tensor: index,
-        name: tensor.name,
-        expression: tensor.expression,
+        name,
+        expression,
         sources,
-        sourceType: tensor.sourceType,
+        sourceType,
         columns,
         matrixRows,
         firstRow,
         rows: count,
-        conversions: conversions.map(({ usesImportance, ...conversion }) => {
-          if (!usesImportance) return conversion;
-          const firstMatrix = Math.floor(firstRow / matrixRows);
-          const lastMatrix = Math.floor((firstRow + count - 1) / matrixRows);
-          return {
-            ...conversion,
-            importance: weights!.slice(firstMatrix * columns, (lastMatrix + 1) * columns),
-          };
-        }),
+        conversions: conversions.map(({ usesImportance, ...conversion }) =>
+          usesImportance ? { ...conversion, importance: importance! } : conversion,
+        ),
       };
     }
   }
@@ -49,14 +75,10 @@ export function* planSlabs(plan: ConversionPlan): Generator<Slab, void, undefine
 type ConversionGroup = Omit<SlabConversion, "importance"> & { readonly usesImportance: boolean };
 
 /** Outputs that want the same bytes share one conversion. */
-function groupConversions(
-  tensor: ModelTensor,
-  planned: readonly (PlannedTensor | undefined)[],
-): ConversionGroup[] {
+function groupConversions(tensor: ModelTensor, planned: readonly PlannedTensor[]): ConversionGroup[] {
   const groups = new Map<string, ConversionGroup>();
   const columns = tensor.shape.at(-1) ?? 1;
   for (const [output, target] of planned.entries()) {
-    if (target === undefined) continue;
     const { type, via, packed, usesImportance, offset } = target;
     const key = [type, via, usesImportance].join();
     const group = groups.get(key);

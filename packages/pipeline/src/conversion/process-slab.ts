@@ -1,7 +1,7 @@
 import type { Kernels, KernelSourceType } from "@quern/kernels";
 import { evaluateRows, type TensorReader } from "@quern/models";
-import { QuernError } from "@quern/tensor";
 import type { Slab, SlabConversion } from "./slab.ts";
+import { weightError } from "./weight-error.ts";
 
 /** Receives finished rows. */
 export type SlabWriter = (output: number, bytes: Uint8Array, offset: number) => Promise<void>;
@@ -25,7 +25,7 @@ export class LaneBuffers {
  * Reads and evaluates the rows of a slab once, converts them for every output, and writes them.
  *
  * @returns bytes written
- * @throws QuernError `WEIGHT_NOT_FINITE`, and what reading and writing throw
+ * @throws QuernError `WEIGHT_NOT_FINITE`, `WEIGHT_OVERFLOWS`, and what reading and writing throw
  */
 export async function processSlab(params: {
   slab: Slab;
@@ -38,16 +38,21 @@ export async function processSlab(params: {
   const source = await evaluateRows(slab.expression, { reader, firstRow: slab.firstRow, rows: slab.rows });
   const writes: Promise<void>[] = [];
   let bytesWritten = 0;
-  for (const [index, conversion] of slab.conversions.entries()) {
-    const converted = conversion.packed
-      ? source
-      : convertRows({ slab, conversion, index, source, kernels, buffers });
-    for (const { output, offset } of conversion.targets) {
-      writes.push(write(output, converted, offset + slab.firstRow * conversion.rowSize));
-      bytesWritten += converted.byteLength;
+  try {
+    for (const [index, conversion] of slab.conversions.entries()) {
+      const converted = conversion.packed
+        ? source
+        : convertRows({ slab, conversion, index, source, kernels, buffers });
+      for (const { output, offset } of conversion.targets) {
+        writes.push(write(output, converted, offset + slab.firstRow * conversion.rowSize));
+        bytesWritten += converted.byteLength;
+      }
     }
+  } finally {
+    // Whatever fails, no buffer may still be in use, and no file.
+    await Promise.allSettled(writes);
   }
-  await settleAll(writes);
+  await Promise.all(writes);
   return bytesWritten;
 }
 
@@ -69,7 +74,7 @@ function convertRows(params: {
     const { type, rowSize } = conversion.via;
     const rounded = buffers.take(`via ${index}`, rows * rowSize);
     const bad = kernels.quantize({ type, sourceType, source, target: rounded, rows, columns: slab.columns });
-    if (bad >= 0) throw notFinite(slab, bad);
+    if (bad !== undefined) throw weightError({ slab, type, passing: true, ...bad });
     source = rounded;
     sourceType = type;
   }
@@ -85,7 +90,11 @@ function convertRows(params: {
       columns: slab.columns,
       ...(importance === undefined ? {} : { importance }),
     });
-    if (bad >= 0) throw notFinite(slab, start * slab.columns + bad);
+    if (bad !== undefined) {
+      const { fault, index } = bad;
+      const { type } = conversion;
+      throw weightError({ slab, type, passing: false, fault, index: start * slab.columns + index });
+    }
   }
   return target;
 }
@@ -105,24 +114,4 @@ function* rowGroups(
     yield { start, count, importance: importance.subarray(matrix * columns, (matrix + 1) * columns) };
     start += count;
   }
-}
-
-/** @param index element index in the slab */
-function notFinite(slab: Slab, index: number): QuernError {
-  const row = slab.firstRow + Math.floor(index / slab.columns);
-  const column = index % slab.columns;
-  const sources = slab.sources.map(({ name, shard }) => `"${name}" (${shard})`);
-  const from = sources.length > 3 ? [...sources.slice(0, 3), `${sources.length - 3} more`] : sources;
-  return new QuernError(
-    "WEIGHT_NOT_FINITE",
-    `Tensor "${slab.name}", made from ${from.join(", ")}, has a NaN or an infinity in row ${row}, column ${column}: ` +
-      "it cannot be quantized. The checkpoint is damaged, or was not trained to the end.",
-    { subject: { tensor: slab.name, offset: row * slab.columns + column } },
-  );
-}
-
-/** Waits for all of them before it fails, so that no buffer is still in use. */
-async function settleAll(promises: readonly Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(promises)).find((result) => result.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
 }

@@ -1,3 +1,4 @@
+import { elementCount } from "@quern/tensor";
 import type { ConversionEvent } from "../events.ts";
 import type { ConversionPlan } from "../plan.ts";
 import type { Slab } from "./slab.ts";
@@ -6,21 +7,15 @@ import type { Slab } from "./slab.ts";
 export class ProgressTracker {
   readonly #plan: ConversionPlan;
   readonly #emit: (event: ConversionEvent) => void;
-  /** Elements by tensor: all of them, and those that are written. */
-  readonly #totals: number[] = [];
+  /** Elements that are written, by tensor. */
   readonly #written: number[] = [];
-  #total = 0;
   #done = 0;
   #bytesWritten = 0;
   #finished = 0;
 
-  constructor(plan: ConversionPlan, slabs: readonly Slab[], emit: (event: ConversionEvent) => void) {
+  constructor(plan: ConversionPlan, emit: (event: ConversionEvent) => void) {
     this.#plan = plan;
     this.#emit = emit;
-    for (const { tensor, rows, columns } of slabs) {
-      this.#totals[tensor] = (this.#totals[tensor] ?? 0) + rows * columns;
-      this.#total += rows * columns;
-    }
   }
 
   start(): void {
@@ -40,7 +35,7 @@ export class ProgressTracker {
 
   slabDone({ tensor, name, rows, columns }: Slab, bytesWritten: number): void {
     const tensorDone = (this.#written[tensor] ?? 0) + rows * columns;
-    const tensorTotal = this.#totals[tensor]!;
+    const tensorTotal = elementCount(this.#plan.tensors[tensor]!.shape);
     this.#written[tensor] = tensorDone;
     this.#done += rows * columns;
     this.#bytesWritten += bytesWritten;
@@ -50,7 +45,7 @@ export class ProgressTracker {
       tensorDone,
       tensorTotal,
       done: this.#done,
-      total: this.#total,
+      total: this.#plan.parameters,
       bytesWritten: this.#bytesWritten,
     });
     if (tensorDone === tensorTotal) {

@@ -50,9 +50,8 @@ export class ShardReader {
   async close(): Promise<void> {
     const opened = await Promise.allSettled(this.#open.values());
     this.#open.clear();
-    await Promise.all(
-      opened.map((result) => (result.status === "fulfilled" ? result.value.close() : undefined)),
-    );
+    const sources = opened.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+    await Promise.all(sources.map((source) => source.close()));
   }
 
   #source(name: string): Promise<ByteSource> {

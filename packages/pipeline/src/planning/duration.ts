@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { rowSize } from "@quern/gguf";
 import type { Kernels } from "@quern/kernels";
 
@@ -36,7 +37,8 @@ export function estimateSeconds(params: {
     costs.set(key, cost);
     compute += elements * cost;
   }
-  return Math.max(compute / Math.max(threads, 1), bytes / DISK_RATE);
+  const cores = Math.min(Math.max(threads, 1), availableParallelism());
+  return Math.max(compute / cores, bytes / DISK_RATE);
 }
 
 function secondsPerElement(kernels: Kernels, type: string, usesImportance: boolean): number {

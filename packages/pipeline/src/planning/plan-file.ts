@@ -187,7 +187,7 @@ function findImportance(
   throw new QuernError(
     "IMPORTANCE_REQUIRED",
     `${type} for tensor "${name}" makes sense only with importance weights, and ` +
-      `${importance === undefined ? "none are given" : `${importance.file} has none for it`}`,
+      (importance === undefined ? "none are given" : `${importance.file} has none for it`),
     { subject: { tensor: name } },
   );
 }

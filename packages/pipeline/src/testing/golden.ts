@@ -126,19 +126,19 @@ function plain(value: GgufScalar | GgufArrayValue): unknown {
 }
 
 function encodeArray(array: GgufArrayValue): Uint8Array {
-  const values = [...array];
-  if (array.elements === "string") return new TextEncoder().encode(values.join("\0"));
+  if (array.elements === "string") return new TextEncoder().encode(([...array] as string[]).join("\0"));
+  const values = [...array].map(Number);
   const writers: Record<string, (view: DataView, offset: number, value: number) => void> = {
     float32: (view, offset, value) => view.setFloat32(offset, value, true),
     int32: (view, offset, value) => view.setInt32(offset, value, true),
     uint32: (view, offset, value) => view.setUint32(offset, value, true),
-    bool: (view, offset, value) => view.setUint8(offset, Number(value)),
+    uint8: (view, offset, value) => view.setUint8(offset, value),
+    bool: (view, offset, value) => view.setUint8(offset, value),
   };
-  const width = array.elements === "bool" ? 1 : 4;
+  const width = ["bool", "uint8"].includes(array.elements) ? 1 : 4;
   const bytes = new Uint8Array(values.length * width);
   const view = new DataView(bytes.buffer);
-  for (const [index, value] of values.entries())
-    writers[array.elements]!(view, index * width, value as number);
+  for (const [index, value] of values.entries()) writers[array.elements]!(view, index * width, value);
   return bytes;
 }
 

@@ -114,11 +114,11 @@ function nearestFloat(value: bigint, array: Float32Array | Float64Array): number
   let best: { float: number; distance: bigint; even: boolean } | undefined;
   for (const step of [-1, 0, 1]) {
     bits[0] = typeof centre === "bigint" ? centre + BigInt(step) : centre + step;
-    const float = array[0]!;
+    const float = array[0];
     if (!Number.isInteger(float)) continue;
     const difference = BigInt(float) - value;
     const distance = difference < 0n ? -difference : difference;
-    const even = BigInt(bits[0]!) % 2n === 0n;
+    const even = BigInt(bits[0]) % 2n === 0n;
     if (best === undefined || distance < best.distance || (distance === best.distance && even)) {
       best = { float, distance, even };
     }

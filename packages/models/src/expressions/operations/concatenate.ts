@@ -17,13 +17,20 @@ export const concatenateOperation: Operation<Concatenate> = {
   type({ inputs }, { typeOf }) {
     const types = inputs.map(typeOf);
     const [first] = types;
-    if (first === undefined || first.shape.length < 2) throw invalid("concatenate: expected one or more matrices");
+    if (first === undefined || first.shape.length < 2)
+      throw invalid("concatenate: expected one or more matrices");
     const inner = describeType({ ...first, shape: first.shape.slice(1) });
     const other = types.find(({ type, shape }) => describeType({ type, shape: shape.slice(1) }) !== inner);
     if (other !== undefined) {
       throw invalid(`concatenate: ${describeType(other)} does not fit ${describeType(first)}`);
     }
-    return { type: first.type, shape: first.shape.with(0, types.reduce((sum, { shape }) => sum + shape[0]!, 0)) };
+    return {
+      type: first.type,
+      shape: first.shape.with(
+        0,
+        types.reduce((sum, { shape }) => sum + shape[0]!, 0),
+      ),
+    };
   },
   rows: joinRows,
 };

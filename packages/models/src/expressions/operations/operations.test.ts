@@ -30,7 +30,9 @@ interface Reads {
 }
 
 /** Tensors in memory; counts the rows that are read. */
-function memoryReader(tensors: Record<string, { type: ElementType; shape: number[]; bytes: Uint8Array }>): Reads {
+function memoryReader(
+  tensors: Record<string, { type: ElementType; shape: number[]; bytes: Uint8Array }>,
+): Reads {
   let rows = 0;
   const info = (name: string): TensorInfo => {
     const tensor = tensors[name];
@@ -54,7 +56,10 @@ const product = (shape: readonly number[]): number => shape.reduce((all, size) =
 const bytesOf = (...numbers: number[]): Uint8Array => Uint8Array.from(numbers);
 
 /** Numbers of 0, 1, 2, ... in `shape`, each as wide as an element of `type`. */
-function counting(type: ElementType, shape: number[]): { type: ElementType; shape: number[]; bytes: Uint8Array } {
+function counting(
+  type: ElementType,
+  shape: number[],
+): { type: ElementType; shape: number[]; bytes: Uint8Array } {
   const size = ELEMENT_TYPES[type].bits / 8;
   const bytes = new Uint8Array(product(shape) * size);
   for (let index = 0; index < product(shape); index++) {
@@ -100,56 +105,65 @@ type Step = (input: { expression: TensorExpression; elements: Elements }) => {
   elements: Elements;
 };
 
-const steps: fc.Arbitrary<Step> = fc.tuple(fc.nat(5), fc.nat(1000), fc.nat(1000)).map(
-  ([kind, a, b]): Step =>
-    ({ expression, elements }) => {
-      const { shape, data } = elements;
-      const rank = shape.length;
-      if (kind === 0 && rank > 0) {
-        const divisors = Array.from({ length: data.length }, (_, i) => i + 1).filter((i) => data.length % i === 0);
-        const first = divisors[a % divisors.length]!;
-        const target = [first, data.length / first];
-        return { expression: reshape(expression, target), elements: { shape: target, data } };
-      }
-      if (kind === 1 && rank > 1) {
-        const axes = shape.map((_, axis) => axis);
-        const [i, j] = [a % (rank - 1), b % (rank - 1)];
-        [axes[i], axes[j]] = [axes[j]!, axes[i]!];
-        const target = axes.map((axis) => shape[axis]!);
-        const moved = gather(target, (position) => {
-          const original: number[] = [];
-          for (const [index, axis] of axes.entries()) original[axis] = position[index]!;
-          return at(elements, original);
-        });
-        return { expression: permute(expression, axes), elements: moved };
-      }
-      if (kind === 2 && rank > 0) {
-        const axis = a % rank;
-        const start = b % shape[axis]!;
-        const stop = start + 1 + ((a + b) % (shape[axis]! - start));
-        const step = 1 + (a % 3);
-        const target = shape.with(axis, Math.ceil((stop - start) / step));
-        const cut = gather(target, (position) => at(elements, position.with(axis, start + position[axis]! * step)));
-        return { expression: slice(expression, { axis, start, stop, step }), elements: cut };
-      }
-      if (kind === 3 && rank > 1) {
-        const target = [...shape.slice(0, -2), shape.at(-1)!, shape.at(-2)!];
-        const turned = gather(target, (position) =>
-          at(elements, [...position.slice(0, -2), position.at(-1)!, position.at(-2)!]),
-        );
-        return { expression: transpose(expression), elements: turned };
-      }
-      if (kind === 4 && rank > 1) {
-        const target = shape.with(0, 2 * shape[0]!);
-        return { expression: concatenate([expression, expression]), elements: { shape: target, data: [...data, ...data] } };
-      }
-      if (rank < 4) {
-        const target = [2, ...shape];
-        return { expression: stack([expression, expression]), elements: { shape: target, data: [...data, ...data] } };
-      }
-      return { expression, elements };
-    },
-);
+const steps: fc.Arbitrary<Step> = fc
+  .tuple(fc.nat(5), fc.nat(1000), fc.nat(1000))
+  .map(([kind, a, b]): Step => ({ expression, elements }) => {
+    const { shape, data } = elements;
+    const rank = shape.length;
+    if (kind === 0 && rank > 0) {
+      const divisors = Array.from({ length: data.length }, (_, i) => i + 1).filter(
+        (i) => data.length % i === 0,
+      );
+      const first = divisors[a % divisors.length]!;
+      const target = [first, data.length / first];
+      return { expression: reshape(expression, target), elements: { shape: target, data } };
+    }
+    if (kind === 1 && rank > 1) {
+      const axes = shape.map((_, axis) => axis);
+      const [i, j] = [a % (rank - 1), b % (rank - 1)];
+      [axes[i], axes[j]] = [axes[j]!, axes[i]!];
+      const target = axes.map((axis) => shape[axis]!);
+      const moved = gather(target, (position) => {
+        const original: number[] = [];
+        for (const [index, axis] of axes.entries()) original[axis] = position[index]!;
+        return at(elements, original);
+      });
+      return { expression: permute(expression, axes), elements: moved };
+    }
+    if (kind === 2 && rank > 0) {
+      const axis = a % rank;
+      const start = b % shape[axis]!;
+      const stop = start + 1 + ((a + b) % (shape[axis]! - start));
+      const step = 1 + (a % 3);
+      const target = shape.with(axis, Math.ceil((stop - start) / step));
+      const cut = gather(target, (position) =>
+        at(elements, position.with(axis, start + position[axis]! * step)),
+      );
+      return { expression: slice(expression, { axis, start, stop, step }), elements: cut };
+    }
+    if (kind === 3 && rank > 1) {
+      const target = [...shape.slice(0, -2), shape.at(-1)!, shape.at(-2)!];
+      const turned = gather(target, (position) =>
+        at(elements, [...position.slice(0, -2), position.at(-1)!, position.at(-2)!]),
+      );
+      return { expression: transpose(expression), elements: turned };
+    }
+    if (kind === 4 && rank > 1) {
+      const target = shape.with(0, 2 * shape[0]!);
+      return {
+        expression: concatenate([expression, expression]),
+        elements: { shape: target, data: [...data, ...data] },
+      };
+    }
+    if (rank < 4) {
+      const target = [2, ...shape];
+      return {
+        expression: stack([expression, expression]),
+        elements: { shape: target, data: [...data, ...data] },
+      };
+    }
+    return { expression, elements };
+  });
 
 describe("operations that move elements", () => {
   const cases = fc.record({
@@ -166,11 +180,16 @@ describe("operations that move elements", () => {
         const { reader } = memoryReader({ x: tensor });
         const data = Array.from({ length: product(shape) }, (_, index) => index);
         const numbered = { expression: source("x"), elements: { shape, data } };
-        const { expression, elements } = chain.reduce<Parameters<Step>[0]>((input, step) => step(input), numbered);
+        const { expression, elements } = chain.reduce<Parameters<Step>[0]>(
+          (input, step) => step(input),
+          numbered,
+        );
 
         expect(expressionType(expression, reader)).toEqual({ type, shape: elements.shape });
         const size = ELEMENT_TYPES[type].bits / 8;
-        const expected = elements.data.flatMap((index) => [...tensor.bytes.subarray(index * size, (index + 1) * size)]);
+        const expected = elements.data.flatMap((index) => [
+          ...tensor.bytes.subarray(index * size, (index + 1) * size),
+        ]);
         expect([...(await wholeOf(expression, reader))]).toEqual(expected);
 
         const { rows } = rowShape({ type, shape: elements.shape });
@@ -204,12 +223,15 @@ describe("operations that move elements", () => {
   it("transpose bytes that begin anywhere", async () => {
     const bytes = bytesOf(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12).subarray(1);
     const { reader } = memoryReader({ x: { type: "F16", shape: [2, 3], bytes } });
-    expect([...(await wholeOf(transpose(source("x")), reader))]).toEqual([1, 2, 7, 8, 3, 4, 9, 10, 5, 6, 11, 12]);
+    expect([...(await wholeOf(transpose(source("x")), reader))]).toEqual([
+      1, 2, 7, 8, 3, 4, 9, 10, 5, 6, 11, 12,
+    ]);
   });
 });
 
 describe("operations that compute", () => {
-  const f16 = (...numbers: number[]): Uint8Array => new Uint8Array(Uint16Array.from(numbers, encodeFloat16).buffer);
+  const f16 = (...numbers: number[]): Uint8Array =>
+    new Uint8Array(Uint16Array.from(numbers, encodeFloat16).buffer);
   const f32 = (...numbers: number[]): Uint8Array => new Uint8Array(Float32Array.from(numbers).buffer);
 
   it("add in F16 when the input is F16", async () => {
@@ -262,12 +284,19 @@ describe("operations that compute", () => {
     const packed = packMxfp4(source("codes"), source("scales"));
     expect(expressionType(packed, reader)).toEqual({ type: "U8", shape: [1, 2, 17] });
     const expected = Array.from({ length: 16 }, (_, element) => element | (element << 4));
-    expect([...(await wholeOf(packed, reader))]).toEqual([127, ...expected, 128, ...expected.map((byte) => byte ^ 0xff)]);
+    expect([...(await wholeOf(packed, reader))]).toEqual([
+      127,
+      ...expected,
+      128,
+      ...expected.map((byte) => byte ^ 0xff),
+    ]);
     expect([...(await evaluateRows(packed, { reader, firstRow: 1, rows: 1 }))][0]).toBe(128);
   });
 
   it("round to F16 as IEEE 754 says", () => {
-    const finite = Array.from({ length: 0x10000 }, (_, bits) => bits).filter((bits) => !Number.isNaN(decodeFloat16(bits)));
+    const finite = Array.from({ length: 0x10000 }, (_, bits) => bits).filter(
+      (bits) => !Number.isNaN(decodeFloat16(bits)),
+    );
     expect(finite).toHaveLength(0x10000 - 2 * 1023);
     expect(finite.map((bits) => encodeFloat16(decodeFloat16(bits)))).toEqual(finite);
     expect(encodeFloat16(Number.NaN)).toBe(0x7e00);
@@ -281,7 +310,11 @@ describe("operations that compute", () => {
 });
 
 describe("expressions that cannot be", () => {
-  const { reader } = memoryReader({ x: counting("F32", [4, 6]), y: counting("F32", [4, 5]), z: counting("F16", [4, 6]) });
+  const { reader } = memoryReader({
+    x: counting("F32", [4, 6]),
+    y: counting("F32", [4, 5]),
+    z: counting("F16", [4, 6]),
+  });
   const x = source("x");
   const broken: [string, TensorExpression, RegExp][] = [
     ["reshape to another number of elements", reshape(x, [5, 5]), /number of elements differs/],
@@ -309,7 +342,13 @@ describe("expressions that cannot be", () => {
   });
 
   it("has rows that the tensor has not", async () => {
-    for (const [firstRow, rows] of [[0, 5], [4, 1], [-1, 1], [0.5, 1], [0, -1]] as const) {
+    for (const [firstRow, rows] of [
+      [0, 5],
+      [4, 1],
+      [-1, 1],
+      [0.5, 1],
+      [0, -1],
+    ] as const) {
       const error = await failure(() => evaluateRows(x, { reader, firstRow, rows }));
       expect(error.code).toBe("EXPRESSION_ROWS_OUT_OF_RANGE");
     }

@@ -32,12 +32,17 @@ export const packMxfp4Operation: Operation<PackMxfp4> = {
     const blocks = scales.shape.at(-1) ?? 0;
     const expected = [...scales.shape.slice(0, -1), blocks * CODE_BYTES];
     if (scales.type !== "U8" || describeType(codes) !== describeType({ type: "U8", shape: expected })) {
-      throw invalid(`MXFP4 codes ${describeType(codes)} and scales ${describeType(scales)} do not fit together`);
+      throw invalid(
+        `MXFP4 codes ${describeType(codes)} and scales ${describeType(scales)} do not fit together`,
+      );
     }
     return { type: "U8", shape: [...scales.shape.slice(0, -1), blocks * BLOCK_BYTES] };
   },
   async rows({ inputs: [codes, scales] }, { start, count }, { rowsOf }) {
-    const [codeBytes, scaleBytes] = await Promise.all([rowsOf(codes, start, count), rowsOf(scales, start, count)]);
+    const [codeBytes, scaleBytes] = await Promise.all([
+      rowsOf(codes, start, count),
+      rowsOf(scales, start, count),
+    ]);
     const packed = new Uint8Array(scaleBytes.byteLength * BLOCK_BYTES);
     for (let block = 0; block < scaleBytes.byteLength; block++) {
       const from = block * CODE_BYTES;

@@ -45,13 +45,21 @@ export const permuteOperation: Operation<Permute> = {
       }
       return row;
     };
-    return gatherRows({ input, rowBytes: rowShape(context.typeOf(input)).rowBytes, rowOf, start, count, context });
+    return gatherRows({
+      input,
+      rowBytes: rowShape(context.typeOf(input)).rowBytes,
+      rowOf,
+      start,
+      count,
+      context,
+    });
   },
 };
 
 /** Rows from one index of each leading axis to the next. */
 function rowStrides(shape: readonly number[]): number[] {
   const strides = shape.slice(0, -1).fill(1);
-  for (let axis = strides.length - 2; axis >= 0; axis--) strides[axis] = strides[axis + 1]! * shape[axis + 1]!;
+  for (let axis = strides.length - 2; axis >= 0; axis--)
+    strides[axis] = strides[axis + 1]! * shape[axis + 1]!;
   return strides;
 }

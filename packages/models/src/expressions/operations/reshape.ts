@@ -18,7 +18,9 @@ export const reshapeOperation: Operation<Reshape> = {
   type({ inputs, shape }, { typeOf }) {
     const input = typeOf(inputs[0]);
     if (elementCount(shape) !== elementCount(input.shape)) {
-      throw invalid(`reshape of ${describeType(input)} to [${shape.join(", ")}]: the number of elements differs`);
+      throw invalid(
+        `reshape of ${describeType(input)} to [${shape.join(", ")}]: the number of elements differs`,
+      );
     }
     return { type: input.type, shape };
   },

@@ -20,7 +20,9 @@ export const stackOperation: Operation<Stack> = {
     if (first === undefined) throw invalid("stack: expected one or more inputs");
     const other = types.findIndex((type) => describeType(type) !== describeType(first));
     if (other >= 0) {
-      throw invalid(`stack: number ${other} is ${describeType(types[other]!)}, number 0 is ${describeType(first)}`);
+      throw invalid(
+        `stack: number ${other} is ${describeType(types[other]!)}, number 0 is ${describeType(first)}`,
+      );
     }
     return { type: first.type, shape: [inputs.length, ...first.shape] };
   },

@@ -20,7 +20,9 @@ export const transposeOperation: Operation<Transpose> = {
   type({ inputs }, { typeOf }) {
     const { type, shape } = typeOf(inputs[0]);
     if (shape.length < 2 || ELEMENT_TYPES[type].bits % 8 !== 0) {
-      throw invalid(`transpose of ${describeType({ type, shape })}: expected a matrix of whole-byte elements`);
+      throw invalid(
+        `transpose of ${describeType({ type, shape })}: expected a matrix of whole-byte elements`,
+      );
     }
     return { type, shape: [...shape.slice(0, -2), shape.at(-1)!, shape.at(-2)!] };
   },
@@ -33,13 +35,12 @@ export const transposeOperation: Operation<Transpose> = {
     const result = new Uint8Array(count * inputRows * elementBytes);
     const stripRows = Math.max(1, Math.floor(STRIP_BYTES / inputRowBytes));
     const end = start + count;
-    for (let position = start; position < end; ) {
+    for (let position = start; position < end;) {
       const matrix = Math.floor(position / inputColumns);
       const firstColumn = position - matrix * inputColumns;
       const columns = Math.min(end - position, inputColumns - firstColumn);
       for (let row = 0; row < inputRows; row += stripRows) {
         const rows = Math.min(stripRows, inputRows - row);
-        // oxlint-disable-next-line no-await-in-loop -- one strip in memory at a time
         const strip = await rowsOf(input, matrix * inputRows + row, rows);
         turn({
           from: { bytes: strip, stride: inputColumns, offset: firstColumn },
@@ -62,7 +63,13 @@ interface Window {
   readonly offset: number;
 }
 
-function turn(params: { from: Window; to: Window; rows: number; columns: number; elementBytes: number }): void {
+function turn(params: {
+  from: Window;
+  to: Window;
+  rows: number;
+  columns: number;
+  elementBytes: number;
+}): void {
   const { from, to, rows, columns, elementBytes } = params;
   const read = elements(from.bytes, elementBytes);
   const write = elements(to.bytes, elementBytes);

@@ -42,7 +42,7 @@ function choose({
   ...tokenizer
 }: Tokenizer): string {
   const files: TokenizerFiles = {
-    checkpoint: { name: "checkpoint", has: () => false, read: async () => undefined },
+    checkpoint: { name: "checkpoint", has: () => false, read: async () => undefined, list: () => [] },
     tokenizer: {
       model: {},
       modelType: "BPE",

@@ -1,5 +1,5 @@
 import { readBytes } from "../../json-file.ts";
-import { PIECE_TYPE, parseSentencePieceModel } from "../sentencepiece-model.ts";
+import { parseSentencePieceModel, tokenTypeOf } from "../sentencepiece-model.ts";
 import { TOKEN_TYPE, looksSpecial, paddingTokens, withPlainSpaces } from "../token-list.ts";
 import { addedTokensDecoder } from "../tokenizer-files.ts";
 import type { AddedToken, TokenizerFiles } from "../tokenizer-files.ts";
@@ -10,14 +10,6 @@ const TOKENIZER_MODEL = "tokenizer.model";
 /** Scores of the reference converter for ids without a piece and for tokens that are not from the SentencePiece model. */
 const PADDING_SCORE = -10_000;
 const ADDED_SCORE = -1000;
-
-/** SentencePiece types that GGUF keeps; user-defined pieces are normal tokens there. */
-const TYPES: ReadonlyMap<number, number> = new Map([
-  [PIECE_TYPE.unknown, TOKEN_TYPE.unknown],
-  [PIECE_TYPE.control, TOKEN_TYPE.control],
-  [PIECE_TYPE.unused, TOKEN_TYPE.unused],
-  [PIECE_TYPE.byte, TOKEN_TYPE.byte],
-]);
 
 /** Which tokens are laid over the pieces, and how they are told from special ones. */
 interface Overlay {
@@ -76,7 +68,7 @@ async function sentencePieceTokens(
     list.types[id] = token.type;
   };
   model.pieces.forEach((text, id) => {
-    const type = TYPES.get(model.types[id] as number) ?? TOKEN_TYPE.normal;
+    const type = tokenTypeOf(model.types[id] as number);
     set(id, { text, score: model.scores[id] as number, type });
   });
   for (const [text, id] of files.addedTokens ?? []) {

@@ -9,6 +9,8 @@ export interface TokenizerInput {
   readonly config: JsonObject;
   /** Number of ids that the model has, if that is known: ids without a token get padding tokens. */
   readonly vocabularySize: number | undefined;
+  /** Number of token types that the model has, if it has any (`type_vocab_size` of BERT). */
+  readonly tokenTypeCount: number | undefined;
 }
 
 /** A kind of tokenizer: where it is found, and how it becomes a GGUF vocabulary. */

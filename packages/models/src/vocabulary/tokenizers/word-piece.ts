@@ -1,4 +1,6 @@
+import { ggufUint32 } from "@quern/gguf";
 import { TOKEN_TYPE } from "../token-list.ts";
+import { TOKEN_TYPE_COUNT } from "../tokenizer-keys.ts";
 import { listedTokens } from "./listed-tokens.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
@@ -23,6 +25,8 @@ export const wordPiece: Tokenizer = {
       if (list.types[id] === TOKEN_TYPE.control) return token;
       return token.startsWith(CONTINUATION) ? token.slice(CONTINUATION.length) : PHANTOM_SPACE + token;
     });
-    return { ...list, tokens };
+    const { tokenTypeCount } = input;
+    if (tokenTypeCount === undefined) return { ...list, tokens };
+    return { ...list, tokens, before: new Map([[TOKEN_TYPE_COUNT, ggufUint32(tokenTypeCount)]]) };
   },
 };

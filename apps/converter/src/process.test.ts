@@ -1,0 +1,76 @@
+// The real program in a process of its own: what tests inside this process cannot see. Runs the compiled files.
+
+import { spawn } from "node:child_process";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { demoCheckpoint, repositoryPath, temporaryFolder } from "./testing/run-cli.ts";
+
+const program = repositoryPath("apps/converter/bin/quern.js");
+
+interface ProcessRun {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** @param onStderr called with each piece of text on standard error, and what sends a signal */
+function runProcess(
+  argv: readonly string[],
+  onStderr?: (text: string, kill: (signal: NodeJS.Signals) => void) => void,
+): Promise<ProcessRun> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [program, ...argv], { stdio: ["ignore", "pipe", "pipe"] });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+      onStderr?.(text, (signal) => child.kill(signal));
+    });
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
+  });
+}
+
+describe("the program", () => {
+  it.each(["SIGINT", "SIGTERM"] as const)("removes what it has written on %s", async (signal) => {
+    const folder = await temporaryFolder();
+    const types = "Q2_K,Q3_K_S,Q3_K_M,Q3_K_L,Q4_K_S,Q4_K_M,Q5_K_S,Q5_K_M,Q6_K";
+    const run = await runProcess(["convert", demoCheckpoint, "-t", types, "-o", folder], (text, kill) => {
+      if (text.includes("converting")) {
+        kill(signal);
+      }
+    });
+    expect(run.stderr).toContain("INTERRUPTED");
+    expect(run).toMatchObject({ code: 130, signal: null, stdout: "" });
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it("ends quietly when its reader has seen enough", async () => {
+    const run = await new Promise<ProcessRun>((resolve) => {
+      const child = spawn(process.execPath, [program, "inspect", demoCheckpoint, "--json", "--full"], {
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      child.stdout.destroy();
+      let stderr = "";
+      child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+      child.on("close", (code, signal) => resolve({ code, signal, stdout: "", stderr }));
+    });
+    expect(run).toMatchObject({ code: 0, signal: null, stderr: "" });
+  });
+
+  it("writes the same bytes with the best kernels and two threads as with Wasm and none", async () => {
+    const folder = await temporaryFolder();
+    const [best, wasm] = ["best.gguf", "wasm.gguf"].map((name) => join(folder, name)) as [string, string];
+    const argv = ["convert", demoCheckpoint, "-t", "Q4_K_M", "-o"];
+    const runs = await Promise.all([
+      runProcess([...argv, best, "-j", "2"]),
+      runProcess([...argv, wasm, "-j", "0", "--kernels", "wasm"]),
+    ]);
+    expect(runs.map(({ code }) => code)).toEqual([0, 0]);
+    expect(runs[1].stdout).toMatch(/^kernels +wasm simd128$/m);
+    expect((await readFile(best)).equals(await readFile(wasm))).toBe(true);
+  });
+});

@@ -1,0 +1,41 @@
+import type { ConversionPlan } from "@quern/pipeline";
+import type { Host } from "../host.ts";
+import { isInteractive, styleFor } from "../terminal.ts";
+import { JsonReporter } from "./json.ts";
+import { PlainReporter } from "./plain.ts";
+import type { Reporter } from "./reporter.ts";
+import { TtyReporter } from "./tty.ts";
+
+interface ReporterContext {
+  readonly host: Host;
+  /** Bytes of weights that the conversion reads. */
+  readonly sourceBytes: number;
+  /** Milliseconds. */
+  readonly now: () => number;
+}
+
+const reporters = {
+  tty: ({ host, ...context }: ReporterContext): Reporter =>
+    new TtyReporter({ stream: host.stderr, style: styleFor(host.stderr, host.env), ...context }),
+  plain: ({ host, ...context }: ReporterContext): Reporter =>
+    new PlainReporter({ stream: host.stderr, ...context }),
+  json: ({ host, now }: ReporterContext): Reporter => new JsonReporter({ stream: host.stdout, now }),
+  none: (): Reporter => ({ onEvent: () => undefined, close: () => undefined }),
+};
+
+/** How progress is shown; "auto" is "tty" on a terminal, otherwise "plain". */
+export type ReporterName = keyof typeof reporters | "auto";
+
+export function createReporter(params: {
+  readonly name: ReporterName;
+  readonly plan: ConversionPlan;
+  readonly host: Host;
+}): Reporter {
+  const { name, plan, host } = params;
+  const automatic = isInteractive(host.stderr, host.env) ? "tty" : "plain";
+  return reporters[name === "auto" ? automatic : name]({
+    host,
+    sourceBytes: plan.sourceBytes,
+    now: () => performance.now(),
+  });
+}
