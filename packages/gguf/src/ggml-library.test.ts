@@ -1,7 +1,7 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
+import { findLlamaLibraries, llamaLibraryPath } from "@quern/peers";
 import { bytesSource, QuernError } from "@quern/tensor";
 import * as fc from "fast-check";
 import koffi from "koffi";
@@ -9,27 +9,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GGML_TYPES, ggmlType, planGguf, readGguf, type GgufFile, type GgufLayout } from "./index.ts";
 import { flatMetadata, tensorSpecs } from "./testing/arbitraries.ts";
 
-/** The ggml library that node-llama-cpp brings for this platform, or why there is none. */
-function findLibrary(): { readonly path: string } | { readonly missing: string } {
-  const platform = `${process.platform === "darwin" ? "mac" : process.platform}-${process.arch}`;
-  const name = `@node-llama-cpp/${platform}`;
-  try {
-    const fromNodeLlama = createRequire(createRequire(import.meta.url).resolve("node-llama-cpp"));
-    const extension = process.platform === "darwin" ? "dylib" : "so";
-    const path = join(
-      dirname(dirname(fromNodeLlama.resolve(name))),
-      "bins",
-      platform,
-      `libggml-base.${extension}`,
-    );
-    return existsSync(path) ? { path } : { missing: `${name} holds no ggml library` };
-  } catch {
-    return { missing: `no package ${name}` };
-  }
-}
-
-function openLibrary(path: string) {
-  const library = koffi.load(path);
+function openLibrary(folder: string) {
+  const library = koffi.load(llamaLibraryPath(folder, "libggml-base"));
   const params = koffi.struct({ no_alloc: "bool", ctx: "void *" });
   const log = koffi.proto("void (int level, const char *text, void *data)");
   const init = library.func("gguf_init_from_file", "void *", ["const char *", params]);
@@ -76,7 +57,7 @@ function isContiguous({ tensors, dataOffset, alignment }: GgufFile): boolean {
   return true;
 }
 
-const found = findLibrary();
+const found = findLlamaLibraries();
 
 describe.skipIf("missing" in found)(
   `the real ggml${"missing" in found ? ` (skipped: ${found.missing})` : ""}`,
@@ -86,7 +67,7 @@ describe.skipIf("missing" in found)(
     let file: string;
 
     beforeAll(() => {
-      if ("path" in found) ggml = openLibrary(found.path);
+      if ("folder" in found) ggml = openLibrary(found.folder);
       folder = mkdtempSync(join(tmpdir(), "quern-gguf-"));
       file = join(folder, "test.gguf");
     });

@@ -4,10 +4,10 @@
 // rounds' ratios, and all bytes are compared. Times are processor time, so that other work on the machine disturbs them less.
 // ggml quantizes float32 only: from BF16 sources its time includes ggml_bf16_to_fp32_row.
 import { availableParallelism, cpus } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { kernelInfo, loadKernels } from "@quern/kernels";
 import koffi from "koffi";
+import { llamaLibraryPath } from "@quern/peers";
 import { llamaLibraryFolder } from "./llama-library.mjs";
 
 /** enum ggml_type of ggml.h, and which of the types take importance into account. */
@@ -147,7 +147,7 @@ async function openKernels() {
 }
 
 function openGgml() {
-  const library = koffi.load(join(llamaLibraryFolder(), "libggml-base.so"));
+  const library = koffi.load(llamaLibraryPath(llamaLibraryFolder(), "libggml-base"));
   return {
     quantize: library.func(
       "size_t ggml_quantize_chunk(int, const void *, void *, int64_t, int64_t, int64_t, const void *)",

@@ -1,6 +1,4 @@
-import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { findLlamaLibraries, llamaLibraryPath } from "@quern/peers";
 import koffi from "koffi";
 
 /** Numbers of `enum ggml_type` (ggml.h). */
@@ -54,15 +52,8 @@ export function findGgmlLibrary(): { readonly path: string } | { readonly missin
   const platform = `${process.platform}-${process.arch}`;
   if (platform !== "linux-x64")
     return { missing: `the reference is ggml for linux-x64, and this is ${platform}` };
-  const name = `@node-llama-cpp/${platform}`;
-  try {
-    const fromNodeLlama = createRequire(createRequire(import.meta.url).resolve("node-llama-cpp"));
-    const path = join(dirname(dirname(fromNodeLlama.resolve(name))), "bins", platform, "libggml-base.so");
-    return existsSync(path) ? { path } : { missing: `${name} holds no libggml-base.so` };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND") throw error;
-    return { missing: `${name} is not installed` };
-  }
+  const found = findLlamaLibraries();
+  return "missing" in found ? found : { path: llamaLibraryPath(found.folder, "libggml-base") };
 }
 
 export function openGgmlLibrary(path: string): GgmlLibrary {

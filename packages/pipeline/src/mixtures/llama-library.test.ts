@@ -1,6 +1,3 @@
-import { existsSync, readdirSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
 import {
   type GgufMetadata,
   ggmlType,
@@ -9,24 +6,17 @@ import {
   ggufUint32,
   type GgufTensorSpec,
 } from "@quern/gguf";
+import { findLlamaLibraries, LLAMA_MODEL_QUANTIZE_PARAMS, llamaLibraryPath } from "@quern/peers";
 import { QuernError } from "@quern/tensor";
 import * as fc from "fast-check";
 import koffi from "koffi";
 import { beforeAll, describe, expect, it } from "vitest";
 import { MIXTURES, quantizedTensorOrder, selectQuantizedTypes } from "./index.ts";
 
-/** The folder of llama.cpp's libraries that node-llama-cpp brings, or why they cannot be used. */
-function findLibraries(): { readonly folder: string } | { readonly missing: string } {
-  // The functions to call are C++: their names here are those of the Itanium ABI.
+/** The functions to call are C++: their names here are those of the Itanium ABI. */
+function findLibraries(): ReturnType<typeof findLlamaLibraries> {
   if (process.platform !== "linux") return { missing: `names are those of Linux, not ${process.platform}` };
-  const name = `@node-llama-cpp/linux-${process.arch}`;
-  try {
-    const fromNodeLlama = createRequire(createRequire(import.meta.url).resolve("node-llama-cpp"));
-    const folder = join(dirname(dirname(fromNodeLlama.resolve(name))), "bins", `linux-${process.arch}`);
-    return existsSync(folder) ? { folder } : { missing: `${name} holds no libraries` };
-  } catch {
-    return { missing: `no package ${name}` };
-  }
+  return findLlamaLibraries();
 }
 
 interface ModelDescription {
@@ -45,11 +35,10 @@ type ChooseTypes = (
 
 /** llama.cpp's own choice: the functions of src/llama-ext.h, on a model that consists of its description. */
 function openLibrary(folder: string): ChooseTypes {
-  const path = (pattern: RegExp): string =>
-    join(folder, readdirSync(folder).find((file) => pattern.test(file)) ?? "");
-  const base = koffi.load(path(/^libggml-base\./), { global: true, lazy: true });
-  koffi.load(path(/^libggml\./), { global: true, lazy: true });
-  const llama = koffi.load(path(/^libllama\./), { lazy: true });
+  const path = (name: string): string => llamaLibraryPath(folder, name);
+  const base = koffi.load(path("libggml-base"), { global: true, lazy: true });
+  koffi.load(path("libggml"), { global: true, lazy: true });
+  const llama = koffi.load(path("libllama"), { lazy: true });
 
   const initParams = koffi.struct({ mem_size: "size_t", mem_buffer: "void *", no_alloc: "bool" });
   const init = base.func("ggml_init", "void *", [initParams]);
@@ -70,23 +59,7 @@ function openLibrary(folder: string): ChooseTypes {
     n_embd_head_k: "uint32_t",
     n_embd_head_v: "uint32_t",
   });
-  const quantizeParams = koffi.struct({
-    nthread: "int32_t",
-    ftype: "int32_t",
-    output_tensor_type: "int32_t",
-    token_embedding_type: "int32_t",
-    allow_requantize: "bool",
-    quantize_output_tensor: "bool",
-    only_copy: "bool",
-    pure: "bool",
-    keep_split: "bool",
-    dry_run: "bool",
-    imatrix: "void *",
-    kv_overrides: "void *",
-    tt_overrides: "void *",
-    prune_layers: "void *",
-    max_buf_size: "size_t",
-  });
+  const quantizeParams = koffi.struct(LLAMA_MODEL_QUANTIZE_PARAMS);
   const log = koffi.pointer(koffi.proto("void (int level, const char *text, void *data)"));
   llama.func("llama_log_set", "void", [log, "void *"])(
     koffi.register(() => {}, log),
