@@ -10,7 +10,7 @@ const ggufMagic = "GGUF";
 /**
  * Looks at a GGUF file (or the first of a split set), a safetensors file or the folder of a checkpoint.
  *
- * The first bytes of a file decide what it is, not its name: blobs in a cache have none that says.
+ * The first bytes of a file decide what it is, as blobs in a cache have no name that says; of a damaged file, its name.
  *
  * @throws QuernError `SOURCE_*` when the file cannot be read, and what the readers of its format throw
  */
@@ -25,7 +25,7 @@ export async function inspectPath(path: string): Promise<Inspection> {
   const source = await fileSource({ path });
   try {
     const start = await source.read(0, Math.min(ggufMagic.length, source.size));
-    return String.fromCharCode(...start) === ggufMagic
+    return String.fromCharCode(...start) === ggufMagic || path.toLowerCase().endsWith(".gguf")
       ? await inspectGguf(path)
       : await inspectSafetensors(source);
   } finally {
