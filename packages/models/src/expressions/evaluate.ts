@@ -25,14 +25,21 @@ export function expressionType(
  *
  * @param params.firstRow First of the rows of the expression seen as rows x last dimension.
  * @param params.rows How many; 0 gives an empty array.
+ * @param params.allocate Gives memory of a size for the result and what it is joined from; it need not be zeroed, and is the
+ * caller's again once the result has been used. Default: new arrays.
  * @throws QuernError `EXPRESSION_ROWS_OUT_OF_RANGE`, the codes of {@link expressionType} and what `reader` throws
  */
 export async function evaluateRows(
   expression: TensorExpression,
-  params: { readonly reader: TensorReader; readonly firstRow: number; readonly rows: number },
+  params: {
+    readonly reader: TensorReader;
+    readonly firstRow: number;
+    readonly rows: number;
+    readonly allocate?: (size: number) => Uint8Array;
+  },
 ): Promise<Uint8Array> {
-  const { reader, firstRow, rows } = params;
-  const context = contextOf(reader);
+  const { reader, firstRow, rows, allocate } = params;
+  const context = contextOf(reader, allocate);
   const available = rowShape(context.typeOf(expression)).rows;
   const whole = Number.isInteger(firstRow) && Number.isInteger(rows) && firstRow >= 0 && rows >= 0;
   if (!whole || firstRow + rows > available) {
@@ -55,10 +62,14 @@ export function expressionSources(expression: TensorExpression): string[] {
   return [...names];
 }
 
-function contextOf(reader: OperationContext["reader"]): OperationContext {
+function contextOf(
+  reader: OperationContext["reader"],
+  allocate: OperationContext["allocate"] = (size) => new Uint8Array(size),
+): OperationContext {
   const types = new Map<TensorExpression, ExpressionType>();
   const context: OperationContext = {
     reader,
+    allocate,
     typeOf(expression) {
       let type = types.get(expression);
       if (type === undefined) {

@@ -25,7 +25,7 @@ export async function gatherRows(params: {
 
   const order = Uint32Array.from({ length: count }, (_, index) => index);
   order.sort((a, b) => wanted[a]! - wanted[b]!);
-  const gathered = new Uint8Array(count * rowBytes);
+  const gathered = context.allocate(count * rowBytes);
   for (const { from, to } of runs(order, wanted)) {
     const firstRow = wanted[order[from]!]!;
     const lastRow = wanted[order[to - 1]!]!;

@@ -6,10 +6,10 @@ import { rowShape } from "./row-shape.ts";
 export async function joinRows(
   expression: TensorExpression & { readonly inputs: readonly TensorExpression[] },
   { start, count }: { readonly start: number; readonly count: number },
-  { typeOf, rowsOf }: OperationContext,
+  { typeOf, rowsOf, allocate }: OperationContext,
 ): Promise<Uint8Array> {
   const { rowBytes } = rowShape(typeOf(expression));
-  const joined = new Uint8Array(count * rowBytes);
+  const joined = allocate(count * rowBytes);
   const end = start + count;
   let first = 0;
   for (const input of expression.inputs) {

@@ -5,6 +5,8 @@ export interface OperationContext {
   readonly reader: Pick<TensorReader, "info" | "readRows">;
   /** Shape and element type of an input. */
   typeOf(expression: TensorExpression): ExpressionType;
+  /** Memory for a result, which the operation must fill: it may hold anything. */
+  allocate(size: number): Uint8Array;
   /** Bytes of rows [start, start + count) of an input seen as rows x last dimension. */
   rowsOf(expression: TensorExpression, start: number, count: number): Promise<Uint8Array>;
 }

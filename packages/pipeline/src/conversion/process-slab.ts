@@ -35,7 +35,13 @@ export async function processSlab(params: {
   write: SlabWriter;
 }): Promise<number> {
   const { slab, reader, kernels, buffers, write } = params;
-  const source = await evaluateRows(slab.expression, { reader, firstRow: slab.firstRow, rows: slab.rows });
+  let allocated = 0;
+  const source = await evaluateRows(slab.expression, {
+    reader,
+    firstRow: slab.firstRow,
+    rows: slab.rows,
+    allocate: (size) => buffers.take(`rearranged ${allocated++}`, size),
+  });
   const writes: Promise<void>[] = [];
   let bytesWritten = 0;
   try {
