@@ -1,4 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
+import { performance } from "node:perf_hooks";
 import type { CheckpointShard } from "@quern/checkpoints";
 import { type KernelBackend, loadKernels } from "@quern/kernels";
 import { LaneBuffers, processSlab } from "../conversion/process-slab.ts";
@@ -34,8 +35,10 @@ export async function createSlabService(options: SlabServiceOptions): Promise<Sl
     await close();
     throw error;
   }
+  const idleBefore = performance.eventLoopUtilization().idle;
   return {
     kernels: `${kernels.info.backend} ${kernels.info.isa}`,
+    idleTime: () => performance.eventLoopUtilization().idle - idleBefore,
     async run(slab, lane) {
       const buffers = (lanes[lane] ??= new LaneBuffers());
       const result = processSlab({
@@ -48,7 +51,7 @@ export async function createSlabService(options: SlabServiceOptions): Promise<Sl
       });
       running.add(result);
       try {
-        return { bytesWritten: await result };
+        return await result;
       } finally {
         running.delete(result);
       }
