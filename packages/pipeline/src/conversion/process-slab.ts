@@ -1,25 +1,11 @@
 import type { Kernels, KernelSourceType } from "@quern/kernels";
 import { evaluateRows, type TensorReader } from "@quern/models";
+import type { LaneBuffers } from "./lane-buffers.ts";
 import type { Slab, SlabConversion, SlabResult } from "./slab.ts";
 import { weightError } from "./weight-error.ts";
 
 /** Receives finished rows. */
 export type SlabWriter = (output: number, bytes: Uint8Array, offset: number) => Promise<void>;
-
-/** Buffers that one lane uses again and again; they grow to the largest slab. */
-export class LaneBuffers {
-  #buffers = new Map<string, Uint8Array>();
-
-  /** @param use Uses with different names never share memory. */
-  take(use: string, size: number): Uint8Array {
-    let buffer = this.#buffers.get(use);
-    if (buffer === undefined || buffer.byteLength < size) {
-      buffer = new Uint8Array(size);
-      this.#buffers.set(use, buffer);
-    }
-    return buffer.subarray(0, size);
-  }
-}
 
 /**
  * Reads and evaluates the rows of a slab once, converts them for every output, and writes them.

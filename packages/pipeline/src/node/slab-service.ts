@@ -2,7 +2,8 @@ import { type FileHandle, open } from "node:fs/promises";
 import { performance } from "node:perf_hooks";
 import type { CheckpointShard } from "@quern/checkpoints";
 import { type KernelBackend, loadKernels } from "@quern/kernels";
-import { LaneBuffers, processSlab } from "../conversion/process-slab.ts";
+import { LaneBuffers } from "../conversion/lane-buffers.ts";
+import { processSlab } from "../conversion/process-slab.ts";
 import type { SlabRunner } from "../conversion/slab-runner.ts";
 import { partialPathOf, reportingAs, writeAt } from "./output-file.ts";
 import { ShardReader } from "./shard-reader.ts";
@@ -43,7 +44,7 @@ export async function createSlabService(options: SlabServiceOptions): Promise<Sl
       const buffers = (lanes[lane] ??= new LaneBuffers());
       const result = processSlab({
         slab,
-        reader: shards.reading({ tensors: slab.sources, buffer: (size) => buffers.take("source", size) }),
+        reader: shards.reading({ tensors: slab.sources, buffer: (size) => buffers.takeRead(size) }),
         kernels,
         buffers,
         write: (output, bytes, offset) =>
@@ -54,6 +55,7 @@ export async function createSlabService(options: SlabServiceOptions): Promise<Sl
         return await result;
       } finally {
         running.delete(result);
+        buffers.releaseReads();
       }
     },
     close,
