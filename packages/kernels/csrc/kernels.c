@@ -4,6 +4,7 @@
 #include "convert.h"
 #include "driver.h"
 #include "kernel.h"
+#include "measure.h"
 
 #include "types/bf16.c"
 #include "types/f16.c"
@@ -21,9 +22,12 @@
 
 // Adding a type: include its file above and give it a row here. The last column is where its blocks have 16-bit floats.
 static const quern_type TYPES[] = {
-    {"F32", 1, 4, quantize_f32, dequantize_f32, {0}},
+    {"F64", 1, 8, NULL, convert_f64, {0}},
+    {"F32", 1, 4, quantize_f32, dequantize_f32, {0}, .is_float = true},
     {"F16", 1, 2, quantize_f16, dequantize_f16, {F16_EXPONENT, 1, {0}}},
     {"BF16", 1, 2, quantize_bf16, dequantize_bf16, {BF16_EXPONENT, 1, {0}}},
+    {"F8_E4M3", 1, 1, NULL, convert_f8_e4m3, {0}},
+    {"F8_E5M2", 1, 1, NULL, convert_f8_e5m2, {0}},
     {"Q4_0", BLOCK, Q4_0_SIZE, quantize_q4_0, dequantize_q4_0, {F16_EXPONENT, 1, {0}}},
     {"Q4_1", BLOCK, Q4_1_SIZE, quantize_q4_1, dequantize_q4_1, {F16_EXPONENT, 2, {0, 2}}},
     {"Q5_0", BLOCK, Q5_0_SIZE, quantize_q5_0, dequantize_q5_0, {F16_EXPONENT, 1, {0}}},
@@ -46,8 +50,7 @@ extern const quern_unit CONCATENATE(quern_unit_, QUERN_ISA);
 const quern_unit CONCATENATE(quern_unit_, QUERN_ISA) = {
     .isa = STRING(QUERN_ISA),
     .type_count = COUNT(TYPES),
-    .source_type_count = COUNT(SOURCE_TYPES),
     .types = TYPES,
-    .source_types = SOURCE_TYPES,
     .quantize_rows = quantize_rows,
+    .measure_rows = measure_rows,
 };

@@ -1,4 +1,4 @@
-import type { KernelBackend, QuantizeFault } from "./kernels.ts";
+import type { KernelBackend, QuantizeFault, RowErrors } from "./kernels.ts";
 
 /** A row of the table of types in csrc/kernels.c. */
 export interface KernelType {
@@ -7,13 +7,8 @@ export interface KernelType {
   readonly blockSize: number;
   /** Bytes of a block. */
   readonly typeSize: number;
-}
-
-/** An element type that weights come in. */
-export interface KernelSource {
-  readonly name: string;
-  /** Bytes of an element. */
-  readonly size: number;
+  /** Whether `quantize` writes it; weights come in any type. */
+  readonly writable: boolean;
 }
 
 /** The compiled kernels as they are called: types are indices, and nothing is checked. */
@@ -21,15 +16,15 @@ export interface Backend {
   readonly backend: KernelBackend;
   readonly isa: string;
   readonly types: readonly KernelType[];
-  readonly sourceTypes: readonly KernelSource[];
   quantize(params: BackendQuantizeParams): QuantizeFault | undefined;
   dequantize(params: BackendDequantizeParams): void;
+  measureError(params: BackendMeasureParams): RowErrors;
 }
 
 interface BackendQuantizeParams {
   /** Index in `types`. */
   readonly type: number;
-  /** Index in `sourceTypes`. */
+  /** Index in `types`. */
   readonly sourceType: number;
   readonly source: Uint8Array;
   readonly target: Uint8Array;
@@ -42,6 +37,15 @@ interface BackendDequantizeParams {
   readonly type: number;
   readonly source: Uint8Array;
   readonly target: Float32Array;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+interface BackendMeasureParams {
+  readonly type: number;
+  readonly sourceType: number;
+  readonly source: Uint8Array;
+  readonly quantized: Uint8Array;
   readonly rows: number;
   readonly columns: number;
 }
