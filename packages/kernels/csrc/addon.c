@@ -83,6 +83,12 @@ static napi_value text(napi_env env, const char *string) {
   return value;
 }
 
+static void set_boolean(napi_env env, napi_value object, const char *key, bool boolean) {
+  napi_value value = NULL;
+  napi_get_boolean(env, boolean, &value);
+  napi_set_named_property(env, object, key, value);
+}
+
 static void set_number(napi_env env, napi_value object, const char *key, int64_t number) {
   napi_value value = NULL;
   napi_create_int64(env, number, &value);
@@ -121,6 +127,7 @@ static napi_value quantize(napi_env env, napi_callback_info info) {
   napi_valuetype kind = napi_undefined;
   if (count == 8 && napi_typeof(env, arguments[7], &kind) != napi_ok) ok = false;
   const float *importance = kind == napi_undefined ? NULL : read_array(env, arguments[7], napi_float32_array, columns, &ok);
+  if (type->requires_importance && !importance) ok = false;
   if (!ok) return fail(env, "quantize: arguments that do not fit together");
 
   float *scratch = scratch_of(env, quern_scratch_floats(columns));
@@ -149,8 +156,8 @@ static napi_value dequantize(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-// describe(): { isas: string[], types: { name, blockSize, typeSize }[], sourceTypes: { name, size }[] }; a position in one of
-// these lists is the index that the other functions take.
+// describe(): { isas: string[], types: { name, blockSize, typeSize, requiresImportance }[],
+//   sourceTypes: { name, size }[] }; a position in one of these lists is the index that the other functions take.
 static napi_value describe(napi_env env, napi_callback_info info) {
   (void)info;
   napi_value result, isas, types, source_types;
@@ -166,6 +173,7 @@ static napi_value describe(napi_env env, napi_callback_info info) {
     napi_set_named_property(env, entry, "name", text(env, type->name));
     set_number(env, entry, "blockSize", type->block_size);
     set_number(env, entry, "typeSize", type->type_size);
+    set_boolean(env, entry, "requiresImportance", type->requires_importance);
     napi_set_element(env, types, (uint32_t)i, entry);
   }
   for (int32_t i = 0; i < UNITS[0]->source_type_count; i++) {

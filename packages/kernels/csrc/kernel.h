@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 // Quantizes whole rows of finite floats: rows x columns of them, row-major; columns is a multiple of the type's block size.
-// importance is NULL or one finite weight >= 0 per column, shared by all rows. target has no alignment.
+// importance is NULL (unless the type requires it) or one finite weight >= 0 per column, shared by all rows. target has no
+// alignment.
 typedef void quern_quantize(const float *source, uint8_t *target, int64_t rows, int64_t columns, const float *importance);
 
 // Reverses it for any number of whole blocks. source has no alignment.
@@ -26,6 +27,7 @@ typedef struct {
   quern_quantize *quantize;
   quern_dequantize *dequantize;
   quern_halves halves;
+  bool requires_importance; // importance is never NULL
 } quern_type;
 
 // Converts count elements to F32; source has no alignment.

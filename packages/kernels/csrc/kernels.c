@@ -19,21 +19,22 @@
 #include "types/q6-k.c"
 #include "types/q8-0.c"
 
-// Adding a type: include its file above and give it a row here. The last column is where its blocks have 16-bit floats.
+// Adding a type: include its file above and give it a row here. The last columns are where its blocks have 16-bit floats, and
+// whether it requires importance (as ggml_quantize_requires_imatrix in ggml.c of llama.cpp v0.5.0 has it).
 static const quern_type TYPES[] = {
-    {"F32", 1, 4, quantize_f32, dequantize_f32, {0}},
-    {"F16", 1, 2, quantize_f16, dequantize_f16, {F16_EXPONENT, 1, {0}}},
-    {"BF16", 1, 2, quantize_bf16, dequantize_bf16, {BF16_EXPONENT, 1, {0}}},
-    {"Q4_0", BLOCK, Q4_0_SIZE, quantize_q4_0, dequantize_q4_0, {F16_EXPONENT, 1, {0}}},
-    {"Q4_1", BLOCK, Q4_1_SIZE, quantize_q4_1, dequantize_q4_1, {F16_EXPONENT, 2, {0, 2}}},
-    {"Q5_0", BLOCK, Q5_0_SIZE, quantize_q5_0, dequantize_q5_0, {F16_EXPONENT, 1, {0}}},
-    {"Q5_1", BLOCK, Q5_1_SIZE, quantize_q5_1, dequantize_q5_1, {F16_EXPONENT, 2, {0, 2}}},
-    {"Q8_0", BLOCK, Q8_0_SIZE, quantize_q8_0, dequantize_q8_0, {F16_EXPONENT, 1, {0}}},
-    {"Q2_K", SUPER_BLOCK, Q2_K_SIZE, quantize_q2_k, dequantize_q2_k, {F16_EXPONENT, 2, {80, 82}}},
-    {"Q3_K", SUPER_BLOCK, Q3_K_SIZE, quantize_q3_k, dequantize_q3_k, {F16_EXPONENT, 1, {108}}},
-    {"Q4_K", SUPER_BLOCK, Q4_K_SIZE, quantize_q4_k, dequantize_q4_k, {F16_EXPONENT, 2, {0, 2}}},
-    {"Q5_K", SUPER_BLOCK, Q5_K_SIZE, quantize_q5_k, dequantize_q5_k, {F16_EXPONENT, 2, {0, 2}}},
-    {"Q6_K", SUPER_BLOCK, Q6_K_SIZE, quantize_q6_k, dequantize_q6_k, {F16_EXPONENT, 1, {208}}},
+    {"F32", 1, 4, quantize_f32, dequantize_f32, {0}, false},
+    {"F16", 1, 2, quantize_f16, dequantize_f16, {F16_EXPONENT, 1, {0}}, false},
+    {"BF16", 1, 2, quantize_bf16, dequantize_bf16, {BF16_EXPONENT, 1, {0}}, false},
+    {"Q4_0", BLOCK, Q4_0_SIZE, quantize_q4_0, dequantize_q4_0, {F16_EXPONENT, 1, {0}}, false},
+    {"Q4_1", BLOCK, Q4_1_SIZE, quantize_q4_1, dequantize_q4_1, {F16_EXPONENT, 2, {0, 2}}, false},
+    {"Q5_0", BLOCK, Q5_0_SIZE, quantize_q5_0, dequantize_q5_0, {F16_EXPONENT, 1, {0}}, false},
+    {"Q5_1", BLOCK, Q5_1_SIZE, quantize_q5_1, dequantize_q5_1, {F16_EXPONENT, 2, {0, 2}}, false},
+    {"Q8_0", BLOCK, Q8_0_SIZE, quantize_q8_0, dequantize_q8_0, {F16_EXPONENT, 1, {0}}, false},
+    {"Q2_K", SUPER_BLOCK, Q2_K_SIZE, quantize_q2_k, dequantize_q2_k, {F16_EXPONENT, 2, {80, 82}}, false},
+    {"Q3_K", SUPER_BLOCK, Q3_K_SIZE, quantize_q3_k, dequantize_q3_k, {F16_EXPONENT, 1, {108}}, false},
+    {"Q4_K", SUPER_BLOCK, Q4_K_SIZE, quantize_q4_k, dequantize_q4_k, {F16_EXPONENT, 2, {0, 2}}, false},
+    {"Q5_K", SUPER_BLOCK, Q5_K_SIZE, quantize_q5_k, dequantize_q5_k, {F16_EXPONENT, 2, {0, 2}}, false},
+    {"Q6_K", SUPER_BLOCK, Q6_K_SIZE, quantize_q6_k, dequantize_q6_k, {F16_EXPONENT, 1, {208}}, false},
 };
 
 #define CONCATENATE_(a, b) a##b

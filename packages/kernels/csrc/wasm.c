@@ -11,6 +11,7 @@ int32_t EXPORT(type_count)(void) { return quern_unit_simd128.type_count; }
 const char *EXPORT(type_name)(int32_t type) { return quern_unit_simd128.types[type].name; }
 int32_t EXPORT(block_size)(int32_t type) { return quern_unit_simd128.types[type].block_size; }
 int32_t EXPORT(type_size)(int32_t type) { return quern_unit_simd128.types[type].type_size; }
+int32_t EXPORT(requires_importance)(int32_t type) { return quern_unit_simd128.types[type].requires_importance; }
 
 int32_t EXPORT(source_type_count)(void) { return quern_unit_simd128.source_type_count; }
 const char *EXPORT(source_type_name)(int32_t source_type) { return quern_unit_simd128.source_types[source_type].name; }

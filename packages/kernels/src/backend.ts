@@ -7,6 +7,7 @@ export interface KernelType {
   readonly blockSize: number;
   /** Bytes of a block. */
   readonly typeSize: number;
+  readonly requiresImportance: boolean;
 }
 
 /** An element type that weights come in. */

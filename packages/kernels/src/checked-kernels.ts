@@ -24,6 +24,7 @@ export function checkedKernels(backend: Backend, reason: string): Kernels {
   return {
     info: { backend: backend.backend, isa: backend.isa, reason },
     types: backend.types.map(({ name }) => name),
+    requiresImportance: (name) => backend.types[typeIndex(name)]!.requiresImportance,
 
     quantize({ type: name, sourceType: sourceName, source, target, rows, columns, importance }) {
       const { type, bytes } = checkedType(name, rows, columns);
@@ -33,6 +34,9 @@ export function checkedKernels(backend: Backend, reason: string): Kernels {
       checkArray("source", source, Uint8Array, sourceBytes, `${shape} weights of type ${sourceName}`);
       checkArray("target", target, Uint8Array, bytes, `${shape} weights of type ${name}`);
       if (importance !== undefined) checkImportance(importance, columns);
+      else if (backend.types[type]!.requiresImportance) {
+        throw argumentError(`${name} cannot be quantized without importance`);
+      }
       return backend.quantize({ type, sourceType, source, target, rows, columns, importance });
     },
 

@@ -45,8 +45,8 @@ export interface QuantizeParams {
   readonly rows: number;
   /** Must be a multiple of the type's block size. */
   readonly columns: number;
-  /** One weight per column (diagonal of X^T X), shared by all rows. */
-  readonly importance?: Float32Array;
+  /** One weight per column (diagonal of X^T X), shared by all rows. Some types require it. */
+  readonly importance?: Float32Array | undefined;
 }
 
 export interface DequantizeParams {
@@ -76,10 +76,17 @@ export interface Kernels {
   /** ggml types that `quantize` and `dequantize` know. */
   readonly types: readonly string[];
   /**
+   * Whether `quantize` needs importance for this type: too few bits are left for codes that suit all columns alike.
+   *
+   * @throws QuernError `KERNEL_ARGUMENT` for an unknown type.
+   */
+  readonly requiresImportance: (type: string) => boolean;
+  /**
    * Converts and quantizes rows.
    *
    * @returns what is wrong with the weights, or undefined. A NaN or an infinity anywhere in the source comes before overflow.
-   * @throws QuernError `KERNEL_ARGUMENT` for an unknown type or sizes that do not fit.
+   * @throws QuernError `KERNEL_ARGUMENT` for an unknown type, sizes that do not fit, or importance that the type requires and
+   * does not get.
    */
   readonly quantize: (params: QuantizeParams) => QuantizeFault | undefined;
   /** @throws QuernError `KERNEL_ARGUMENT` */

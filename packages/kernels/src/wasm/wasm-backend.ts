@@ -10,6 +10,7 @@ interface WasmExports {
   type_name(type: number): number;
   block_size(type: number): number;
   type_size(type: number): number;
+  requires_importance(type: number): number;
   source_type_count(): number;
   source_type_name(sourceType: number): number;
   source_type_size(sourceType: number): number;
@@ -45,6 +46,7 @@ export async function wasmBackend(module: WebAssembly.Module): Promise<Backend> 
     name: readText(wasm.memory, wasm.type_name(type)),
     blockSize: wasm.block_size(type),
     typeSize: wasm.type_size(type),
+    requiresImportance: wasm.requires_importance(type) !== 0,
   }));
   const sourceTypes = Array.from({ length: wasm.source_type_count() }, (_, sourceType) => ({
     name: readText(wasm.memory, wasm.source_type_name(sourceType)),
