@@ -113,7 +113,7 @@ async function buildWasm(_work, output) {
     "-Wl,-z,stack-size=262144",
     "-Wl,--stack-first",
   );
-  command.push("-Wl,--strip-all", "kernels.c", "wasm.c", "-o", "kernels.wasm");
+  command.push("-Wl,--strip-all", "kernels.c", "wasm.c", "grids/grids.c", "-o", "kernels.wasm");
   try {
     const result = await runClang(command, tree, { stdout: log, stderr: log });
     writeFileSync(output, result["kernels.wasm"]);
@@ -144,10 +144,13 @@ async function buildAddon(work, output) {
     object: join(work, `${isa}.o`),
     command: [...compile, ...flags, `-DQUERN_ISA=${isa}`, join(sources, "kernels.c")],
   }));
-  units.push({
-    object: join(work, "addon.o"),
-    command: [...compile, "-DNAPI_VERSION=8", `-I${headers}`, join(sources, "addon.c")],
-  });
+  units.push(
+    {
+      object: join(work, "addon.o"),
+      command: [...compile, "-DNAPI_VERSION=8", `-I${headers}`, join(sources, "addon.c")],
+    },
+    { object: join(work, "grids.o"), command: [...compile, join(sources, "grids/grids.c")] },
+  );
   const results = await Promise.all(
     units.map(({ object, command }) => run(compiler, [...command, "-o", object])),
   );

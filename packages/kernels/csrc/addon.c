@@ -91,6 +91,12 @@ static napi_value text(napi_env env, const char *string) {
   return value;
 }
 
+static void set_boolean(napi_env env, napi_value object, const char *key, bool boolean) {
+  napi_value value = NULL;
+  napi_get_boolean(env, boolean, &value);
+  napi_set_named_property(env, object, key, value);
+}
+
 static void set_number(napi_env env, napi_value object, const char *key, int64_t number) {
   napi_value value = NULL;
   napi_create_int64(env, number, &value);
@@ -127,6 +133,7 @@ static napi_value quantize(napi_env env, napi_callback_info info) {
   napi_valuetype kind = napi_undefined;
   if (count == 8 && napi_typeof(env, arguments[7], &kind) != napi_ok) ok = false;
   const float *importance = kind == napi_undefined ? NULL : read_array(env, arguments[7], napi_float32_array, columns, &ok);
+  if (type->requires_importance && !importance) ok = false;
   if (!ok || !type->quantize) return fail(env, "quantize: arguments that do not fit together");
 
   float *scratch = scratch_of(env, quern_scratch_floats(columns));
@@ -176,8 +183,8 @@ static napi_value measure(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-// describe(): { isas: string[], types: { name, blockSize, typeSize, writable }[] }; a position in one of these lists is the index
-// that the other functions take.
+// describe(): { isas: string[], types: { name, blockSize, typeSize, writable, requiresImportance }[] }; a position in one of these
+// lists is the index that the other functions take.
 static napi_value describe(napi_env env, napi_callback_info info) {
   (void)info;
   napi_value result, isas, types;
@@ -188,13 +195,13 @@ static napi_value describe(napi_env env, napi_callback_info info) {
   for (int32_t i = 0; i < supported_units(); i++) napi_set_element(env, isas, (uint32_t)i, text(env, UNITS[i]->isa));
   for (int32_t i = 0; i < UNITS[0]->type_count; i++) {
     const quern_type *type = &UNITS[0]->types[i];
-    napi_value entry = NULL, writable = NULL;
+    napi_value entry = NULL;
     napi_create_object(env, &entry);
-    napi_get_boolean(env, type->quantize != NULL, &writable);
     napi_set_named_property(env, entry, "name", text(env, type->name));
     set_number(env, entry, "blockSize", type->block_size);
     set_number(env, entry, "typeSize", type->type_size);
-    napi_set_named_property(env, entry, "writable", writable);
+    set_boolean(env, entry, "writable", type->quantize != NULL);
+    set_boolean(env, entry, "requiresImportance", type->requires_importance);
     napi_set_element(env, types, (uint32_t)i, entry);
   }
   napi_set_named_property(env, result, "isas", isas);

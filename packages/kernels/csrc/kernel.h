@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 // Quantizes whole rows of finite floats: rows x columns of them, row-major; columns is a multiple of the type's block size.
-// importance is NULL or one finite weight >= 0 per column, shared by all rows. target has no alignment.
+// importance is NULL (unless the type requires it) or one finite weight >= 0 per column, shared by all rows. target has no
+// alignment.
 typedef void quern_quantize(const float *source, uint8_t *target, int64_t rows, int64_t columns, const float *importance);
 
 // Reverses it for any number of whole blocks, or widens elements. source has no alignment.
@@ -27,7 +28,8 @@ typedef struct {
   quern_quantize *quantize; // NULL where weights only come in it
   quern_dequantize *dequantize;
   quern_halves halves;
-  bool is_float; // elements are floats already: no need to convert those that are aligned
+  bool is_float;            // elements are floats already: no need to convert those that are aligned
+  bool requires_importance; // importance is never NULL
 } quern_type;
 
 // Floats that quern_unit.quantize_rows needs as scratch for rows of this many columns: a row or its largest chunk.

@@ -20,7 +20,8 @@
 #include "types/q6-k.c"
 #include "types/q8-0.c"
 
-// Adding a type: include its file above and give it a row here. The last column is where its blocks have 16-bit floats.
+// Adding a type: include its file above and give it a row here. The last column is where its blocks have 16-bit floats;
+// .requires_importance follows it where ggml_quantize_requires_imatrix (ggml.c of llama.cpp v0.5.0) says so.
 static const quern_type TYPES[] = {
     {"F64", 1, 8, NULL, convert_f64, {0}},
     {"F32", 1, 4, quantize_f32, dequantize_f32, {0}, .is_float = true},

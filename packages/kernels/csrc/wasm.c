@@ -14,6 +14,7 @@ const char *EXPORT(type_name)(int32_t type) { return quern_unit_simd128.types[ty
 int32_t EXPORT(block_size)(int32_t type) { return quern_unit_simd128.types[type].block_size; }
 int32_t EXPORT(type_size)(int32_t type) { return quern_unit_simd128.types[type].type_size; }
 int32_t EXPORT(writable)(int32_t type) { return quern_unit_simd128.types[type].quantize != NULL; }
+int32_t EXPORT(requires_importance)(int32_t type) { return quern_unit_simd128.types[type].requires_importance; }
 
 int32_t EXPORT(scratch_floats)(int32_t columns) { return (int32_t)quern_scratch_floats(columns); }
 

@@ -9,6 +9,7 @@ export interface KernelType {
   readonly typeSize: number;
   /** Whether `quantize` writes it; weights come in any type. */
   readonly writable: boolean;
+  readonly requiresImportance: boolean;
 }
 
 /** The compiled kernels as they are called: types are indices, and nothing is checked. */

@@ -10,6 +10,11 @@ export function checkedKernels(backend: Backend, reason: string): Kernels {
   const names = backend.types.map(({ name }) => name);
   const writable = names.filter((_, index) => backend.types[index]!.writable);
 
+  function indexOf(kind: "type" | "source type", known: readonly string[], name: string): number {
+    if (known.includes(name)) return names.indexOf(name);
+    throw argumentError(`unknown ${kind} ${JSON.stringify(name)}; there are ${known.join(", ")}`);
+  }
+
   /** Index of the type, which must be among `known`, and what rows of it take. */
   function checkedType(
     kind: "type" | "source type",
@@ -17,12 +22,9 @@ export function checkedKernels(backend: Backend, reason: string): Kernels {
     name: string,
     { rows, columns }: { rows: number; columns: number },
   ): { index: number; bytes: number } {
-    if (!known.includes(name)) {
-      throw argumentError(`unknown ${kind} ${JSON.stringify(name)}; there are ${known.join(", ")}`);
-    }
+    const index = indexOf(kind, known, name);
     checkCount("rows", rows);
     checkCount("columns", columns);
-    const index = names.indexOf(name);
     const { blockSize, typeSize } = backend.types[index]!;
     if (columns % blockSize !== 0) {
       throw argumentError(`${name} needs columns in multiples of ${blockSize}, but there are ${columns}`);
@@ -34,6 +36,7 @@ export function checkedKernels(backend: Backend, reason: string): Kernels {
     info: { backend: backend.backend, isa: backend.isa, reason },
     types: writable,
     sourceTypes: names,
+    requiresImportance: (type) => backend.types[indexOf("type", writable, type)]!.requiresImportance,
 
     quantize({ type, sourceType, source, target, rows, columns, importance }) {
       const to = checkedType("type", writable, type, { rows, columns });
@@ -42,6 +45,9 @@ export function checkedKernels(backend: Backend, reason: string): Kernels {
       checkArray("source", source, Uint8Array, from.bytes, `${shape} weights of type ${sourceType}`);
       checkArray("target", target, Uint8Array, to.bytes, `${shape} weights of type ${type}`);
       if (importance !== undefined) checkImportance(importance, columns);
+      else if (backend.types[to.index]!.requiresImportance) {
+        throw argumentError(`${type} cannot be quantized without importance`);
+      }
       return backend.quantize({
         type: to.index,
         sourceType: from.index,

@@ -152,14 +152,14 @@ describe.each(kernels)("source types in $info.isa kernels", (kernel) => {
   it.each(["F64", "F32", "F16", "BF16"] as const)(
     "reads unaligned %s and writes unaligned blocks",
     (sourceType) => {
-      const { weights, rows, columns } = gaussianWeights(3, 256, 8);
+      const { weights, importance, rows, columns } = gaussianWeights(3, 256, 8);
       const aligned = sourceBytes(kernel, sourceType, weights);
       const shifted = new Uint8Array(aligned.length + 1).subarray(1);
       shifted.set(aligned);
       for (const type of kernel.types) {
         const quantized = new Uint8Array(rows * rowSize(type, columns));
         const target = new Uint8Array(quantized.length + 3).subarray(3);
-        const shape = { type, sourceType, rows, columns };
+        const shape = { type, sourceType, rows, columns, importance };
         expect(kernel.quantize({ ...shape, source: aligned, target: quantized })).toBeUndefined();
         expect(kernel.quantize({ ...shape, source: shifted, target })).toBeUndefined();
         expect(target).toEqual(quantized);

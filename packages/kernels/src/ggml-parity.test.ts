@@ -2,6 +2,7 @@
 // weights per type (a million unless set); each goes through every instruction set, with and without importance.
 import { describe, expect, it } from "vitest";
 import { kernelInfo, loadKernels, type QuantizeFault } from "./index.ts";
+import { weightingsOf } from "./testing/backends.ts";
 import { findGgmlLibrary, openGgmlLibrary, type GgmlLibrary, type GgmlType } from "./testing/ggml-library.ts";
 import { differingBlocks, differingFloats } from "./testing/parity.ts";
 import { paritySets } from "./testing/parity-sets.ts";
@@ -67,7 +68,7 @@ function quantizeEverywhere(ggml: GgmlLibrary, type: GgmlType): string[] {
     ggml.blockSize(type),
     ggml,
   )) {
-    for (const weighting of [undefined, importance]) {
+    for (const weighting of weightingsOf(kernels[0]!, type, importance)) {
       const expected = new Uint8Array(rows * ggml.rowSize(type, columns));
       ggml.quantize({ type, source: weights, target: expected, rows, columns, importance: weighting });
       const overflow = overflowIn(ggml, type, expected);
@@ -108,9 +109,14 @@ function differingFaults(
 function dequantizeEverywhere(ggml: GgmlLibrary, type: GgmlType): string[] {
   const found: string[] = [];
   const random = createRandom(7);
-  for (const { name, rows, columns, weights } of paritySets(WEIGHTS / 4, ggml.blockSize(type), ggml)) {
+  for (const { name, rows, columns, weights, importance } of paritySets(
+    WEIGHTS / 4,
+    ggml.blockSize(type),
+    ggml,
+  )) {
     const quantized = new Uint8Array(rows * ggml.rowSize(type, columns));
-    ggml.quantize({ type, source: weights, target: quantized, rows, columns });
+    const weighting = weightingsOf(kernels[0]!, type, importance)[0];
+    ggml.quantize({ type, source: weights, target: quantized, rows, columns, importance: weighting });
     const garbage = Uint8Array.from(quantized, () => random.integer(256));
     for (const [kind, source] of Object.entries({ quantized, garbage })) {
       const expected = new Float32Array(rows * columns);

@@ -46,8 +46,8 @@ export interface QuantizeParams {
   readonly rows: number;
   /** Must be a multiple of the block sizes of both types. */
   readonly columns: number;
-  /** One weight per column (diagonal of X^T X), shared by all rows. */
-  readonly importance?: Float32Array;
+  /** One weight per column (diagonal of X^T X), shared by all rows. Some types require it. */
+  readonly importance?: Float32Array | undefined;
 }
 
 export interface DequantizeParams {
@@ -104,10 +104,17 @@ export interface Kernels {
   /** What weights may come in: `types`, and elements of floats that ggml has no type for. All of it can be dequantized. */
   readonly sourceTypes: readonly string[];
   /**
+   * Whether `quantize` needs importance for this type: too few bits are left for codes that suit all columns alike.
+   *
+   * @throws QuernError `KERNEL_ARGUMENT` for an unknown type.
+   */
+  readonly requiresImportance: (type: string) => boolean;
+  /**
    * Converts and quantizes rows.
    *
    * @returns what is wrong with the weights, or undefined. A NaN or an infinity anywhere in the source comes before overflow.
-   * @throws QuernError `KERNEL_ARGUMENT` for an unknown type or sizes that do not fit.
+   * @throws QuernError `KERNEL_ARGUMENT` for an unknown type, sizes that do not fit, or importance that the type requires and
+   * does not get.
    */
   readonly quantize: (params: QuantizeParams) => QuantizeFault | undefined;
   /** @throws QuernError `KERNEL_ARGUMENT` */

@@ -1,7 +1,7 @@
 // Weights that are finite, but too large for the 16-bit floats of a type.
 import { describe, expect, it } from "vitest";
 import type { Kernels, QuantizeFault } from "./index.ts";
-import { allKernels, blockSize, bytesOf, rowSize } from "./testing/backends.ts";
+import { allKernels, blockSize, bytesOf, rowSize, weightingsOf } from "./testing/backends.ts";
 import { edgeWeights } from "./testing/weights.ts";
 
 const kernels = await allKernels();
@@ -72,7 +72,7 @@ function quantize(
     target,
     rows,
     columns,
-    ...(importance && { importance }),
+    importance: importance ?? weightingsOf(kernel, type, new Float32Array(columns).fill(1))[0],
   });
   return { result, target };
 }
@@ -171,7 +171,7 @@ describe.each(kernels)("overflow in $info.isa kernels", (kernel) => {
   it.each(kernel.types)("%s: agrees with what a reader sees, and writes all blocks", (type) => {
     const columns = 1024;
     const { weights, importance, rows } = edgeWeights(100, columns, 77);
-    for (const weighting of [undefined, importance]) {
+    for (const weighting of weightingsOf(kernel, type, importance)) {
       const { result, target } = quantize(kernel, type, weights, columns, weighting);
       expect(result).toEqual(overflowIn(kernel, type, target));
       for (let row = 0; row < rows; row++) {

@@ -40,3 +40,12 @@ export function rowSize(type: string, columns: number): number {
   const { elements, bytes } = BLOCKS[type]!;
   return (columns / elements) * bytes;
 }
+
+/** The ways to quantize to a type: without importance, unless it is required, and with this one. */
+export function weightingsOf(
+  { requiresImportance }: Kernels,
+  type: string,
+  importance: Float32Array,
+): readonly (Float32Array | undefined)[] {
+  return requiresImportance(type) ? [importance] : [undefined, importance];
+}

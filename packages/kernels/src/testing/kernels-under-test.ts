@@ -21,6 +21,7 @@ const kernelType = koffi.struct({
   dequantize: "void *",
   halves: koffi.struct({ exponent: "uint16_t", count: "int32_t", offsets: koffi.array("int32_t", 2) }),
   is_float: "bool",
+  requires_importance: "bool",
 });
 const unit = koffi.struct({
   isa: "const char *",
@@ -40,7 +41,7 @@ export function findCompiler(): string | undefined {
   );
 }
 
-/** Compiles csrc/kernels.c with these flags into a library of its own, and returns its `quantize` for whole rows. */
+/** Compiles csrc/kernels.c and the grids with these flags into a library of its own, and returns its `quantize` for whole rows. */
 export async function compileKernels(
   compiler: string,
   flags: readonly string[],
@@ -58,7 +59,8 @@ export async function compileKernels(
       `-I${SOURCES}`,
       "-DQUERN_ISA=control",
     ];
-    await promisify(execFile)(compiler, [...common, ...flags, join(SOURCES, "kernels.c"), "-o", output]);
+    const units = ["kernels.c", "grids/grids.c"].map((unit) => join(SOURCES, unit));
+    await promisify(execFile)(compiler, [...common, ...flags, ...units, "-o", output]);
     const library = koffi.load(output);
     loaded.push(library);
     return quantizeOf(library);

@@ -11,6 +11,7 @@ interface WasmExports {
   block_size(type: number): number;
   type_size(type: number): number;
   writable(type: number): number;
+  requires_importance(type: number): number;
   scratch_floats(columns: number): number;
   quantize(
     type: number,
@@ -54,6 +55,7 @@ export async function wasmBackend(module: WebAssembly.Module): Promise<Backend> 
     blockSize: wasm.block_size(type),
     typeSize: wasm.type_size(type),
     writable: wasm.writable(type) !== 0,
+    requiresImportance: wasm.requires_importance(type) !== 0,
   }));
   const rowSize = (type: number, columns: number): number =>
     (columns / types[type]!.blockSize) * types[type]!.typeSize;

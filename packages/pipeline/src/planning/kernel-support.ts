@@ -26,13 +26,28 @@ export function checkSourceTypes(tensors: readonly ModelTensor[]): void {
   }
 }
 
-/** @throws QuernError `RECIPE_UNSUPPORTED` for types that kernels cannot write; those that are copied need none */
+/**
+ * Whether kernels can write a file. Tensors that are copied need none.
+ *
+ * @throws QuernError `RECIPE_UNSUPPORTED` for types that they do not know, `IMPORTANCE_REQUIRED` for those that they cannot write
+ * without importance, such as a type that was asked for by name for a tensor that no importance is measured for.
+ */
 export function checkKernelTypes(kernels: Kernels, { type, tensors }: FileContents): void {
-  const missing = tensors.find((tensor) => !tensor.packed && !kernels.types.includes(tensor.type));
-  if (missing === undefined) return;
-  throw new QuernError(
-    "RECIPE_UNSUPPORTED",
-    `${type} needs ${missing.type} for tensor "${missing.name}", which the kernels cannot write: they know ${kernels.types.join(", ")}`,
-    { subject: { tensor: missing.name } },
-  );
+  const written = tensors.filter((tensor) => !tensor.packed);
+  const missing = written.find((tensor) => !kernels.types.includes(tensor.type));
+  if (missing !== undefined) {
+    throw new QuernError(
+      "RECIPE_UNSUPPORTED",
+      `${type} needs ${missing.type} for tensor "${missing.name}", which the kernels cannot write: they know ${kernels.types.join(", ")}`,
+      { subject: { tensor: missing.name } },
+    );
+  }
+  const bare = written.find((tensor) => !tensor.usesImportance && kernels.requiresImportance(tensor.type));
+  if (bare !== undefined) {
+    throw new QuernError(
+      "IMPORTANCE_REQUIRED",
+      `${bare.type} for tensor "${bare.name}" takes importance weights, and there are none for it`,
+      { subject: { tensor: bare.name } },
+    );
+  }
 }

@@ -1,0 +1,170 @@
+// Makes the tables of grid.h. Compiled once, for all instruction sets.
+
+#include "grids/grid.h"
+
+#include "grids/codebooks.h"
+
+#define COUNT(array) ((int32_t)(sizeof(array) / sizeof(array)[0]))
+
+const quern_codebook quern_codebooks[GRID_COUNT] = {
+    [GRID_IQ2_XXS] = {COUNT(iq2_xxs_points), 8, iq2_xxs_points},
+    [GRID_IQ2_XS] = {COUNT(iq2_xs_points), 8, iq2_xs_points},
+    [GRID_IQ2_S] = {COUNT(iq2_s_points), 8, iq2_s_points},
+    [GRID_IQ1] = {COUNT(iq1_points), 8, iq1_points},
+    [GRID_IQ3_XXS] = {COUNT(iq3_xxs_points), 4, iq3_xxs_points},
+    [GRID_IQ3_S] = {COUNT(iq3_s_points), 4, iq3_s_points},
+};
+
+enum { CELLS_8 = 6561 /* 3^8 */, CELLS_4 = 4096 /* 8^4 */, MOST_CELLS = CELLS_8, MOST_POINTS = COUNT(iq1_points) };
+// Cells of one half of the dimensions.
+enum { HALF_CELLS_8 = 81, HALF_CELLS_4 = 64, MOST_HALF_CELLS = HALF_CELLS_8 };
+
+// ---- Storage. How long the lists are follows from the codebooks.
+
+static uint32_t cells[GRID_COUNT][MOST_CELLS];
+
+#define PADDED(lists) ((lists) + GRID_LANES)
+static uint16_t iq2_xxs_neighbours[PADDED(135360)], iq2_xs_neighbours[PADDED(203376)], iq2_s_neighbours[PADDED(69064)],
+    iq1_neighbours[PADDED(343304)], iq3_xxs_neighbours[PADDED(34304)], iq3_s_neighbours[PADDED(36456)];
+
+// What neighbours of a cell are: all points at the `distances` smallest distances that there are.
+enum { MOST_DISTANCES = 3 };
+static const struct {
+  int32_t distances;
+  uint16_t *neighbours;
+  int32_t capacity;
+} LISTS[GRID_COUNT] = {
+    [GRID_IQ2_XXS] = {2, iq2_xxs_neighbours, COUNT(iq2_xxs_neighbours)},
+    [GRID_IQ2_XS] = {2, iq2_xs_neighbours, COUNT(iq2_xs_neighbours)},
+    [GRID_IQ2_S] = {1, iq2_s_neighbours, COUNT(iq2_s_neighbours)},
+    [GRID_IQ1] = {3, iq1_neighbours, COUNT(iq1_neighbours)},
+    [GRID_IQ3_XXS] = {2, iq3_xxs_neighbours, COUNT(iq3_xxs_neighbours)},
+    [GRID_IQ3_S] = {3, iq3_s_neighbours, COUNT(iq3_s_neighbours)},
+};
+
+// ---- Levels
+
+static inline int level_bits(const quern_codebook *book) { return book->dimensions == 8 ? 2 : 3; }
+static inline int level_count(const quern_codebook *book) { return book->dimensions == 8 ? 3 : 8; }
+
+static uint32_t cell_of(const quern_codebook *book, uint32_t code) {
+  int bits = level_bits(book);
+  uint32_t cell = 0;
+  for (int i = book->dimensions - 1; i >= 0; i--) {
+    cell = cell * (uint32_t)level_count(book) + (code >> i * bits & ((1u << bits) - 1));
+  }
+  return cell;
+}
+
+// Squared distances in levels of all points from a cell, in the dimensions from `first` to half of all further.
+static void half_distances(const quern_codebook *book, int first, int half_cell, uint8_t *distances) {
+  int bits = level_bits(book), levels = level_count(book);
+  for (int j = 0; j < book->size; j++) distances[j] = 0;
+  for (int i = first; i < first + book->dimensions / 2; i++, half_cell /= levels) {
+    int level = half_cell % levels;
+    for (int j = 0; j < book->size; j++) {
+      int difference = (book->points[j] >> i * bits & ((1 << bits) - 1)) - level;
+      distances[j] += (uint8_t)(difference * difference);
+    }
+  }
+}
+
+// ---- Lists
+
+enum { NO_DISTANCE = 255 }; // larger than any: 4 * 7 * 7
+
+// Compilers do not find these by themselves. All codebooks have a multiple of 16 points.
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint8_t bytes16_memory __attribute__((vector_size(16), aligned(1), may_alias));
+
+// The smallest distance from `least` on.
+static uint8_t next_distance(const uint8_t *distances, int count, uint8_t least) {
+  bytes16 next = (bytes16){0} + (uint8_t)NO_DISTANCE;
+  for (int j = 0; j < count; j += 16) {
+    bytes16 distance = *(const bytes16_memory *)(distances + j);
+    distance |= (bytes16)(distance < least);
+    bytes16 less = (bytes16)(distance < next);
+    next = (distance & less) | (next & ~less);
+  }
+  uint8_t smallest = NO_DISTANCE;
+  for (int i = 0; i < 16; i++) smallest = next[i] < smallest ? next[i] : smallest;
+  return smallest;
+}
+
+// Writes the codes of a list and returns their number.
+static int32_t list_neighbours(const quern_codebook *book, const uint8_t *distances, int wanted, uint16_t *list) {
+  uint8_t nearest[MOST_DISTANCES], largest = 0;
+  int found = 0;
+  while (found < wanted) {
+    uint8_t next = next_distance(distances, book->size, (uint8_t)(largest + 1));
+    if (next == NO_DISTANCE) break;
+    nearest[found++] = largest = next;
+  }
+  uint16_t candidates[MOST_POINTS + 1];
+  int count = 0;
+  for (int j = 0; j < book->size; j++) {
+    candidates[count] = (uint16_t)j;
+    count += distances[j] <= largest;
+  }
+  int32_t length = 0;
+  for (int n = 0; n < found; n++) {
+    for (int c = 0; c < count; c++) {
+      if (distances[candidates[c]] == nearest[n]) list[length++] = book->points[candidates[c]];
+    }
+  }
+  return length;
+}
+
+static quern_grid grids[GRID_COUNT];
+
+static void make_grid(quern_grid_id id) {
+  static uint8_t lower[MOST_HALF_CELLS][MOST_POINTS];
+  uint8_t upper[MOST_POINTS], distances[MOST_POINTS];
+  uint16_t list[MOST_POINTS];
+  const quern_codebook *book = &quern_codebooks[id];
+  int half_cells = book->dimensions == 8 ? HALF_CELLS_8 : HALF_CELLS_4;
+  for (int j = 0; j < book->size; j++) cells[id][cell_of(book, book->points[j])] = (uint32_t)j << GRID_LENGTH_BITS;
+  for (int half = 0; half < half_cells; half++) half_distances(book, 0, half, lower[half]);
+
+  int32_t end = 0;
+  for (int cell = 0; cell < half_cells * half_cells; cell++) {
+    if (cell % half_cells == 0) half_distances(book, book->dimensions / 2, cell / half_cells, upper);
+    for (int j = 0; j < book->size; j++) distances[j] = (uint8_t)(lower[cell % half_cells][j] + upper[j]);
+    if (next_distance(distances, book->size, 0) == 0) continue; // a point
+    int32_t length = list_neighbours(book, distances, LISTS[id].distances, list);
+    int32_t padded = (length + GRID_LANES - 1) / GRID_LANES * GRID_LANES;
+    if (end + padded + GRID_LANES > LISTS[id].capacity) __builtin_trap(); // the figures above are wrong
+    cells[id][cell] = (uint32_t)(end / GRID_LANES) << GRID_LENGTH_BITS | (uint32_t)length;
+    for (int32_t i = 0; i < padded; i++) LISTS[id].neighbours[end++] = list[i < length ? i : length - 1];
+  }
+  grids[id] = (quern_grid){*book, cells[id], LISTS[id].neighbours};
+}
+
+// ---- The door. A module of Wasm has one thread and makes the tables for itself.
+
+#if defined(__wasm__)
+
+const quern_grid *quern_grid_for(quern_grid_id id) {
+  if (!grids[id].cells) make_grid(id);
+  return &grids[id];
+}
+
+#else
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+static atomic_bool ready[GRID_COUNT];
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+
+const quern_grid *quern_grid_for(quern_grid_id id) {
+  if (!atomic_load_explicit(&ready[id], memory_order_acquire)) {
+    pthread_mutex_lock(&making);
+    if (!atomic_load_explicit(&ready[id], memory_order_relaxed)) make_grid(id);
+    atomic_store_explicit(&ready[id], true, memory_order_release);
+    pthread_mutex_unlock(&making);
+  }
+  return &grids[id];
+}
+
+#endif
