@@ -1,6 +1,8 @@
 export { findMixture, MIXTURES } from "./registry.ts";
-export { selectQuantizedTypes } from "./select-types.ts";
-export type { SelectionParams } from "./select-types.ts";
+export { isBlockType, keepTypes, selectQuantizedTypes } from "./select-types.ts";
+export type { SelectedTensor, SelectionParams } from "./select-types.ts";
+export { fileTypeOf } from "./file-type.ts";
+export { overriddenMetadata } from "./overridden-metadata.ts";
 export type { TypeOverrides } from "./type-overrides.ts";
 export { quantizedTensorOrder } from "./tensor-order.ts";
 export { quantizedMetadata } from "./quantized-metadata.ts";

@@ -1,0 +1,108 @@
+import { planGguf } from "@quern/gguf";
+import {
+  fileTypeOf,
+  findMixture,
+  isBlockType,
+  keepTypes,
+  overriddenMetadata,
+  quantizedMetadata,
+  quantizedTensorOrder,
+  type SelectedTensor,
+  selectQuantizedTypes,
+} from "../mixtures/index.ts";
+import type { PlannedTensor } from "../plan.ts";
+import type { OutputRequest, Recipe } from "../recipe.ts";
+import { findImportance } from "./find-importance.ts";
+import { holds, isFloatType } from "./float-type.ts";
+import { isPacked } from "../conversion/weight-type.ts";
+import { fallbackOf, type FileContents, type FileParams, refuseOptions } from "./file-contents.ts";
+import { pruneLayers } from "./prune-layers.ts";
+import { type InputTensor, quantizerInput } from "./quantizer-input.ts";
+
+/** Plans a file as `llama-quantize` writes it. @throws as `planConversion` */
+export function planQuantizerFile(params: FileParams, recipe: Recipe): FileContents {
+  const { request, importance } = params;
+  const input = quantizerInput(params);
+  const { tensors: kept, blocks } = pruneLayers(input.tensors, request.pruneLayers ?? []);
+  const overrides = request.metadata ?? new Map();
+  const seen = overriddenMetadata(input.metadata, overrides);
+  const mixture = findMixture(recipe.name);
+  if (mixture === undefined) refuseOptions({ request, where: recipe.name }, TYPE_OPTIONS);
+  const selected =
+    mixture === undefined
+      ? keepTypes(kept)
+      : selectQuantizedTypes({
+          ...typeOverrides(request),
+          mixture,
+          metadata: seen,
+          tensors: kept,
+          hasImportance: importance !== undefined,
+        });
+  const architecture = String(seen.get("general.architecture")?.value);
+  const metadata = quantizedMetadata(input.metadata, {
+    fileType: mixture?.fileType ?? fileTypeOf(seen, quantizedTensorOrder(input.tensors)),
+    overrides,
+    ...(importance === undefined ? {} : { importance: { ...importance, entries: importance.weights.size } }),
+    ...(blocks === undefined ? {} : { blockCount: { key: `${architecture}.block_count`, value: blocks } }),
+  });
+  const layout = planGguf({ metadata, tensors: selected });
+  const tensors = layout.tensors.map((placed, index): PlannedTensor => {
+    const choice = selected[index]!;
+    return { ...placed, ...conversionOf(choice, kept[index]!, params), ...fallbackOf(choice.fallbackFrom, placed.ne) };
+  });
+  const { intermediate } = input;
+  return {
+    type: recipe.name,
+    flavour: "quantizer",
+    ...(intermediate === undefined ? {} : { intermediate }),
+    tensors,
+    layout,
+  };
+}
+
+/** What happens to the weights of a tensor. */
+function conversionOf(
+  choice: SelectedTensor,
+  { model }: InputTensor,
+  { importance }: FileParams,
+): Pick<PlannedTensor, "source" | "packed" | "requantized" | "usesImportance" | "via"> {
+  const source = model.name;
+  const { type, sourceType } = choice;
+  const changed = type !== sourceType;
+  const rounds = changed && !isPacked(model) && !holds(sourceType, model.sourceType);
+  return {
+    source,
+    packed: isPacked(model) && !changed && !isFloatType(type),
+    requantized: changed && isBlockType(sourceType),
+    usesImportance: changed && findImportance({ ...choice, source }, importance),
+    ...(rounds ? { via: sourceType } : {}),
+  };
+}
+
+const TYPE_OPTIONS = [
+  "pure",
+  "leaveOutputTensor",
+  "outputTensorType",
+  "tokenEmbeddingType",
+  "tensorTypes",
+] as const satisfies readonly (keyof OutputRequest)[];
+
+function typeOverrides({
+  pure,
+  leaveOutputTensor,
+  outputTensorType,
+  tokenEmbeddingType,
+  tensorTypes,
+  allowRequantize,
+}: OutputRequest) {
+  return {
+    ...(pure === undefined ? {} : { pure }),
+    ...(leaveOutputTensor === undefined ? {} : { leaveOutputTensor }),
+    ...(outputTensorType === undefined ? {} : { outputTensorType: outputTensorType.toUpperCase() }),
+    ...(tokenEmbeddingType === undefined ? {} : { tokenEmbeddingType: tokenEmbeddingType.toUpperCase() }),
+    ...(tensorTypes === undefined
+      ? {}
+      : { tensorTypes: tensorTypes.map(({ pattern, type }) => ({ pattern, type: type.toUpperCase() })) }),
+    ...(allowRequantize === undefined ? {} : { allowRequantize }),
+  };
+}
