@@ -38,6 +38,33 @@ export interface TensorDoneEvent {
   readonly index: number;
   /** Tensors finished so far, this one included. */
   readonly finished: number;
+  /** What happened to it where it was quantized already; absent where nothing did. */
+  readonly requantized?: readonly RequantizedTensor[];
+}
+
+/** A tensor that was quantized already and got another type. */
+export interface RequantizedTensor {
+  /** Position among the outputs. */
+  readonly output: number;
+  /** GGUF name in the output. */
+  readonly name: string;
+  /** ggml type that it had. */
+  readonly from: string;
+  /** ggml type that it got. */
+  readonly to: string;
+  /**
+   * Root of (sum of squared differences / sum of squared weights), between the weights that its old blocks stand for and those of
+   * the new ones: what the change adds to the error that was there. The same for any number of threads.
+   */
+  readonly relativeError: number;
+}
+
+/** What quantizing again did to an output. */
+export interface Requantization {
+  /** In file order. */
+  readonly tensors: readonly RequantizedTensor[];
+  /** As that of a tensor, over all of them. */
+  readonly relativeError: number;
 }
 
 /** A file is complete, on disk, and bears its final name. */
@@ -64,6 +91,8 @@ export interface ConvertedOutput {
   readonly type: string;
   readonly path: string;
   readonly bytes: number;
+  /** Absent where no tensor was quantized again. */
+  readonly requantized?: Requantization;
 }
 
 export interface ConversionReport {

@@ -9,6 +9,8 @@ export type {
   ConvertedOutput,
   OutputDoneEvent,
   ProgressEvent,
+  Requantization,
+  RequantizedTensor,
   TensorDoneEvent,
   TensorStartEvent,
 } from "./events.ts";
@@ -16,6 +18,7 @@ export type { Importance } from "./importance/importance.ts";
 export { readImportance } from "./importance/read-importance.ts";
 export type {
   ConversionPlan,
+  ModelSource,
   PlannedOutput,
   PlannedResources,
   PlannedTensor,

@@ -7,6 +7,7 @@ import type { ConversionPlan, PlannedOutput } from "../plan.ts";
 import { EventQueue } from "./event-queue.ts";
 import { Profiler } from "./profile.ts";
 import { ProgressTracker } from "./progress-tracker.ts";
+import { RequantizationTracker } from "./requantization-tracker.ts";
 import { runSlabs } from "./run-slabs.ts";
 import { planSlabs } from "./plan-slabs.ts";
 import type { SlabRunner } from "./slab-runner.ts";
@@ -84,16 +85,17 @@ async function execute(
     });
     const { kernels } = runners[0]!;
     profiler.ready();
-    const tracker = new ProgressTracker(plan, emit);
+    const requantization = new RequantizationTracker(plan);
+    const tracker = new ProgressTracker({ plan, emit, requantization });
     tracker.start();
     await runSlabs({
       slabs,
       runners,
       signal,
       onStart: (slab) => tracker.slabStarted(slab),
-      onDone: (slab, { bytesWritten, times }) => {
-        profiler.add(times);
-        tracker.slabDone(slab, bytesWritten);
+      onDone: (slab, result) => {
+        profiler.add(result.times);
+        tracker.slabDone(slab, result);
       },
     });
     profiler.slabsDone({ idle: runners.map((runner) => runner.idleTime()) });
@@ -105,7 +107,10 @@ async function execute(
       emit({ type: "output:done", path: file.path, bytes: file.size });
     }
     const report: ConversionReport = {
-      outputs: plan.outputs.map(({ type, path, fileSize }) => ({ type, path, bytes: fileSize })),
+      outputs: plan.outputs.map(({ type, path, fileSize }, output) => {
+        const requantized = requantization.outputDone(output);
+        return { type, path, bytes: fileSize, ...(requantized === undefined ? {} : { requantized }) };
+      }),
       tensors: plan.tensors.length,
       parameters: plan.parameters,
       sourceBytes: plan.sourceBytes,

@@ -8,7 +8,7 @@ const slabs: Slab[] = Array.from({ length: 20 }, (_, firstRow) => ({
   name: "t",
   expression: { operation: "source" },
   sources: [],
-  sourceType: "F32",
+  weightType: "F32",
   columns: 1,
   matrixRows: 20,
   firstRow,
@@ -35,7 +35,7 @@ describe("runSlabs", () => {
         lanes.add(key);
         await new Promise((resolve) => setImmediate(resolve));
         busy.delete(key);
-        return { bytesWritten: slab.firstRow, times };
+        return { bytesWritten: slab.firstRow, errors: new Map(), times };
       });
     const started: number[] = [];
     let sum = 0;
@@ -57,7 +57,7 @@ describe("runSlabs", () => {
       started.push(firstRow);
       await new Promise((resolve) => setImmediate(resolve));
       if (firstRow === 3) throw new Error("slab 3");
-      return { bytesWritten: 0, times };
+      return { bytesWritten: 0, errors: new Map(), times };
     });
     const signal = new AbortController().signal;
     await expect(runSlabs({ slabs, runners: [failing], signal, ...ignore })).rejects.toThrow("slab 3");

@@ -15,7 +15,7 @@ const OTHER_FILE_TYPES: Readonly<Partial<Record<string, number>>> = { NVFP4: 39 
  */
 export function fileTypeOf(metadata: GgufMetadata, tensors: readonly GgufTensorSpec[]): number {
   const stated = metadata.get("general.file_type");
-  if (typeof stated?.value === "number" && Number.isInteger(stated.value)) return stated.value;
+  if (stated?.type === "uint32") return Number(stated.value);
   const counts = new Map<string, number>();
   let most = { type: "F32", count: 0 };
   for (const { type } of tensors) {

@@ -8,4 +8,4 @@ export { quantizedTensorOrder } from "./tensor-order.ts";
 export { quantizedMetadata } from "./quantized-metadata.ts";
 export type { ImportanceSummary } from "./quantized-metadata.ts";
 export { STORAGE_FORMATS, storageFormat, storageType } from "./storage-type.ts";
-export type { StorageFormat } from "./storage-type.ts";
+export type { StorageFormat, StorageType } from "./storage-type.ts";

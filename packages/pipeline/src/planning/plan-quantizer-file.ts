@@ -1,4 +1,4 @@
-import { planGguf } from "@quern/gguf";
+import { type GgufMetadata, planGguf } from "@quern/gguf";
 import {
   fileTypeOf,
   findMixture,
@@ -38,12 +38,11 @@ export function planQuantizerFile(params: FileParams, recipe: Recipe): FileConte
           tensors: kept,
           hasImportance: importance !== undefined,
         });
-  const architecture = String(seen.get("general.architecture")?.value);
   const metadata = quantizedMetadata(input.metadata, {
     fileType: mixture?.fileType ?? fileTypeOf(seen, quantizedTensorOrder(input.tensors)),
     overrides,
     ...(importance === undefined ? {} : { importance: { ...importance, entries: importance.weights.size } }),
-    ...(blocks === undefined ? {} : { blockCount: { key: `${architecture}.block_count`, value: blocks } }),
+    ...(blocks === undefined ? {} : { blockCount: { key: blockCountKey(seen), value: blocks } }),
   });
   const layout = planGguf({ metadata, tensors: selected });
   const tensors = layout.tensors.map((placed, index): PlannedTensor => {
@@ -58,6 +57,11 @@ export function planQuantizerFile(params: FileParams, recipe: Recipe): FileConte
     tensors,
     layout,
   };
+}
+
+function blockCountKey(metadata: GgufMetadata): string {
+  const architecture = metadata.get("general.architecture");
+  return `${architecture?.type === "string" ? String(architecture.value) : ""}.block_count`;
 }
 
 /** What happens to the weights of a tensor. */
