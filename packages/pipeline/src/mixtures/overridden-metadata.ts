@@ -2,7 +2,8 @@ import type { GgufMetadata, GgufValue } from "@quern/gguf";
 
 /**
  * The metadata that llama.cpp's loader sees when the user sets pairs (`--override-kv`), as far as types are chosen by it: a pair
- * counts where it is of the kind that is there, and an array never gives way.
+ * counts where it is of the kind that is there, and an array never gives way. Where there is nothing, a number of blocks, heads or
+ * experts is an integer.
  *
  * Source: llama-model-loader.cpp (llama.cpp v0.5.0), `get_key` and `get_key_or_arr`.
  */
@@ -13,8 +14,9 @@ export function overriddenMetadata(
   const seen: GgufMetadata = new Map(metadata);
   for (const [key, value] of overrides) {
     const there = metadata.get(key);
-    const counts = there === undefined ? !PER_BLOCK.test(key) : kindOf(there) === kindOf(value);
-    if (counts && value.type !== "array") seen.set(key, value);
+    const kind = there === undefined ? "integer" : kindOf(there);
+    const isRead = there !== undefined || !PER_BLOCK.test(key);
+    if (isRead && kind !== "array" && kind === kindOf(value)) seen.set(key, value);
   }
   return seen;
 }
