@@ -43,7 +43,7 @@ function check(model: Partial<ModelTensor>, planned: Partial<PlannedTensor>): vo
       },
     ],
   };
-  checkKernelTypes(kernels, description, contents);
+  checkKernelTypes({ kernels, model: description, contents });
 }
 
 describe("checkKernelTypes", () => {
