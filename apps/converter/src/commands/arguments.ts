@@ -21,6 +21,11 @@ export function countArgument(text: string): number {
   return count;
 }
 
+/** Reads `--prune-layers`: numbers separated by commas; the option may be repeated. */
+export function layersArgument(text: string, previous: readonly number[] | undefined): number[] {
+  return [...(previous ?? []), ...text.split(",").map((word) => countArgument(word.trim()))];
+}
+
 /**
  * Reads `--type`: names of recipes in any case, separated by commas; the option may be repeated.
  *

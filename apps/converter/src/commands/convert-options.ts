@@ -7,6 +7,7 @@ import { type Command, Option } from "commander";
 import {
   countArgument,
   intermediateArgument,
+  layersArgument,
   sizeArgument,
   tensorTypeArgument,
   typesArgument,
@@ -29,6 +30,9 @@ export interface ConvertOptions {
   readonly outputTensorType?: string;
   readonly tokenEmbeddingType?: string;
   readonly tensorType?: readonly TensorTypeRule[];
+  readonly allowRequantize?: true;
+  readonly pruneLayers?: readonly number[];
+  readonly keepSplit?: true;
   readonly threads?: number;
   readonly memory?: number;
   readonly kernels?: "native" | "wasm";
@@ -82,6 +86,10 @@ export function addConvertOptions(command: Command): Command {
       "type of the tensors whose name matches a regular expression; repeatable, the first match wins",
       tensorTypeArgument,
     )
+    .option(
+      "--allow-requantize",
+      "quantize tensors again that are quantized already; the error that this adds is reported at the end",
+    )
     .optionsGroup("Model:")
     .option("--pre <name>", "pre-tokenizer name (tokenizer.ggml.pre) where tokenizer.json does not tell")
     .option(
@@ -89,6 +97,12 @@ export function addConvertOptions(command: Command): Command {
       "set or replace a value of the metadata, for example general.name=string:Mine; repeatable",
       metadataArgument,
     )
+    .option(
+      "--prune-layers <numbers>",
+      "blocks to leave out, numbered from 0 and separated by commas; those behind them move up",
+      layersArgument,
+    )
+    .option("--keep-split", "of a split GGUF: write the same parts again instead of one file")
     .optionsGroup("Resources:")
     .option("-j, --threads <count>", "worker threads, 0 for none (default: one per core)", countArgument)
     .option(
@@ -131,6 +145,9 @@ export function outputRequests(
     ...(options.outputTensorType === undefined ? {} : { outputTensorType: options.outputTensorType }),
     ...(options.tokenEmbeddingType === undefined ? {} : { tokenEmbeddingType: options.tokenEmbeddingType }),
     ...(options.tensorType === undefined ? {} : { tensorTypes: options.tensorType }),
+    ...(options.allowRequantize === undefined ? {} : { allowRequantize: true }),
+    ...(options.pruneLayers === undefined ? {} : { pruneLayers: options.pruneLayers }),
+    ...(options.keepSplit === undefined ? {} : { keepSplit: true }),
     ...(options.metadata === undefined ? {} : { metadata: options.metadata }),
   }));
   return { outputs, directory: target.directory };

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { openCheckpointDirectory } from "@quern/checkpoints/node";
+import { openModel } from "@quern/checkpoints/node";
 import {
   type ConversionPlan,
   type ConversionReport,
@@ -25,13 +25,16 @@ export function registerConvert(program: Command, host: Host): void {
   addConvertOptions(
     program
       .command("convert")
-      .description("Convert a Hugging Face checkpoint to GGUF files.")
-      .argument("<checkpoint>", "folder with config.json, tokenizer and *.safetensors"),
-  ).action((folder: string, options: ConvertOptions) => runConvert({ folder, options, host }));
+      .description("Convert a Hugging Face checkpoint, or a GGUF file, to GGUF files.")
+      .argument(
+        "<model>",
+        "folder with config.json, tokenizer and *.safetensors; or a GGUF file (any one of a split set)",
+      ),
+  ).action((model: string, options: ConvertOptions) => runConvert({ model, options, host }));
 }
 
 async function runConvert(params: {
-  readonly folder: string;
+  readonly model: string;
   readonly options: ConvertOptions;
   readonly host: Host;
 }): Promise<void> {
@@ -67,15 +70,15 @@ async function runConvert(params: {
 }
 
 async function makePlan(params: {
-  readonly folder: string;
+  readonly model: string;
   readonly options: ConvertOptions;
   readonly host: Host;
 }): Promise<ConversionPlan> {
-  const { folder, options, host } = params;
+  const { model, options, host } = params;
   const { outputs, directory } = outputRequests(options, host.cwd);
   const importance = options.imatrix === undefined ? undefined : await importanceOf(options.imatrix, host);
   return planConversion({
-    checkpoint: await openCheckpointDirectory(resolve(host.cwd, folder)),
+    checkpoint: await openModel(resolve(host.cwd, model)),
     outputs,
     directory,
     force: options.force === true,
