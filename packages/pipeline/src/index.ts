@@ -6,6 +6,7 @@ export type {
   ConversionEvent,
   ConversionReport,
   ConversionStartEvent,
+  ConvertedFile,
   ConvertedOutput,
   OutputDoneEvent,
   ProgressEvent,
@@ -19,6 +20,7 @@ export { readImportance } from "./importance/read-importance.ts";
 export type {
   ConversionPlan,
   ModelSource,
+  PlannedFile,
   PlannedOutput,
   PlannedResources,
   PlannedTensor,

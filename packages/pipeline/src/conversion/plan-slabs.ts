@@ -17,7 +17,12 @@ export interface SlabPlan {
 /** Cuts the tensors of a plan into slabs that fit its memory. */
 export function planSlabs(plan: ConversionPlan): SlabPlan {
   const bytes = slabBytes(plan.resources);
-  const outputs = plan.outputs.map(({ tensors }) => new Map(tensors.map((tensor) => [tensor.source, tensor])));
+  let firstFile = 0;
+  const outputs = plan.outputs.map(({ tensors, files }) => {
+    const first = firstFile;
+    firstFile += files.length;
+    return new Map(tensors.map((tensor) => [tensor.source, { ...tensor, file: first + tensor.file }]));
+  });
   const work = plan.tensors.map((tensor, index): TensorWork => {
     const conversions = groupConversions(
       tensor,
@@ -77,7 +82,8 @@ type ConversionGroup = Omit<SlabConversion, "importance"> & { readonly usesImpor
 /**
  * Outputs that want the same bytes share one conversion.
  *
- * @param planned What each output makes of the tensor; undefined where it is left out.
+ * @param planned What each output makes of the tensor, with `file` counted among the files of all outputs; undefined where it is
+ * left out.
  */
 function groupConversions(
   tensor: ModelTensor,
@@ -85,12 +91,12 @@ function groupConversions(
 ): ConversionGroup[] {
   const groups = new Map<string, ConversionGroup>();
   const columns = tensor.shape.at(-1) ?? 1;
-  for (const [output, target] of planned.entries()) {
+  for (const target of planned) {
     if (target === undefined) continue;
-    const { type, via, packed, requantized, usesImportance, offset } = target;
+    const { type, via, packed, requantized, usesImportance, file, offset } = target;
     const key = [type, via, usesImportance].join();
     const group = groups.get(key);
-    const targets = [...(group?.targets ?? []), { output, offset }];
+    const targets = [...(group?.targets ?? []), { file, offset }];
     groups.set(key, {
       type,
       rowSize: rowSize(type, columns),

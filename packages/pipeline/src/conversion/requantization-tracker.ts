@@ -27,11 +27,14 @@ export class RequantizationTracker {
   readonly #sums: readonly Map<string, Sums>[];
   readonly #planned: readonly ReadonlyMap<string, PlannedTensor>[];
   readonly #types: ReadonlyMap<string, string>;
+  /** Of each file among those of all outputs, the output. */
+  readonly #outputs: readonly number[];
 
   constructor(plan: ConversionPlan) {
     this.#plan = plan;
     this.#sums = plan.outputs.map(() => new Map());
     this.#planned = plan.outputs.map(({ tensors }) => new Map(tensors.map((tensor) => [tensor.source, tensor])));
+    this.#outputs = plan.outputs.flatMap(({ files }, output) => files.map(() => output));
     this.#types = new Map(plan.tensors.map((tensor) => [tensor.name, weightType(tensor)]));
   }
 
@@ -62,7 +65,8 @@ export class RequantizationTracker {
     const requantized: RequantizedTensor[] = [];
     for (const { conversion, squaredErrors, squaredWeights } of measured) {
       const sums = { errors: sumOf(squaredErrors), weights: sumOf(squaredWeights) };
-      for (const { output } of conversion.targets) {
+      for (const { file } of conversion.targets) {
+        const output = this.#outputs[file]!;
         this.#sums[output]!.set(name, sums);
         requantized.push(this.#describe(output, name, sums));
       }

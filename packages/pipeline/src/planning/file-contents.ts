@@ -1,18 +1,17 @@
-import { ggmlType, type GgufLayout } from "@quern/gguf";
+import { ggmlType } from "@quern/gguf";
 import type { ModelDescription } from "@quern/models";
 import { QuernError } from "@quern/tensor";
 import type { Importance } from "../importance/importance.ts";
 import type { ModelSource, PlannedTensor } from "../plan.ts";
 import type { Flavour, OutputRequest } from "../recipe.ts";
+import type { OutputLayout } from "./lay-out.ts";
 
-/** What an output file holds, wherever it is written. */
-export interface FileContents {
+/** What an output holds, wherever it is written. */
+export interface FileContents extends OutputLayout {
   readonly type: string;
   readonly flavour: Flavour;
   readonly intermediate?: string;
-  /** In file order. */
   readonly tensors: readonly PlannedTensor[];
-  readonly layout: GgufLayout;
 }
 
 export interface FileParams {

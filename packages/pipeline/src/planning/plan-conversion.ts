@@ -1,14 +1,12 @@
-import { resolve } from "node:path";
 import { loadKernels } from "@quern/kernels";
 import { expressionSources, type ModelTensor } from "@quern/models";
 import { elementCount, QuernError } from "@quern/tensor";
-import { checkOutputPlaces } from "../node/output-place.ts";
-import type { ConversionPlan, PlannedOutput, PlanParams } from "../plan.ts";
+import type { ConversionPlan, PlanParams } from "../plan.ts";
 import { describeSource } from "./describe-source.ts";
 import { estimateSeconds } from "./duration.ts";
-import { outputName } from "./output-name.ts";
 import { checkKernelTypes } from "./kernel-support.ts";
 import { planFile } from "./plan-file.ts";
+import { planOutputs } from "./plan-outputs.ts";
 import { estimatePeakMemory, resolveMemory, resolveThreads } from "./resources.ts";
 
 /**
@@ -34,7 +32,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
   const warnings: QuernError[] = [];
   const model = await describeSource(params, (warning) => warnings.push(warning));
   const kernels = await loadKernels({ backend });
-  const files = params.outputs.map((request) => {
+  const contents = params.outputs.map((request) => {
     const file = planFile({
       request,
       model,
@@ -42,21 +40,16 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
       ...(importance === undefined ? {} : { importance }),
     });
     checkKernelTypes({ kernels, model, contents: file });
-    const name = request.path ?? outputName({ metadata: file.layout.metadata, type: file.type });
-    return { ...file, path: resolve(request.path === undefined ? directory : ".", name) };
+    return file;
   });
-  const places = files.map(({ path, layout }) => ({ path, fileSize: layout.fileSize }));
-  const replaces = await checkOutputPlaces({
-    places,
+  const { outputs, warnings: outputWarnings } = await planOutputs({
+    requests: params.outputs,
+    contents,
+    directory,
     sources: checkpoint.shards.map(({ path }) => path),
     force,
   });
-  const outputs = files.map((file, index): PlannedOutput => {
-    const dataSize = file.tensors.reduce((sum, { size }) => sum + size, 0);
-    const elements = file.tensors.reduce((sum, { ne }) => sum + elementCount(ne), 0);
-    const { fileSize } = file.layout;
-    return { ...file, fileSize, replaces: replaces[index]!, bitsPerWeight: (dataSize * 8) / elements };
-  });
+  warnings.push(...outputWarnings);
 
   const made = new Set(outputs.flatMap(({ tensors }) => tensors.map(({ source }) => source)));
   const tensors = model.tensors.filter(({ name }) => made.has(name));

@@ -7,7 +7,7 @@ import { converterAutoType } from "./float-type.ts";
 import { planConverterFile } from "./plan-converter-file.ts";
 import { planQuantizerFile } from "./plan-quantizer-file.ts";
 
-/** Plans one output file. @throws as `planConversion` */
+/** Plans one output. @throws as `planConversion` */
 export function planFile(params: FileParams): FileContents {
   const { request, source } = params;
   const recipe = findRecipe(request.type.toLowerCase() === "auto" ? autoType(source) : request.type);

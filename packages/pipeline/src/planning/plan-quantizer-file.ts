@@ -1,4 +1,4 @@
-import { type GgufMetadata, planGguf } from "@quern/gguf";
+import type { GgufDivision, GgufMetadata } from "@quern/gguf";
 import {
   fileTypeOf,
   findMixture,
@@ -12,14 +12,16 @@ import {
 } from "../mixtures/index.ts";
 import type { PlannedTensor } from "../plan.ts";
 import type { OutputRequest, Recipe } from "../recipe.ts";
+import type { Importance } from "../importance/importance.ts";
 import { findImportance } from "./find-importance.ts";
 import { holds, isFloatType } from "./float-type.ts";
 import { isPacked } from "../conversion/weight-type.ts";
 import { fallbackOf, type FileContents, type FileParams, refuseOptions } from "./file-contents.ts";
+import { layOut } from "./lay-out.ts";
 import { pruneLayers } from "./prune-layers.ts";
 import { type InputTensor, quantizerInput } from "./quantizer-input.ts";
 
-/** Plans a file as `llama-quantize` writes it. @throws as `planConversion` */
+/** Plans an output as `llama-quantize` writes it. @throws as `planConversion` */
 export function planQuantizerFile(params: FileParams, recipe: Recipe): FileContents {
   const { request, importance } = params;
   const input = quantizerInput(params);
@@ -44,18 +46,19 @@ export function planQuantizerFile(params: FileParams, recipe: Recipe): FileConte
     ...(importance === undefined ? {} : { importance: { ...importance, entries: importance.weights.size } }),
     ...(blocks === undefined ? {} : { blockCount: { key: blockCountKey(seen), value: blocks } }),
   });
-  const layout = planGguf({ metadata, tensors: selected });
-  const tensors = layout.tensors.map((placed, index): PlannedTensor => {
-    const choice = selected[index]!;
-    return { ...placed, ...conversionOf(choice, kept[index]!, params), ...fallbackOf(choice.fallbackFrom, placed.ne) };
+  const layout = layOut({ division: divisionOf(request, kept), metadata, tensors: selected });
+  const choices = new Map(selected.map((choice, index) => [choice.name, { choice, input: kept[index]! }]));
+  const tensors = layout.tensors.map((placed): PlannedTensor => {
+    const { choice, input: tensor } = choices.get(placed.name)!;
+    return { ...placed, ...conversionOf(choice, tensor, importance), ...fallbackOf(choice.fallbackFrom, placed.ne) };
   });
   const { intermediate } = input;
   return {
+    ...layout,
     type: recipe.name,
     flavour: "quantizer",
     ...(intermediate === undefined ? {} : { intermediate }),
     tensors,
-    layout,
   };
 }
 
@@ -64,11 +67,17 @@ function blockCountKey(metadata: GgufMetadata): string {
   return `${architecture?.type === "string" ? String(architecture.value) : ""}.block_count`;
 }
 
+function divisionOf(request: OutputRequest, tensors: readonly InputTensor[]): GgufDivision | undefined {
+  if (request.keepSplit !== true) return request.split;
+  refuseOptions({ request, where: "an output that keeps the split of its source" }, ["split"]);
+  return { fileOf: new Map(tensors.map(({ name, file }) => [name, file])) };
+}
+
 /** What happens to the weights of a tensor. */
 function conversionOf(
   choice: SelectedTensor,
   { model }: InputTensor,
-  { importance }: FileParams,
+  importance: Importance | undefined,
 ): Pick<PlannedTensor, "source" | "packed" | "requantized" | "usesImportance" | "via"> {
   const source = model.name;
   const { type, sourceType } = choice;

@@ -13,6 +13,8 @@ import { storedAs } from "./stored-as.ts";
 export interface InputTensor extends GgufTensorSpec {
   /** What it is made from. */
   readonly model: ModelTensor;
+  /** Which file of a split set it is in, from 0. */
+  readonly file: number;
 }
 
 /** The file that `llama-quantize` would be given: one that is there, or the one that the converter would have written. */
@@ -40,7 +42,7 @@ function intermediateInput(request: OutputRequest, model: ModelDescription): Qua
   const format = storageFormat(intermediate === "auto" ? losslessFloatType(model.tensors) : intermediate);
   const tensors = model.tensors.map((tensor): InputTensor => {
     const { ne, type } = storedAs(tensor, format);
-    return { name: tensor.name, ne, type, model: tensor };
+    return { name: tensor.name, ne, type, model: tensor, file: 0 };
   });
   return {
     metadata: model.metadata({ fileType: format.fileType }),
@@ -51,16 +53,16 @@ function intermediateInput(request: OutputRequest, model: ModelDescription): Qua
 
 function fileInput(request: OutputRequest, model: ModelDescription, source: GgufModel): QuantizerInput {
   refuseOptions({ request, where: "GGUF, which is quantized as it is" }, ["intermediate"]);
-  const place = ({ name }: InputTensor): { file: number; offset: number } => source.tensors.get(name)!;
+  const offset = ({ name }: InputTensor): number => source.tensors.get(name)!.offset;
   const tensors = model.tensors.map((tensor): InputTensor => {
-    const { ggmlType: type, ne } = source.tensors.get(tensor.name)!;
-    return { name: tensor.name, ne, type, model: tensor };
+    const { ggmlType: type, ne, file } = source.tensors.get(tensor.name)!;
+    return { name: tensor.name, ne, type, model: tensor, file };
   });
   return {
     metadata: source.metadata,
     tensors:
       request.keepSplit === true
-        ? tensors.sort((a, b) => place(a).file - place(b).file || place(a).offset - place(b).offset)
+        ? tensors.sort((a, b) => a.file - b.file || offset(a) - offset(b))
         : quantizedTensorOrder(tensors),
   };
 }
