@@ -1,4 +1,3 @@
-import { planGguf } from "@quern/gguf";
 import { loadKernels } from "@quern/kernels";
 import type { ModelDescription, ModelTensor } from "@quern/models";
 import { describe, expect, it } from "vitest";
@@ -27,13 +26,15 @@ function check(model: Partial<ModelTensor>, planned: Partial<PlannedTensor>): vo
   const contents: FileContents = {
     type: "Q8_0",
     flavour: "quantizer",
-    layout: planGguf({ metadata: new Map(), tensors: [] }),
+    layouts: [],
+    isSplit: false,
     tensors: [
       {
         name: tensor.name,
         source: tensor.name,
         type: "Q8_0",
         ne: [32, 2],
+        file: 0,
         offset: 0,
         size: 68,
         packed: false,
