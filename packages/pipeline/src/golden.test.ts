@@ -81,8 +81,10 @@ describe.each(await goldenCases())("%s", async (name) => {
   });
 
   for (const set of ["quantize", "quantize-imatrix", "quantize-options"]) {
-    const quantized = (await goldenNames(name, "expected", set))
-      .map((type) => ({ type, golden: readGolden<GoldenQuantized>(name, "expected", set, `${type}.json`) }));
+    const quantized = (await goldenNames(name, "expected", set)).map((type) => ({
+      type,
+      golden: readGolden<GoldenQuantized>(name, "expected", set, `${type}.json`),
+    }));
     if (quantized.length === 0) continue;
     const importance = set === "quantize-imatrix" ? { importance: goldenPath(name, "imatrix.gguf") } : {};
     const request = ({ type, golden }: (typeof quantized)[number]): OutputRequest => ({

@@ -33,7 +33,9 @@ export class RequantizationTracker {
   constructor(plan: ConversionPlan) {
     this.#plan = plan;
     this.#sums = plan.outputs.map(() => new Map());
-    this.#planned = plan.outputs.map(({ tensors }) => new Map(tensors.map((tensor) => [tensor.source, tensor])));
+    this.#planned = plan.outputs.map(
+      ({ tensors }) => new Map(tensors.map((tensor) => [tensor.source, tensor])),
+    );
     this.#outputs = plan.outputs.flatMap(({ files }, output) => files.map(() => output));
     this.#types = new Map(plan.tensors.map((tensor) => [tensor.name, weightType(tensor)]));
   }

@@ -20,7 +20,12 @@ export async function describeSource(
 ): Promise<ModelDescription> {
   if (!isGguf(source)) {
     const { files, tensors } = source;
-    return describeModel({ files, tensors, onWarning, ...(preTokenizer === undefined ? {} : { preTokenizer }) });
+    return describeModel({
+      files,
+      tensors,
+      onWarning,
+      ...(preTokenizer === undefined ? {} : { preTokenizer }),
+    });
   }
   if (preTokenizer !== undefined) {
     throw new QuernError("RECIPE_OPTION", "preTokenizer means nothing for GGUF, which has its vocabulary", {

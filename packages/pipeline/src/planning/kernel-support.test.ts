@@ -60,7 +60,9 @@ describe("checkKernelTypes", () => {
   });
 
   it("refuses types that cannot be written", () => {
-    expect(() => check({}, { type: "Q8_1" })).toThrow(expect.objectContaining({ code: "RECIPE_UNSUPPORTED" }));
+    expect(() => check({}, { type: "Q8_1" })).toThrow(
+      expect.objectContaining({ code: "RECIPE_UNSUPPORTED" }),
+    );
   });
 
   it("lets everything pass that is copied", () => {

@@ -35,7 +35,7 @@ export async function planOutputs(params: {
   const strays = await Promise.all(paths.map(([first]) => findStraySplits(first!)));
 
   let next = 0;
-  const outputs = contents.map(({ layouts, isSplit: _, ...output }, index): PlannedOutput => {
+  const outputs = contents.map(({ layouts, isSplit: _isSplit, ...output }, index): PlannedOutput => {
     const dataSize = output.tensors.reduce((sum, { size }) => sum + size, 0);
     const elements = output.tensors.reduce((sum, { ne }) => sum + elementCount(ne), 0);
     const files = layouts.map((layout, file): PlannedFile => ({
@@ -54,7 +54,11 @@ export async function planOutputs(params: {
   return { outputs, warnings: strays.filter((warning) => warning !== undefined) };
 }
 
-function pathsOf({ type, layouts, isSplit }: FileContents, request: OutputRequest, directory: string): string[] {
+function pathsOf(
+  { type, layouts, isSplit }: FileContents,
+  request: OutputRequest,
+  directory: string,
+): string[] {
   const path =
     request.path === undefined
       ? resolve(directory, outputName({ metadata: layouts[0]!.metadata, type }))

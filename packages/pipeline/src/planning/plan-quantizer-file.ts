@@ -50,7 +50,11 @@ export function planQuantizerFile(params: FileParams, recipe: Recipe): FileConte
   const choices = new Map(selected.map((choice, index) => [choice.name, { choice, input: kept[index]! }]));
   const tensors = layout.tensors.map((placed): PlannedTensor => {
     const { choice, input: tensor } = choices.get(placed.name)!;
-    return { ...placed, ...conversionOf(choice, tensor, importance), ...fallbackOf(choice.fallbackFrom, placed.ne) };
+    return {
+      ...placed,
+      ...conversionOf(choice, tensor, importance),
+      ...fallbackOf(choice.fallbackFrom, placed.ne),
+    };
   });
   const { intermediate } = input;
   return {

@@ -20,7 +20,10 @@ export function pruneLayers<Tensor extends { readonly name: string }>(
 ): PrunedModel<Tensor> {
   if (layers.length === 0) return { tensors };
   const blocks = new Set(tensors.flatMap(({ name }) => BLOCK.exec(name)?.[1] ?? []).map(Number));
-  const numbers = renumbered([...blocks].sort((a, b) => a - b), checkedLayers(blocks, layers));
+  const numbers = renumbered(
+    [...blocks].sort((a, b) => a - b),
+    checkedLayers(blocks, layers),
+  );
   const left = tensors.flatMap((tensor) => {
     const block = BLOCK.exec(tensor.name)?.[1];
     if (block === undefined) return [tensor];
