@@ -11,7 +11,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { convert } from "./conversion/convert.ts";
 import type { ConversionReport } from "./events.ts";
 import { readImportance } from "./importance/read-importance.ts";
+import type { ModelSource } from "./plan.ts";
 import { planConversion } from "./planning/plan-conversion.ts";
+import type { IntermediateType, OutputRequest } from "./recipe.ts";
 import { goldenPath, readGolden } from "./testing/golden.ts";
 import { requestOf } from "./testing/quantize-command.ts";
 
@@ -64,7 +66,7 @@ async function makeSource({ case: name, source }: GoldenInput, folder: string): 
         path: join(folder, "model.gguf"),
         ...(byConverter
           ? { flavour: "converter" }
-          : { flavour: "quantizer", intermediate: (from ?? "F32") as "F32" }),
+          : { flavour: "quantizer", intermediate: (from ?? "F32") as IntermediateType }),
         ...(maxTensors === undefined
           ? {}
           : { split: { maxTensors, firstWithoutTensors: firstWithoutTensors === true } }),
@@ -102,46 +104,65 @@ describe.each(inputs)("$case, $source", (input) => {
   });
   afterAll(() => rm(folder, { recursive: true }));
 
-  async function quantize(command: string): Promise<ConversionReport> {
-    const imatrix = command.includes("--imatrix")
-      ? {
-          importance: {
-            ...(await readImportance(goldenPath(input.case, "imatrix.gguf"))),
-            file: "imatrix.gguf",
-          },
-        }
+  /** @param more Beside what the command line says. */
+  async function quantize(
+    command: string,
+    checkpoint: ModelSource,
+    more: Partial<OutputRequest> = {},
+  ): Promise<ConversionReport> {
+    const weights = goldenPath(input.case, "imatrix.gguf");
+    const importance = command.includes("--imatrix")
+      ? { importance: { ...(await readImportance(weights)), file: "imatrix.gguf" } }
       : {};
-    const output = { ...requestOf(command), path: join(folder, "output", "out.gguf") };
     await rm(join(folder, "output"), { recursive: true, force: true });
-    const checkpoint = await openGgufModel(source);
-    return convert(await planConversion({ checkpoint, outputs: [output], ...imatrix, threads: 0 }));
+    const path = join(folder, "output", "out.gguf");
+    const outputs = [{ ...requestOf(command), ...more, path }];
+    return convert(await planConversion({ checkpoint, outputs, ...importance, threads: 0 }));
+  }
+
+  /** Whether it was written as it should; else these kernels lack a type. */
+  async function expectFiles(
+    files: Files | undefined,
+    run: () => Promise<ConversionReport>,
+  ): Promise<ConversionReport | undefined> {
+    let report: ConversionReport;
+    try {
+      report = await run();
+    } catch (error) {
+      if (!isBeyondKernels(error)) throw error;
+      return undefined;
+    }
+    expect(await filesIn(join(folder, "output"))).toEqual(files);
+    return report;
   }
 
   it("is the file that was quantized", async () => {
     expect(await filesIn(join(folder, "source"))).toEqual(input.files);
   });
 
-  it.each(input.outputs.filter(({ error }) => error === undefined))(
-    "$arguments",
-    async ({ arguments: command, files }) => {
-      let report: ConversionReport;
-      try {
-        report = await quantize(command);
-      } catch (error) {
-        if (!isBeyondKernels(error)) throw error;
-        return;
-      }
-      expect(await filesIn(join(folder, "output"))).toEqual(files);
-      const isRequantized = command.includes("--allow-requantize");
-      expect(report.outputs[0]!.requantized !== undefined).toBe(isRequantized);
-    },
-  );
+  const written = input.outputs.filter(({ error }) => error === undefined);
+
+  it.each(written)("$arguments", async ({ arguments: command, files }) => {
+    const report = await expectFiles(files, async () => quantize(command, await openGgufModel(source)));
+    const isMeasured = report?.outputs[0]!.requantized !== undefined;
+    expect(isMeasured).toBe(report !== undefined && command.includes("--allow-requantize"));
+  });
 
   it.each(input.outputs.filter(({ error }) => error !== undefined))(
     "$arguments is refused",
     async ({ arguments: command, error }) => {
       expect(error).toMatch(/^requantizing from type \w+ is disabled$/);
-      await expect(quantize(command)).rejects.toMatchObject({ code: "MIXTURE_REQUANTIZES" });
+      const model = await openGgufModel(source);
+      await expect(quantize(command, model)).rejects.toMatchObject({ code: "MIXTURE_REQUANTIZES" });
     },
   );
+
+  const { type, maxTensors } = input.source;
+  if (!FLOATS.includes(type) || maxTensors !== undefined) return;
+  it.each(written)("$arguments, in one step from the checkpoint", async ({ arguments: command, files }) => {
+    const checkpoint = await openCheckpointDirectory(goldenPath(input.case, "checkpoint"));
+    const more = { flavour: "quantizer", intermediate: type as IntermediateType } as const;
+    const report = await expectFiles(files, () => quantize(command, checkpoint, more));
+    expect(report?.outputs.length ?? 1).toBe(1);
+  });
 });
