@@ -216,7 +216,7 @@ describe("refused when planned", () => {
     await writeFile(output, "theirs");
     await expect(plan(model)).rejects.toMatchObject({ code: "OUTPUT_EXISTS", subject: { file: output } });
     const planned = await plan(model, { force: true });
-    expect(planned.outputs[0]!.replaces).toBe(true);
+    expect(planned.outputs[0]!.files[0]!.replaces).toBe(true);
     await convert(planned);
     expect((await readFile(output)).subarray(0, 4).toString()).toBe("GGUF");
   });

@@ -41,9 +41,9 @@ async function run(
   });
   await convert(plan);
   const hashes: Record<string, string> = {};
-  for (const { type, path } of plan.outputs) {
+  for (const { type, files } of plan.outputs) {
     hashes[type] = createHash("sha256")
-      .update(await readFile(path))
+      .update(await readFile(files[0]!.path))
       .digest("hex");
   }
   return hashes;

@@ -6,7 +6,8 @@ export interface ConversionStartEvent {
   readonly tensors: number;
   /** Elements of all tensors: the measure of progress. */
   readonly parameters: number;
-  readonly outputs: readonly string[];
+  /** Paths of all files that are going to be written. */
+  readonly files: readonly string[];
 }
 
 export interface TensorStartEvent {
@@ -40,10 +41,12 @@ export interface TensorDoneEvent {
   readonly finished: number;
 }
 
-/** A file is complete, on disk, and bears its final name. */
+/** An output is complete, on disk, and its files bear their final names. */
 export interface OutputDoneEvent {
   readonly type: "output:done";
-  readonly path: string;
+  /** Paths of its files. */
+  readonly files: readonly string[];
+  /** All files together. */
   readonly bytes: number;
 }
 
@@ -60,9 +63,15 @@ export type ConversionEvent =
   | OutputDoneEvent
   | ConversionDoneEvent;
 
+export interface ConvertedFile {
+  readonly path: string;
+  readonly bytes: number;
+}
+
 export interface ConvertedOutput {
   readonly type: string;
-  readonly path: string;
+  readonly files: readonly ConvertedFile[];
+  /** All files together. */
   readonly bytes: number;
 }
 

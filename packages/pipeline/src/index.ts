@@ -6,6 +6,7 @@ export type {
   ConversionEvent,
   ConversionReport,
   ConversionStartEvent,
+  ConvertedFile,
   ConvertedOutput,
   OutputDoneEvent,
   ProgressEvent,
@@ -16,6 +17,7 @@ export type { Importance } from "./importance/importance.ts";
 export { readImportance } from "./importance/read-importance.ts";
 export type {
   ConversionPlan,
+  PlannedFile,
   PlannedOutput,
   PlannedResources,
   PlannedTensor,

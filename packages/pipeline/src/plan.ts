@@ -38,10 +38,12 @@ export interface TensorFallback {
   readonly reason: string;
 }
 
-/** A tensor of one output file. */
+/** A tensor of one output. */
 export interface PlannedTensor {
   /** GGUF name. */
   readonly name: string;
+  /** Index of its file among those of the output. */
+  readonly file: number;
   /** ggml type. */
   readonly type: string;
   /** ggml order: the contiguous dimension first. */
@@ -59,22 +61,31 @@ export interface PlannedTensor {
   readonly usesImportance: boolean;
 }
 
+/** A file of an output. */
+export interface PlannedFile {
+  /** Absolute path of the finished file; while it is written it is called `<path>.partial`. */
+  readonly path: string;
+  /** Whether a file is there now, which the finished one will replace. */
+  readonly replaces: boolean;
+  readonly fileSize: number;
+  readonly layout: GgufLayout;
+}
+
+/** A model to write. */
 export interface PlannedOutput {
   /** Name of the recipe: "Q4_K_M" ("auto" is resolved). */
   readonly type: string;
   readonly flavour: Flavour;
   /** Floating-point type of the virtual intermediate file; absent for the converter's flavour. */
   readonly intermediate?: string;
-  /** Absolute path of the finished file; while it is written it is called `<path>.partial`. */
-  readonly path: string;
-  /** Whether a file is there now, which the finished one will replace. */
-  readonly replaces: boolean;
+  /** One, or the files of a split set in order. */
+  readonly files: readonly PlannedFile[];
+  /** Bytes of all files together. */
   readonly fileSize: number;
   /** Bits of tensor data per parameter. */
   readonly bitsPerWeight: number;
-  /** In file order. */
+  /** In the order of the files. */
   readonly tensors: readonly PlannedTensor[];
-  readonly layout: GgufLayout;
 }
 
 export interface PlannedResources {
@@ -101,7 +112,10 @@ export interface ConversionPlan {
   readonly tensors: readonly ModelTensor[];
   readonly outputs: readonly PlannedOutput[];
   readonly importance?: Importance;
-  /** Errors of files of little weight (model card, generation_config.json), which are left out. */
+  /**
+   * Errors of files of little weight (model card, generation_config.json), which are left out, and `OUTPUT_STRAY_SPLITS`: files
+   * of another division of the same output.
+   */
   readonly warnings: readonly QuernError[];
   /** Whether files that exist when an output is finished are replaced. */
   readonly force: boolean;

@@ -1,4 +1,4 @@
-import type { GgufValue } from "@quern/gguf";
+import type { GgufDivision, GgufValue } from "@quern/gguf";
 
 /**
  * Whose file an output equals, byte for byte.
@@ -35,7 +35,7 @@ export interface TensorTypeRule {
   readonly type: string;
 }
 
-/** One file to write. */
+/** One model to write: a file, or several when it is split. */
 export interface OutputRequest {
   /** Name of a recipe, in any case: "Q4_K_M"; "auto" is the floating-point type of the checkpoint. */
   readonly type: string;
@@ -62,4 +62,11 @@ export interface OutputRequest {
   readonly tensorTypes?: readonly TensorTypeRule[];
   /** Metadata to set or replace, after everything else. */
   readonly metadata?: ReadonlyMap<string, GgufValue>;
+  /**
+   * Divides the output among several files: "model.gguf" becomes "model-00001-of-00003.gguf" and so on. Divided by a limit they
+   * equal what `llama-gguf-split` makes of the one file; by `fileOf`, what `llama-quantize --keep-split` writes.
+   *
+   * @default one file
+   */
+  readonly split?: GgufDivision;
 }

@@ -71,7 +71,7 @@ async function plan(checkpoint: string, more: Partial<PlanParams> = {}): Promise
 
 async function tensorsOf(plan: ConversionPlan): Promise<readonly GoldenTensor[]> {
   await convert(plan);
-  return (await describeGguf(plan.outputs[0]!.path)).tensors;
+  return (await describeGguf(plan.outputs[0]!.files[0]!.path)).tensors;
 }
 
 const gate = (tensors: readonly GoldenTensor[]): GoldenTensor =>
@@ -158,8 +158,8 @@ describe("importance weights", () => {
     const outputs = [{ type: "Q8_0", path: join(folder, "model.gguf") }];
     const importance = await readImportance(path);
     const planned = await plan(model, { outputs, importance });
-    expect(planned.outputs[0]!.layout.header).toEqual(
-      (await plan(model, { outputs })).outputs[0]!.layout.header,
+    expect(planned.outputs[0]!.files[0]!.layout.header).toEqual(
+      (await plan(model, { outputs })).outputs[0]!.files[0]!.layout.header,
     );
     expect(planned.outputs[0]!.tensors.every(({ usesImportance }) => !usesImportance)).toBe(true);
   });
@@ -169,9 +169,9 @@ describe("a plan", () => {
   it("names files by convention, and says what is going to happen", async () => {
     const outputs = [{ type: "q4_k_m" }, { type: "F16" }];
     const planned = await plan(model, { outputs, directory: join(folder, "new", "folder") });
-    expect(planned.outputs.map(({ path }) => path)).toEqual([
-      join(folder, "new", "folder", "Tiny-Llama-1.0M-1.1b-Chat-v0.3-Q4_K_M.gguf"),
-      join(folder, "new", "folder", "Tiny-Llama-1.0M-1.1b-Chat-v0.3-F16.gguf"),
+    expect(planned.outputs.map(({ files }) => files.map(({ path }) => path))).toEqual([
+      [join(folder, "new", "folder", "Tiny-Llama-1.0M-1.1b-Chat-v0.3-Q4_K_M.gguf")],
+      [join(folder, "new", "folder", "Tiny-Llama-1.0M-1.1b-Chat-v0.3-F16.gguf")],
     ]);
     expect(planned.architecture).toBe("llama");
     expect(planned.sourceBytes).toBe(planned.checkpoint.totalBytes);

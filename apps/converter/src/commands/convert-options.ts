@@ -12,9 +12,11 @@ import {
   typesArgument,
 } from "./arguments.ts";
 import { metadataArgument } from "./metadata-argument.ts";
+import type { MessageOptions } from "./run-reported.ts";
+import { addSplitOptions, type SplitOptions, splitRequest } from "./split-options.ts";
 
 /** What commander makes of the options that {@link addConvertOptions} declares. */
-export interface ConvertOptions {
+export interface ConvertOptions extends MessageOptions, SplitOptions {
   readonly type?: readonly string[];
   readonly output?: string;
   readonly force?: true;
@@ -32,10 +34,6 @@ export interface ConvertOptions {
   readonly threads?: number;
   readonly memory?: number;
   readonly kernels?: "native" | "wasm";
-  readonly json?: true;
-  readonly quiet?: true;
-  /** False with `--no-progress`. */
-  readonly progress: boolean;
 }
 
 /** The type of which most people speak when they say "quantized": a third of the size, hardly worse. */
@@ -47,7 +45,7 @@ function upperCase(text: string): string {
 
 /** Declares the options of `quern convert`. */
 export function addConvertOptions(command: Command): Command {
-  return command
+  command
     .addOption(
       new Option(
         "-t, --type <types>",
@@ -60,6 +58,8 @@ export function addConvertOptions(command: Command): Command {
     )
     .option("-f, --force", "replace output files that exist")
     .option("-n, --dry-run", "show the whole plan, tensor by tensor, and write nothing")
+    .optionsGroup("Split files:");
+  return addSplitOptions({ command })
     .optionsGroup("Quantization:")
     .option("--imatrix <file>", "importance matrix made by llama-imatrix, in GGUF or its older format")
     .addOption(
@@ -115,6 +115,7 @@ export function outputRequests(
 ): { outputs: OutputRequest[]; directory: string } {
   const types = options.type ?? [defaultType];
   const target = outputTarget(options.output, cwd);
+  const split = splitRequest(options);
   if (target.file !== undefined && types.length > 1) {
     throw new QuernError(
       "USAGE_OUTPUT",
@@ -132,6 +133,7 @@ export function outputRequests(
     ...(options.tokenEmbeddingType === undefined ? {} : { tokenEmbeddingType: options.tokenEmbeddingType }),
     ...(options.tensorType === undefined ? {} : { tensorTypes: options.tensorType }),
     ...(options.metadata === undefined ? {} : { metadata: options.metadata }),
+    ...(split === undefined ? {} : { split }),
   }));
   return { outputs, directory: target.directory };
 }

@@ -184,7 +184,7 @@ describe("quern convert --dry-run", () => {
     expect(host.records[0]).toMatchObject({
       type: "plan",
       architecture: "llama",
-      outputs: [{ type: "Q8_0", path: join(folder, "a.gguf"), replaces: false }],
+      outputs: [{ type: "Q8_0", files: [{ path: join(folder, "a.gguf"), replaces: false }] }],
     });
     expect(await readdir(folder)).toEqual([]);
   });
@@ -206,7 +206,7 @@ describe("quern convert --json", () => {
     expect(types.at(-1)).toBe("result");
     const { size } = await stat(path);
     expect(host.records.at(-1)).toMatchObject({
-      outputs: [{ type: "Q4_K_M", path, bytes: size }],
+      outputs: [{ type: "Q4_K_M", files: [{ path, bytes: size }], bytes: size }],
       tensors: 38,
     });
     expect(host.records.at(-1)!["peakMemory"]).toBeGreaterThan(10_000_000);

@@ -2,24 +2,22 @@ import { resolve } from "node:path";
 import { openCheckpointDirectory } from "@quern/checkpoints/node";
 import {
   type ConversionPlan,
-  type ConversionReport,
   convert,
   type Importance,
   planConversion,
   readImportance,
 } from "@quern/pipeline";
 import { loadKernels } from "@quern/kernels";
-import { QuernError } from "@quern/tensor";
 import type { Command } from "commander";
 import { formatPlanSummary, formatPlanTensors } from "../format/plan.ts";
-import { printable } from "../format/printable.ts";
 import { formatReport } from "../format/report.ts";
 import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
-import { createReporter, type ReporterName } from "../reporters/create-reporter.ts";
 import { styleFor } from "../terminal.ts";
 import { addConvertOptions, type ConvertOptions, outputRequests } from "./convert-options.ts";
 import { planRecord } from "./plan-record.ts";
+import { reporterName, runReported } from "./run-reported.ts";
+import { writeWarnings } from "./warnings.ts";
 
 export function registerConvert(program: Command, host: Host): void {
   addConvertOptions(
@@ -40,7 +38,7 @@ async function runConvert(params: {
   const { info } = await loadKernels({ backend: plan.backend });
   const kernels = `${info.backend} ${info.isa}`;
   if (!options.quiet) {
-    writeWarnings(plan, host);
+    writeWarnings(plan.warnings, host);
   }
   if (options.json) {
     writeJsonLine(host.stdout, planRecord(plan));
@@ -57,7 +55,13 @@ async function runConvert(params: {
   if (!options.json && !options.quiet) {
     host.stderr.write(`${formatPlanSummary({ plan, kernels, style: styleFor(host.stderr, host.env) })}\n`);
   }
-  const report = await runPlan({ plan, host, reporter: reporterName(options) });
+  const report = await runReported({
+    host,
+    reporter: reporterName(options),
+    activity: "converting",
+    sourceBytes: plan.sourceBytes,
+    run: (runOptions) => convert(plan, runOptions),
+  });
   const peakMemory = process.resourceUsage().maxRSS * 1024;
   if (options.json) {
     writeJsonLine(host.stdout, { type: "result", ...report, peakMemory });
@@ -90,50 +94,4 @@ async function makePlan(params: {
 /** The path goes into the metadata of the files, as the user wrote it. */
 async function importanceOf(path: string, { cwd }: Host): Promise<Importance> {
   return { ...(await readImportance(resolve(cwd, path))), file: path };
-}
-
-function writeWarnings({ warnings }: ConversionPlan, { stderr, env }: Host): void {
-  const style = styleFor(stderr, env);
-  for (const { message } of warnings) {
-    stderr.write(`${style.yellow("warning:")} ${printable(message)}\n`);
-  }
-}
-
-function reporterName(options: ConvertOptions): ReporterName {
-  if (options.json) {
-    return "json";
-  }
-  return options.quiet || !options.progress ? "none" : "auto";
-}
-
-/** Runs a plan until it is done or the user has had enough. */
-async function runPlan(params: {
-  readonly plan: ConversionPlan;
-  readonly host: Host;
-  readonly reporter: ReporterName;
-}): Promise<ConversionReport> {
-  const { plan, host } = params;
-  const interruption = new AbortController();
-  const reporter = createReporter({ name: params.reporter, plan, host });
-  const ignoreInterrupts = host.onInterrupt(() => {
-    // The next signal meets nobody who listens, and ends the process at once.
-    ignoreInterrupts();
-    interruption.abort();
-  });
-  try {
-    return await convert(plan, {
-      signal: interruption.signal,
-      onEvent: (event) => reporter.onEvent(event),
-    });
-  } catch (error) {
-    if (interruption.signal.aborted) {
-      throw new QuernError("INTERRUPTED", "Interrupted: unfinished output files have been removed.", {
-        cause: error,
-      });
-    }
-    throw error;
-  } finally {
-    ignoreInterrupts();
-    reporter.close();
-  }
 }

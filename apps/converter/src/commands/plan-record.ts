@@ -11,6 +11,9 @@ export function planRecord(plan: ConversionPlan): Record<string, unknown> {
     importance: plan.importance?.file,
     resources: plan.resources,
     warnings: plan.warnings.map(({ code, message, subject }) => ({ code, message, subject })),
-    outputs: plan.outputs.map(({ layout: _layout, ...output }) => output),
+    outputs: plan.outputs.map(({ files, ...output }) => ({
+      ...output,
+      files: files.map(({ layout: _layout, ...file }) => file),
+    })),
   };
 }

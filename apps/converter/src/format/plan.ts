@@ -24,12 +24,15 @@ export function formatPlanSummary(params: {
     `${formatBytes(plan.sourceBytes)} of weights (${sourceTypes(plan)})`,
   ].join(" · ");
   const outputs = formatOutputs({
-    outputs: plan.outputs.map(({ type, fileSize, bitsPerWeight, path, replaces }) => ({
+    outputs: plan.outputs.map(({ type, fileSize, bitsPerWeight, files }) => ({
       type,
       bytes: fileSize,
       bitsPerWeight,
-      path,
-      ...(replaces ? { note: "replaces the file there" } : {}),
+      files: files.map(({ path, fileSize: bytes, replaces }) => ({
+        path,
+        bytes,
+        ...(replaces ? { note: "replaces the file there" } : {}),
+      })),
     })),
     sourceBytes: plan.sourceBytes,
     style,

@@ -15,11 +15,9 @@ export function formatReport(params: {
 }): string {
   const { plan, report, peakMemory, style } = params;
   const outputs = formatOutputs({
-    outputs: report.outputs.map(({ type, path, bytes }, index) => ({
-      type,
-      bytes,
+    outputs: report.outputs.map((output, index) => ({
+      ...output,
       bitsPerWeight: plan.outputs[index]!.bitsPerWeight,
-      path,
     })),
     sourceBytes: report.sourceBytes,
     style,

@@ -66,7 +66,7 @@ const names = (layouts: readonly GgufLayout[]) =>
 
 describe("planning splits", () => {
   it("divides by number of tensors", () => {
-    expect(names(planGgufSplits({ metadata, tensors, limit: { maxTensors: 2 } }))).toEqual([
+    expect(names(planGgufSplits({ metadata, tensors, division: { maxTensors: 2 } }))).toEqual([
       "t0 t1",
       "t2 t3",
       "t4",
@@ -74,18 +74,18 @@ describe("planning splits", () => {
   });
 
   it("divides by bytes, headers not counted", () => {
-    expect(names(planGgufSplits({ metadata, tensors, limit: { maxBytes: 192 } }))).toEqual([
+    expect(names(planGgufSplits({ metadata, tensors, division: { maxBytes: 192 } }))).toEqual([
       "t0 t1",
       "t2 t3",
       "t4",
     ]);
-    expect(names(planGgufSplits({ metadata, tensors, limit: { maxBytes: 191 } }))).toEqual([
+    expect(names(planGgufSplits({ metadata, tensors, division: { maxBytes: 191 } }))).toEqual([
       "t0",
       "t1 t2",
       "t3",
       "t4",
     ]);
-    expect(names(planGgufSplits({ metadata, tensors, limit: { maxBytes: 1e9 } }))).toEqual([
+    expect(names(planGgufSplits({ metadata, tensors, division: { maxBytes: 1e9 } }))).toEqual([
       "t0 t1 t2 t3 t4",
     ]);
   });
@@ -94,15 +94,14 @@ describe("planning splits", () => {
     const layouts = planGgufSplits({
       metadata,
       tensors,
-      limit: { maxTensors: 3 },
-      firstWithoutTensors: true,
+      division: { maxTensors: 3, firstWithoutTensors: true },
     });
     expect(names(layouts)).toEqual(["", "t0 t1 t2", "t3 t4"]);
   });
 
   it("writes the keys as gguf-split does, and the alignment into every file", () => {
     const aligned = new Map(metadata).set("general.alignment", ggufUint32(64));
-    const layouts = planGgufSplits({ metadata: aligned, tensors, limit: { maxTensors: 3 } });
+    const layouts = planGgufSplits({ metadata: aligned, tensors, division: { maxTensors: 3 } });
     expect(
       layouts.map((layout) =>
         [...layout.metadata].map(([key, value]) => [key, value.type, value.type === "array" || value.value]),
@@ -127,8 +126,8 @@ describe("planning splits", () => {
 
   it.each([{ maxTensors: 0 }, { maxTensors: 1.5 }, { maxBytes: -1 }, { maxBytes: Number.NaN }])(
     "refuses %j",
-    (limit) => {
-      expect(() => planGgufSplits({ metadata, tensors, limit })).toThrow(
+    (division) => {
+      expect(() => planGgufSplits({ metadata, tensors, division })).toThrow(
         expect.objectContaining({ code: "GGUF_SPLIT_INVALID" }),
       );
     },
@@ -165,7 +164,7 @@ describe("file names", () => {
 });
 
 describe("reading a set", () => {
-  const layouts = planGgufSplits({ metadata, tensors, limit: { maxTensors: 2 } });
+  const layouts = planGgufSplits({ metadata, tensors, division: { maxTensors: 2 } });
 
   it("reads all files as one, whichever is named", async () => {
     for (const fileName of filesOf(layouts, "x/m").keys()) {
@@ -215,7 +214,7 @@ describe("reading a set", () => {
           const other = planGgufSplits({
             metadata,
             tensors: tensors.slice(0, 5).toReversed(),
-            limit: { maxTensors: 2 },
+            division: { maxTensors: 2 },
           });
           files.set("m-00002-of-00003.gguf", filesOf(other).get("m-00002-of-00003.gguf") ?? new Uint8Array());
         },
@@ -224,7 +223,11 @@ describe("reading a set", () => {
       [
         "a count that is wrong",
         (files) => {
-          const other = planGgufSplits({ metadata, tensors: tensors.slice(0, 4), limit: { maxTensors: 2 } });
+          const other = planGgufSplits({
+            metadata,
+            tensors: tensors.slice(0, 4),
+            division: { maxTensors: 2 },
+          });
           files.set("m-00001-of-00003.gguf", [...filesOf(other).values()][0] ?? new Uint8Array());
         },
         "GGUF_SPLIT_INVALID",
@@ -235,8 +238,7 @@ describe("reading a set", () => {
           const other = planGgufSplits({
             metadata,
             tensors: tensors.slice(0, 5),
-            limit: { maxTensors: 3 },
-            firstWithoutTensors: true,
+            division: { maxTensors: 3, firstWithoutTensors: true },
           });
           files.set("m-00003-of-00003.gguf", [...filesOf(other).values()][2] ?? new Uint8Array());
         },

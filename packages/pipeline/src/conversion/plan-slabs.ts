@@ -17,7 +17,12 @@ export interface SlabPlan {
 /** Cuts the tensors of a plan into slabs that fit its memory. */
 export function planSlabs(plan: ConversionPlan): SlabPlan {
   const bytes = slabBytes(plan.resources);
-  const outputs = plan.outputs.map(({ tensors }) => new Map(tensors.map((tensor) => [tensor.name, tensor])));
+  let firstFile = 0;
+  const outputs = plan.outputs.map(({ tensors, files }) => {
+    const first = firstFile;
+    firstFile += files.length;
+    return new Map(tensors.map((tensor) => [tensor.name, { ...tensor, file: first + tensor.file }]));
+  });
   const work = plan.tensors.map((tensor, index): TensorWork => {
     const conversions = groupConversions(
       tensor,
@@ -74,15 +79,14 @@ function* cutIntoSlabs(plan: ConversionPlan, work: readonly TensorWork[]): SlabP
 
 type ConversionGroup = Omit<SlabConversion, "importance"> & { readonly usesImportance: boolean };
 
-/** Outputs that want the same bytes share one conversion. */
+/** Outputs that want the same bytes share one conversion. @param planned With `file` counted among the files of all outputs. */
 function groupConversions(tensor: ModelTensor, planned: readonly PlannedTensor[]): ConversionGroup[] {
   const groups = new Map<string, ConversionGroup>();
   const columns = tensor.shape.at(-1) ?? 1;
-  for (const [output, target] of planned.entries()) {
-    const { type, via, packed, usesImportance, offset } = target;
+  for (const { type, via, packed, usesImportance, file, offset } of planned) {
     const key = [type, via, usesImportance].join();
     const group = groups.get(key);
-    const targets = [...(group?.targets ?? []), { output, offset }];
+    const targets = [...(group?.targets ?? []), { file, offset }];
     groups.set(key, {
       type,
       rowSize: rowSize(type, columns),

@@ -5,7 +5,7 @@ import type { Slab, SlabConversion, SlabResult } from "./slab.ts";
 import { weightError } from "./weight-error.ts";
 
 /** Receives finished rows. */
-export type SlabWriter = (output: number, bytes: Uint8Array, offset: number) => Promise<void>;
+export type SlabWriter = (file: number, bytes: Uint8Array, offset: number) => Promise<void>;
 
 /**
  * Reads and evaluates the rows of a slab once, converts them for every output, and writes them.
@@ -49,8 +49,8 @@ export async function processSlab(params: {
       const converted = conversion.packed
         ? source
         : convertRows({ slab, conversion, index, source, kernels, buffers });
-      for (const { output, offset } of conversion.targets) {
-        writes.push(write(output, converted, offset + slab.firstRow * conversion.rowSize));
+      for (const { file, offset } of conversion.targets) {
+        writes.push(write(file, converted, offset + slab.firstRow * conversion.rowSize));
         bytesWritten += converted.byteLength;
       }
     }

@@ -23,7 +23,7 @@ export class ProgressTracker {
       type: "start",
       tensors: this.#plan.tensors.length,
       parameters: this.#plan.parameters,
-      outputs: this.#plan.outputs.map(({ path }) => path),
+      files: this.#plan.outputs.flatMap(({ files }) => files.map(({ path }) => path)),
     });
   }
 

@@ -4,10 +4,10 @@ import type { TensorExpression } from "@quern/models";
 import type { ElementType } from "@quern/tensor";
 import type { SlabTimes } from "./profile.ts";
 
-/** Where the rows of a conversion go: one output file can hold a tensor once. */
+/** Where the rows of a conversion go: one output can hold a tensor once. */
 interface SlabTarget {
-  /** Position among the outputs of the plan. */
-  readonly output: number;
+  /** Position among the files of all outputs of the plan. */
+  readonly file: number;
   /** Absolute byte offset of the tensor's first row in the file. */
   readonly offset: number;
 }

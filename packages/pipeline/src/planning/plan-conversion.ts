@@ -1,13 +1,11 @@
-import { resolve } from "node:path";
 import { loadKernels } from "@quern/kernels";
 import { describeModel, expressionSources, type ModelTensor } from "@quern/models";
 import { elementCount, QuernError } from "@quern/tensor";
-import { checkOutputPlaces } from "../node/output-place.ts";
-import type { ConversionPlan, PlannedOutput, PlanParams } from "../plan.ts";
+import type { ConversionPlan, PlanParams } from "../plan.ts";
 import { estimateSeconds } from "./duration.ts";
-import { outputName } from "./output-name.ts";
 import { checkKernelTypes, checkSourceTypes } from "./kernel-support.ts";
 import { planFile } from "./plan-file.ts";
+import { planOutputs } from "./plan-outputs.ts";
 import { estimatePeakMemory, resolveMemory, resolveThreads } from "./resources.ts";
 
 /**
@@ -40,7 +38,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
   const kernels = await loadKernels({ backend });
   checkSourceTypes(model.tensors);
   const parameters = model.tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  const files = params.outputs.map((request) => {
+  const contents = params.outputs.map((request) => {
     const file = planFile({
       request,
       model,
@@ -48,20 +46,17 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
       ...(importance === undefined ? {} : { importance }),
     });
     checkKernelTypes(kernels, file);
-    const name = request.path ?? outputName({ metadata: file.layout.metadata, type: file.type });
-    return { ...file, path: resolve(request.path === undefined ? directory : ".", name) };
+    return file;
   });
-  const places = files.map(({ path, layout }) => ({ path, fileSize: layout.fileSize }));
-  const replaces = await checkOutputPlaces({
-    places,
+  const { outputs, warnings: outputWarnings } = await planOutputs({
+    requests: params.outputs,
+    contents,
+    directory,
     sources: checkpoint.shards.map(({ path }) => path),
     force,
+    parameters,
   });
-  const outputs = files.map((file, index): PlannedOutput => {
-    const dataSize = file.tensors.reduce((sum, { size }) => sum + size, 0);
-    const { fileSize } = file.layout;
-    return { ...file, fileSize, replaces: replaces[index]!, bitsPerWeight: (dataSize * 8) / parameters };
-  });
+  warnings.push(...outputWarnings);
 
   const sourceBytes = bytesOfSources(model.tensors, checkpoint.tensors);
   const elements = new Map(model.tensors.map(({ name, shape }) => [name, elementCount(shape)]));

@@ -1,5 +1,5 @@
 import type { Checkpoint } from "@quern/checkpoints";
-import { ggmlType, type GgufLayout, planGguf } from "@quern/gguf";
+import { ggmlType } from "@quern/gguf";
 import type { ModelDescription, ModelTensor } from "@quern/models";
 import { QuernError } from "@quern/tensor";
 import type { Importance } from "../importance/importance.ts";
@@ -15,15 +15,14 @@ import type { PlannedTensor } from "../plan.ts";
 import type { Flavour, IntermediateType, OutputRequest } from "../recipe.ts";
 import { findRecipe } from "../recipes.ts";
 import { converterAutoType, holds, losslessFloatType } from "./float-type.ts";
+import { layOut, type OutputLayout } from "./lay-out.ts";
 
-/** What an output file holds, wherever it is written. */
-export interface FileContents {
+/** What an output holds, wherever it is written. */
+export interface FileContents extends OutputLayout {
   readonly type: string;
   readonly flavour: Flavour;
   readonly intermediate?: string;
-  /** In file order. */
   readonly tensors: readonly PlannedTensor[];
-  readonly layout: GgufLayout;
 }
 
 export interface FileParams {
@@ -33,7 +32,7 @@ export interface FileParams {
   readonly importance?: Importance;
 }
 
-/** Plans one output file. @throws as `planConversion` */
+/** Plans one output. @throws as `planConversion` */
 export function planFile(params: FileParams): FileContents {
   const { request, checkpoint } = params;
   const name =
@@ -59,13 +58,12 @@ function planConverterFile({ request, model }: FileParams, type: string): FileCo
   const format = storageFormat(type);
   const metadata = model.metadata({ fileType: format.fileType });
   for (const [key, value] of request.metadata ?? []) metadata.set(key, value);
-  const choices = model.tensors.map((tensor) => ({ tensor, ...storedAs(tensor, format) }));
-  const layout = planGguf({
-    metadata,
-    tensors: choices.map(({ tensor, ...choice }) => ({ ...choice, name: tensor.name })),
-  });
-  const tensors = layout.tensors.map((placed, index): PlannedTensor => {
-    const { tensor, fallbackFrom } = choices[index]!;
+  const choices = new Map(
+    model.tensors.map((tensor) => [tensor.name, { tensor, name: tensor.name, ...storedAs(tensor, format) }]),
+  );
+  const { layouts, tensors: placements } = layOut({ request, metadata, tensors: [...choices.values()] });
+  const tensors = placements.map((placed): PlannedTensor => {
+    const { tensor, fallbackFrom } = choices.get(placed.name)!;
     return {
       ...placed,
       packed: isPacked(tensor),
@@ -73,7 +71,7 @@ function planConverterFile({ request, model }: FileParams, type: string): FileCo
       ...fallbackOf(fallbackFrom, placed.ne),
     };
   });
-  return { type, flavour: "converter", tensors, layout };
+  return { type, flavour: "converter", tensors, layouts };
 }
 
 const QUANTIZER_OPTIONS = [
@@ -102,11 +100,12 @@ function planQuantizerFile({ request, model, importance }: FileParams, type: str
     overrides,
     ...(importance === undefined ? {} : { importance: { ...importance, entries: importance.weights.size } }),
   });
-  const layout = planGguf({ metadata, tensors: selected });
+  const { layouts, tensors: placements } = layOut({ request, metadata, tensors: selected });
   const sources = new Map(model.tensors.map((tensor) => [tensor.name, tensor]));
-  const tensors = layout.tensors.map((placed, index): PlannedTensor => {
-    const choice = selected[index]!;
-    const source = sources.get(choice.name)!;
+  const choices = new Map(selected.map((choice) => [choice.name, choice]));
+  const tensors = placements.map((placed): PlannedTensor => {
+    const choice = choices.get(placed.name)!;
+    const source = sources.get(placed.name)!;
     const changed = choice.type !== choice.sourceType;
     const usesImportance = changed && findImportance(choice, importance);
     const rounds = changed && !holds(choice.sourceType, source.sourceType);
@@ -118,7 +117,7 @@ function planQuantizerFile({ request, model, importance }: FileParams, type: str
       ...fallbackOf(choice.fallbackFrom, placed.ne),
     };
   });
-  return { type, flavour: "quantizer", intermediate: format.type, tensors, layout };
+  return { type, flavour: "quantizer", intermediate: format.type, tensors, layouts };
 }
 
 function intermediateType(intermediate: IntermediateType, tensors: readonly ModelTensor[]): string {

@@ -1,6 +1,6 @@
 import { access, constants, realpath, stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
-import { QuernError } from "@quern/tensor";
+import { QuernError } from "../error.ts";
 
 /** A file that is going to be written. */
 export interface OutputPlace {
@@ -34,7 +34,7 @@ export async function checkOutputPlaces(params: {
     paths.add(path);
     replaces.push(await checkName(path, force));
     if (sources.includes(await realpath(path).catch(() => path))) {
-      throw outputError("OUTPUT_IS_SOURCE", path, "this is a file of the checkpoint itself");
+      throw outputError("OUTPUT_IS_SOURCE", path, "this is one of the files that are read");
     }
     const { folder, device } = await checkFolder(path);
     const needed = (disks.get(device)?.needed ?? 0) + fileSize;
