@@ -57,6 +57,11 @@ async function runEdit(params: {
     writeJsonLine(host.stdout, editRecord(edit));
   }
   if (options.dryRun !== true) {
+    if (output === undefined && edit.method === "copy" && !options.quiet && !options.json) {
+      host.stderr.write(
+        "The new header does not fit in front of the tensor data: a copy takes the place of the file (--reserve keeps room).\n",
+      );
+    }
     await runReported({
       host,
       reporter: reporterName(options),
@@ -122,7 +127,7 @@ function editRecord(edit: GgufFileEdit): Record<string, unknown> {
   };
 }
 
-function valueRecord(value: GgufValue): { readonly type: string; readonly value: JsonValue } {
-  const { type, value: decode } = inspectValue(value);
-  return { type, value: decode(arrayElements) };
+function valueRecord(value: GgufValue): Readonly<Record<string, JsonValue>> {
+  const { type, length, value: decode } = inspectValue(value);
+  return { type, ...(length === undefined ? {} : { length }), value: decode(arrayElements) };
 }
