@@ -139,10 +139,7 @@ export function outputRequests(
 }
 
 /** Where `--output` leads: to a file, or into a folder that exists or whose name ends in a separator. */
-export function outputTarget(
-  output: string | undefined,
-  cwd: string,
-): { file?: string; directory: string } {
+export function outputTarget(output: string | undefined, cwd: string): { file?: string; directory: string } {
   if (output === undefined) {
     return { directory: cwd };
   }

@@ -40,7 +40,11 @@ export function addEditOptions(command: Command): Command {
       "--in-place",
       "change the file itself: its header is overwritten when the new one fits, otherwise a copy takes its name",
     )
-    .option("--reserve <size>", "room to keep in the header of a new file for later edits in place", sizeArgument)
+    .option(
+      "--reserve <size>",
+      "room to keep in the header of a new file for later edits in place",
+      sizeArgument,
+    )
     .option("--restore", "take back an edit in place that was interrupted")
     .optionsGroup("Metadata:")
     .option(
@@ -50,7 +54,10 @@ export function addEditOptions(command: Command): Command {
     )
     .option("--remove <key>", "remove a value; repeatable", collect)
     .option("--chat-template <file or text>", "set the chat template, in Jinja")
-    .option("--chat-template-name <name>", "give the chat template a name instead of replacing the default one");
+    .option(
+      "--chat-template-name <name>",
+      "give the chat template a name instead of replacing the default one",
+    );
   for (const [option, key] of Object.entries(generalTexts)) {
     command.option(`--${option} <text>`, `set ${key}`);
   }

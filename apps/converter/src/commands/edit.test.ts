@@ -31,10 +31,8 @@ async function metadataOf(name: string) {
 
 describe("quern edit", () => {
   it("changes values, and shows what they were", async () => {
-    const { stdout } = await edit(
-      ...["m.gguf", "-o", "n.gguf", "--name", "Mine", "--license", "mit", "--remove", "general.size_label"],
-      ...["--set", "llama.context_length=uint32:128"],
-    );
+    const setting = ["--set", "llama.context_length=uint32:128", "--remove", "general.size_label"];
+    const { stdout } = await edit("m.gguf", "-o", "n.gguf", "--name", "Mine", "--license", "mit", ...setting);
     expect(stdout).toMatch(/^general\.name +string +Quern Demo +Mine$/m);
     expect(stdout).toMatch(/^llama\.context_length +uint32 +\d+ +128$/m);
     expect(stdout).toMatch(/^general\.size_label +string +2\.9M +\(removed\)$/m);

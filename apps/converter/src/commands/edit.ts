@@ -101,12 +101,12 @@ function formatMethod(edit: GgufFileEdit, host: Host): string {
   switch (edit.method) {
     case "none":
       return "";
-    case "patch": {
+    case "copy":
+      return `\n${formatCopyPlan({ plan: edit.copy, style: styleFor(host.stdout, host.env) })}`;
+    default: {
       const { path, after } = edit.patch;
       return `\n${printable(path)}: the header of ${formatBytes(after.byteLength)} is overwritten in place.\n`;
     }
-    case "copy":
-      return `\n${formatCopyPlan({ plan: edit.copy, style: styleFor(host.stdout, host.env) })}`;
   }
 }
 

@@ -20,8 +20,9 @@ async function hashes(names: readonly string[]): Promise<string[]> {
   return Promise.all(names.map(sha256));
 }
 
-/** Runs a command that must succeed. */
-async function run(...argv: string[]) {
+/** Runs a command that must succeed; arguments are separated by spaces. */
+async function run(command: string, ...more: string[]) {
+  const argv = [...command.split(" "), ...more];
   const result = await runCli({ argv, cwd: folder });
   expect(result.stderr).not.toContain("error");
   expect(result.exitCode).toBe(0);
@@ -45,8 +46,8 @@ describe("quern convert with split files", () => {
 
   it("tells of every file, and of all types at once", async () => {
     const { stdout, stderr } = await run(
-      ...["convert", demoCheckpoint, "-t", "F16,Q8_0", "-o", "out/", "--split-max-tensors", "20"],
-      "--no-tensor-first-split",
+      "convert -t F16,Q8_0 -o out/ --split-max-tensors 20 --no-tensor-first-split",
+      demoCheckpoint,
     );
     expect(stderr).toMatch(/^wrote .*-F16-00001-of-00003\.gguf and 2 more \(\d\.\d\d MB\)$/m);
     expect(stdout).toMatch(/^F16 +\d\.\d\d MB +[\d.]+% +[\d.]+ +3 files$/m);
@@ -57,7 +58,8 @@ describe("quern convert with split files", () => {
   it("plans all files, and warns of those of another division", async () => {
     await writeFile(join(folder, "m-00001-of-00009.gguf"), "");
     const { host, stderr } = await run(
-      ...["convert", demoCheckpoint, "-t", "Q8_0", "-o", "m.gguf", "--split-max-size", "1M", "--json", "-n"],
+      "convert -t Q8_0 -o m.gguf --split-max-size 1M --json -n",
+      demoCheckpoint,
     );
     expect(stderr).toContain("warning: ");
     expect(stderr).toContain("m-00001-of-00009.gguf");

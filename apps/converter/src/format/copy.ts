@@ -8,11 +8,7 @@ import { formatTable } from "./table.ts";
 /** The files that a copy writes, one a line. */
 export function formatCopyPlan(params: { readonly plan: GgufCopyPlan; readonly style: Style }): string {
   return formatTable({
-    columns: [
-      { title: "Tensors", align: "right" },
-      { title: "Size", align: "right" },
-      { title: "File" },
-    ],
+    columns: [{ title: "Tensors", align: "right" }, { title: "Size", align: "right" }, { title: "File" }],
     rows: params.plan.files.map(({ path, fileSize, tensors, replaces }) => [
       formatInteger(tensors),
       formatBytes(fileSize),

@@ -202,7 +202,9 @@ describe("any tensors", () => {
             .map(({ name, type, ne }) => ({ name, type, ne }))
             .sort((a, b) => (a.name < b.name ? -1 : 1));
         expect(sorted(set.tensors.values())).toEqual(sorted(specs));
-        if (!("files" in choice)) expect([...set.tensors.keys()]).toEqual(specs.map(({ name }) => name));
+        const groups = layouts.map(({ tensors: group }) => group.map(({ name }) => name));
+        const order = "files" in choice ? groups.flat() : specs.map(({ name }) => name);
+        expect([...set.tensors.keys()]).toEqual(order);
 
         if (set.files[0]!.metadata.get("split.count") === undefined) return;
         const merged = planGgufMerge({ set, dropSplitKeys: true });
