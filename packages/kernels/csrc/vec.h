@@ -96,6 +96,24 @@ INLINE vm vgt(vf a, vf b) { return vlt(b, a); }
 INLINE bool vany(vm m) { return vmask_bits(m) != 0; }
 INLINE bool vall(vm m) { return vmask_bits(m) == (1u << VEC_LANES) - 1; }
 
+// a with these bits flipped where m is set: a choice between two values in one or two instructions.
+INLINE vf vflip(vm m, vf a, vi bits) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_mask_xor_epi32((__m512i)a, m, (__m512i)a, (__m512i)bits);
+#else
+  return (vf)((vi)a ^ (bits & m));
+#endif
+}
+
+// One more where m is set.
+INLINE vi vcount(vi count, vm m) {
+#if defined(__AVX512F__)
+  return (vi)_mm512_mask_add_epi32((__m512i)count, m, (__m512i)count, _mm512_set1_epi32(1));
+#else
+  return count - m;
+#endif
+}
+
 // ---- Arithmetic
 
 INLINE vf vabs(vf a) { return (vf)((vi)a & 0x7fffffff); }

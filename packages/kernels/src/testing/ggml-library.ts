@@ -15,7 +15,11 @@ const TYPE_NUMBERS = {
   Q4_K: 12,
   Q5_K: 13,
   Q6_K: 14,
+  IQ4_NL: 20,
+  IQ4_XS: 23,
   BF16: 30,
+  MXFP4: 39,
+  NVFP4: 40,
 } as const;
 
 export type GgmlType = keyof typeof TYPE_NUMBERS;
