@@ -79,7 +79,8 @@ INLINE uint32_t vmask_bits(vm m) {
 }
 INLINE vi vselect_int(vm m, vi yes, vi no) {
 #if defined(__AVX2__)
-  return (vi)_mm256_blendv_epi8((__m256i)no, (__m256i)yes, (__m256i)m);
+  // By the sign of each lane: GCC compares the mask with 0 once more before it blends bytes.
+  return (vi)_mm256_blendv_ps((__m256)no, (__m256)yes, (__m256)m);
 #elif defined(__wasm_simd128__)
   return (vi)wasm_v128_bitselect((v128_t)yes, (v128_t)no, (v128_t)m);
 #elif defined(__SSE2__)

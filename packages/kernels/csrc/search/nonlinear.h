@@ -1,20 +1,22 @@
 // The search for a scale of either sign, value = scale * IQ4_VALUES[code]: quantize_row_iq4_nl_impl of ggml-quants.c (llama.cpp
 // v0.5.0) with given weights.
 //
-// ggml finds the nearest of the 16 values for every weight and every scale that it tries. But these scales lie so close together
-// that a weight comes to lie between other values at most once: the values around that one threshold are looked up, and all that
-// a try needs from a weight is one comparison, which takes one of two products each that were made before.
+// ggml looks for the nearest of the 16 values for every weight and every scale that it tries. But all scales it tries, except the
+// first, lie within a factor of 134/120, and the values so far apart that each weight has only two of them to choose from. These
+// are looked up once, with what they add to the sums; for each try there is a comparison left, which selects one of the two.
 #ifndef QUERN_SEARCH_NONLINEAR_H
 #define QUERN_SEARCH_NONLINEAR_H
 
 #include "iq4-values.h"
 #include "search/symmetric.h"
 
-// The mean values of a block of 32 with the values that each of its weights can get.
+// What each weight of a block of 32 can add to the sums.
 typedef struct {
-  vf threshold[32]; // weights that are scaled to less get the lower value
-  vf upper_x[32], upper_q[32]; // weight * value * x and weight * value * value of the upper value
-  vi flip_x[32], flip_q[32];   // bits in which those of the lower value are different
+  vf threshold[32];            // scaled weights below it get the lower of two values
+  vf upper_x[32];              // weight * value * x of the upper value
+  vf upper_squared[32];        // weight * value * value of the upper value
+  vi flip_x[32];               // bits in which those of the lower value are different
+  vi flip_squared[32];
 } nonlinear_choices;
 
 #define NONLINEAR_TRIES 7 // on either side of the plain scale
@@ -34,14 +36,14 @@ INLINE void nonlinear_sum(const vf *x, const nonlinear_choices *choices, const v
     for (int k = 0; k < NONLINEAR_GROUP; k++) {
       vm lower = vlt(code_scale[k] * x[i], choices->threshold[i]);
       sum_x[k] += vflip(lower, choices->upper_x[i], choices->flip_x[i]);
-      sum_squared[k] += vflip(lower, choices->upper_q[i], choices->flip_q[i]);
+      sum_squared[k] += vflip(lower, choices->upper_squared[i], choices->flip_squared[i]);
     }
   }
 #pragma GCC unroll 8
   for (int k = 0; k < NONLINEAR_GROUP; k++) sums->x[k] = sum_x[k], sums->squared[k] = sum_squared[k];
 }
 
-// Scales of VEC_LANES blocks of 32 finite weights, 0 for blocks of zeros.
+// Scales of VEC_LANES blocks of 32 finite values, 0 for blocks of zeros.
 NOINLINE vf nonlinear_search_32(const vf *x, const vf *weights) {
   const vf zero = {0}, lowest = vsplat(IQ4_LOWEST);
   nonlinear_choices choices;
@@ -64,9 +66,9 @@ NOINLINE vf nonlinear_search_32(const vf *x, const vf *weights) {
     choices.threshold[i] = IQ4_THRESHOLD(lower, upper);
     vf weighted_lower = weights[i] * lower, weighted_upper = weights[i] * upper;
     choices.upper_x[i] = weighted_upper * x[i];
-    choices.upper_q[i] = weighted_upper * upper;
+    choices.upper_squared[i] = weighted_upper * upper;
     choices.flip_x[i] = (vi)choices.upper_x[i] ^ (vi)(weighted_lower * x[i]);
-    choices.flip_q[i] = (vi)choices.upper_q[i] ^ (vi)(weighted_lower * lower);
+    choices.flip_squared[i] = (vi)choices.upper_squared[i] ^ (vi)(weighted_lower * lower);
   }
   vf scale = vselect(vgt(plain_squared, zero), plain_x / plain_squared, zero);
   vf best = scale * plain_x;
