@@ -19,8 +19,8 @@ static int64_t find_non_finite(const float *values, int64_t count) {
   return first;
 }
 
-// Adding the lowest bit of the exponent to it carries into the bit above, which for 16-bit floats is that of the sign, if and only
-// if the exponent is all ones.
+// Adding the lowest bit of the exponent to it carries into the bit above, the sign bit of 16-bit floats, if and only if the
+// exponent is all ones.
 INLINE uint32_t half_carry(uint16_t exponent, const uint8_t *half) {
   uint32_t unit = exponent & -exponent;
   return ((load_u16(half) & exponent) + unit) & (exponent + unit);

@@ -9,7 +9,9 @@ static const int8_t FP4_VALUES[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4
 
 // What is nearest to |x| / scale goes by thresholds, unless differences are rounded, or infinite: then ggml's choice depends on the
 // errors as they come out.
-INLINE bool fp4_has_thresholds(float largest, float scale) { return largest <= 16 * scale && 12 * scale < __builtin_inff(); }
+INLINE bool fp4_has_thresholds(float largest, float scale) {
+  return largest <= 16 * scale && 12 * scale < __builtin_inff();
+}
 
 // Codes of values up to 16 * scale: best_index_mxfp4 of ggml-quants.c (llama.cpp v0.5.0). A value in the middle between two gets
 // the smaller one, and what is nearest to 0 gets code 0 whatever its sign.

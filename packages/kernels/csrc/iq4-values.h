@@ -20,13 +20,12 @@ INLINE vi iq4_nearest(vf x) {
 
 // ---- Two values one of which is nearest, without a search
 //
-// Numbers of magnitude up to 134 fall into cells: |x / IQ4_CELL - i| <= 1/2. A cell has the values on both sides of the threshold t
-// for which one of its numbers is between t and t * IQ4_REACH, or its only value twice. There is never a choice, since the
-// intervals from t to t * IQ4_REACH are more than a cell apart, and they end at least 0.1 cells from those that they are not in.
-// So x * f is nearest to one of the two values of the cell of x for all f from 1 / IQ4_REACH to 1.
+// Numbers of magnitude up to 134 fall into cells: |x / IQ4_CELL - i| <= 1/2. A cell has the values on both sides of the threshold
+// t for which one of its numbers is between t and t * 134/120, or its only value twice. There is never a choice, since the
+// intervals from t to t * 134/120 are more than a cell apart, and they end at least 0.1 cells from those that they are not in.
+// So x * f is nearest to one of the two values of the cell of x for all f from 120/134 to 1.
 
 #define IQ4_CELL 9
-#define IQ4_REACH (134.0f / 120.0f)
 
 // Cells 0 ... 15, then -16 ... -1.
 static const int8_t IQ4_LOWER[32] = {-10,  1,    13,   25,   25,   38,   38,   53,   53,  69,  69,  89,  89,  89,  113, 113,

@@ -12,14 +12,15 @@
 
 // What each weight of a block of 32 can add to the sums.
 typedef struct {
-  vf threshold[32];            // scaled weights below it get the lower of two values
-  vf upper_x[32];              // weight * value * x of the upper value
-  vf upper_squared[32];        // weight * value * value of the upper value
-  vi flip_x[32];               // bits in which those of the lower value are different
+  vf threshold[32];     // scaled weights below it get the lower of two values
+  vf upper_x[32];       // weight * value * x of the upper value
+  vf upper_squared[32]; // weight * value * value of the upper value
+  vi flip_x[32];        // bits in which those of the lower value are different
   vi flip_squared[32];
 } nonlinear_choices;
 
 #define NONLINEAR_TRIES 7 // on either side of the plain scale
+_Static_assert(NONLINEAR_TRIES - IQ4_LOWEST == 134 && -NONLINEAR_TRIES - IQ4_LOWEST == 120, "iq4_neighbours serves all tries");
 
 // Tries that run side by side, as many as there are registers for their sums.
 #define NONLINEAR_GROUP (VEC_LANES == 16 ? 5 : 3)

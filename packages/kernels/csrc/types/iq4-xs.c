@@ -1,5 +1,5 @@
-// IQ4_XS: super-blocks of 8 x 32 = F16 d, 2 bytes with the upper two bits of the scales, 4 bytes with the lower four, 8 x 16 bytes
-// of codes. value = d * (scale - 32) * IQ4_VALUES[code], scales from 0 to 63.
+// IQ4_XS: super-blocks of 8 x 32 = F16 d, 2 bytes with the upper two bits of the scales, 4 bytes with the lower four, 8 x 16
+// bytes of codes. value = d * (scale - 32) * IQ4_VALUES[code], scales from 0 to 63.
 
 #include "iq4-blocks.h"
 #include "kernel.h"
@@ -30,7 +30,7 @@ static void iq4_xs_search(const super_block_batch *batch, const float *importanc
 
 // d gives the scale of largest magnitude, the first of several, the code -32.
 static void iq4_xs_round_scales(int count, iq4_xs_scales *scales) {
-  float inverse_d[BATCH * IQ4_XS_BLOCKS], d_of[BATCH * IQ4_XS_BLOCKS];
+  float inverse_d[BATCH * IQ4_XS_BLOCKS] = {0}, d_of[BATCH * IQ4_XS_BLOCKS] = {0};
   for (int b = 0; b < count; b++) {
     float magnitude = 0, extreme = 0;
     for (int j = 0; j < IQ4_XS_BLOCKS; j++) {

@@ -21,8 +21,8 @@ INLINE vi floor_log2(vf x) {
   return exponent + (((bits & 0x007fffff) + ulps) >> 23);
 }
 
-// The exponent of the largest magnitude less 2, E2M1's own largest exponent. It wraps around below 2^-125, as in ggml compiled for
-// x86-64: such weights get large scales and become 0; those of at least 2^-126 get NaN.
+// The exponent of the largest magnitude less 2, E2M1's own largest exponent. It wraps around below 2^-125, as in ggml compiled
+// for x86-64: such weights get large scales and become 0; those of at least 2^-126 get NaN.
 INLINE vi mxfp4_scales(vf largest) {
   vi e = (floor_log2(largest) + (127 - 2)) & 0xff;
   return vselect_int(vgt(largest, vsplat(0)), e, (vi){0});
