@@ -25,6 +25,7 @@ const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitC
   ["CHECKPOINT_*", exitCodes.input],
   ["CONFIG_*", exitCodes.input],
   ["GGML_*", exitCodes.input],
+  ["GGUF_EDIT_*", exitCodes.usage],
   ["GGUF_*", exitCodes.input],
   ["IMPORTANCE_REQUIRED", exitCodes.usage],
   ["IMPORTANCE_*", exitCodes.input],

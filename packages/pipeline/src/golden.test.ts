@@ -52,8 +52,7 @@ describe.each(await goldenCases())("%s", async (name) => {
     .filter((type) => !NOT_CONVERTED.has(type))
     .map((type) => ({ type, golden: readGolden<GoldenFile>(name, "expected", `${type}.json`) }));
   const isWritable = ({ golden }: (typeof converted)[number]): boolean =>
-    // The converter itself makes no MXFP4 blocks: it copies those of the checkpoint.
-    golden.tensors.every(({ type }) => type === "MXFP4" || kernels.types.includes(type));
+    golden.tensors.every(({ type }) => kernels.types.includes(type));
   const types = converted.filter(isWritable).map(({ type }) => type);
   const beyondKernels: OutputRequest[] = converted
     .filter((entry) => !isWritable(entry))

@@ -24,6 +24,10 @@ const TYPES = {
   Q4_K: { number: 12, importance: [false, true] },
   Q5_K: { number: 13, importance: [false, true] },
   Q6_K: { number: 14, importance: [false, true] },
+  IQ4_NL: { number: 20, importance: [false, true] },
+  IQ4_XS: { number: 23, importance: [false, true] },
+  MXFP4: { number: 39, importance: [false] },
+  NVFP4: { number: 40, importance: [false] },
 };
 const COLUMNS = 4096;
 /** Milliseconds that one measurement takes at least. */

@@ -155,7 +155,8 @@ export function outputRequests(
   return { outputs, directory: target.directory };
 }
 
-function outputTarget(output: string | undefined, cwd: string): { file?: string; directory: string } {
+/** Where `--output` leads: to a file, or into a folder that exists or whose name ends in a separator. */
+export function outputTarget(output: string | undefined, cwd: string): { file?: string; directory: string } {
   if (output === undefined) {
     return { directory: cwd };
   }

@@ -32,7 +32,9 @@ describe("quern convert", () => {
     expect(stdout).toMatch(
       /^Type +Size +Of source +Bits\/weight +File\nQ4_K_M +\d\.\d\d MB +\d\d\.\d% +\d\.\d\d /,
     );
-    expect(stdout).toMatch(/\ntime +[\d.]+ m?s \(.*\nmemory +\d+ MB at most\nkernels +(native|wasm) \w+\n$/);
+    expect(stdout).toMatch(
+      /\ntime +[\d.]+ m?s \(.*\nmemory +\d+ MB at most\nkernels +(native|wasm) \w+\nthreads +\d+: .*\n$/,
+    );
   });
 
   it.each(["qwen3", "llama2-spm"])("writes the files of convert_hf_to_gguf.py for %s", async (name) => {

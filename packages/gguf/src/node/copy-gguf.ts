@@ -35,6 +35,13 @@ export interface GgufCopyReport {
   readonly seconds: number;
 }
 
+export interface GgufCopyOptions {
+  /** Stops the copy and removes what it has written. */
+  readonly signal?: AbortSignal;
+  /** Called for every event, in order. */
+  readonly onEvent?: (event: GgufCopyEvent) => void;
+}
+
 /** Bytes in one read. */
 const CHUNK_SIZE = 8 * 2 ** 20;
 
@@ -45,14 +52,10 @@ const LANES = 2;
  * Carries out a plan: copies tensors in chunks, in about 16 MiB of memory. Files are called `<path>.partial` until all of them are
  * complete and on disk; whatever goes wrong, none stays.
  *
- * @param options.signal Stops the copy.
  * @throws the reason of `signal`; QuernError `SOURCE_CHANGED` when a file has another size than when it was planned, other
  * `SOURCE_` codes, and as `createOutputSet`
  */
-export async function copyGguf(
-  plan: GgufCopyPlan,
-  options: { signal?: AbortSignal; onEvent?: (event: GgufCopyEvent) => void } = {},
-): Promise<GgufCopyReport> {
+export async function copyGguf(plan: GgufCopyPlan, options: GgufCopyOptions = {}): Promise<GgufCopyReport> {
   const { signal, onEvent } = options;
   const started = performance.now();
   const paths = plan.files.map(({ path }) => path);
@@ -66,7 +69,7 @@ export async function copyGguf(
   try {
     const tensors = plan.files.reduce((sum, file) => sum + file.tensors, 0);
     onEvent?.({ type: "start", tensors, bytes: plan.bytes, files: paths });
-    await copyAll({ plan, output, ...(signal === undefined ? {} : { signal }), ...(onEvent && { onEvent }) });
+    await copyAll(plan, output, options);
     await output.finish();
   } catch (error) {
     await output.abandon();
@@ -80,13 +83,11 @@ export async function copyGguf(
   };
 }
 
-async function copyAll(params: {
-  plan: GgufCopyPlan;
-  output: OutputSet;
-  signal?: AbortSignal;
-  onEvent?: (event: GgufCopyEvent) => void;
-}): Promise<void> {
-  const { plan, output, signal, onEvent } = params;
+async function copyAll(
+  plan: GgufCopyPlan,
+  output: OutputSet,
+  { signal, onEvent }: GgufCopyOptions,
+): Promise<void> {
   const sources: ByteSource[] = [];
   try {
     for (const source of plan.sources) sources.push(await openUnchanged(source));

@@ -4,7 +4,7 @@ import { QuernError } from "@quern/tensor";
 import { editGgufMetadata, type GgufChange, type GgufEdit } from "../edit/edit-metadata.ts";
 import { planGgufEdit, planGgufHeaderInPlace } from "../edit/plan-edit.ts";
 import { parseSplitFileName, splitFileName, splitPrefix } from "../split/split-name.ts";
-import { copyGguf, type GgufCopyEvent } from "./copy-gguf.ts";
+import { copyGguf, type GgufCopyOptions } from "./copy-gguf.ts";
 import { copiedFiles, type CopiedFile, type GgufCopyPlan, planCopy } from "./copy-plan.ts";
 import { type OpenGgufSet, openGgufSet } from "./open-set.ts";
 import { type HeaderPatch, patchHeader, undoPathOf } from "./patch-header.ts";
@@ -74,10 +74,7 @@ export async function planGgufFileEdit(params: {
 }
 
 /** Carries out an edit. @throws QuernError as `copyGguf`; in place `SOURCE_CHANGED` and `OUTPUT_` codes */
-export async function editGguf(
-  edit: GgufFileEdit,
-  options: { signal?: AbortSignal; onEvent?: (event: GgufCopyEvent) => void } = {},
-): Promise<void> {
+export async function editGguf(edit: GgufFileEdit, options: GgufCopyOptions = {}): Promise<void> {
   if (edit.method === "patch") await patchHeader(edit.patch);
   if (edit.method !== "copy") return;
   // A copy that takes the place of a file is as readable and writable as that was.

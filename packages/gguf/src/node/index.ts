@@ -1,5 +1,5 @@
 export { copyGguf } from "./copy-gguf.ts";
-export type { GgufCopyEvent, GgufCopyReport } from "./copy-gguf.ts";
+export type { GgufCopyEvent, GgufCopyOptions, GgufCopyReport } from "./copy-gguf.ts";
 export type { GgufCopyFile, GgufCopyPlan } from "./copy-plan.ts";
 export { editGguf, planGgufFileEdit } from "./edit-gguf.ts";
 export type { GgufFileEdit } from "./edit-gguf.ts";

@@ -75,13 +75,13 @@ export async function restoreGgufHeader({ path }: { path: string }): Promise<voi
   const size = undo.byteLength / 2;
   const before = undo.subarray(0, size);
   const after = undo.subarray(size);
-  const isLarger = await stat(path).then(
-    (file) => file.size >= size,
+  const isPossible = await stat(path).then(
+    (file) => Number.isInteger(size) && file.size >= size,
     () => false,
   );
-  await withStart(path, isLarger ? size : 0, async ({ start, write }) => {
+  await withStart(path, isPossible ? size : 0, async ({ start, write }) => {
     const isMixture =
-      isLarger && start.every((byte, index) => byte === before[index] || byte === after[index]);
+      isPossible && start.every((byte, index) => byte === before[index] || byte === after[index]);
     if (!isMixture) {
       throw new QuernError(
         "GGUF_UNDO_MISMATCH",

@@ -9,18 +9,19 @@ import { openGgufSet } from "./open-set.ts";
  * Plans to divide a GGUF file among several, as `llama-gguf-split --split` does. A set is divided anew.
  *
  * @param params.path File to split, or any file of a set.
- * @param params.prefix What the new files have in front of "-00001-of-00003.gguf". Default: the path without ".gguf".
+ * @param params.output Path whose name the new files get: "out/model" or "out/model.gguf" make "out/model-00001-of-00003.gguf".
+ * Default: `path`.
  * @param params.force Whether files that exist are replaced; those that are read never are. Default false.
  * @throws QuernError as `openGgufSet`, `planGgufSplits` and `checkOutputPlaces`
  */
 export async function planGgufFileSplit(params: {
   path: string;
-  prefix?: string;
+  output?: string;
   division: GgufDivision;
   force?: boolean;
 }): Promise<GgufCopyPlan> {
   const { path, division, force = false } = params;
-  const prefix = resolve(params.prefix ?? splitPrefix(path));
+  const prefix = splitPrefix(resolve(params.output ?? path));
   const set = await openGgufSet({ path });
   try {
     const layouts = planGgufSplits({

@@ -28,6 +28,10 @@ const BLOCKS: Readonly<Record<string, { readonly elements: number; readonly byte
   Q4_K: { elements: 256, bytes: 144 },
   Q5_K: { elements: 256, bytes: 176 },
   Q6_K: { elements: 256, bytes: 210 },
+  IQ4_NL: { elements: 32, bytes: 18 },
+  IQ4_XS: { elements: 256, bytes: 136 },
+  MXFP4: { elements: 32, bytes: 17 },
+  NVFP4: { elements: 64, bytes: 36 },
 };
 
 /** Elements of a block, which divide the columns of a matrix. */
