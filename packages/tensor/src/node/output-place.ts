@@ -34,12 +34,12 @@ export async function checkOutputPlaces(params: {
       throw outputError("OUTPUT_DUPLICATE", path, "two outputs would have this name");
     }
     paths.add(path);
+    replaces.push(await checkName(path, force));
     for (const taken of [path, partialPathOf(path)]) {
       const identity = await identityOf(taken);
       if (identity !== undefined && read.has(identity))
         throw outputError("OUTPUT_IS_SOURCE", taken, "this is one of the files that are read");
     }
-    replaces.push(await checkName(path, force));
     const { folder, device } = await checkFolder(path);
     const needed = (disks.get(device)?.needed ?? 0) + fileSize;
     disks.set(device, { folder, needed });
