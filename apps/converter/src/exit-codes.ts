@@ -28,6 +28,7 @@ const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitC
   ["GGUF_EDIT_*", exitCodes.usage],
   ["GGUF_*", exitCodes.input],
   ["IMPORTANCE_REQUIRED", exitCodes.usage],
+  ["IMPORTANCE_SELECTION", exitCodes.usage],
   ["IMPORTANCE_*", exitCodes.input],
   ["MIXTURE_NO_FALLBACK", exitCodes.usage],
   ["MIXTURE_PATTERN_INVALID", exitCodes.usage],

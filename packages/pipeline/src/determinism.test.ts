@@ -93,7 +93,7 @@ describe("planSlabs", () => {
       const next = new Map<number, number>();
       const { slabs, count } = planSlabs(plan);
       let seen = 0;
-      for (const { tensor, firstRow, rows } of slabs) {
+      for await (const { tensor, firstRow, rows } of slabs) {
         expect(firstRow).toBe(next.get(tensor) ?? 0);
         next.set(tensor, firstRow + rows);
         seen++;

@@ -120,8 +120,9 @@ export interface ConversionPlan {
   readonly outputs: readonly PlannedOutput[];
   readonly importance?: Importance;
   /**
-   * Errors of files of little weight (model card, generation_config.json), which are left out, and `OUTPUT_STRAY_SPLITS`: files
-   * of another division of the same output.
+   * What does no harm: errors of files of little weight (model card, generation_config.json), which are left out; importance weights
+   * that are missing or fit no tensor; rules for types that have no effect; `OUTPUT_STRAY_SPLITS`, files of another division of the
+   * same output.
    */
   readonly warnings: readonly QuernError[];
   /** Whether files that exist when an output is finished are replaced. */

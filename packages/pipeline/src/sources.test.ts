@@ -134,21 +134,22 @@ describe("importance weights", () => {
   const path = goldenPath("llama2-spm", "imatrix.gguf");
 
   it("of another model are refused", async () => {
-    const importance = await readImportance(goldenPath("mixtral", "imatrix.gguf"));
-    const shorter = new Map([["blk.0.attn_q.weight", new Float32Array(96).fill(1)]]);
-    await expect(plan(model, { importance: { ...importance, weights: shorter } })).rejects.toMatchObject({
-      code: "IMPORTANCE_MISMATCH",
-      subject: { tensor: "blk.0.attn_q.weight" },
-    });
+    const importance = await readImportance(path);
+    const shorter = new Map(importance.lengths).set("blk.0.attn_q.weight", 96).set("blk.1.attn_v.weight", 9);
+    const error = await plan(model, { importance: { ...importance, lengths: shorter } }).catch(
+      (error: unknown) => error,
+    );
+    expect(error).toMatchObject({ code: "IMPORTANCE_MISMATCH", subject: { tensor: "blk.0.attn_q.weight" } });
+    expect((error as Error).message).toContain("blk.1.attn_v.weight");
   });
 
   it("are demanded where a type makes no sense without", async () => {
     const importance = await readImportance(path);
-    const weights = new Map(importance.weights);
-    weights.delete("blk.1.ffn_up.weight");
+    const lengths = new Map(importance.lengths);
+    lengths.delete("blk.1.ffn_up.weight");
     const outputs = [{ type: "Q2_K_S", path: join(folder, "model.gguf") }];
     await expect(plan(model, { outputs })).rejects.toMatchObject({ code: "IMPORTANCE_REQUIRED" });
-    await expect(plan(model, { outputs, importance: { ...importance, weights } })).rejects.toMatchObject({
+    await expect(plan(model, { outputs, importance: { ...importance, lengths } })).rejects.toMatchObject({
       code: "IMPORTANCE_REQUIRED",
       subject: { tensor: "blk.1.ffn_up.weight" },
     });

@@ -12,7 +12,7 @@ import { inspectValue } from "../inspection/gguf.ts";
 import type { JsonValue } from "../inspection/inspection.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { styleFor } from "../terminal.ts";
-import { outputTarget } from "./convert-options.ts";
+import { outputTarget } from "./output-target.ts";
 import { copyRecord } from "./copy-messages.ts";
 import { addEditOptions, type EditOptions, editRequest } from "./edit-options.ts";
 import { reporterName, runReported } from "./run-reported.ts";

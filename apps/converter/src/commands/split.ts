@@ -4,7 +4,7 @@ import { QuernError } from "@quern/tensor";
 import type { Command } from "commander";
 import type { Host } from "../host.ts";
 import { addCopyOptions, type CopyOptions, runCopy } from "./copy-messages.ts";
-import { outputTarget } from "./convert-options.ts";
+import { outputTarget } from "./output-target.ts";
 import { addSplitOptions, type SplitOptions, splitRequest } from "./split-options.ts";
 
 export function registerSplit(program: Command, host: Host): void {

@@ -10,8 +10,8 @@ import { weightType } from "./weight-type.ts";
 export interface SlabPlan {
   /** How many slabs there are. */
   readonly count: number;
-  /** Every row of every tensor once, in the order of the checkpoint, so that it is read front to back. Made one at a time. */
-  readonly slabs: Generator<Slab, void, undefined>;
+  /** Every row of every tensor once, in the order of the checkpoint, so that it is read front to back. Made one at a time, with its weights of importance. */
+  readonly slabs: AsyncGenerator<Slab, void, undefined>;
 }
 
 /** Cuts the tensors of a plan into slabs that fit its memory. */
@@ -48,17 +48,18 @@ interface TensorWork {
   readonly slabRows: number;
 }
 
-function* cutIntoSlabs(plan: ConversionPlan, work: readonly TensorWork[]): SlabPlan["slabs"] {
+async function* cutIntoSlabs(plan: ConversionPlan, work: readonly TensorWork[]): SlabPlan["slabs"] {
   for (const { tensor, index, conversions, columns, rows, slabRows } of work) {
     const { name, expression, shape } = tensor;
     const matrixRows = shape.at(-2) ?? 1;
     const sources = expressionSources(expression).map((source) => plan.checkpoint.tensors.get(source)!);
-    const weights = plan.importance?.weights.get(name);
+    const usesImportance = conversions.some((conversion) => conversion.usesImportance);
     for (let firstRow = 0; firstRow < rows; firstRow += slabRows) {
       const count = Math.min(slabRows, rows - firstRow);
       const firstMatrix = Math.floor(firstRow / matrixRows);
-      const lastMatrix = Math.floor((firstRow + count - 1) / matrixRows);
-      const importance = weights?.slice(firstMatrix * columns, (lastMatrix + 1) * columns);
+      const matrices = Math.floor((firstRow + count - 1) / matrixRows) + 1 - firstMatrix;
+      const range = { start: firstMatrix * columns, count: matrices * columns };
+      const importance = usesImportance ? await plan.importance!.readWeights(name, range) : undefined;
       yield {
         tensor: index,
         name,

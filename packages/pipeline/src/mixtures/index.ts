@@ -9,3 +9,4 @@ export { quantizedMetadata } from "./quantized-metadata.ts";
 export type { ImportanceSummary } from "./quantized-metadata.ts";
 export { STORAGE_FORMATS, storageFormat, storageType } from "./storage-type.ts";
 export type { StorageFormat, StorageType } from "./storage-type.ts";
+export { typeRuleWarnings } from "./type-rule-warnings.ts";

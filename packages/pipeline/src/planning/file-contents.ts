@@ -12,6 +12,8 @@ export interface FileContents extends OutputLayout {
   readonly flavour: Flavour;
   readonly intermediate?: string;
   readonly tensors: readonly PlannedTensor[];
+  /** What does no harm. */
+  readonly warnings: readonly QuernError[];
 }
 
 export interface FileParams {

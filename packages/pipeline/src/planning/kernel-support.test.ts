@@ -28,6 +28,7 @@ function check(model: Partial<ModelTensor>, planned: Partial<PlannedTensor>): vo
     flavour: "quantizer",
     layouts: [],
     isSplit: false,
+    warnings: [],
     tensors: [
       {
         name: tensor.name,

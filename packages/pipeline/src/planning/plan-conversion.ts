@@ -49,7 +49,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     sources: checkpoint.shards.map(({ path }) => path),
     force,
   });
-  warnings.push(...outputWarnings);
+  warnings.push(...distinct(contents.flatMap((file) => file.warnings)), ...outputWarnings);
 
   const made = new Set(outputs.flatMap(({ tensors }) => tensors.map(({ source }) => source)));
   const tensors = model.tensors.filter(({ name }) => made.has(name));
@@ -79,6 +79,11 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     kernels: kernels.info,
     resources: { threads, memory, peakMemory: estimatePeakMemory({ threads, memory }), seconds },
   };
+}
+
+/** Outputs of one model often have the same thing to say. */
+function distinct(warnings: readonly QuernError[]): QuernError[] {
+  return [...new Map(warnings.map((warning) => [warning.message, warning])).values()];
 }
 
 function bytesOfSources(

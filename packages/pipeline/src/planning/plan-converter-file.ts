@@ -39,5 +39,5 @@ export function planConverterFile({ request, model }: FileParams, { name: type }
       ...fallbackOf(fallbackFrom, placed.ne),
     };
   });
-  return { ...layout, type, flavour: "converter", tensors };
+  return { ...layout, type, flavour: "converter", tensors, warnings: [] };
 }

@@ -9,32 +9,35 @@ import {
   quantizedTensorOrder,
   type SelectedTensor,
   selectQuantizedTypes,
+  typeRuleWarnings,
 } from "../mixtures/index.ts";
 import type { PlannedTensor } from "../plan.ts";
 import type { OutputRequest, Recipe } from "../recipe.ts";
-import type { Importance } from "../importance/importance.ts";
-import { findImportance } from "./find-importance.ts";
 import { holds, isFloatType } from "./float-type.ts";
 import { isPacked } from "../conversion/weight-type.ts";
 import { fallbackOf, type FileContents, type FileParams, refuseOptions } from "./file-contents.ts";
 import { layOut } from "./lay-out.ts";
+import { matchImportance } from "./match-importance.ts";
 import { pruneLayers } from "./prune-layers.ts";
 import { type InputTensor, quantizerInput } from "./quantizer-input.ts";
 
 /** Plans an output as `llama-quantize` writes it. @throws as `planConversion` */
 export function planQuantizerFile(params: FileParams, recipe: Recipe): FileContents {
-  const { request, importance } = params;
+  const { request } = params;
+  // Without any entry it is as if there were no importance matrix, for the choice of types too.
+  const importance = params.importance?.lengths.size === 0 ? undefined : params.importance;
   const input = quantizerInput(params);
   const { tensors: kept, blocks } = pruneLayers(input.tensors, request.pruneLayers ?? []);
   const overrides = request.metadata ?? new Map();
   const seen = overriddenMetadata(input.metadata, overrides);
   const mixture = findMixture(recipe.name);
   if (mixture === undefined) refuseOptions({ request, where: recipe.name }, TYPE_OPTIONS);
+  const overriding = typeOverrides(request);
   const selected =
     mixture === undefined
       ? keepTypes(kept)
       : selectQuantizedTypes({
-          ...typeOverrides(request),
+          ...overriding,
           mixture,
           metadata: seen,
           tensors: kept,
@@ -43,8 +46,18 @@ export function planQuantizerFile(params: FileParams, recipe: Recipe): FileConte
   const metadata = quantizedMetadata(input.metadata, {
     fileType: mixture?.fileType ?? fileTypeOf(seen, quantizedTensorOrder(input.tensors)),
     overrides,
-    ...(importance === undefined ? {} : { importance: { ...importance, entries: importance.weights.size } }),
+    ...(importance === undefined ? {} : { importance: { ...importance, entries: importance.lengths.size } }),
     ...(blocks === undefined ? {} : { blockCount: { key: blockCountKey(seen), value: blocks } }),
+  });
+  const rules = mixture === undefined ? [] : typeRuleWarnings({ ...overriding, mixture, tensors: selected });
+  const match = matchImportance({
+    tensors: selected.map((choice, index) => ({
+      ...choice,
+      name: kept[index]!.model.name,
+      changed: choice.type !== choice.sourceType,
+    })),
+    modelTensors: input.tensors.map(({ model }) => model.name),
+    ...(params.importance === undefined ? {} : { importance: params.importance }),
   });
   const layout = layOut({ division: divisionOf(request, kept), metadata, tensors: selected });
   const choices = new Map(selected.map((choice, index) => [choice.name, { choice, input: kept[index]! }]));
@@ -52,7 +65,7 @@ export function planQuantizerFile(params: FileParams, recipe: Recipe): FileConte
     const { choice, input: tensor } = choices.get(placed.name)!;
     return {
       ...placed,
-      ...conversionOf(choice, tensor, importance),
+      ...conversionOf(choice, tensor, match.users),
       ...fallbackOf(choice.fallbackFrom, placed.ne),
     };
   });
@@ -63,6 +76,7 @@ export function planQuantizerFile(params: FileParams, recipe: Recipe): FileConte
     flavour: "quantizer",
     ...(intermediate === undefined ? {} : { intermediate }),
     tensors,
+    warnings: [...rules, ...match.warnings],
   };
 }
 
@@ -81,7 +95,7 @@ function divisionOf(request: OutputRequest, tensors: readonly InputTensor[]): Gg
 function conversionOf(
   choice: SelectedTensor,
   { model }: InputTensor,
-  importance: Importance | undefined,
+  importanceUsers: ReadonlySet<string>,
 ): Pick<PlannedTensor, "source" | "packed" | "requantized" | "usesImportance" | "via"> {
   const source = model.name;
   const { type, sourceType } = choice;
@@ -91,7 +105,7 @@ function conversionOf(
     source,
     packed: isPacked(model) && !changed && !isFloatType(type),
     requantized: changed && isBlockType(sourceType),
-    usesImportance: changed && findImportance({ ...choice, source }, importance),
+    usesImportance: importanceUsers.has(source),
     ...(rounds ? { via: sourceType } : {}),
   };
 }
