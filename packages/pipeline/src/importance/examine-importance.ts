@@ -36,9 +36,11 @@ async function examineEntry(file: ImportanceFile, entry: ImportanceEntry): Promi
   let fault: ImportanceExamination["fault"];
   for (let start = 0; start < length; start += BLOCK) {
     const sums = await file.readSums(name, { start, count: Math.min(BLOCK, length - start) });
-    for (const [index, value] of sums.entries()) {
-      if (!(value >= 0 && value < Infinity)) fault ??= { index: start + index, value };
-      if (value === 0 && counts[Math.floor((start + index) / columns)]! > 0) zeroColumns++;
+    for (let index = 0; index < sums.length; index++) {
+      const value = sums[index]!;
+      if (value > 0 && value < Infinity) continue;
+      if (value !== 0) fault ??= { index: start + index, value };
+      else if (counts[Math.floor((start + index) / columns)]! > 0) zeroColumns++;
     }
   }
   // Without calls, the older layout says nothing of whether there were inputs.
