@@ -13,7 +13,17 @@ describe("metadataArgument", () => {
     ["x=float64:1e-5", "x", "float64", 1e-5],
     ["tokenizer.ggml.add_bos_token=bool:false", "tokenizer.ggml.add_bos_token", "bool", false],
   ])("reads %s", (text, key, type, value) => {
-    expect(metadataArgument(text)).toEqual([key, { type, value }]);
+    expect(metadataArgument(text, undefined)).toEqual(new Map([[key, { type, value }]]));
+  });
+
+  it("adds to what was given before, and takes the last value for a key", () => {
+    const first = metadataArgument("a=uint8:1", undefined);
+    const second = metadataArgument("b=bool:true", first);
+    expect([...metadataArgument("a=uint8:2", second)]).toEqual([
+      ["a", { type: "uint8", value: 2 }],
+      ["b", { type: "bool", value: true }],
+    ]);
+    expect(first.size).toBe(1);
   });
 
   it.each([
@@ -31,6 +41,6 @@ describe("metadataArgument", () => {
     "x=float64:NaN",
     "x=bool:1",
   ])("refuses %s", (text) => {
-    expect(() => metadataArgument(text)).toThrow(InvalidArgumentError);
+    expect(() => metadataArgument(text, undefined)).toThrow(InvalidArgumentError);
   });
 });

@@ -18,8 +18,11 @@ const readers: Readonly<Record<GgufScalarType, (text: string) => GgufScalar | un
   string: (text) => text,
 };
 
-/** Reads `--metadata KEY=TYPE:VALUE`. */
-export function metadataArgument(text: string): readonly [key: string, value: GgufValue] {
+/** Reads `--metadata KEY=TYPE:VALUE`; the option may be repeated, the last value for a key counts. */
+export function metadataArgument(
+  text: string,
+  previous: ReadonlyMap<string, GgufValue> | undefined,
+): Map<string, GgufValue> {
   const match = /^([^=]+)=(\w+):(.*)$/s.exec(text);
   if (match === null) {
     throw new InvalidArgumentError("Write KEY=TYPE:VALUE, for example general.name=string:My Model.");
@@ -30,7 +33,7 @@ export function metadataArgument(text: string): readonly [key: string, value: Gg
       `There is no type "${type}"; there are ${Object.keys(readers).join(", ")}.`,
     );
   }
-  return [key, readValue(type as GgufScalarType, value)];
+  return new Map(previous).set(key, readValue(type as GgufScalarType, value));
 }
 
 function readValue(type: GgufScalarType, text: string): GgufValue {

@@ -92,9 +92,13 @@ export function addQuantizationOptions({ command, cwd }: { command: Command; cwd
 export function addModelOptions(command: Command): Command {
   // Two options set pairs, in the order in which they are given.
   const pairs = new Map<string, GgufValue>();
-  const setPair = (key: string, value: GgufValue): Map<string, GgufValue> => {
-    pairs.delete(key);
-    return pairs.set(key, value);
+  const setPairs = (more: Iterable<readonly [string, GgufValue]>): Map<string, GgufValue> => {
+    for (const [key, value] of more) {
+      // A key that is set again moves to the end.
+      pairs.delete(key);
+      pairs.set(key, value);
+    }
+    return pairs;
   };
   return command
     .optionsGroup("Model:")
@@ -102,12 +106,12 @@ export function addModelOptions(command: Command): Command {
     .option(
       "--metadata <key=type:value>",
       "set or replace a value of the metadata, for example general.name=string:Mine; repeatable",
-      (text) => setPair(...metadataArgument(text)),
+      (text) => setPairs(metadataArgument(text, undefined)),
     )
     .option(
       "--override-kv <key=type:value>",
       "the same in the words of llama-quantize, with int, float, bool or str as type; repeatable",
-      (text) => setPair(...overrideArgument(text)),
+      (text) => setPairs([overrideArgument(text)]),
     )
     .option(
       "--prune-layers <numbers>",

@@ -2,7 +2,7 @@ import { QuernError } from "@quern/tensor";
 import type { ImportanceEntry, ImportanceFile } from "./importance-file.ts";
 
 /** Tokens of a chunk unless `llama-imatrix` is told otherwise. */
-export const USUAL_CHUNK_SIZE = 512;
+const USUAL_CHUNK_SIZE = 512;
 
 /** Sums of several files; those of a tensor are added when they are asked for. */
 export interface MergedImportance {

@@ -35,22 +35,24 @@ export async function planOutputs(params: {
   const strays = await Promise.all(paths.map(([first]) => findStraySplits(first!)));
 
   let next = 0;
-  const outputs = contents.map(({ layouts, isSplit: _isSplit, ...output }, index): PlannedOutput => {
-    const dataSize = output.tensors.reduce((sum, { size }) => sum + size, 0);
-    const elements = output.tensors.reduce((sum, { ne }) => sum + elementCount(ne), 0);
-    const files = layouts.map((layout, file): PlannedFile => ({
-      path: paths[index]![file]!,
-      replaces: replaced[next++]!,
-      fileSize: layout.fileSize,
-      layout,
-    }));
-    return {
-      ...output,
-      files,
-      fileSize: files.reduce((sum, { fileSize }) => sum + fileSize, 0),
-      bitsPerWeight: (dataSize * 8) / elements,
-    };
-  });
+  const outputs = contents.map(
+    ({ layouts, isSplit: _isSplit, warnings: _warnings, ...output }, index): PlannedOutput => {
+      const dataSize = output.tensors.reduce((sum, { size }) => sum + size, 0);
+      const elements = output.tensors.reduce((sum, { ne }) => sum + elementCount(ne), 0);
+      const files = layouts.map((layout, file): PlannedFile => ({
+        path: paths[index]![file]!,
+        replaces: replaced[next++]!,
+        fileSize: layout.fileSize,
+        layout,
+      }));
+      return {
+        ...output,
+        files,
+        fileSize: files.reduce((sum, { fileSize }) => sum + fileSize, 0),
+        bitsPerWeight: (dataSize * 8) / elements,
+      };
+    },
+  );
   return { outputs, warnings: strays.filter((warning) => warning !== undefined) };
 }
 
