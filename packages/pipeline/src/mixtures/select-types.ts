@@ -189,7 +189,7 @@ function withoutTrailingOnes(ne: readonly number[]): readonly number[] {
 function requantizes(tensor: string, from: string, to: string): QuernError {
   return new QuernError(
     "MIXTURE_REQUANTIZES",
-    `tensor "${tensor}" is ${from} already: quantizing it again as ${to} would add to its error (allowRequantize permits it)`,
+    `tensor "${tensor}" is ${from} already: quantizing it again as ${to} would add to its error, and is not asked for`,
     { subject: { tensor } },
   );
 }
