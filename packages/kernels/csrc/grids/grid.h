@@ -25,6 +25,7 @@ typedef struct {
   quern_codebook book;
   const uint32_t *cells;      // by cell: (point or list) << GRID_LENGTH_BITS | length of the list, 0 for a cell that is a point
   const uint16_t *neighbours; // codes; every list begins at a multiple of GRID_LANES
+  const uint32_t *levels;     // by cell: the levels that its neighbours have, bit 8 * dimension + level; NULL in eight dimensions
 } quern_grid;
 
 // The one door to tables that are made at run time: on the first call for a grid, once for all threads, in a few milliseconds.

@@ -23,6 +23,8 @@ enum { HALF_CELLS_8 = 81, HALF_CELLS_4 = 64, MOST_HALF_CELLS = HALF_CELLS_8 };
 
 static uint32_t cells[GRID_COUNT][MOST_CELLS];
 
+static uint32_t iq3_xxs_levels[4096], iq3_s_levels[4096];
+
 #define PADDED(lists) ((lists) + GRID_LANES)
 static uint16_t iq2_xxs_neighbours[PADDED(135360)], iq2_xs_neighbours[PADDED(203376)], iq2_s_neighbours[PADDED(69064)],
     iq1_neighbours[PADDED(343304)], iq3_xxs_neighbours[PADDED(34304)], iq3_s_neighbours[PADDED(36456)];
@@ -33,13 +35,14 @@ static const struct {
   int32_t distances;
   uint16_t *neighbours;
   int32_t capacity;
+  uint32_t *levels;
 } LISTS[GRID_COUNT] = {
     [GRID_IQ2_XXS] = {2, iq2_xxs_neighbours, COUNT(iq2_xxs_neighbours)},
     [GRID_IQ2_XS] = {2, iq2_xs_neighbours, COUNT(iq2_xs_neighbours)},
     [GRID_IQ2_S] = {1, iq2_s_neighbours, COUNT(iq2_s_neighbours)},
     [GRID_IQ1] = {3, iq1_neighbours, COUNT(iq1_neighbours)},
-    [GRID_IQ3_XXS] = {2, iq3_xxs_neighbours, COUNT(iq3_xxs_neighbours)},
-    [GRID_IQ3_S] = {3, iq3_s_neighbours, COUNT(iq3_s_neighbours)},
+    [GRID_IQ3_XXS] = {2, iq3_xxs_neighbours, COUNT(iq3_xxs_neighbours), iq3_xxs_levels},
+    [GRID_IQ3_S] = {3, iq3_s_neighbours, COUNT(iq3_s_neighbours), iq3_s_levels},
 };
 
 // ---- Levels
@@ -135,9 +138,12 @@ static void make_grid(quern_grid_id id) {
     int32_t padded = (length + GRID_LANES - 1) / GRID_LANES * GRID_LANES;
     if (end + padded + GRID_LANES > LISTS[id].capacity) __builtin_trap(); // the figures above are wrong
     cells[id][cell] = (uint32_t)(end / GRID_LANES) << GRID_LENGTH_BITS | (uint32_t)length;
+    for (int32_t i = 0; LISTS[id].levels && i < length; i++) {
+      for (int k = 0; k < 4; k++) LISTS[id].levels[cell] |= 1u << (8 * k + (list[i] >> 3 * k & 7));
+    }
     for (int32_t i = 0; i < padded; i++) LISTS[id].neighbours[end++] = list[i < length ? i : length - 1];
   }
-  grids[id] = (quern_grid){*book, cells[id], LISTS[id].neighbours};
+  grids[id] = (quern_grid){*book, cells[id], LISTS[id].neighbours, LISTS[id].levels};
 }
 
 // ---- The door. A module of Wasm has one thread and makes the tables for itself.
