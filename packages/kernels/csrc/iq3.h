@@ -19,11 +19,12 @@ typedef struct {
   bool all_again;   // the last search is for all quads, not only for those whose cell is no point
 } iq3_kind;
 
-// One sub-block. Zeros have no point and no sign but 0.
+// One sub-block. Where it is empty, all is 0.
 typedef struct {
-  float scale;                // not less than 0, or NaN
-  uint16_t points[QUADS];     // indices in the codebook
-  uint8_t signs[IQ3_SIGNS];   // one bit per weight: those below 0
+  bool empty;
+  float scale;              // not less than 0, or NaN
+  uint16_t points[QUADS];   // indices in the codebook
+  uint8_t signs[IQ3_SIGNS]; // one bit per weight: those below 0
 } iq3_fit;
 
 // ---- Signs
@@ -138,10 +139,11 @@ INLINE void iq3_fit_group(const iq3_kind *kind, const quern_grid *grid, const fl
   vi chosen;
   vf scale;
   uint32_t again = 0;
+  uint8_t signs[VEC_LANES][IQ3_SIGNS];
   for (int b = 0; b < VEC_LANES; b++) {
     int at = (b < count ? b : count - 1) * QUAD_WEIGHTS;
     quad_block *block = &group.blocks[b];
-    iq3_split(kind, source + at, weights ? weights + at : NULL, block, fits[b < count ? b : count - 1].signs);
+    iq3_split(kind, source + at, weights ? weights + at : NULL, block, signs[b]);
     if (block->largest < kind->smallest || b >= count)
       for (int i = 0; i < MOST_TRIES; i++) group.trials[b].code_x[i] = group.trials[b].code_squared[i] = 0;
     else
@@ -162,15 +164,16 @@ INLINE void iq3_fit_group(const iq3_kind *kind, const quern_grid *grid, const fl
   vf fitted = iq3_fit_scales(&group, scale);
   for (int b = 0; b < count; b++) {
     iq3_fit *fit = &fits[b];
-    fit->scale = again >> b & 1 ? fitted[b] : scale[b];
+    fit->empty = group.blocks[b].largest < kind->smallest;
+    fit->scale = fit->empty ? 0 : again >> b & 1 ? fitted[b] : scale[b];
     for (int k = 0; k < QUADS; k++) {
       fit->points[k] = (uint16_t)grid_point(grid->cells[group.points[b][k] & QUAD_CODE]);
     }
-    if (fit->scale < 0) {
-      fit->scale = -fit->scale;
-      for (int g = 0; g < IQ3_SIGNS; g++) fit->signs[g] ^= kind->even_signs ? 127 : 255;
+    for (int g = 0; g < IQ3_SIGNS; g++) {
+      uint8_t all = kind->even_signs ? 127 : 255;
+      fit->signs[g] = fit->empty ? 0 : fit->scale < 0 ? signs[b][g] ^ all : signs[b][g];
     }
-    if (group.blocks[b].largest < kind->smallest) *fit = (iq3_fit){0};
+    fit->scale = fit->scale < 0 ? -fit->scale : fit->scale;
   }
 }
 

@@ -7,21 +7,25 @@
 enum { IQ3_S_POINTS = 2, IQ3_S_UPPER = IQ3_S_POINTS + 64, IQ3_S_SIGNS = IQ3_S_UPPER + 8, IQ3_S_SCALES = IQ3_S_SIGNS + 32 };
 enum { IQ3_S_SIZE = IQ3_S_SCALES + 4 };
 
+// The reference does not leave room for the points and the signs of an empty sub-block: those that follow move up, so that readers
+// take them for those of others. The ninth bits and the scales stay where they belong.
 static void iq3_s_store(const iq3_fit *fits, uint8_t *block) {
   uint8_t scales[IQ3_SUB_BLOCKS];
+  float d = iq3_scale_codes(fits, scales);
+  for (int i = 0; i < IQ3_S_SIZE; i++) block[i] = 0;
   // The factor is the reference's.
-  store_u16(block, f32_to_f16(iq3_scale_codes(fits, scales) * 1.033f));
+  store_u16(block, f32_to_f16(d * 1.033f));
+  uint8_t *points = block + IQ3_S_POINTS, *signs = block + IQ3_S_SIGNS;
   for (int b = 0; b < IQ3_SUB_BLOCKS; b++) {
     const iq3_fit *fit = &fits[b];
-    uint32_t upper = 0;
+    block[IQ3_S_SCALES + b / 2] |= (uint8_t)(scales[b] << b % 2 * 4);
+    if (fit->empty) continue;
     for (int k = 0; k < QUADS; k++) {
-      block[IQ3_S_POINTS + b * QUADS + k] = (uint8_t)fit->points[k];
-      upper |= (uint32_t)(fit->points[k] >> 8) << k;
+      *points++ = (uint8_t)fit->points[k];
+      block[IQ3_S_UPPER + b] |= (uint8_t)(fit->points[k] >> 8 << k);
     }
-    block[IQ3_S_UPPER + b] = (uint8_t)upper;
-    for (int g = 0; g < IQ3_SIGNS; g++) block[IQ3_S_SIGNS + b * IQ3_SIGNS + g] = fit->signs[g];
+    for (int g = 0; g < IQ3_SIGNS; g++) *signs++ = fit->signs[g];
   }
-  for (int b = 0; b < IQ3_SUB_BLOCKS; b += 2) block[IQ3_S_SCALES + b / 2] = (uint8_t)(scales[b] | scales[b + 1] << 4);
 }
 
 static void quantize_iq3_s(const float *source, uint8_t *target, int64_t rows, int64_t columns, const float *importance) {
