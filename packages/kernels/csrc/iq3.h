@@ -105,7 +105,7 @@ INLINE void iq3_search_again(const quern_grid *grid, const quad_block *block, fl
   for (int k = 0; k < QUADS; k++) {
     if (!all && !(points[k] & QUAD_NEIGHBOUR)) continue;
     const int32_t *l = levels + k * QUAD;
-    int32_t found[VEC_LANES];
+    int32_t found[MOST_TRIES];
     vstore((float *)found, (vf)vsplat_int(l[0] | l[1] << 3 | l[2] << 6 | l[3] << 9));
     quad_judge(grid, 1, block->x + k * QUAD, block->roots + k * QUAD, scales, 1, found);
     points[k] = found[0];

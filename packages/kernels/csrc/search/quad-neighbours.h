@@ -21,72 +21,95 @@ static const float QUAD_VALUES[16] = {1, 3, 5, 7, 9, 11, 13, 15, 1, 3, 5, 7, 9, 
 
 #if VEC_LANES >= 8
 
-// Costs are looked up in registers: lanes are levels, then neighbours.
+// Costs are looked up in registers: every eight lanes are the levels of an element at one scale, then eight neighbours.
 
-enum { COST_VECTORS = QUAD * QUAD_LEVELS / VEC_LANES };
-typedef struct {
-  vf x[COST_VECTORS], roots[COST_VECTORS]; // for each level of each dimension
-} quad_target;
+enum { AT_ONCE = VEC_LANES / QUAD_LEVELS }; // tries
 
-INLINE vf vquad_splat(const float *values, int vector) {
+// Eight codes as indices, for each try at once.
+INLINE vi vload_codes(const uint16_t *codes) {
 #if VEC_LANES == 16
-  return vselect(vlt_int(vcount(0), vsplat_int(8)), vsplat(values[2 * vector]), vsplat(values[2 * vector + 1]));
+  __m256i eight = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i_u *)codes));
+  return (vi)_mm512_broadcast_i32x8(eight);
 #else
-  return vsplat(values[vector]);
+  return vload_u16((const uint8_t *)codes);
 #endif
 }
 
-// Tries from low to high - 1, which have the same list, of `vectors` vectors.
-INLINE void quad_judge_run(int vectors, const uint16_t *list, int length, const quad_target *target, const float *scales, int low,
-                           int high, int32_t *points) {
+// The scales of as many tries as there are at once.
+INLINE vf vload_scales(const float *scales) {
+#if VEC_LANES == 16
+  return vselect(0xff00, vsplat(scales[1]), vsplat(scales[0]));
+#else
+  return vsplat(scales[0]);
+#endif
+}
+
+// The smallest of every eight lanes in all of them.
+INLINE vf vsmallest_of_8(vf a) {
+#if VEC_LANES == 16
+  a = vmin(a, vshuffle(a, a, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
+  a = vmin(a, vshuffle(a, a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13));
+  return vmin(a, vshuffle(a, a, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
+#else
+  return vsmallest(a);
+#endif
+}
+
+// Tries from low to high - 1, which have the same list. points[high] is written to, but kept.
+INLINE void quad_judge_run(int vectors, const uint16_t *list, const vf *x, const vf *roots, const float *scales, int low, int high,
+                           int32_t *points) {
   const vf values = vload(QUAD_VALUES);
-  vi levels[LONGEST_QUAD_LIST / VEC_LANES][QUAD];
+  const int32_t kept = points[high];
+  vi levels[LONGEST_QUAD_LIST / 8][QUAD];
   for (int v = 0; v < vectors; v++) {
-    vi codes = vload_u16((const uint8_t *)(list + v * VEC_LANES));
-    // The bits of other levels do not count, except that pairs of dimensions share vectors of 16.
-    for (int i = 0; i < QUAD; i++) levels[v][i] = VEC_LANES == 8 ? codes >> 3 * i : (codes >> 3 * i & 7) + i % 2 * 8;
+    vi codes = vload_codes(list + v * 8);
+    // Bits of other levels do not count in an index, unless it has four bits.
+    for (int i = 0; i < QUAD; i++) levels[v][i] = AT_ONCE == 1 ? codes >> 3 * i : (codes >> 3 * i & 7) + (vcount(0) & 8);
   }
-  for (int t = low; t < high; t++) {
-    vf costs[COST_VECTORS], errors[LONGEST_QUAD_LIST / VEC_LANES], least;
-    for (int j = 0; j < COST_VECTORS; j++) {
-      vf difference = scales[t] * values - target->x[j];
-      costs[j] = target->roots[j] * difference * difference;
+  for (int t = low; t < high; t += AT_ONCE) {
+    vf costs[QUAD], errors[LONGEST_QUAD_LIST / 8], least, scaled = vload_scales(scales + t) * values;
+    for (int i = 0; i < QUAD; i++) {
+      vf difference = scaled - x[i];
+      costs[i] = roots[i] * difference * difference;
     }
     for (int v = 0; v < vectors; v++) {
       vf error = vpermute(costs[0], levels[v][0]);
-      for (int i = 1; i < QUAD; i++) error += vpermute(costs[i * COST_VECTORS / QUAD], levels[v][i]);
-      if (VEC_LANES > GRID_LANES) error = vselect(vlt_int(vcount(v * VEC_LANES), vsplat_int(length)), error, vsplat(DEAREST));
+      for (int i = 1; i < QUAD; i++) error += vpermute(costs[i], levels[v][i]);
       errors[v] = vmin(error, vsplat(DEAREST));
       least = v == 0 ? errors[v] : vmin(errors[v], least);
     }
-    least = vsmallest(least);
-    uint64_t cheapest = 0;
-    for (int v = 0; v < vectors; v++) cheapest |= (uint64_t)vmask_bits(veq(errors[v], least)) << v * VEC_LANES;
-    points[t] = list[__builtin_ctzll(cheapest)] | QUAD_NEIGHBOUR;
+    least = vsmallest_of_8(least);
+    uint64_t cheapest[AT_ONCE] = {0};
+    for (int v = 0; v < vectors; v++) {
+      uint32_t bits = vmask_bits(veq(errors[v], least));
+      for (int n = 0; n < AT_ONCE; n++) cheapest[n] |= (uint64_t)(bits >> 8 * n & 255) << 8 * v;
+    }
+    for (int n = 0; n < AT_ONCE; n++) points[t + n] = list[__builtin_ctzll(cheapest[n])] | QUAD_NEIGHBOUR;
   }
+  points[high] = kept;
 }
 
 // Replaces cells that are no points by their neighbours. starts: as bits, the tries at which the cell changes.
 INLINE void quad_judge(const quern_grid *grid, int tries, const float *x, const float *roots, const float *scales,
                        uint32_t starts, int32_t *points) {
-  quad_target target;
-  for (int j = 0; j < COST_VECTORS; j++) {
-    target.x[j] = vquad_splat(x, j);
-    target.roots[j] = vquad_splat(roots, j);
+  vf wanted[QUAD], root[QUAD];
+  for (int i = 0; i < QUAD; i++) {
+    wanted[i] = vsplat(x[i]);
+    root[i] = vsplat(roots[i]);
   }
   while (starts != 0) {
     int low = __builtin_ctz(starts);
     starts &= starts - 1;
     uint32_t entry = grid->cells[points[low]];
     if (grid_is_point(entry)) continue;
-    int high = __builtin_ctzll(starts | 1ull << tries), length = (int)grid_length(entry);
+    int high = __builtin_ctz(starts | 1u << tries), length = (int)grid_length(entry);
     const uint16_t *list = grid_list(grid, entry);
-    if (length <= VEC_LANES)
-      quad_judge_run(1, list, length, &target, scales, low, high, points);
-    else if (length <= 2 * VEC_LANES)
-      quad_judge_run(2, list, length, &target, scales, low, high, points);
+    if (length <= 8)
+      quad_judge_run(1, list, wanted, root, scales, low, high, points);
+    else if (length <= 16)
+      quad_judge_run(2, list, wanted, root, scales, low, high, points);
     else
-      quad_judge_run((length + VEC_LANES - 1) / VEC_LANES, list, length, &target, scales, low, high, points);
+      quad_judge_run((length + 7) / 8, list, wanted, root, scales, low, high, points);
   }
 }
 
@@ -110,33 +133,40 @@ INLINE void quad_cost(int vectors, const float *x, const float *roots, const flo
   }
 }
 
-// The level of dimension i, times 16, in byte i: as a number of 8 bytes, how far the costs of a level are from those of level 0.
+// A neighbour. Byte i of `rows` is the level of dimension i, times 16: as a number of 8 bytes, how far the costs of that level are
+// from those of level 0.
 typedef struct {
-  uint8_t rows[QUAD];
-} quad_rows;
-_Static_assert(sizeof(vf[TRY_VECTORS]) == 16 * 8, "quad_rows count in 8 bytes");
+  uint8_t rows[LONGEST_QUAD_LIST][QUAD];
+  int32_t points[LONGEST_QUAD_LIST];
+} quad_list;
+_Static_assert(sizeof(vf[TRY_VECTORS]) == 16 * 8, "rows count in 8 bytes");
 
-INLINE void quad_rows_of(const uint16_t *list, int length, quad_rows *rows) {
+INLINE void quad_read_list(const uint16_t *codes, int length, quad_list *list) {
   for (int n = 0; n < length; n += VEC_LANES) {
-    vi codes = vload_u16((const uint8_t *)(list + n));
-    vi levels = (codes & 7) | (codes << 5 & 0x700) | (codes << 10 & 0x70000) | (codes << 15 & 0x7000000);
-    vstore((float *)(rows + n), (vf)(levels << 4));
+    vi code = vload_u16((const uint8_t *)(codes + n));
+    vi levels = (code & 7) | (code << 5 & 0x700) | (code << 10 & 0x70000) | (code << 15 & 0x7000000);
+    vstore((float *)list->rows[n], (vf)(levels << 4));
+    vstore((float *)(list->points + n), (vf)(code | QUAD_NEIGHBOUR));
   }
 }
 
-// The first of the cheapest codes in each lane. costs: of level 0 of the first dimension.
-INLINE vi quad_cheapest(const vf *costs, const uint16_t *list, const quad_rows *rows, int length) {
+// The first of the cheapest neighbours in each lane. costs: of level 0 of the first dimension.
+INLINE vi quad_cheapest(const vf *costs, const quad_list *list, int length) {
   const char *column = (const char *)costs;
   enum { DIMENSION = sizeof(vf[QUAD_LEVELS][TRY_VECTORS]) };
   vf least = vsplat(DEAREST);
-  vi code = vsplat_int(list[0]);
-  for (int n = 0; n < length; n++) {
-    vf error = *(const vf *)(column + 8 * (uintptr_t)rows[n].rows[0]);
-    for (int i = 1; i < QUAD; i++) error += *(const vf *)(column + DIMENSION * i + 8 * (uintptr_t)rows[n].rows[i]);
-    code = vselect_int(vlt(error, least), vsplat_int(list[n]), code);
-    least = vmin(error, least);
+  vi point = vsplat_int(list->points[0]);
+  for (int start = 0; start < length; start += 4) {
+    // Lists are padded.
+#pragma GCC unroll 4
+    for (int n = start; n < start + 4; n++) {
+      vf error = *(const vf *)(column + 8 * (uintptr_t)list->rows[n][0]);
+      for (int i = 1; i < QUAD; i++) error += *(const vf *)(column + DIMENSION * i + 8 * (uintptr_t)list->rows[n][i]);
+      point = vselect_int(vlt(error, least), vsplat_int(list->points[n]), point);
+      least = vmin(error, least);
+    }
   }
-  return code;
+  return point;
 }
 
 // Replaces cells that are no points by their neighbours. starts: as bits, the tries at which the cell changes.
@@ -144,20 +174,22 @@ INLINE void quad_judge(const quern_grid *grid, int tries, const float *x, const 
                        uint32_t starts, int32_t *points) {
   const int vectors = (tries + VEC_LANES - 1) / VEC_LANES;
   quad_costs costs;
-  uint32_t levels = 0, segments = starts | (uint32_t)(0x1111111111ull & ((1ull << vectors * VEC_LANES) - 1));
-  for (; starts != 0; starts &= starts - 1) levels |= grid->levels[points[__builtin_ctz(starts)]];
+  uint32_t levels = 0;
+  for (uint32_t left = starts; left != 0; left &= left - 1) levels |= grid->levels[points[__builtin_ctz(left)]];
   quad_cost(vectors, x, roots, scales, levels, costs);
-  for (; segments != 0; segments &= segments - 1) {
-    int first = __builtin_ctz(segments), v = first / VEC_LANES;
-    int32_t cell = points[first];
+  while (starts != 0) {
+    int low = __builtin_ctz(starts);
+    starts &= starts - 1;
+    int32_t cell = points[low];
     uint32_t entry = grid->cells[cell];
     if (grid_is_point(entry)) continue;
-    quad_rows rows[LONGEST_QUAD_LIST];
-    const uint16_t *list = grid_list(grid, entry);
-    quad_rows_of(list, (int)grid_length(entry), rows);
-    vi found = quad_cheapest(&costs[0][v], list, rows, (int)grid_length(entry)) | QUAD_NEIGHBOUR;
-    vi at = (vi)vload((const float *)(points + v * VEC_LANES));
-    vstore((float *)(points + v * VEC_LANES), (vf)vselect_int(veq_int(at, vsplat_int(cell)), found, at));
+    int high = __builtin_ctz(starts | 1u << tries), length = (int)grid_length(entry);
+    quad_list list;
+    quad_read_list(grid_list(grid, entry), length, &list);
+    for (int v = low / VEC_LANES; v * VEC_LANES < high; v++) {
+      vi found = quad_cheapest(&costs[0][v], &list, length), at = (vi)vload((const float *)(points + v * VEC_LANES));
+      vstore((float *)(points + v * VEC_LANES), (vf)vselect_int(veq_int(at, vsplat_int(cell)), found, at));
+    }
   }
 }
 
