@@ -45,7 +45,7 @@ INLINE void vstore(float *target, vf value) { *(vf_memory *)target = value; }
 INLINE vi vload_u16(const uint8_t *source) { return __builtin_convertvector((vu16) * (const vu16_memory *)source, vi); }
 INLINE void vstore_u16(uint8_t *target, vi value) { *(vu16_memory *)target = __builtin_convertvector(value, vu16); }
 // first, first + 1, ...
-INLINE vi vcount(int32_t first) {
+INLINE vi vsequence(int32_t first) {
 #if VEC_LANES == 16
   return first + (vi){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 #elif VEC_LANES == 8
@@ -300,22 +300,32 @@ INLINE vi vmove_up(vi before, vi v) { return vshuffle(before, v, 7, 8, 9, 10, 11
 INLINE vi vmove_up(vi before, vi v) { return vshuffle(before, v, 3, 4, 5, 6); }
 #endif
 
-// The smallest lane in every lane. Which zero results from +0 and -0 is not defined.
-INLINE vf vsmallest(vf a) {
+// The smallest lane in all lanes. Which zero results from +0 and -0 is not defined.
+#if VEC_LANES >= 8
+// The same of every eight lanes in all of them.
+INLINE vf vsmallest_of_8(vf a) {
 #if VEC_LANES == 16
-  a = vmin(a, vshuffle(a, a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
   a = vmin(a, vshuffle(a, a, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
   a = vmin(a, vshuffle(a, a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13));
   return vmin(a, vshuffle(a, a, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
-#elif VEC_LANES == 8
+#else
   a = vmin(a, vshuffle(a, a, 4, 5, 6, 7, 0, 1, 2, 3));
   a = vmin(a, vshuffle(a, a, 2, 3, 0, 1, 6, 7, 4, 5));
   return vmin(a, vshuffle(a, a, 1, 0, 3, 2, 5, 4, 7, 6));
-#else
-  a = vmin(a, vshuffle(a, a, 2, 3, 0, 1));
-  return vmin(a, vshuffle(a, a, 1, 0, 3, 2));
 #endif
 }
+INLINE vf vsmallest(vf a) {
+#if VEC_LANES == 16
+  a = vmin(a, vshuffle(a, a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+#endif
+  return vsmallest_of_8(a);
+}
+#else
+INLINE vf vsmallest(vf a) {
+  a = vmin(a, vshuffle(a, a, 2, 3, 0, 1));
+  return vmin(a, vshuffle(a, a, 1, 0, 3, 2));
+}
+#endif
 
 #if VEC_LANES >= 8
 // Lane index[i] of v in lane i; only as many low bits of an index count as it takes to number the lanes.

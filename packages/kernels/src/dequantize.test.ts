@@ -25,6 +25,8 @@ const RELATIVE_ERRORS: Readonly<Record<string, number>> = {
   Q4_K: 0.0878,
   Q5_K: 0.0445,
   Q6_K: 0.028,
+  IQ3_XXS: 0,
+  IQ3_S: 0,
   IQ4_NL: 0.105,
   IQ4_XS: 0.107,
   MXFP4: 0.147,
@@ -42,6 +44,8 @@ const IMPORTANCE_TYPES = [
   "Q4_K",
   "Q5_K",
   "Q6_K",
+  "IQ3_XXS",
+  "IQ3_S",
   "IQ4_NL",
   "IQ4_XS",
 ];

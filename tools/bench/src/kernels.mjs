@@ -24,6 +24,8 @@ const TYPES = {
   Q4_K: { number: 12, importance: [false, true] },
   Q5_K: { number: 13, importance: [false, true] },
   Q6_K: { number: 14, importance: [false, true] },
+  IQ3_XXS: { number: 18, importance: [false, true] },
+  IQ3_S: { number: 21, importance: [false, true] },
   IQ4_NL: { number: 20, importance: [false, true] },
   IQ4_XS: { number: 23, importance: [false, true] },
   MXFP4: { number: 39, importance: [false] },

@@ -44,17 +44,6 @@ INLINE vf vload_scales(const float *scales) {
 #endif
 }
 
-// The smallest of every eight lanes in all of them.
-INLINE vf vsmallest_of_8(vf a) {
-#if VEC_LANES == 16
-  a = vmin(a, vshuffle(a, a, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
-  a = vmin(a, vshuffle(a, a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13));
-  return vmin(a, vshuffle(a, a, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
-#else
-  return vsmallest(a);
-#endif
-}
-
 // Tries from low to high - 1, which have the same list. points[high] is written to, but kept.
 INLINE void quad_judge_run(int vectors, const uint16_t *list, const vf *x, const vf *roots, const float *scales, int low, int high,
                            int32_t *points) {
@@ -64,7 +53,7 @@ INLINE void quad_judge_run(int vectors, const uint16_t *list, const vf *x, const
   for (int v = 0; v < vectors; v++) {
     vi codes = vload_codes(list + v * 8);
     // Bits of other levels do not count in an index, unless it has four bits.
-    for (int i = 0; i < QUAD; i++) levels[v][i] = AT_ONCE == 1 ? codes >> 3 * i : (codes >> 3 * i & 7) + (vcount(0) & 8);
+    for (int i = 0; i < QUAD; i++) levels[v][i] = AT_ONCE == 1 ? codes >> 3 * i : (codes >> 3 * i & 7) + (vsequence(0) & 8);
   }
   for (int t = low; t < high; t += AT_ONCE) {
     vf costs[QUAD], errors[LONGEST_QUAD_LIST / 8], least, scaled = vload_scales(scales + t) * values;

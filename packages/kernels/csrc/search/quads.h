@@ -34,7 +34,7 @@ INLINE int quad_try_vectors(int reach) { return (quad_tries(reach) + VEC_LANES -
 // The inverse scales of the tries, and the scales. Lanes beyond the last try repeat it.
 INLINE void quad_try_scales(int reach, float largest, vf *inverses, float *scales) {
   for (int v = 0; v < quad_try_vectors(reach); v++) {
-    vf step = vmin(__builtin_convertvector(vcount(v * VEC_LANES - reach), vf), vsplat((float)reach));
+    vf step = vmin(__builtin_convertvector(vsequence(v * VEC_LANES - reach), vf), vsplat((float)reach));
     inverses[v] = ((float)QUAD_LARGEST_VALUE + step * 0.2f) / largest;
     vstore(scales + v * VEC_LANES, 1.0f / inverses[v]);
   }

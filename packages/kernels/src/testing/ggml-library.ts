@@ -15,7 +15,9 @@ const TYPE_NUMBERS = {
   Q4_K: 12,
   Q5_K: 13,
   Q6_K: 14,
+  IQ3_XXS: 18,
   IQ4_NL: 20,
+  IQ3_S: 21,
   IQ4_XS: 23,
   BF16: 30,
   MXFP4: 39,
@@ -23,6 +25,19 @@ const TYPE_NUMBERS = {
 } as const;
 
 export type GgmlType = keyof typeof TYPE_NUMBERS;
+
+const LARGEST_FLOAT32 = 3.4028234663852886e38;
+
+/**
+ * Types with codebooks: where weights are larger than this, and importance is up to 1e17, sums overflow in ggml's searches, which
+ * then end the process (`GGML_ASSERT(grid_index >= 0)` in ggml-quants.c).
+ */
+const LARGEST_WEIGHTS: Partial<Record<GgmlType, number>> = { IQ3_XXS: 1e9, IQ3_S: 1e9 };
+
+/** The largest weight that ggml quantizes to a type without ending the process. */
+export function largestWeight(type: GgmlType): number {
+  return LARGEST_WEIGHTS[type] ?? LARGEST_FLOAT32;
+}
 
 /** The real ggml, as llama.cpp quantizes with it. */
 export interface GgmlLibrary {
