@@ -45,8 +45,8 @@ INLINE vf vload_scales(const float *scales) {
 }
 
 // Tries from low to high - 1, which have the same list. points[high] is written to, but kept.
-INLINE void quad_judge_run(int vectors, const uint16_t *list, const vf *x, const vf *roots, const float *scales, int low, int high,
-                           int32_t *points) {
+INLINE void quad_judge_run(int vectors, const uint16_t *list, const vf *x, const vf *roots, const float *scales,
+                           intptr_t low, intptr_t high, int32_t *points) {
   const vf values = vload(QUAD_VALUES);
   const int32_t kept = points[high];
   vi levels[LONGEST_QUAD_LIST / 8][QUAD];
@@ -55,7 +55,7 @@ INLINE void quad_judge_run(int vectors, const uint16_t *list, const vf *x, const
     // Bits of other levels do not count in an index, unless it has four bits.
     for (int i = 0; i < QUAD; i++) levels[v][i] = AT_ONCE == 1 ? codes >> 3 * i : (codes >> 3 * i & 7) + (vsequence(0) & 8);
   }
-  for (int t = low; t < high; t += AT_ONCE) {
+  for (intptr_t t = low; t < high; t += AT_ONCE) {
     vf costs[QUAD], errors[LONGEST_QUAD_LIST / 8], least, scaled = vload_scales(scales + t) * values;
     for (int i = 0; i < QUAD; i++) {
       vf difference = scaled - x[i];
@@ -71,9 +71,13 @@ INLINE void quad_judge_run(int vectors, const uint16_t *list, const vf *x, const
     uint64_t cheapest[AT_ONCE] = {0};
     for (int v = 0; v < vectors; v++) {
       uint32_t bits = vmask_bits(veq(errors[v], least));
-      for (int n = 0; n < AT_ONCE; n++) cheapest[n] |= (uint64_t)(bits >> 8 * n & 255) << 8 * v;
+      for (int n = 0; n < AT_ONCE; n++) {
+        // What is above the lowest bit of the last vector is of no interest.
+        bool last = n == AT_ONCE - 1 || v == vectors - 1;
+        cheapest[n] |= (uint64_t)(last ? bits >> 8 * n : bits >> 8 * n & 255) << 8 * v;
+      }
     }
-    for (int n = 0; n < AT_ONCE; n++) points[t + n] = list[__builtin_ctzll(cheapest[n])] | QUAD_NEIGHBOUR;
+    for (int n = 0; n < AT_ONCE; n++) points[t + n] = QUAD_NEIGHBOUR + list[(uint32_t)__builtin_ctzll(cheapest[n])];
   }
   points[high] = kept;
 }
@@ -86,12 +90,18 @@ INLINE void quad_judge(const quern_grid *grid, int tries, const float *x, const 
     wanted[i] = vsplat(x[i]);
     root[i] = vsplat(roots[i]);
   }
+  int next_low = __builtin_ctz(starts);
+  uint32_t next_entry = grid->cells[points[next_low]];
   while (starts != 0) {
-    int low = __builtin_ctz(starts);
+    int low = next_low;
+    uint32_t entry = next_entry;
     starts &= starts - 1;
-    uint32_t entry = grid->cells[points[low]];
-    if (grid_is_point(entry)) continue;
     int high = __builtin_ctz(starts | 1u << tries), length = (int)grid_length(entry);
+    // How long a run is comes as a surprise to the processor: then what is next should be at hand.
+    next_low = starts != 0 ? __builtin_ctz(starts) : low;
+    next_entry = grid->cells[points[next_low]];
+    __builtin_prefetch(grid_list(grid, next_entry));
+    if (grid_is_point(entry)) continue;
     const uint16_t *list = grid_list(grid, entry);
     if (length <= 8)
       quad_judge_run(1, list, wanted, root, scales, low, high, points);
@@ -131,11 +141,14 @@ typedef struct {
 _Static_assert(sizeof(vf[TRY_VECTORS]) == 16 * 8, "rows count in 8 bytes");
 
 INLINE void quad_read_list(const uint16_t *codes, int length, quad_list *list) {
-  for (int n = 0; n < length; n += VEC_LANES) {
-    vi code = vload_u16((const uint8_t *)(codes + n));
-    vi levels = (code & 7) | (code << 5 & 0x700) | (code << 10 & 0x70000) | (code << 15 & 0x7000000);
-    vstore((float *)list->rows[n], (vf)(levels << 4));
-    vstore((float *)(list->points + n), (vf)(code | QUAD_NEIGHBOUR));
+  // Lists are padded.
+  for (int start = 0; start < length; start += 8) {
+    for (int n = start; n < start + 8; n += VEC_LANES) {
+      vi code = vload_u16((const uint8_t *)(codes + n));
+      vi levels = (code & 7) | (code << 5 & 0x700) | (code << 10 & 0x70000) | (code << 15 & 0x7000000);
+      vstore((float *)list->rows[n], (vf)(levels << 4));
+      vstore((float *)(list->points + n), (vf)(code | QUAD_NEIGHBOUR));
+    }
   }
 }
 
@@ -146,7 +159,6 @@ INLINE vi quad_cheapest(const vf *costs, const quad_list *list, int length) {
   vf least = vsplat(DEAREST);
   vi point = vsplat_int(list->points[0]);
   for (int start = 0; start < length; start += 4) {
-    // Lists are padded.
 #pragma GCC unroll 4
     for (int n = start; n < start + 4; n++) {
       vf error = *(const vf *)(column + 8 * (uintptr_t)list->rows[n][0]);
