@@ -13,10 +13,10 @@ enum { IQ3_SUB_BLOCKS = 8, IQ3_SIGNS = QUAD_WEIGHTS / 8 };
 
 typedef struct {
   quern_grid_id grid;
-  int reach;        // of the tries
-  float smallest;   // sub-blocks of smaller weights are zeros
-  bool even_signs;  // of eight weights an even number is negative, so that seven signs are stored
-  bool all_again;   // the last search is for all quads, not only for those whose cell is no point
+  int reach;       // of the tries
+  float smallest;  // sub-blocks whose weights are all smaller are empty
+  bool even_signs; // of eight weights an even number is negative, so that seven signs are stored
+  bool all_again;  // the last search is for all quads, not only for those whose cell is no point
 } iq3_kind;
 
 // One sub-block. Where it is empty, all is 0.
@@ -69,9 +69,31 @@ INLINE void iq3_split(const iq3_kind *kind, const float *source, const float *we
 
 typedef struct {
   quad_block blocks[VEC_LANES];
+  uint8_t signs[VEC_LANES][IQ3_SIGNS];
+  bool empty[VEC_LANES];
   quad_trials trials[VEC_LANES];
-  int32_t points[VEC_LANES][QUADS]; // those found, as in quad_trials
+  int32_t points[VEC_LANES][QUADS]; // those chosen, as in quad_trials
 } iq3_group;
+
+// Loads `count` sub-blocks and repeats the last one, but as an empty one, in the lanes that are left.
+INLINE void iq3_load_group(const iq3_kind *kind, const float *source, const float *weights, int count, iq3_group *group) {
+  for (int b = 0; b < VEC_LANES; b++) {
+    int at = (b < count ? b : count - 1) * QUAD_WEIGHTS;
+    iq3_split(kind, source + at, weights ? weights + at : NULL, &group->blocks[b], group->signs[b]);
+    group->empty[b] = b >= count || group->blocks[b].largest < kind->smallest;
+  }
+}
+
+INLINE void iq3_try_group(const iq3_kind *kind, const quern_grid *grid, iq3_group *group) {
+  for (int b = 0; b < VEC_LANES; b++) {
+    quad_trials *trials = &group->trials[b];
+    if (!group->empty[b]) {
+      quad_search(grid, kind->reach, &group->blocks[b], trials);
+      continue;
+    }
+    for (int t = 0; t < MOST_TRIES; t++) trials->code_x[t] = trials->code_squared[t] = 0;
+  }
+}
 
 // The best try of each sub-block, or -1 where none is of use, and its scale.
 NOINLINE void iq3_best_tries(int tries, const iq3_group *group, vi *chosen, vf *scale) {
@@ -104,12 +126,29 @@ INLINE void iq3_search_again(const quern_grid *grid, const quad_block *block, fl
   }
   for (int k = 0; k < QUADS; k++) {
     if (!all && !(points[k] & QUAD_NEIGHBOUR)) continue;
-    const int32_t *l = levels + k * QUAD;
-    int32_t found[MOST_TRIES];
-    vstore((float *)found, (vf)vsplat_int(l[0] | l[1] << 3 | l[2] << 6 | l[3] << 9));
+    const int32_t *level = levels + k * QUAD;
+    int32_t found[VEC_LANES];
+    vstore((float *)found, (vf)vsplat_int(level[0] | level[1] << 3 | level[2] << 6 | level[3] << 9));
     quad_judge(grid, 1, block->x + k * QUAD, block->roots + k * QUAD, scales, 1, found);
     points[k] = found[0];
   }
+}
+
+// Chooses the points of all sub-blocks. The result has, as bits, those whose points are not those of the best try any more.
+INLINE uint32_t iq3_choose_points(const iq3_kind *kind, const quern_grid *grid, vi chosen, vf scale, iq3_group *group) {
+  uint32_t again = 0;
+  for (int b = 0; b < VEC_LANES; b++) {
+    int32_t *points = group->points[b], any = 0;
+    for (int k = 0; k < QUADS; k++) {
+      points[k] = chosen[b] < 0 ? 0 : group->trials[b].points[k][chosen[b]];
+      any |= points[k];
+    }
+    bool unsettled = chosen[b] < 0 ? kind->all_again : (any & QUAD_NEIGHBOUR) != 0;
+    if (group->empty[b] || !unsettled || !(scale[b] > 0)) continue;
+    iq3_search_again(grid, &group->blocks[b], scale[b], kind->all_again, points);
+    again |= 1u << b;
+  }
+  return again;
 }
 
 // The scales that fit the points best; `scale` where the sums are of no use.
@@ -132,47 +171,28 @@ INLINE vf iq3_fit_scales(const iq3_group *group, vf scale) {
   return vselect(vgt(code_squared, vsplat(0)), code_x / code_squared, scale);
 }
 
-// Fits `count` sub-blocks, which lie at source one after another, as do their weights unless that is NULL.
+// Fits `count` sub-blocks, which lie at source one after another, as do their weights. Those are the squares where NULL.
 INLINE void iq3_fit_group(const iq3_kind *kind, const quern_grid *grid, const float *source, const float *weights, int count,
                           iq3_fit *fits) {
   iq3_group group;
   vi chosen;
   vf scale;
-  uint32_t again = 0;
-  uint8_t signs[VEC_LANES][IQ3_SIGNS];
-  for (int b = 0; b < VEC_LANES; b++) {
-    int at = (b < count ? b : count - 1) * QUAD_WEIGHTS;
-    quad_block *block = &group.blocks[b];
-    iq3_split(kind, source + at, weights ? weights + at : NULL, block, signs[b]);
-    if (block->largest < kind->smallest || b >= count)
-      for (int i = 0; i < MOST_TRIES; i++) group.trials[b].code_x[i] = group.trials[b].code_squared[i] = 0;
-    else
-      quad_search(grid, kind->reach, block, &group.trials[b]);
-  }
+  iq3_load_group(kind, source, weights, count, &group);
+  iq3_try_group(kind, grid, &group);
   iq3_best_tries(quad_tries(kind->reach), &group, &chosen, &scale);
-  for (int b = 0; b < VEC_LANES; b++) {
-    int32_t all = 0;
-    for (int k = 0; k < QUADS; k++) {
-      group.points[b][k] = chosen[b] < 0 ? 0 : group.trials[b].points[k][chosen[b]];
-      all |= group.points[b][k];
-    }
-    bool unsettled = chosen[b] < 0 ? kind->all_again : (all & QUAD_NEIGHBOUR) != 0;
-    if (b >= count || group.blocks[b].largest < kind->smallest || !unsettled || !(scale[b] > 0)) continue;
-    iq3_search_again(grid, &group.blocks[b], scale[b], kind->all_again, group.points[b]);
-    again |= 1u << b;
-  }
+  uint32_t again = iq3_choose_points(kind, grid, chosen, scale, &group);
   vf fitted = iq3_fit_scales(&group, scale);
   for (int b = 0; b < count; b++) {
     iq3_fit *fit = &fits[b];
-    fit->empty = group.blocks[b].largest < kind->smallest;
-    fit->scale = fit->empty ? 0 : again >> b & 1 ? fitted[b] : scale[b];
+    *fit = (iq3_fit){.empty = group.empty[b]};
+    if (fit->empty) continue;
+    fit->scale = again >> b & 1 ? fitted[b] : scale[b];
     for (int k = 0; k < QUADS; k++) {
       fit->points[k] = (uint16_t)grid_point(grid->cells[group.points[b][k] & QUAD_CODE]);
     }
-    for (int g = 0; g < IQ3_SIGNS; g++) {
-      uint8_t all = kind->even_signs ? 127 : 255;
-      fit->signs[g] = fit->empty ? 0 : fit->scale < 0 ? signs[b][g] ^ all : signs[b][g];
-    }
+    // A scale below 0, which importance makes possible, changes its sign, and so do all weights.
+    uint8_t flips = fit->scale >= 0 ? 0 : kind->even_signs ? 127 : 255;
+    for (int g = 0; g < IQ3_SIGNS; g++) fit->signs[g] = group.signs[b][g] ^ flips;
     fit->scale = fit->scale < 0 ? -fit->scale : fit->scale;
   }
 }

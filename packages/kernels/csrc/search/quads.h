@@ -40,22 +40,21 @@ INLINE void quad_try_scales(int reach, float largest, vf *inverses, float *scale
   }
 }
 
+// The level of x in each lane. bounded: |inverse * x| is less than 2^20.
+INLINE vi vquad_level(bool bounded, vf inverse, vf x) {
+  if (!bounded) return vtruncate(vclamp(vnearest(0.5f * (inverse * x - 1.0f)), 0, QUAD_LEVELS - 1));
+  // Twice what nearest_int adds up, which leaves the level in the lowest bits.
+  vf sum = (inverse * vmax(x, vsplat(0)) - 1.0f) + 2 * ROUND_MAGIC;
+  return (vi)vmin(sum, vsplat(2 * ROUND_MAGIC + 2 * (QUAD_LEVELS - 1)));
+}
+
 // The cells of a quad in all tries, and, as bits, the tries whose cell is another than that of the try before.
-// bounded: all |inverse * x| are less than 2^20.
 INLINE uint32_t quad_cells(bool bounded, int reach, const float *x, const vf *inverses, int32_t *cells) {
   uint32_t starts = 0;
   vi before = vsplat_int(-1);
   for (int v = 0; v < quad_try_vectors(reach); v++) {
     vi cell = {0};
-    for (int i = QUAD - 1; i >= 0; i--) {
-      vf twice = inverses[v] * (bounded ? vmax(vsplat(x[i]), vsplat(0)) : vsplat(x[i])) - 1.0f;
-      if (bounded) {
-        // Twice the sum in nearest_int, which has the level in its lowest bits.
-        cell = (cell << 3) + (vi)vmin(twice + 2 * ROUND_MAGIC, vsplat(2 * ROUND_MAGIC + 2 * (QUAD_LEVELS - 1)));
-      } else {
-        cell = (cell << 3) + vtruncate(vclamp(vnearest(0.5f * twice), 0, QUAD_LEVELS - 1));
-      }
-    }
+    for (int i = QUAD - 1; i >= 0; i--) cell = (cell << 3) + vquad_level(bounded, inverses[v], vsplat(x[i]));
     cell &= QUAD_CODE;
     vstore((float *)(cells + v * VEC_LANES), (vf)cell);
     starts |= vmask_bits(vmask_not(veq_int(cell, vmove_up(before, cell)))) << v * VEC_LANES;
