@@ -8,6 +8,9 @@
 #include "types/bf16.c"
 #include "types/f16.c"
 #include "types/f32.c"
+#include "types/iq2-s.c"
+#include "types/iq2-xs.c"
+#include "types/iq2-xxs.c"
 #include "types/q2-k.c"
 #include "types/q3-k.c"
 #include "types/q4-0.c"
@@ -35,6 +38,9 @@ static const quern_type TYPES[] = {
     {"Q4_K", SUPER_BLOCK, Q4_K_SIZE, quantize_q4_k, dequantize_q4_k, {F16_EXPONENT, 2, {0, 2}}, false},
     {"Q5_K", SUPER_BLOCK, Q5_K_SIZE, quantize_q5_k, dequantize_q5_k, {F16_EXPONENT, 2, {0, 2}}, false},
     {"Q6_K", SUPER_BLOCK, Q6_K_SIZE, quantize_q6_k, dequantize_q6_k, {F16_EXPONENT, 1, {208}}, false},
+    {"IQ2_XXS", SUPER_BLOCK, IQ2_XXS_SIZE, quantize_iq2_xxs, dequantize_iq2_xxs, {F16_EXPONENT, 1, {0}}, true},
+    {"IQ2_XS", SUPER_BLOCK, IQ2_XS_SIZE, quantize_iq2_xs, dequantize_iq2_xs, {F16_EXPONENT, 1, {0}}, true},
+    {"IQ2_S", SUPER_BLOCK, IQ2_S_SIZE, quantize_iq2_s, dequantize_iq2_s, {F16_EXPONENT, 1, {0}}, false},
 };
 
 #define CONCATENATE_(a, b) a##b

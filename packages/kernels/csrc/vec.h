@@ -91,6 +91,15 @@ INLINE vi vselect_int(vm m, vi yes, vi no) {
 INLINE vf vselect(vm m, vf yes, vf no) { return (vf)vselect_int(m, (vi)yes, (vi)no); }
 #endif
 
+// 1 in lanes of the mask, 0 elsewhere.
+INLINE vi vone_where(vm m) {
+#if defined(__AVX512F__)
+  return (vi)_mm512_maskz_set1_epi32(m, 1);
+#else
+  return -(vi)m;
+#endif
+}
+
 // Comparisons are false when a lane holds NaN. Masks combine with & and |.
 INLINE vm vgt(vf a, vf b) { return vlt(b, a); }
 INLINE bool vany(vm m) { return vmask_bits(m) != 0; }
@@ -257,6 +266,23 @@ INLINE vf vzip_high(vf a, vf b) { return vshuffle(a, b, 4, 12, 5, 13, 6, 14, 7, 
 INLINE vf vzip_low(vf a, vf b) { return vshuffle(a, b, 0, 4, 1, 5); }
 INLINE vf vzip_high(vf a, vf b) { return vshuffle(a, b, 2, 6, 3, 7); }
 #endif
+
+// The smallest lane in every lane. Which zero results from +0 and -0 is not defined.
+INLINE vf vsmallest(vf a) {
+#if VEC_LANES == 16
+  a = vmin(a, vshuffle(a, a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  a = vmin(a, vshuffle(a, a, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
+  a = vmin(a, vshuffle(a, a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13));
+  return vmin(a, vshuffle(a, a, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
+#elif VEC_LANES == 8
+  a = vmin(a, vshuffle(a, a, 4, 5, 6, 7, 0, 1, 2, 3));
+  a = vmin(a, vshuffle(a, a, 2, 3, 0, 1, 6, 7, 4, 5));
+  return vmin(a, vshuffle(a, a, 1, 0, 3, 2, 5, 4, 7, 6));
+#else
+  a = vmin(a, vshuffle(a, a, 2, 3, 0, 1));
+  return vmin(a, vshuffle(a, a, 1, 0, 3, 2));
+#endif
+}
 
 // Transposes VEC_LANES x VEC_LANES in place: log2(VEC_LANES) perfect shuffles of the rows.
 INLINE void vtranspose(vf *rows) {

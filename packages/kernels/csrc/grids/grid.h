@@ -32,8 +32,8 @@ typedef struct {
 const quern_grid *quern_grid_for(quern_grid_id id);
 
 // Lists are padded to a multiple of this by repeating their last code, which changes nothing about which of them is first or
-// best. As many codes may be read beyond the padding, which are of other lists or zeros.
-#define GRID_LANES 8
+// best.
+#define GRID_LANES 16
 #define GRID_LENGTH_BITS 12
 
 // ---- Entries of cells[]

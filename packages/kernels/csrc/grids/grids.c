@@ -23,9 +23,8 @@ enum { HALF_CELLS_8 = 81, HALF_CELLS_4 = 64, MOST_HALF_CELLS = HALF_CELLS_8 };
 
 static uint32_t cells[GRID_COUNT][MOST_CELLS];
 
-#define PADDED(lists) ((lists) + GRID_LANES)
-static uint16_t iq2_xxs_neighbours[PADDED(135360)], iq2_xs_neighbours[PADDED(203376)], iq2_s_neighbours[PADDED(69064)],
-    iq1_neighbours[PADDED(343304)], iq3_xxs_neighbours[PADDED(34304)], iq3_s_neighbours[PADDED(36456)];
+static uint16_t iq2_xxs_neighbours[161136], iq2_xs_neighbours[230560], iq2_s_neighbours[100576], iq1_neighbours[362352],
+    iq3_xxs_neighbours[62432], iq3_s_neighbours[59296];
 
 // What neighbours of a cell are: all points at the `distances` smallest distances that there are.
 enum { MOST_DISTANCES = 3 };
@@ -133,7 +132,7 @@ static void make_grid(quern_grid_id id) {
     if (next_distance(distances, book->size, 0) == 0) continue; // a point
     int32_t length = list_neighbours(book, distances, LISTS[id].distances, list);
     int32_t padded = (length + GRID_LANES - 1) / GRID_LANES * GRID_LANES;
-    if (end + padded + GRID_LANES > LISTS[id].capacity) __builtin_trap(); // the figures above are wrong
+    if (end + padded > LISTS[id].capacity) __builtin_trap(); // the figures above are wrong
     cells[id][cell] = (uint32_t)(end / GRID_LANES) << GRID_LENGTH_BITS | (uint32_t)length;
     for (int32_t i = 0; i < padded; i++) LISTS[id].neighbours[end++] = list[i < length ? i : length - 1];
   }
