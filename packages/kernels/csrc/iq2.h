@@ -17,8 +17,8 @@ typedef struct {
   vf weights[STREAMS * LONGEST_BLOCK], weighted_x[STREAMS * LONGEST_BLOCK];
   vf largest[STREAMS], magnitude[STREAMS]; // the largest x and |x|
   vi signs[STREAMS * MOST_GROUPS];         // a bit per weight of a group, lowest first
-  // Block by block, for searches of neighbours.
-  float x_rows[LANE_BLOCKS * LONGEST_BLOCK], root_rows[LANE_BLOCKS * LONGEST_BLOCK]; // the latter are the weights' roots
+  // x and the roots of the weights, for each slot of an attempt (see iq2_attempts).
+  float rows[LANE_BLOCKS * MOST_GROUPS * NEIGHBOUR_ROW];
 } iq2_tile;
 
 // Results for the sub-blocks of a batch in order, padded to whole groups of lanes.
@@ -60,13 +60,16 @@ INLINE void iq2_split_signs(int count, bool even, iq2_tile *tile) {
   }
 }
 
-// The inverse of vload_blocks.
-INLINE void store_rows(const vf *columns, int count, float *rows) {
-  for (int start = 0; start < count; start += VEC_LANES) {
-    vf square[VEC_LANES];
-    for (int i = 0; i < VEC_LANES; i++) square[i] = columns[start + i];
+// Rows of one group in each lane.
+INLINE void iq2_store_rows(const vf *x, const vf *roots, float *rows) {
+  vf square[VEC_LANES];
+  for (int start = 0; start < NEIGHBOUR_ROW; start += VEC_LANES) {
+    for (int i = 0; i < VEC_LANES; i++) {
+      int at = start + i;
+      square[i] = (at / 4 % 2 ? roots : x)[at / 8 * 4 + at % 4];
+    }
     vtranspose(square);
-    for (int lane = 0; lane < VEC_LANES; lane++) vstore(rows + lane * count + start, square[lane]);
+    for (int lane = 0; lane < VEC_LANES; lane++) vstore(rows + lane * NEIGHBOUR_ROW + start, square[lane]);
   }
 }
 
@@ -85,8 +88,10 @@ INLINE void iq2_load(int count, bool even, const float *source, const float *wei
     }
     tile->largest[s] = largest;
     tile->magnitude[s] = magnitude;
-    store_rows(tile->x + s * count, count, tile->x_rows + s * VEC_LANES * count);
-    store_rows(roots, count, tile->root_rows + s * VEC_LANES * count);
+    for (int k = 0; k < count / GROUP; k++) {
+      float *rows = tile->rows + (s * count / GROUP + k) * VEC_LANES * NEIGHBOUR_ROW;
+      iq2_store_rows(tile->x + s * count + k * GROUP, roots + k * GROUP, rows);
+    }
   }
 }
 
@@ -112,53 +117,94 @@ INLINE void iq2_round(bool in_range, const vf *x, vf inverse, vi *cell, vi *code
 
 NOINLINE void iq2_round_any(const vf *x, vf inverse, vi *cell, vi *code) { iq2_round(false, x, inverse, cell, code); }
 
-// Codes of all groups for a scale and its inverse, and which are not what they were rounded to: not points.
-INLINE void iq2_choose(int count, const quern_grid *grid, const iq2_tile *tile, const vf *inverse, const vf *scale, vi *codes,
-                       vm *moved) {
+// A scale for each lane, and what becomes of it.
+enum {
+  MOST_ATTEMPTS = 19,
+  MOST_SLOTS = 13 * LANE_BLOCKS * MOST_GROUPS, // IQ2_XXS has 13 attempts at 4 groups, the others 19 at 2
+  NO_SLOT = 0xffff,
+};
+typedef struct {
+  vf inverse[MOST_ATTEMPTS * STREAMS];
+  // A slot for each group, in the order of attempts, streams, groups and lanes.
+  float scale[MOST_SLOTS];
+  uint16_t codes[MOST_SLOTS];
+  uint32_t entries[MOST_SLOTS]; // of the cell that it is rounded to
+  // Those that are not points, chained by the steps that the search for a neighbour takes.
+  uint16_t next[MOST_SLOTS];
+  uint16_t first[GRID_LONGEST_LIST / 4 + 1];
+} iq2_attempts;
+
+INLINE void iq2_round_all(int count, int attempts, const quern_grid *grid, const iq2_tile *tile, iq2_attempts *all) {
   const int groups = count / GROUP;
-  int32_t cells[STREAMS * MOST_GROUPS * VEC_LANES], chosen[STREAMS * MOST_GROUPS * VEC_LANES];
-  int32_t lengths[STREAMS * MOST_GROUPS * VEC_LANES];
-  float scales[LANE_BLOCKS];
-  EACH_STREAM {
-    vstore(scales + s * VEC_LANES, scale[s]);
-    bool in_range = vall(vlt(vabs(inverse[s] * tile->magnitude[s]), vsplat(4e6f)));
+  for (int steps = 0; steps <= GRID_LONGEST_LIST / 4; steps++) all->first[steps] = NO_SLOT;
+  for (int attempt = 0, slot = 0; attempt < attempts; attempt++) EACH_STREAM {
+    vf inverse = all->inverse[attempt * STREAMS + s];
+    bool in_range = vall(vlt(vabs(inverse * tile->magnitude[s]), vsplat(4e6f)));
     for (int k = 0; k < groups; k++) {
-      int g = s * groups + k;
       vi cell, code;
+      int32_t cells[VEC_LANES];
       if (__builtin_expect(in_range, 1))
-        iq2_round(true, tile->x + g * GROUP, inverse[s], &cell, &code);
+        iq2_round(true, tile->x + (s * groups + k) * GROUP, inverse, &cell, &code);
       else
-        iq2_round_any(tile->x + g * GROUP, inverse[s], &cell, &code);
-      vstore((float *)(cells + g * VEC_LANES), (vf)cell);
-      vstore((float *)(chosen + g * VEC_LANES), (vf)code);
+        iq2_round_any(tile->x + (s * groups + k) * GROUP, inverse, &cell, &code);
+      vstore_u16((uint8_t *)(all->codes + slot), code);
+      vstore((float *)cells, (vf)cell);
+      for (int lane = 0; lane < VEC_LANES; lane++, slot++) {
+        uint32_t entry = grid->cells[cells[lane]], steps = (grid_length(entry) + 3) / 4;
+        all->entries[slot] = entry;
+        all->next[slot] = all->first[steps];
+        all->first[steps] = (uint16_t)slot;
+      }
     }
   }
-  uint16_t search[STREAMS * MOST_GROUPS * VEC_LANES];
-  int searches = 0;
-  for (int i = 0; i < STREAMS * groups * VEC_LANES; i++) {
-    uint32_t entry = grid->cells[cells[i]];
-    cells[i] = (int32_t)entry;
-    lengths[i] = (int32_t)grid_length(entry);
-    search[searches] = (uint16_t)i;
-    searches += !grid_is_point(entry);
+}
+
+// Replaces the codes that are not points by their best neighbours.
+INLINE void iq2_search_neighbours(int count, const quern_grid *grid, const iq2_tile *tile, iq2_attempts *all) {
+  const uint32_t slots_per_attempt = (uint32_t)(LANE_BLOCKS * count / GROUP);
+  for (int steps = 1; steps <= GRID_LONGEST_LIST / 4; steps++) {
+    uint32_t next = all->first[steps];
+    while (next != NO_SLOT) {
+      neighbour_search search;
+      uint32_t slots[QUARTERS], slot = next;
+      for (int q = 0; q < QUARTERS; q++) {
+        search.row[q] = tile->rows + slot % slots_per_attempt * NEIGHBOUR_ROW;
+        search.scale[q] = all->scale + slot;
+        search.list[q] = grid_list(grid, all->entries[slot]);
+        slots[q] = slot;
+        // Where there are no more, the last one is searched again.
+        next = all->next[slot];
+        slot = next == NO_SLOT ? slot : next;
+      }
+      uint16_t codes[QUARTERS];
+      best_neighbours(&search, steps, codes);
+      for (int q = 0; q < QUARTERS; q++) all->codes[slots[q]] = codes[q];
+    }
   }
-  for (int n = 0; n < searches; n++) {
-    int i = search[n], lane = i % VEC_LANES, k = i / VEC_LANES % groups, s = i / VEC_LANES / groups;
-    int block = s * VEC_LANES + lane, row = (block * groups + k) * GROUP;
-    uint32_t entry = (uint32_t)cells[i];
-    chosen[i] = (int32_t)best_neighbour(grid_list(grid, entry), grid_length(entry), tile->x_rows + row, tile->root_rows + row,
-                                        scales[block]);
-  }
+}
+
+INLINE void iq2_attempt(iq2_attempts *all, int attempt, int stream, int groups, vf inverse, vf scale) {
+  int first = attempt * STREAMS + stream;
+  all->inverse[first] = inverse;
+  for (int g = first * groups; g < (first + 1) * groups; g++) vstore(all->scale + g * VEC_LANES, scale);
+}
+
+INLINE void iq2_found(const iq2_attempts *all, int attempt, int groups, vi *codes) {
   for (int g = 0; g < STREAMS * groups; g++) {
-    codes[g] = (vi)vload((const float *)(chosen + g * VEC_LANES));
-    moved[g] = vlt_int(vsplat_int(0), (vi)vload((const float *)(lengths + g * VEC_LANES)));
+    codes[g] = vload_u16((const uint8_t *)(all->codes + (attempt * STREAMS * groups + g) * VEC_LANES));
   }
+}
+
+// Which groups of a vector of slots are not what they were rounded to.
+INLINE vm iq2_moved(const iq2_attempts *all, int vector) {
+  vi entries = (vi)vload((const float *)(all->entries + vector * VEC_LANES));
+  return vlt_int(vsplat_int(0), entries & ((1 << GRID_LENGTH_BITS) - 1));
 }
 
 // Weighted sums for the fit of a scale.
 INLINE void iq2_sum(int count, const iq2_tile *tile, const vi *codes, vf *code_x, vf *code_squared) {
-  static const float odd[4] = {1, 3, 5};
-  level_table table = level_table_load(odd);
+  level_table tables[4];
+  level_tables_of(vsplat(1), vsplat(3), vsplat(5), tables);
   EACH_STREAM code_x[s] = code_squared[s] = (vf){0};
   for (int k = 0; k < count / GROUP; k++) {
     level_codes group[STREAMS];
@@ -166,7 +212,7 @@ INLINE void iq2_sum(int count, const iq2_tile *tile, const vi *codes, vf *code_x
 #pragma GCC unroll 8
     for (int i = 0; i < GROUP; i++) EACH_STREAM {
       int at = s * count + k * GROUP + i;
-      vf code = level_value(table, group[s], i);
+      vf code = level_value(tables[0], group[s], i);
       code_x[s] += tile->weighted_x[at] * code;
       code_squared[s] += tile->weights[at] * code * code;
     }
@@ -182,17 +228,20 @@ INLINE void iq2_search(int count, int attempts, bool moved_only, const quern_gri
                        vf *scale, vi *codes) {
   const int groups = count / GROUP;
   const vf zero = {0};
-  vf best[STREAMS] = {0}, code_x[STREAMS], code_squared[STREAMS], inverse[STREAMS], attempted[STREAMS];
+  vf best[STREAMS] = {0}, code_x[STREAMS], code_squared[STREAMS];
   vi found[STREAMS * MOST_GROUPS];
-  vm moved[STREAMS * MOST_GROUPS], redo[STREAMS * MOST_GROUPS], any[STREAMS];
-  for (int g = 0; g < STREAMS * groups; g++) redo[g] = vlt(zero, zero);
-  for (int attempt = -attempts; attempt <= attempts; attempt++) {
-    float width = 5 + (float)attempt * 0.1f;
-    EACH_STREAM {
-      inverse[s] = width / extent[s];
-      attempted[s] = 1 / inverse[s];
-    }
-    iq2_choose(count, grid, tile, inverse, attempted, found, moved);
+  vm moved[STREAMS * MOST_GROUPS], any[STREAMS];
+  iq2_attempts all;
+  for (int attempt = 0; attempt <= 2 * attempts; attempt++) {
+    float width = 5 + (float)(attempt - attempts) * 0.1f;
+    EACH_STREAM iq2_attempt(&all, attempt, s, groups, width / extent[s], 1 / (width / extent[s]));
+  }
+  iq2_round_all(count, 2 * attempts + 1, grid, tile, &all);
+  iq2_search_neighbours(count, grid, tile, &all);
+
+  for (int g = 0; g < STREAMS * groups; g++) moved[g] = vlt(zero, zero);
+  for (int attempt = 0; attempt <= 2 * attempts; attempt++) {
+    iq2_found(&all, attempt, groups, found);
     iq2_sum(count, tile, found, code_x, code_squared);
     EACH_STREAM {
       vm better = vgt(code_squared[s], zero) & vgt(code_x[s] * code_x[s], best[s] * code_squared[s]);
@@ -200,23 +249,25 @@ INLINE void iq2_search(int count, int attempts, bool moved_only, const quern_gri
       best[s] = vselect(better, scale[s] * code_x[s], best[s]);
       for (int g = s * groups; g < (s + 1) * groups; g++) {
         codes[g] = vselect_int(better, found[g], codes[g]);
-        redo[g] = (better & moved[g]) | (vmask_not(better) & redo[g]);
+        moved[g] = (better & iq2_moved(&all, attempt * STREAMS * groups + g)) | (vmask_not(better) & moved[g]);
       }
     }
   }
 
   EACH_STREAM {
     vm positive = vgt(scale[s], zero);
+    vf usable = vselect(positive, scale[s], vsplat(1));
+    iq2_attempt(&all, 0, s, groups, 1 / usable, usable);
     any[s] = vlt(zero, zero);
-    attempted[s] = vselect(positive, scale[s], vsplat(1));
-    inverse[s] = 1 / attempted[s];
     for (int g = s * groups; g < (s + 1) * groups; g++) {
-      redo[g] = moved_only ? redo[g] & positive : positive;
-      any[s] |= redo[g];
+      moved[g] = moved_only ? moved[g] & positive : positive;
+      any[s] |= moved[g];
     }
   }
-  iq2_choose(count, grid, tile, inverse, attempted, found, moved);
-  for (int g = 0; g < STREAMS * groups; g++) codes[g] = vselect_int(redo[g], found[g], codes[g]);
+  iq2_round_all(count, 1, grid, tile, &all);
+  iq2_search_neighbours(count, grid, tile, &all);
+  iq2_found(&all, 0, groups, found);
+  for (int g = 0; g < STREAMS * groups; g++) codes[g] = vselect_int(moved[g], found[g], codes[g]);
   iq2_sum(count, tile, codes, code_x, code_squared);
   EACH_STREAM scale[s] = vselect(any[s] & vgt(code_squared[s], zero), code_x[s] / code_squared[s], scale[s]);
 }

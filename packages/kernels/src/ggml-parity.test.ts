@@ -22,6 +22,9 @@ const TYPES: readonly GgmlType[] = [
   "Q4_K",
   "Q5_K",
   "Q6_K",
+  "IQ2_XXS",
+  "IQ2_XS",
+  "IQ2_S",
 ];
 const WEIGHTS = Number(process.env["QUERN_PARITY_WEIGHTS"] ?? 1_000_000);
 /** Milliseconds per type: a start, and ten times what a million weights take on a slow machine. */

@@ -35,6 +35,7 @@ const quern_grid *quern_grid_for(quern_grid_id id);
 // best.
 #define GRID_LANES 16
 #define GRID_LENGTH_BITS 12
+#define GRID_LONGEST_LIST 292
 
 // ---- Entries of cells[]
 

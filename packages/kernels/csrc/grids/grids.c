@@ -119,7 +119,7 @@ static quern_grid grids[GRID_COUNT];
 static void make_grid(quern_grid_id id) {
   static uint8_t lower[MOST_HALF_CELLS][MOST_POINTS];
   uint8_t upper[MOST_POINTS], distances[MOST_POINTS];
-  uint16_t list[MOST_POINTS];
+  uint16_t list[MOST_POINTS + GRID_LANES];
   const quern_codebook *book = &quern_codebooks[id];
   int half_cells = book->dimensions == 8 ? HALF_CELLS_8 : HALF_CELLS_4;
   for (int j = 0; j < book->size; j++) cells[id][cell_of(book, book->points[j])] = (uint32_t)j << GRID_LENGTH_BITS;
@@ -134,7 +134,8 @@ static void make_grid(quern_grid_id id) {
     int32_t padded = (length + GRID_LANES - 1) / GRID_LANES * GRID_LANES;
     if (end + padded > LISTS[id].capacity) __builtin_trap(); // the figures above are wrong
     cells[id][cell] = (uint32_t)(end / GRID_LANES) << GRID_LENGTH_BITS | (uint32_t)length;
-    for (int32_t i = 0; i < padded; i++) LISTS[id].neighbours[end++] = list[i < length ? i : length - 1];
+    for (int32_t i = length; i < padded; i++) list[i] = list[i < 4 ? length - 1 : i - 4];
+    for (int32_t i = 0; i < padded; i++) LISTS[id].neighbours[end++] = list[i];
   }
   grids[id] = (quern_grid){*book, cells[id], LISTS[id].neighbours};
 }

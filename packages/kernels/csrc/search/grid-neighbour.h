@@ -1,8 +1,8 @@
 // The search for the neighbour of a cell (grids/grid.h, eight dimensions) with the smallest weighted squared error, where levels
 // 0, 1 and 2 stand for 1, 3 and 5 times a scale: iq2_find_best_neighbour of ggml-quants.c (llama.cpp v0.5.0).
 //
-// Each lane has a neighbour of its own, so errors are added up in the order of the elements. Of what is added to them, there are
-// only three values for each element.
+// Each lane has a neighbour of its own, so that errors are added up in the order of the elements. Of what is added to them, there
+// are only three values for each element. Each quarter of a vector searches for another group of weights.
 #ifndef QUERN_SEARCH_GRID_NEIGHBOUR_H
 #define QUERN_SEARCH_GRID_NEIGHBOUR_H
 
@@ -12,61 +12,71 @@
 
 enum { GROUP = 8 };
 
-// Eight floats on every instruction set.
-typedef float vf8 __attribute__((vector_size(32)));
-typedef float vf8_memory __attribute__((vector_size(32), aligned(4), may_alias));
-#define V8_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+// A group in memory: its first four values, their weights, the other values, their weights.
+enum { NEIGHBOUR_ROW = 2 * GROUP };
 
-// Where group_errors keeps the values of an element: four floats from this on.
-INLINE const float *values_of_element(const float *values, int element) { return values + element % 4 * 8 + element / 4 * 4; }
+// What QUARTERS searches need.
+typedef struct {
+  const float *row[QUARTERS];
+  const float *scale[QUARTERS];
+  const uint16_t *list[QUARTERS];
+} neighbour_search;
 
-// The errors of each element at each level, 4 x 8 floats.
-INLINE void group_errors(const float *x, const float *weights, float scale, float *values) {
-  vf8 x8 = *(const vf8_memory *)x, weights8 = *(const vf8_memory *)weights;
-  vf8 error[3];
-  for (int level = 0; level < 3; level++) {
-    vf8 difference = scale * (float)(2 * level + 1) - x8;
-    error[level] = weights8 * difference * difference;
+// The errors of each element at each level.
+INLINE void neighbour_tables(const neighbour_search *search, level_table *tables) {
+  vf scale = vsplat_quarters(search->scale);
+  for (int half = 0; half < 2; half++) {
+    vf x = vload_quarters(search->row, half * 8), weights = vload_quarters(search->row, half * 8 + 4), errors[3];
+    for (int level = 0; level < 3; level++) {
+      vf difference = scale * (float)(2 * level + 1) - x;
+      errors[level] = weights * difference * difference;
+    }
+    level_tables_of(errors[0], errors[1], errors[2], tables + half * 4);
   }
-  // Transposes 4 x 4 twice.
-  vf8 a = V8_SHUFFLE(error[0], error[1], 0, 8, 1, 9, 4, 12, 5, 13), b = V8_SHUFFLE(error[0], error[1], 2, 10, 3, 11, 6, 14, 7, 15);
-  vf8 c = V8_SHUFFLE(error[2], error[2], 0, 8, 1, 9, 4, 12, 5, 13), d = V8_SHUFFLE(error[2], error[2], 2, 10, 3, 11, 6, 14, 7, 15);
-  *(vf8_memory *)values = V8_SHUFFLE(a, c, 0, 1, 8, 9, 4, 5, 12, 13);
-  *(vf8_memory *)(values + 8) = V8_SHUFFLE(a, c, 2, 3, 10, 11, 6, 7, 14, 15);
-  *(vf8_memory *)(values + 16) = V8_SHUFFLE(b, d, 0, 1, 8, 9, 4, 5, 12, 13);
-  *(vf8_memory *)(values + 24) = V8_SHUFFLE(b, d, 2, 3, 10, 11, 6, 7, 14, 15);
 }
 
-// The best code of a list; where all errors overflow, the first one.
-INLINE uint32_t best_neighbour(const uint16_t *list, uint32_t length, const float *x, const float *weights, float scale) {
-  float values[GROUP * 4];
-  group_errors(x, weights, scale, values);
-  level_table tables[GROUP];
-  for (int i = 0; i < GROUP; i++) tables[i] = level_table_load(values_of_element(values, i));
+// The first code of a list that is one of several.
+NOINLINE uint16_t first_of(const uint16_t *list, const int32_t *codes, uint32_t lanes) {
+  for (;; list++) {
+    for (uint32_t left = lanes; left != 0; left &= left - 1) {
+      if (codes[__builtin_ctz(left)] == *list) return *list;
+    }
+  }
+}
 
+// The best codes of lists that are 4 * steps long; where all errors overflow, the first one.
+INLINE void best_neighbours(const neighbour_search *search, int steps, uint16_t *codes) {
+  level_table tables[GROUP];
+  neighbour_tables(search, tables);
   vf best = vsplat(3.40282347e+38f);
-  vi from = {0};
-  for (uint32_t first = 0; first < length; first += VEC_LANES) {
-    level_codes codes = level_codes_of(vload_u16((const uint8_t *)(list + first)));
-    vf error = level_value(tables[0], codes, 0);
+  vi found = vload_u16_quarters(search->list, 0);
+  for (int step = 0; step < steps; step++) {
+    vi neighbours = vload_u16_quarters(search->list, 4 * step);
+    level_codes levels = level_codes_of(neighbours);
+    vf error = level_value(tables[0], levels, 0);
 #pragma GCC unroll 8
-    for (int i = 1; i < GROUP; i++) error += level_value(tables[i], codes, i);
+    for (int i = 1; i < GROUP; i++) error += level_value(tables[i], levels, i);
     vm better = vlt(error, best);
     best = vselect(better, error, best);
-    from = vselect_int(better, vsplat_int((int32_t)first), from);
+    found = vselect_int(better, neighbours, found);
   }
 
-  uint32_t lanes = vmask_bits(veq(best, vsmallest(best)));
-  int32_t starts[VEC_LANES];
-  vstore((float *)starts, (vf)from);
-  int lane = __builtin_ctz(lanes);
-  int32_t at = starts[lane] + lane;
   // Of equal ones, the first in the list counts.
-  while (__builtin_expect((lanes &= lanes - 1) != 0, 0)) {
-    lane = __builtin_ctz(lanes);
-    if (starts[lane] + lane < at) at = starts[lane] + lane;
+  vm winning = veq(best, vsmallest_of_quarters(best));
+  uint32_t lanes = vmask_bits(winning);
+  if (steps == 1) {
+    for (int q = 0; q < QUARTERS; q++) codes[q] = search->list[q][__builtin_ctz(lanes >> 4 * q)];
+    return;
   }
-  return list[at];
+  int32_t winners[VEC_LANES];
+  const uint32_t ones = 0x1111 & ((1u << VEC_LANES) - 1);
+  if (__builtin_expect((lanes & (lanes - ones)) != 0, 0)) {
+    vstore((float *)winners, (vf)found);
+    for (int q = 0; q < QUARTERS; q++) codes[q] = first_of(search->list[q], winners + 4 * q, lanes >> 4 * q & 15);
+    return;
+  }
+  vstore((float *)winners, (vf)vany_of_quarters(vselect_int(winning, found, vsplat_int(0))));
+  for (int q = 0; q < QUARTERS; q++) codes[q] = (uint16_t)winners[4 * q];
 }
 
 #endif

@@ -15,6 +15,9 @@ const TYPE_NUMBERS = {
   Q4_K: 12,
   Q5_K: 13,
   Q6_K: 14,
+  IQ2_XXS: 16,
+  IQ2_XS: 17,
+  IQ2_S: 22,
   BF16: 30,
 } as const;
 
