@@ -1,4 +1,4 @@
-// The Node-API addon: describe(), quantize(...) and dequantize(...) over typed arrays. Its only state is a scratch buffer per
+// The Node-API addon: describe(), quantize(...), dequantize(...) and measure(...) over typed arrays. Its only state is a scratch buffer per
 // environment, so that every worker thread can load it. src/ reports wrong arguments to people; what is checked here keeps a
 // mistake there from reaching memory.
 
@@ -59,7 +59,7 @@ static int32_t read_index(napi_env env, napi_value value, int32_t limit, bool *o
   return *ok ? index : 0;
 }
 
-// Up to 2^31 - 1, so that products of two counts and an element size stay in range.
+// Up to 2^31 - 1, so that products of two counts stay in range.
 static int64_t read_count(napi_env env, napi_value value, bool *ok) {
   int64_t count = 0;
   if (napi_get_value_int64(env, value, &count) != napi_ok || count < 0 || count > INT32_MAX) *ok = false;
@@ -73,6 +73,14 @@ static void *read_array(napi_env env, napi_value value, napi_typedarray_type wan
   napi_status status = napi_get_typedarray_info(env, value, &type, &length, &data, NULL, NULL);
   if (status != napi_ok || type != wanted || (int64_t)length < elements) *ok = false;
   return data;
+}
+
+// Rows of a type, in whole blocks.
+static uint8_t *read_matrix(napi_env env, napi_value value, const quern_type *type, int64_t rows, int64_t columns, bool *ok) {
+  int64_t bytes = 0;
+  if (columns % type->block_size != 0) *ok = false;
+  if (__builtin_mul_overflow(rows * (columns / type->block_size), type->type_size, &bytes)) *ok = false;
+  return read_array(env, value, napi_uint8_array, bytes, ok);
 }
 
 // ---- Results
@@ -117,18 +125,16 @@ static napi_value quantize(napi_env env, napi_callback_info info) {
   bool ok = true;
   const quern_unit *unit = UNITS[read_index(env, arguments[0], supported_units(), &ok)];
   const quern_type *type = &unit->types[read_index(env, arguments[1], unit->type_count, &ok)];
-  const quern_source_type *source_type = &unit->source_types[read_index(env, arguments[2], unit->source_type_count, &ok)];
+  const quern_type *source_type = &unit->types[read_index(env, arguments[2], unit->type_count, &ok)];
   int64_t rows = read_count(env, arguments[5], &ok);
   int64_t columns = read_count(env, arguments[6], &ok);
-  int64_t row_size = columns / type->block_size * type->type_size;
-  ok = ok && columns % type->block_size == 0;
-  const uint8_t *source = read_array(env, arguments[3], napi_uint8_array, rows * columns * source_type->size, &ok);
-  uint8_t *target = read_array(env, arguments[4], napi_uint8_array, rows * row_size, &ok);
+  const uint8_t *source = read_matrix(env, arguments[3], source_type, rows, columns, &ok);
+  uint8_t *target = read_matrix(env, arguments[4], type, rows, columns, &ok);
   napi_valuetype kind = napi_undefined;
   if (count == 8 && napi_typeof(env, arguments[7], &kind) != napi_ok) ok = false;
   const float *importance = kind == napi_undefined ? NULL : read_array(env, arguments[7], napi_float32_array, columns, &ok);
   if (type->requires_importance && !importance) ok = false;
-  if (!ok) return fail(env, "quantize: arguments that do not fit together");
+  if (!ok || !type->quantize) return fail(env, "quantize: arguments that do not fit together");
 
   float *scratch = scratch_of(env, quern_scratch_floats(columns));
   if (!scratch) return fail(env, "quantize: no memory for one row");
@@ -146,23 +152,44 @@ static napi_value dequantize(napi_env env, napi_callback_info info) {
   const quern_type *type = &unit->types[read_index(env, arguments[1], unit->type_count, &ok)];
   int64_t rows = read_count(env, arguments[4], &ok);
   int64_t columns = read_count(env, arguments[5], &ok);
-  int64_t blocks = rows * (columns / type->block_size);
-  ok = ok && columns % type->block_size == 0;
-  const uint8_t *source = read_array(env, arguments[2], napi_uint8_array, blocks * type->type_size, &ok);
+  const uint8_t *source = read_matrix(env, arguments[2], type, rows, columns, &ok);
   float *target = read_array(env, arguments[3], napi_float32_array, rows * columns, &ok);
   if (!ok) return fail(env, "dequantize: arguments that do not fit together");
 
-  type->dequantize(source, target, blocks);
+  type->dequantize(source, target, rows * (columns / type->block_size));
   return NULL;
 }
 
-// describe(): { isas: string[], types: { name, blockSize, typeSize, requiresImportance }[],
-//   sourceTypes: { name, size }[] }; a position in one of these lists is the index that the other functions take.
+// measure(unit, type, sourceType, source: Uint8Array, quantized: Uint8Array, rows, columns, squaredWeights: Float64Array,
+//   squaredErrors: Float64Array): undefined
+static napi_value measure(napi_env env, napi_callback_info info) {
+  napi_value arguments[9];
+  size_t count = 9;
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count < 9) return fail(env, "measure: arguments");
+
+  bool ok = true;
+  const quern_unit *unit = UNITS[read_index(env, arguments[0], supported_units(), &ok)];
+  const quern_type *type = &unit->types[read_index(env, arguments[1], unit->type_count, &ok)];
+  const quern_type *source_type = &unit->types[read_index(env, arguments[2], unit->type_count, &ok)];
+  int64_t rows = read_count(env, arguments[5], &ok);
+  int64_t columns = read_count(env, arguments[6], &ok);
+  const uint8_t *source = read_matrix(env, arguments[3], source_type, rows, columns, &ok);
+  const uint8_t *quantized = read_matrix(env, arguments[4], type, rows, columns, &ok);
+  double *squared_weights = read_array(env, arguments[7], napi_float64_array, rows, &ok);
+  double *squared_errors = read_array(env, arguments[8], napi_float64_array, rows, &ok);
+  if (!ok) return fail(env, "measure: arguments that do not fit together");
+
+  unit->measure_rows(type, source_type, source, quantized, rows, columns, squared_weights, squared_errors);
+  return NULL;
+}
+
+// describe(): { isas: string[], types: { name, blockSize, typeSize, writable, requiresImportance }[] }; a position in one of these
+// lists is the index that the other functions take.
 static napi_value describe(napi_env env, napi_callback_info info) {
   (void)info;
-  napi_value result, isas, types, source_types;
+  napi_value result, isas, types;
   if (napi_create_object(env, &result) != napi_ok || napi_create_array(env, &isas) != napi_ok ||
-      napi_create_array(env, &types) != napi_ok || napi_create_array(env, &source_types) != napi_ok) {
+      napi_create_array(env, &types) != napi_ok) {
     return NULL;
   }
   for (int32_t i = 0; i < supported_units(); i++) napi_set_element(env, isas, (uint32_t)i, text(env, UNITS[i]->isa));
@@ -173,20 +200,12 @@ static napi_value describe(napi_env env, napi_callback_info info) {
     napi_set_named_property(env, entry, "name", text(env, type->name));
     set_number(env, entry, "blockSize", type->block_size);
     set_number(env, entry, "typeSize", type->type_size);
+    set_boolean(env, entry, "writable", type->quantize != NULL);
     set_boolean(env, entry, "requiresImportance", type->requires_importance);
     napi_set_element(env, types, (uint32_t)i, entry);
   }
-  for (int32_t i = 0; i < UNITS[0]->source_type_count; i++) {
-    const quern_source_type *source_type = &UNITS[0]->source_types[i];
-    napi_value entry = NULL;
-    napi_create_object(env, &entry);
-    napi_set_named_property(env, entry, "name", text(env, source_type->name));
-    set_number(env, entry, "size", source_type->size);
-    napi_set_element(env, source_types, (uint32_t)i, entry);
-  }
   napi_set_named_property(env, result, "isas", isas);
   napi_set_named_property(env, result, "types", types);
-  napi_set_named_property(env, result, "sourceTypes", source_types);
   return result;
 }
 
@@ -200,6 +219,7 @@ NAPI_MODULE_INIT() {
       {"describe", NULL, describe, NULL, NULL, NULL, napi_enumerable, NULL},
       {"quantize", NULL, quantize, NULL, NULL, NULL, napi_enumerable, NULL},
       {"dequantize", NULL, dequantize, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"measure", NULL, measure, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions);
   return exports;

@@ -1,9 +1,8 @@
-// Element types that weights come in, widened to F32 (F64: narrowed to nearest, ties to even).
+// Elements of floats, widened to F32 (F64: narrowed to nearest, ties to even).
 #ifndef QUERN_CONVERT_H
 #define QUERN_CONVERT_H
 
 #include "half.h"
-#include "kernel.h"
 
 static void convert_f64(const uint8_t *source, float *target, int64_t count) {
   for (int64_t i = 0; i < count; i++) {
@@ -11,10 +10,6 @@ static void convert_f64(const uint8_t *source, float *target, int64_t count) {
     __builtin_memcpy(&value, source + 8 * i, 8);
     target[i] = (float)value;
   }
-}
-
-static void convert_f32(const uint8_t *source, float *target, int64_t count) {
-  __builtin_memcpy(target, source, (uintptr_t)count * 4);
 }
 
 static void convert_f16(const uint8_t *source, float *target, int64_t count) {
@@ -50,14 +45,5 @@ static void convert_f8_e4m3(const uint8_t *source, float *target, int64_t count)
   }
   convert_by_table(table, source, target, count);
 }
-
-static const quern_source_type SOURCE_TYPES[] = {
-    {"F64", 8, false, convert_f64},
-    {"F32", 4, true, convert_f32},
-    {"F16", 2, false, convert_f16},
-    {"BF16", 2, false, convert_bf16},
-    {"F8_E4M3", 1, false, convert_f8_e4m3},
-    {"F8_E5M2", 1, false, convert_f8_e5m2},
-};
 
 #endif

@@ -1,4 +1,4 @@
-// Rows of any source type to blocks: conversion, the search for non-finite weights, quantization and the search for blocks that
+// Rows of any type to blocks: conversion, the search for non-finite weights, quantization and the search for blocks that
 // overflowed go over a chunk while it is in the cache.
 #ifndef QUERN_DRIVER_H
 #define QUERN_DRIVER_H
@@ -59,11 +59,12 @@ static int64_t find_overflow(const quern_type *type, const uint8_t *blocks, int6
 }
 
 // Weights that are worked on at a time, unless a row has more: 64 blocks fill the lanes of every type. Small chunks are best,
-// since processors fetch the next one from memory while they work on this one.
+// since processors fetch the next one from memory while they work on this one. A multiple of every block size, so that chunks
+// of blocks consist of whole blocks of the source, too.
 INLINE int64_t chunk_size(const quern_type *type) { return type->block_size < 32 ? 2048 : 64 * type->block_size; }
 
-static quern_result quantize_rows(const quern_type *type, const quern_source_type *source_type, const uint8_t *source,
-                                  uint8_t *target, int64_t rows, int64_t columns, const float *importance, float *scratch) {
+static quern_result quantize_rows(const quern_type *type, const quern_type *source_type, const uint8_t *source, uint8_t *target,
+                                  int64_t rows, int64_t columns, const float *importance, float *scratch) {
   quern_result result = {QUERN_SOUND, 0};
   if (rows == 0 || columns == 0) return result;
   // Only importance needs to know where rows end.
@@ -77,12 +78,12 @@ static quern_result quantize_rows(const quern_type *type, const quern_source_typ
 
   for (int64_t row = 0; row < rows; row += chunk_rows) {
     int64_t count = rows - row < chunk_rows ? rows - row : chunk_rows;
-    const uint8_t *chunk = source + row * columns * source_type->size;
+    const uint8_t *chunk = source + row * columns / source_type->block_size * source_type->type_size;
     const float *values = scratch;
     if (in_place) {
       values = (const float *)chunk;
     } else {
-      source_type->convert(chunk, scratch, count * columns);
+      source_type->dequantize(chunk, scratch, count * columns / source_type->block_size);
     }
     int64_t bad = find_non_finite(values, count * columns);
     if (bad >= 0) return (quern_result){QUERN_NOT_FINITE, row * columns + bad};

@@ -10,7 +10,7 @@
 // alignment.
 typedef void quern_quantize(const float *source, uint8_t *target, int64_t rows, int64_t columns, const float *importance);
 
-// Reverses it for any number of whole blocks. source has no alignment.
+// Reverses it for any number of whole blocks, or widens elements. source has no alignment.
 typedef void quern_dequantize(const uint8_t *source, float *target, int64_t blocks);
 
 // Where a block keeps 16-bit floats. They can overflow, though all weights are finite.
@@ -20,25 +20,17 @@ typedef struct {
   int32_t offsets[2]; // bytes from the start of the block
 } quern_halves;
 
+// Weights may come in every type; those with a quantize function can be written.
 typedef struct {
-  const char *name;   // ggml's, in the spelling of GGUF tools: "Q4_K"
-  int32_t block_size; // elements
-  int32_t type_size;  // bytes of a block
-  quern_quantize *quantize;
+  const char *name;         // ggml's, in the spelling of GGUF tools: "Q4_K"; or that of safetensors
+  int32_t block_size;       // elements: a power of two
+  int32_t type_size;        // bytes of a block
+  quern_quantize *quantize; // NULL where weights only come in it
   quern_dequantize *dequantize;
   quern_halves halves;
+  bool is_float;            // elements are floats already: no need to convert those that are aligned
   bool requires_importance; // importance is never NULL
 } quern_type;
-
-// Converts count elements to F32; source has no alignment.
-typedef void quern_convert(const uint8_t *source, float *target, int64_t count);
-
-typedef struct {
-  const char *name; // as safetensors spells it
-  int32_t size;     // bytes of an element
-  bool is_float;    // elements are floats already: no need to convert those that are aligned
-  quern_convert *convert;
-} quern_source_type;
 
 // Floats that quern_unit.quantize_rows needs as scratch for rows of this many columns: a row or its largest chunk.
 #define QUERN_CHUNK 16384
@@ -60,12 +52,14 @@ typedef struct {
 typedef struct {
   const char *isa;
   int32_t type_count;
-  int32_t source_type_count;
   const quern_type *types;
-  const quern_source_type *source_types;
-  // Converts and quantizes. source and target have no alignment. All of target is written unless the source is not finite.
-  quern_result (*quantize_rows)(const quern_type *type, const quern_source_type *source_type, const uint8_t *source,
-                                uint8_t *target, int64_t rows, int64_t columns, const float *importance, float *scratch);
+  // Converts and quantizes; columns is a multiple of both block sizes. source and target have no alignment. All of target is
+  // written unless the source is not finite.
+  quern_result (*quantize_rows)(const quern_type *type, const quern_type *source_type, const uint8_t *source, uint8_t *target,
+                                int64_t rows, int64_t columns, const float *importance, float *scratch);
+  // Per row, the sum of the squares of the weights and of what quantized ones differ by.
+  void (*measure_rows)(const quern_type *type, const quern_type *source_type, const uint8_t *source, const uint8_t *quantized,
+                       int64_t rows, int64_t columns, double *squared_weights, double *squared_errors);
 } quern_unit;
 
 #endif

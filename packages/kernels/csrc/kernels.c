@@ -4,6 +4,7 @@
 #include "convert.h"
 #include "driver.h"
 #include "kernel.h"
+#include "measure.h"
 
 #include "types/bf16.c"
 #include "types/f16.c"
@@ -22,25 +23,28 @@
 #include "types/q6-k.c"
 #include "types/q8-0.c"
 
-// Adding a type: include its file above and give it a row here. The last columns are where its blocks have 16-bit floats, and
-// whether it requires importance (as ggml_quantize_requires_imatrix in ggml.c of llama.cpp v0.5.0 has it).
+// Adding a type: include its file above and give it a row here. The last column is where its blocks have 16-bit floats;
+// .requires_importance follows it where ggml_quantize_requires_imatrix (ggml.c of llama.cpp v0.5.0) says so.
 static const quern_type TYPES[] = {
-    {"F32", 1, 4, quantize_f32, dequantize_f32, {0}, false},
-    {"F16", 1, 2, quantize_f16, dequantize_f16, {F16_EXPONENT, 1, {0}}, false},
-    {"BF16", 1, 2, quantize_bf16, dequantize_bf16, {BF16_EXPONENT, 1, {0}}, false},
-    {"Q4_0", BLOCK, Q4_0_SIZE, quantize_q4_0, dequantize_q4_0, {F16_EXPONENT, 1, {0}}, false},
-    {"Q4_1", BLOCK, Q4_1_SIZE, quantize_q4_1, dequantize_q4_1, {F16_EXPONENT, 2, {0, 2}}, false},
-    {"Q5_0", BLOCK, Q5_0_SIZE, quantize_q5_0, dequantize_q5_0, {F16_EXPONENT, 1, {0}}, false},
-    {"Q5_1", BLOCK, Q5_1_SIZE, quantize_q5_1, dequantize_q5_1, {F16_EXPONENT, 2, {0, 2}}, false},
-    {"Q8_0", BLOCK, Q8_0_SIZE, quantize_q8_0, dequantize_q8_0, {F16_EXPONENT, 1, {0}}, false},
-    {"Q2_K", SUPER_BLOCK, Q2_K_SIZE, quantize_q2_k, dequantize_q2_k, {F16_EXPONENT, 2, {80, 82}}, false},
-    {"Q3_K", SUPER_BLOCK, Q3_K_SIZE, quantize_q3_k, dequantize_q3_k, {F16_EXPONENT, 1, {108}}, false},
-    {"Q4_K", SUPER_BLOCK, Q4_K_SIZE, quantize_q4_k, dequantize_q4_k, {F16_EXPONENT, 2, {0, 2}}, false},
-    {"Q5_K", SUPER_BLOCK, Q5_K_SIZE, quantize_q5_k, dequantize_q5_k, {F16_EXPONENT, 2, {0, 2}}, false},
-    {"Q6_K", SUPER_BLOCK, Q6_K_SIZE, quantize_q6_k, dequantize_q6_k, {F16_EXPONENT, 1, {208}}, false},
-    {"IQ2_XXS", SUPER_BLOCK, IQ2_XXS_SIZE, quantize_iq2_xxs, dequantize_iq2_xxs, {F16_EXPONENT, 1, {0}}, true},
-    {"IQ2_XS", SUPER_BLOCK, IQ2_XS_SIZE, quantize_iq2_xs, dequantize_iq2_xs, {F16_EXPONENT, 1, {0}}, true},
-    {"IQ2_S", SUPER_BLOCK, IQ2_S_SIZE, quantize_iq2_s, dequantize_iq2_s, {F16_EXPONENT, 1, {0}}, false},
+    {"F64", 1, 8, NULL, convert_f64, {0}},
+    {"F32", 1, 4, quantize_f32, dequantize_f32, {0}, .is_float = true},
+    {"F16", 1, 2, quantize_f16, dequantize_f16, {F16_EXPONENT, 1, {0}}},
+    {"BF16", 1, 2, quantize_bf16, dequantize_bf16, {BF16_EXPONENT, 1, {0}}},
+    {"F8_E4M3", 1, 1, NULL, convert_f8_e4m3, {0}},
+    {"F8_E5M2", 1, 1, NULL, convert_f8_e5m2, {0}},
+    {"Q4_0", BLOCK, Q4_0_SIZE, quantize_q4_0, dequantize_q4_0, {F16_EXPONENT, 1, {0}}},
+    {"Q4_1", BLOCK, Q4_1_SIZE, quantize_q4_1, dequantize_q4_1, {F16_EXPONENT, 2, {0, 2}}},
+    {"Q5_0", BLOCK, Q5_0_SIZE, quantize_q5_0, dequantize_q5_0, {F16_EXPONENT, 1, {0}}},
+    {"Q5_1", BLOCK, Q5_1_SIZE, quantize_q5_1, dequantize_q5_1, {F16_EXPONENT, 2, {0, 2}}},
+    {"Q8_0", BLOCK, Q8_0_SIZE, quantize_q8_0, dequantize_q8_0, {F16_EXPONENT, 1, {0}}},
+    {"Q2_K", SUPER_BLOCK, Q2_K_SIZE, quantize_q2_k, dequantize_q2_k, {F16_EXPONENT, 2, {80, 82}}},
+    {"Q3_K", SUPER_BLOCK, Q3_K_SIZE, quantize_q3_k, dequantize_q3_k, {F16_EXPONENT, 1, {108}}},
+    {"Q4_K", SUPER_BLOCK, Q4_K_SIZE, quantize_q4_k, dequantize_q4_k, {F16_EXPONENT, 2, {0, 2}}},
+    {"Q5_K", SUPER_BLOCK, Q5_K_SIZE, quantize_q5_k, dequantize_q5_k, {F16_EXPONENT, 2, {0, 2}}},
+    {"Q6_K", SUPER_BLOCK, Q6_K_SIZE, quantize_q6_k, dequantize_q6_k, {F16_EXPONENT, 1, {208}}},
+    {"IQ2_XXS", SUPER_BLOCK, IQ2_XXS_SIZE, quantize_iq2_xxs, dequantize_iq2_xxs, {F16_EXPONENT, 1, {0}}, .requires_importance = true},
+    {"IQ2_XS", SUPER_BLOCK, IQ2_XS_SIZE, quantize_iq2_xs, dequantize_iq2_xs, {F16_EXPONENT, 1, {0}}, .requires_importance = true},
+    {"IQ2_S", SUPER_BLOCK, IQ2_S_SIZE, quantize_iq2_s, dequantize_iq2_s, {F16_EXPONENT, 1, {0}}},
 };
 
 #define CONCATENATE_(a, b) a##b
@@ -53,8 +57,7 @@ extern const quern_unit CONCATENATE(quern_unit_, QUERN_ISA);
 const quern_unit CONCATENATE(quern_unit_, QUERN_ISA) = {
     .isa = STRING(QUERN_ISA),
     .type_count = COUNT(TYPES),
-    .source_type_count = COUNT(SOURCE_TYPES),
     .types = TYPES,
-    .source_types = SOURCE_TYPES,
     .quantize_rows = quantize_rows,
+    .measure_rows = measure_rows,
 };

@@ -1,4 +1,4 @@
-import type { KernelBackend, QuantizeFault } from "./kernels.ts";
+import type { KernelBackend, QuantizeFault, RowErrors } from "./kernels.ts";
 
 /** A row of the table of types in csrc/kernels.c. */
 export interface KernelType {
@@ -7,14 +7,9 @@ export interface KernelType {
   readonly blockSize: number;
   /** Bytes of a block. */
   readonly typeSize: number;
+  /** Whether `quantize` writes it; weights come in any type. */
+  readonly writable: boolean;
   readonly requiresImportance: boolean;
-}
-
-/** An element type that weights come in. */
-export interface KernelSource {
-  readonly name: string;
-  /** Bytes of an element. */
-  readonly size: number;
 }
 
 /** The compiled kernels as they are called: types are indices, and nothing is checked. */
@@ -22,15 +17,15 @@ export interface Backend {
   readonly backend: KernelBackend;
   readonly isa: string;
   readonly types: readonly KernelType[];
-  readonly sourceTypes: readonly KernelSource[];
   quantize(params: BackendQuantizeParams): QuantizeFault | undefined;
   dequantize(params: BackendDequantizeParams): void;
+  measureError(params: BackendMeasureParams): RowErrors;
 }
 
 interface BackendQuantizeParams {
   /** Index in `types`. */
   readonly type: number;
-  /** Index in `sourceTypes`. */
+  /** Index in `types`. */
   readonly sourceType: number;
   readonly source: Uint8Array;
   readonly target: Uint8Array;
@@ -43,6 +38,15 @@ interface BackendDequantizeParams {
   readonly type: number;
   readonly source: Uint8Array;
   readonly target: Float32Array;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+interface BackendMeasureParams {
+  readonly type: number;
+  readonly sourceType: number;
+  readonly source: Uint8Array;
+  readonly quantized: Uint8Array;
   readonly rows: number;
   readonly columns: number;
 }

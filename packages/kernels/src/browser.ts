@@ -12,7 +12,9 @@ export type {
   KernelSourceType,
   Kernels,
   LoadKernelsParams,
+  MeasureErrorParams,
   QuantizeParams,
+  RowErrors,
   WasmSource,
 } from "./kernels.ts";
 

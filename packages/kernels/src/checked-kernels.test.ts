@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { DequantizeParams, QuantizeParams } from "./index.ts";
+import type { DequantizeParams, MeasureErrorParams, QuantizeParams } from "./index.ts";
 import { allKernels } from "./testing/backends.ts";
 
 const kernels = await allKernels();
@@ -25,17 +25,29 @@ function dequantizeParams(): DequantizeParams {
   };
 }
 
+function measureParams(): MeasureErrorParams {
+  return {
+    type: "Q8_0",
+    sourceType: "F32",
+    source: new Uint8Array(2 * 64 * 4),
+    quantized: new Uint8Array(2 * 2 * 34),
+    rows: 2,
+    columns: 64,
+  };
+}
+
 function importance(column: number, value: number): Float32Array {
   return new Float32Array(64).fill(1).fill(value, column, column + 1);
 }
 
-describe.each(kernels)("arguments of $info.isa kernels", ({ quantize, dequantize }) => {
+describe.each(kernels)("arguments of $info.isa kernels", ({ quantize, dequantize, measureError }) => {
   it.each<[string, object, string]>([
     ["type", { type: "Q9_9" }, 'unknown type "Q9_9"; there are F32, F16, BF16, '],
+    ["type, which only sources have,", { type: "F64" }, 'unknown type "F64"; there are F32, F16, BF16, '],
     [
       "source type",
       { sourceType: "I8" },
-      'unknown source type "I8"; there are F64, F32, F16, BF16, F8_E4M3, F8_E5M2',
+      'unknown source type "I8"; there are F64, F32, F16, BF16, F8_E4M3, F8_E5M2, Q4_0, ',
     ],
     ["fraction of a row", { rows: 1.5 }, "rows must be an integer from 0 to 2147483647, not 1.5"],
     ["negative rows", { rows: -1 }, "rows must be an integer from 0 to 2147483647, not -1"],
@@ -46,6 +58,16 @@ describe.each(kernels)("arguments of $info.isa kernels", ({ quantize, dequantize
       "columns must be an integer from 0 to 2147483647, not 2147483648",
     ],
     ["part of a block", { columns: 48 }, "Q8_0 needs columns in multiples of 32, but there are 48"],
+    [
+      "part of a block of the source",
+      { sourceType: "Q4_K" },
+      "Q4_K needs columns in multiples of 256, but there are 64",
+    ],
+    [
+      "source of blocks",
+      { sourceType: "Q4_0" },
+      "source has 512 bytes, but 2 x 64 weights of type Q4_0 take 72",
+    ],
     [
       "short source",
       { source: new Uint8Array(511) },
@@ -108,10 +130,36 @@ describe.each(kernels)("arguments of $info.isa kernels", ({ quantize, dequantize
     );
   });
 
+  it.each<[string, object, string]>([
+    ["type", { type: "I8" }, 'unknown type "I8"; there are F64, '],
+    ["source type", { sourceType: "I8" }, 'unknown source type "I8"; there are F64, '],
+    ["fraction of a row", { rows: 1.5 }, "rows must be an integer from 0 to 2147483647, not 1.5"],
+    ["part of a block", { columns: 48 }, "Q8_0 needs columns in multiples of 32, but there are 48"],
+    [
+      "source",
+      { source: new Uint8Array(511) },
+      "source has 511 bytes, but 2 x 64 weights of type F32 take 512",
+    ],
+    [
+      "length",
+      { quantized: new Uint8Array(135) },
+      "quantized has 135 bytes, but 2 x 64 weights of type Q8_0 take 136",
+    ],
+    ["kind", { quantized: new Float32Array(34) }, "quantized must be a Uint8Array"],
+  ])("measureError refuses a wrong %s", (_, wrong, message) => {
+    expect(() => measureError({ ...measureParams(), ...wrong })).toThrow(
+      expect.objectContaining({
+        code: "KERNEL_ARGUMENT",
+        message: expect.stringContaining(message) as string,
+      }),
+    );
+  });
+
   it("takes what fits", () => {
     expect(quantize(quantizeParams())).toBeUndefined();
     expect(quantize({ ...quantizeParams(), importance: importance(3, 0) })).toBeUndefined();
     expect(() => dequantize(dequantizeParams())).not.toThrow();
+    expect(() => measureError(measureParams())).not.toThrow();
   });
 
   it("takes nothing at all", () => {
@@ -121,5 +169,8 @@ describe.each(kernels)("arguments of $info.isa kernels", ({ quantize, dequantize
     expect(() =>
       dequantize({ ...dequantizeParams(), source: empty.source, target: new Float32Array(0), rows: 0 }),
     ).not.toThrow();
+    const nothing = { ...measureParams(), source: empty.source, quantized: empty.target };
+    expect(measureError({ ...nothing, rows: 0 }).squaredErrors).toEqual(new Float64Array(0));
+    expect(measureError({ ...nothing, columns: 0 }).squaredErrors).toEqual(new Float64Array(2));
   });
 });

@@ -7,64 +7,86 @@ const MAX_COUNT = 2 ** 31 - 1;
 
 /** Kernels that check every argument before compiled code, which does not, sees it. */
 export function checkedKernels(backend: Backend, reason: string): Kernels {
-  const typeIndex = indexByName("type", backend.types);
-  const sourceTypeIndex = indexByName("source type", backend.sourceTypes);
+  const names = backend.types.map(({ name }) => name);
+  const writable = names.filter((_, index) => backend.types[index]!.writable);
 
-  function checkedType(name: string, rows: number, columns: number): { type: number; bytes: number } {
-    const type = typeIndex(name);
+  function indexOf(kind: "type" | "source type", known: readonly string[], name: string): number {
+    if (known.includes(name)) return names.indexOf(name);
+    throw argumentError(`unknown ${kind} ${JSON.stringify(name)}; there are ${known.join(", ")}`);
+  }
+
+  /** Index of the type, which must be among `known`, and what rows of it take. */
+  function checkedType(
+    kind: "type" | "source type",
+    known: readonly string[],
+    name: string,
+    { rows, columns }: { rows: number; columns: number },
+  ): { index: number; bytes: number } {
+    const index = indexOf(kind, known, name);
     checkCount("rows", rows);
     checkCount("columns", columns);
-    const { blockSize, typeSize } = backend.types[type]!;
+    const { blockSize, typeSize } = backend.types[index]!;
     if (columns % blockSize !== 0) {
       throw argumentError(`${name} needs columns in multiples of ${blockSize}, but there are ${columns}`);
     }
-    return { type, bytes: rows * (columns / blockSize) * typeSize };
+    return { index, bytes: rows * (columns / blockSize) * typeSize };
   }
 
   return {
     info: { backend: backend.backend, isa: backend.isa, reason },
-    types: backend.types.map(({ name }) => name),
-    requiresImportance: (name) => backend.types[typeIndex(name)]!.requiresImportance,
+    types: writable,
+    sourceTypes: names,
+    requiresImportance: (type) => backend.types[indexOf("type", writable, type)]!.requiresImportance,
 
-    quantize({ type: name, sourceType: sourceName, source, target, rows, columns, importance }) {
-      const { type, bytes } = checkedType(name, rows, columns);
-      const sourceType = sourceTypeIndex(sourceName);
+    quantize({ type, sourceType, source, target, rows, columns, importance }) {
+      const to = checkedType("type", writable, type, { rows, columns });
+      const from = checkedType("source type", names, sourceType, { rows, columns });
       const shape = `${rows} x ${columns}`;
-      const sourceBytes = rows * columns * backend.sourceTypes[sourceType]!.size;
-      checkArray("source", source, Uint8Array, sourceBytes, `${shape} weights of type ${sourceName}`);
-      checkArray("target", target, Uint8Array, bytes, `${shape} weights of type ${name}`);
+      checkArray("source", source, Uint8Array, from.bytes, `${shape} weights of type ${sourceType}`);
+      checkArray("target", target, Uint8Array, to.bytes, `${shape} weights of type ${type}`);
       if (importance !== undefined) checkImportance(importance, columns);
-      else if (backend.types[type]!.requiresImportance) {
-        throw argumentError(`${name} cannot be quantized without importance`);
+      else if (backend.types[to.index]!.requiresImportance) {
+        throw argumentError(`${type} cannot be quantized without importance`);
       }
-      return backend.quantize({ type, sourceType, source, target, rows, columns, importance });
+      return backend.quantize({
+        type: to.index,
+        sourceType: from.index,
+        source,
+        target,
+        rows,
+        columns,
+        importance,
+      });
     },
 
-    dequantize({ type: name, source, target, rows, columns }) {
-      const { type, bytes } = checkedType(name, rows, columns);
+    dequantize({ type, source, target, rows, columns }) {
+      const from = checkedType("type", names, type, { rows, columns });
       const shape = `${rows} x ${columns} weights`;
-      checkArray("source", source, Uint8Array, bytes, `${shape} of type ${name}`);
+      checkArray("source", source, Uint8Array, from.bytes, `${shape} of type ${type}`);
       checkArray("target", target, Float32Array, rows * columns, shape);
-      backend.dequantize({ type, source, target, rows, columns });
+      backend.dequantize({ type: from.index, source, target, rows, columns });
+    },
+
+    measureError({ type, sourceType, source, quantized, rows, columns }) {
+      const after = checkedType("type", names, type, { rows, columns });
+      const before = checkedType("source type", names, sourceType, { rows, columns });
+      const shape = `${rows} x ${columns} weights`;
+      checkArray("source", source, Uint8Array, before.bytes, `${shape} of type ${sourceType}`);
+      checkArray("quantized", quantized, Uint8Array, after.bytes, `${shape} of type ${type}`);
+      return backend.measureError({
+        type: after.index,
+        sourceType: before.index,
+        source,
+        quantized,
+        rows,
+        columns,
+      });
     },
   };
 }
 
 function argumentError(message: string): QuernError {
   return new QuernError("KERNEL_ARGUMENT", message);
-}
-
-function indexByName(kind: string, list: readonly { readonly name: string }[]): (name: string) => number {
-  const indices = new Map(list.map(({ name }, index) => [name, index]));
-  return (name) => {
-    const index = indices.get(name);
-    if (index === undefined) {
-      throw argumentError(
-        `unknown ${kind} ${JSON.stringify(name)}; there are ${[...indices.keys()].join(", ")}`,
-      );
-    }
-    return index;
-  };
 }
 
 function checkCount(what: string, count: number): void {

@@ -7,7 +7,9 @@ export type {
   KernelSourceType,
   Kernels,
   LoadKernelsParams,
+  MeasureErrorParams,
   QuantizeFault,
   QuantizeParams,
+  RowErrors,
   WasmSource,
 } from "./kernels.ts";

@@ -3,7 +3,7 @@ import type { WasmSource } from "./wasm/wasm-module.ts";
 
 export type { WasmSource };
 
-/** Element types that kernels read weights from. */
+/** Element types of checkpoints that kernels read. */
 export type KernelSourceType = Extract<ElementType, "F64" | "F32" | "F16" | "BF16" | "F8_E4M3" | "F8_E5M2">;
 
 export type KernelBackend = "native" | "wasm";
@@ -37,24 +37,50 @@ export interface BackendReport {
 export interface QuantizeParams {
   /** ggml type to write, e.g. "Q4_K"; F32, F16 and BF16 are types like any other. */
   readonly type: string;
-  readonly sourceType: KernelSourceType;
-  /** rows x columns elements, row-major, little-endian. */
+  /** One of `sourceTypes`. Blocks are quantized again: the result is that of dequantizing all of them first. */
+  readonly sourceType: string;
+  /** rows x columns elements, or their blocks, row-major, little-endian. */
   readonly source: Uint8Array;
   /** Receives rows x rowSize(type, columns) bytes. */
   readonly target: Uint8Array;
   readonly rows: number;
-  /** Must be a multiple of the type's block size. */
+  /** Must be a multiple of the block sizes of both types. */
   readonly columns: number;
   /** One weight per column (diagonal of X^T X), shared by all rows. Some types require it. */
   readonly importance?: Float32Array | undefined;
 }
 
 export interface DequantizeParams {
+  /** One of `sourceTypes`. */
   readonly type: string;
   readonly source: Uint8Array;
   readonly target: Float32Array;
   readonly rows: number;
   readonly columns: number;
+}
+
+export interface MeasureErrorParams {
+  /** One of `sourceTypes`, like that of `quantize`. */
+  readonly sourceType: string;
+  /** The weights as they were. */
+  readonly source: Uint8Array;
+  readonly type: string;
+  /** The same rows after `quantize`. */
+  readonly quantized: Uint8Array;
+  readonly rows: number;
+  /** Must be a multiple of the block sizes of both types. */
+  readonly columns: number;
+}
+
+/**
+ * Sums over the elements of each row, one per row. The order of the additions is fixed: the same rows have the same sums on every
+ * instruction set and however rows are shared among calls. Whoever adds them up in row order keeps that.
+ */
+export interface RowErrors {
+  /** Of (weight - quantized weight)^2. */
+  readonly squaredErrors: Float64Array;
+  /** Of weight^2. */
+  readonly squaredWeights: Float64Array;
 }
 
 /** What is wrong with weights. */
@@ -73,8 +99,10 @@ export interface QuantizeFault {
 /** Pure, single-threaded functions over memory; an instance belongs to one thread. */
 export interface Kernels {
   readonly info: KernelInfo;
-  /** ggml types that `quantize` and `dequantize` know. */
+  /** ggml types that `quantize` writes. */
   readonly types: readonly string[];
+  /** What weights may come in: `types`, and elements of floats that ggml has no type for. All of it can be dequantized. */
+  readonly sourceTypes: readonly string[];
   /**
    * Whether `quantize` needs importance for this type: too few bits are left for codes that suit all columns alike.
    *
@@ -91,4 +119,11 @@ export interface Kernels {
   readonly quantize: (params: QuantizeParams) => QuantizeFault | undefined;
   /** @throws QuernError `KERNEL_ARGUMENT` */
   readonly dequantize: (params: DequantizeParams) => void;
+  /**
+   * Measures what quantization did to each row; costs about as much as dequantizing both sides. Sums over weights that are not
+   * finite are not finite either.
+   *
+   * @throws QuernError `KERNEL_ARGUMENT`
+   */
+  readonly measureError: (params: MeasureErrorParams) => RowErrors;
 }

@@ -18,9 +18,9 @@ function emptyBackend(isa: string): Backend {
     backend: "wasm",
     isa,
     types: [],
-    sourceTypes: [],
     quantize: () => undefined,
     dequantize: () => {},
+    measureError: () => ({ squaredErrors: new Float64Array(0), squaredWeights: new Float64Array(0) }),
   };
 }
 

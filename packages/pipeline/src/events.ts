@@ -1,3 +1,5 @@
+import type { ConversionProfile } from "./conversion/profile.ts";
+
 /** All weights have been planned, the output files have been created, workers are running. */
 export interface ConversionStartEvent {
   readonly type: "start";
@@ -73,4 +75,5 @@ export interface ConversionReport {
   readonly seconds: number;
   /** Kernels that ran: "native avx512", "wasm simd128". */
   readonly kernels: string;
+  readonly profile: ConversionProfile;
 }

@@ -1,5 +1,6 @@
 export { convert, convertIter } from "./conversion/convert.ts";
 export type { ConvertIterOptions, ConvertOptions } from "./conversion/convert.ts";
+export type { ConversionProfile } from "./conversion/profile.ts";
 export type {
   ConversionDoneEvent,
   ConversionEvent,

@@ -1,4 +1,4 @@
-import type { ConversionPlan, ConversionReport } from "@quern/pipeline";
+import type { ConversionPlan, ConversionProfile, ConversionReport } from "@quern/pipeline";
 import { formatBytes } from "./bytes.ts";
 import { formatDuration } from "./duration.ts";
 import { formatOutputs } from "./outputs.ts";
@@ -29,10 +29,18 @@ export function formatReport(params: {
       ["time", `${formatDuration(report.seconds * 1000)} (${speed(report)})`],
       ["memory", `${formatBytes(peakMemory)} at most`],
       ["kernels", report.kernels],
+      ["threads", threadTime(report.profile)],
     ],
     style,
   });
   return `${outputs}\n${facts}`;
+}
+
+/** "2: 93% quantizing, 2% rearranging, 3% waiting, 2% other" */
+function threadTime({ threads, quantize, convert, idle, other }: ConversionProfile): string {
+  const total = Math.max(quantize + convert + idle + other, Number.MIN_VALUE);
+  const share = (seconds: number): string => `${Math.round((100 * seconds) / total)}%`;
+  return `${threads}: ${share(quantize)} quantizing, ${share(convert)} rearranging, ${share(idle)} waiting, ${share(other)} other`;
 }
 
 function speed({ sourceBytes, seconds }: ConversionReport): string {

@@ -16,6 +16,17 @@ const report: ConversionReport = {
   sourceBytes: 2000,
   seconds: 10,
   kernels: "native avx2",
+  profile: {
+    threads: 2,
+    start: 1,
+    quantize: 12,
+    convert: 1,
+    idle: 2,
+    other: 1,
+    read: 3,
+    write: 2,
+    finish: 1,
+  },
 };
 
 function progress(done: number, total = 1000): ConversionEvent {

@@ -13,8 +13,8 @@ const loaded = await nativeLoader.load().catch(() => undefined);
 const WORKER = `
   const { workerData: { addon, weights, blocks, rows, columns, type } } = require("node:worker_threads");
   const kernels = require(addon);
-  const index = kernels.describe().types.findIndex(({ name }) => name === type);
-  const bad = kernels.quantize(0, index, 1, weights, blocks, rows, columns);
+  const names = kernels.describe().types.map(({ name }) => name);
+  const bad = kernels.quantize(0, names.indexOf(type), names.indexOf("F32"), weights, blocks, rows, columns);
   if (bad !== undefined) throw new Error(JSON.stringify(bad));
 `;
 
@@ -48,10 +48,11 @@ it.runIf(loaded)("works in many threads at once", async () => {
 
 it.runIf(loaded)("never reads or writes outside of arrays, even when called past the checks", () => {
   const backend = loaded!.open(loaded!.isas[0]!);
-  const type = backend.types.findIndex(({ name }) => name === "Q8_0");
+  const names = backend.types.map(({ name }) => name);
+  const type = names.indexOf("Q8_0");
   const good = {
     type,
-    sourceType: 1,
+    sourceType: names.indexOf("F32"),
     source: new Uint8Array(128),
     target: new Uint8Array(34),
     rows: 1,
@@ -62,11 +63,13 @@ it.runIf(loaded)("never reads or writes outside of arrays, even when called past
   const wrong = [
     { type: backend.types.length },
     { type: -1 },
+    { type: names.indexOf("F64") },
     { sourceType: 99 },
     { source: new Uint8Array(127) },
     { target: new Uint8Array(33) },
     { rows: 2 },
     { rows: 2 ** 40 },
+    { rows: 2 ** 31 - 1, columns: 2 ** 31 - 32 },
     { columns: 31 },
     { columns: -32 },
     { importance: new Float32Array(31) },
@@ -78,4 +81,11 @@ it.runIf(loaded)("never reads or writes outside of arrays, even when called past
   }
   const blocks = { type, source: new Uint8Array(34), target: new Float32Array(31), rows: 1, columns: 32 };
   expect(() => backend.dequantize(blocks)).toThrow("arguments that do not fit together");
+  const measured = { type, sourceType: type, source: blocks.source, rows: 1, columns: 32 };
+  expect(backend.measureError({ ...measured, quantized: blocks.source }).squaredErrors).toEqual(
+    Float64Array.of(0),
+  );
+  expect(() => backend.measureError({ ...measured, quantized: new Uint8Array(33) })).toThrow(
+    "arguments that do not fit together",
+  );
 });

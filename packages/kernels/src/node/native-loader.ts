@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import type { Backend, KernelSource, KernelType } from "../backend.ts";
+import type { Backend, KernelType } from "../backend.ts";
 import type { QuantizeFault } from "../kernels.ts";
 import type { BackendLoader } from "../select-kernels.ts";
 
@@ -10,7 +10,6 @@ interface Addon {
   describe(): {
     readonly isas: readonly string[];
     readonly types: readonly KernelType[];
-    readonly sourceTypes: readonly KernelSource[];
   };
   quantize(
     isa: number,
@@ -30,6 +29,17 @@ interface Addon {
     rows: number,
     columns: number,
   ): void;
+  measure(
+    isa: number,
+    type: number,
+    sourceType: number,
+    source: Uint8Array,
+    quantized: Uint8Array,
+    rows: number,
+    columns: number,
+    squaredWeights: Float64Array,
+    squaredErrors: Float64Array,
+  ): void;
 }
 
 /** The same file seen from src/node and from dist/node. */
@@ -44,7 +54,7 @@ export const nativeLoader: BackendLoader = {
       throw new Error("quern-kernels.node is missing; the build makes it where it finds a C compiler");
     }
     const addon = createRequire(import.meta.url)(ADDON) as Addon;
-    const { isas, types, sourceTypes } = addon.describe();
+    const { isas, types } = addon.describe();
     return {
       isas,
       open(isa): Backend {
@@ -53,11 +63,26 @@ export const nativeLoader: BackendLoader = {
           backend: "native",
           isa,
           types,
-          sourceTypes,
           quantize: ({ type, sourceType, source, target, rows, columns, importance }) =>
             addon.quantize(index, type, sourceType, source, target, rows, columns, importance),
           dequantize: ({ type, source, target, rows, columns }) =>
             addon.dequantize(index, type, source, target, rows, columns),
+          measureError({ type, sourceType, source, quantized, rows, columns }) {
+            const squaredWeights = new Float64Array(rows);
+            const squaredErrors = new Float64Array(rows);
+            addon.measure(
+              index,
+              type,
+              sourceType,
+              source,
+              quantized,
+              rows,
+              columns,
+              squaredWeights,
+              squaredErrors,
+            );
+            return { squaredErrors, squaredWeights };
+          },
         };
       },
     };

@@ -20,15 +20,15 @@ const kernelType = koffi.struct({
   quantize: "void *",
   dequantize: "void *",
   halves: koffi.struct({ exponent: "uint16_t", count: "int32_t", offsets: koffi.array("int32_t", 2) }),
+  is_float: "bool",
   requires_importance: "bool",
 });
 const unit = koffi.struct({
   isa: "const char *",
   type_count: "int32_t",
-  source_type_count: "int32_t",
   types: "void *",
-  source_types: "void *",
   quantize_rows: "void *",
+  measure_rows: "void *",
 });
 const quantizeRows = koffi.proto(
   "void (const void *source, void *target, int64_t rows, int64_t columns, const void *importance)",

@@ -10,10 +10,8 @@ interface WasmExports {
   type_name(type: number): number;
   block_size(type: number): number;
   type_size(type: number): number;
+  writable(type: number): number;
   requires_importance(type: number): number;
-  source_type_count(): number;
-  source_type_name(sourceType: number): number;
-  source_type_size(sourceType: number): number;
   scratch_floats(columns: number): number;
   quantize(
     type: number,
@@ -27,6 +25,16 @@ interface WasmExports {
     index: number,
   ): number;
   dequantize(type: number, source: number, target: number, blocks: number): void;
+  measure(
+    type: number,
+    sourceType: number,
+    source: number,
+    quantized: number,
+    rows: number,
+    columns: number,
+    squaredWeights: number,
+    squaredErrors: number,
+  ): void;
 }
 
 /** `quern_verdict` of csrc/kernel.h. */
@@ -46,12 +54,11 @@ export async function wasmBackend(module: WebAssembly.Module): Promise<Backend> 
     name: readText(wasm.memory, wasm.type_name(type)),
     blockSize: wasm.block_size(type),
     typeSize: wasm.type_size(type),
+    writable: wasm.writable(type) !== 0,
     requiresImportance: wasm.requires_importance(type) !== 0,
   }));
-  const sourceTypes = Array.from({ length: wasm.source_type_count() }, (_, sourceType) => ({
-    name: readText(wasm.memory, wasm.source_type_name(sourceType)),
-    size: wasm.source_type_size(sourceType),
-  }));
+  const rowSize = (type: number, columns: number): number =>
+    (columns / types[type]!.blockSize) * types[type]!.typeSize;
 
   /** Lays out areas of these sizes above the module's own data and returns their offsets. */
   function layOut(sizes: readonly number[]): number[] {
@@ -78,12 +85,10 @@ export async function wasmBackend(module: WebAssembly.Module): Promise<Backend> 
     backend: "wasm",
     isa: "simd128",
     types,
-    sourceTypes,
 
     quantize({ type, sourceType, source, target, rows, columns, importance }) {
-      const { blockSize, typeSize } = types[type]!;
-      const sourceRow = columns * sourceTypes[sourceType]!.size;
-      const targetRow = (columns / blockSize) * typeSize;
+      const sourceRow = rowSize(sourceType, columns);
+      const targetRow = rowSize(type, columns);
       const step = Math.max(1, Math.min(rows, Math.floor(PIECE / columns)));
       const [from, to, weights, scratch, index] = layOut([
         step * sourceRow,
@@ -135,6 +140,31 @@ export async function wasmBackend(module: WebAssembly.Module): Promise<Backend> 
         wasm.dequantize(type, from, to, count);
         target.set(values.subarray(0, count * blockSize), block * blockSize);
       }
+    },
+
+    measureError({ type, sourceType, source, quantized, rows, columns }) {
+      const sourceRow = rowSize(sourceType, columns);
+      const quantizedRow = rowSize(type, columns);
+      const step = Math.max(1, Math.min(rows, Math.floor(PIECE / columns)));
+      const [from, to, weights, errors] = layOut([
+        step * sourceRow,
+        step * quantizedRow,
+        step * 8,
+        step * 8,
+      ]) as [number, number, number, number];
+      const memory = new Uint8Array(wasm.memory.buffer);
+      const squaredWeights = new Float64Array(rows);
+      const squaredErrors = new Float64Array(rows);
+
+      for (let row = 0; row < rows; row += step) {
+        const count = Math.min(step, rows - row);
+        memory.set(source.subarray(row * sourceRow, (row + count) * sourceRow), from);
+        memory.set(quantized.subarray(row * quantizedRow, (row + count) * quantizedRow), to);
+        wasm.measure(type, sourceType, from, to, count, columns, weights, errors);
+        squaredWeights.set(new Float64Array(memory.buffer, weights, count), row);
+        squaredErrors.set(new Float64Array(memory.buffer, errors, count), row);
+      }
+      return { squaredErrors, squaredWeights };
     },
   };
 }

@@ -5,6 +5,7 @@ import { createPartialFile, type PartialFile, reportingAs } from "../node/output
 import { closeRunners, startRunners } from "../node/start-runners.ts";
 import type { ConversionPlan, PlannedOutput } from "../plan.ts";
 import { EventQueue } from "./event-queue.ts";
+import { Profiler } from "./profile.ts";
 import { ProgressTracker } from "./progress-tracker.ts";
 import { runSlabs } from "./run-slabs.ts";
 import { planSlabs } from "./plan-slabs.ts";
@@ -69,6 +70,7 @@ async function execute(
   emit: (event: ConversionEvent) => void,
 ): Promise<ConversionReport> {
   const started = performance.now();
+  const profiler = new Profiler();
   const unfinished = new Set<PartialFile>();
   let runners: readonly SlabRunner[] = [];
   try {
@@ -81,6 +83,7 @@ async function execute(
       ...(plan.backend === undefined ? {} : { backend: plan.backend }),
     });
     const { kernels } = runners[0]!;
+    profiler.ready();
     const tracker = new ProgressTracker(plan, emit);
     tracker.start();
     await runSlabs({
@@ -88,8 +91,12 @@ async function execute(
       runners,
       signal,
       onStart: (slab) => tracker.slabStarted(slab),
-      onDone: (slab, { bytesWritten }) => tracker.slabDone(slab, bytesWritten),
+      onDone: (slab, { bytesWritten, times }) => {
+        profiler.add(times);
+        tracker.slabDone(slab, bytesWritten);
+      },
     });
+    profiler.slabsDone({ idle: runners.map((runner) => runner.idleTime()) });
     await closeRunners(runners);
     runners = [];
     for (const file of unfinished) {
@@ -104,6 +111,7 @@ async function execute(
       sourceBytes: plan.sourceBytes,
       seconds: (performance.now() - started) / 1000,
       kernels,
+      profile: profiler.finished(),
     };
     emit({ type: "done", report });
     return report;

@@ -1,30 +1,15 @@
 import type { Kernels, KernelSourceType } from "@quern/kernels";
 import { evaluateRows, type TensorReader } from "@quern/models";
-import type { Slab, SlabConversion } from "./slab.ts";
+import type { LaneBuffers } from "./lane-buffers.ts";
+import type { Slab, SlabConversion, SlabResult } from "./slab.ts";
 import { weightError } from "./weight-error.ts";
 
 /** Receives finished rows. */
 export type SlabWriter = (output: number, bytes: Uint8Array, offset: number) => Promise<void>;
 
-/** Buffers that one lane uses again and again; they grow to the largest slab. */
-export class LaneBuffers {
-  #buffers = new Map<string, Uint8Array>();
-
-  /** @param use Uses with different names never share memory. */
-  take(use: string, size: number): Uint8Array {
-    let buffer = this.#buffers.get(use);
-    if (buffer === undefined || buffer.byteLength < size) {
-      buffer = new Uint8Array(size);
-      this.#buffers.set(use, buffer);
-    }
-    return buffer.subarray(0, size);
-  }
-}
-
 /**
  * Reads and evaluates the rows of a slab once, converts them for every output, and writes them.
  *
- * @returns bytes written
  * @throws QuernError `WEIGHT_NOT_FINITE`, `WEIGHT_OVERFLOWS`, and what reading and writing throw
  */
 export async function processSlab(params: {
@@ -33,17 +18,32 @@ export async function processSlab(params: {
   kernels: Kernels;
   buffers: LaneBuffers;
   write: SlabWriter;
-}): Promise<number> {
-  const { slab, reader, kernels, buffers, write } = params;
+}): Promise<SlabResult> {
+  const { slab, kernels, buffers, write } = params;
+  const started = performance.now();
   let allocated = 0;
+  let read = 0;
+  const reader: TensorReader = {
+    info: (name) => params.reader.info(name),
+    async readRows(name, start, count) {
+      const asked = performance.now();
+      try {
+        return await params.reader.readRows(name, start, count);
+      } finally {
+        read += performance.now() - asked;
+      }
+    },
+  };
   const source = await evaluateRows(slab.expression, {
     reader,
     firstRow: slab.firstRow,
     rows: slab.rows,
     allocate: (size) => buffers.take(`rearranged ${allocated++}`, size),
   });
+  const evaluated = performance.now();
   const writes: Promise<void>[] = [];
   let bytesWritten = 0;
+  let quantized = evaluated;
   try {
     for (const [index, conversion] of slab.conversions.entries()) {
       const converted = conversion.packed
@@ -54,12 +54,19 @@ export async function processSlab(params: {
         bytesWritten += converted.byteLength;
       }
     }
+    quantized = performance.now();
   } finally {
     // Whatever fails, no buffer may still be in use, and no file.
     await Promise.allSettled(writes);
   }
   await Promise.all(writes);
-  return bytesWritten;
+  const times = {
+    read,
+    convert: Math.max(0, evaluated - started - read),
+    quantize: quantized - evaluated,
+    write: performance.now() - quantized,
+  };
+  return { bytesWritten, times };
 }
 
 /** Rows of `slab` as `conversion.type`, in a buffer of the lane. */

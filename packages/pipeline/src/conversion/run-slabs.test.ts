@@ -17,9 +17,10 @@ const slabs: Slab[] = Array.from({ length: 20 }, (_, firstRow) => ({
 }));
 
 function runner(run: (slab: Slab, lane: number) => Promise<SlabResult>): SlabRunner {
-  return { kernels: "none", run, close: async () => {} };
+  return { kernels: "none", run, idleTime: () => 0, close: async () => {} };
 }
 
+const times = { read: 0, convert: 0, quantize: 0, write: 0 };
 const ignore = { onStart: () => {}, onDone: () => {} };
 
 describe("runSlabs", () => {
@@ -34,7 +35,7 @@ describe("runSlabs", () => {
         lanes.add(key);
         await new Promise((resolve) => setImmediate(resolve));
         busy.delete(key);
-        return { bytesWritten: slab.firstRow };
+        return { bytesWritten: slab.firstRow, times };
       });
     const started: number[] = [];
     let sum = 0;
@@ -56,7 +57,7 @@ describe("runSlabs", () => {
       started.push(firstRow);
       await new Promise((resolve) => setImmediate(resolve));
       if (firstRow === 3) throw new Error("slab 3");
-      return { bytesWritten: 0 };
+      return { bytesWritten: 0, times };
     });
     const signal = new AbortController().signal;
     await expect(runSlabs({ slabs, runners: [failing], signal, ...ignore })).rejects.toThrow("slab 3");

@@ -6,6 +6,8 @@ export interface SlabRunner {
   readonly kernels: string;
   /** Up to {@link SLABS_IN_FLIGHT} may run at the same time, each with its own `lane`. */
   run(slab: Slab, lane: number): Promise<SlabResult>;
+  /** Milliseconds that the thread has had nothing to do since the runner was made. */
+  idleTime(): number;
   /** Frees everything; slabs in hand are finished first or given up. */
   close(): Promise<void>;
 }

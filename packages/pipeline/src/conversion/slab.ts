@@ -2,6 +2,7 @@ import type { CheckpointTensor } from "@quern/checkpoints";
 import type { KernelSourceType } from "@quern/kernels";
 import type { TensorExpression } from "@quern/models";
 import type { ElementType } from "@quern/tensor";
+import type { SlabTimes } from "./profile.ts";
 
 /** Where the rows of a conversion go: one output file can hold a tensor once. */
 interface SlabTarget {
@@ -47,4 +48,5 @@ export interface Slab {
 
 export interface SlabResult {
   readonly bytesWritten: number;
+  readonly times: SlabTimes;
 }

@@ -15,14 +15,13 @@ export class ShardReader {
   /**
    * A reader of these tensors.
    *
-   * @param params.buffer Gives the memory for the first read, which most tensors make no other than.
+   * @param params.buffer Gives the memory for a read.
    */
   reading(params: {
     tensors: readonly CheckpointTensor[];
     buffer: (size: number) => Uint8Array;
   }): TensorReader {
     const { tensors, buffer } = params;
-    let isFirst = true;
     const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
     const find = (name: string): CheckpointTensor => {
       const tensor = byName.get(name);
@@ -39,10 +38,8 @@ export class ShardReader {
         const rows = columns === 0 ? 0 : elementCount(tensor.shape) / columns;
         const rowSize = rows === 0 ? 0 : tensor.size / rows;
         const size = count * rowSize;
-        const into = isFirst ? buffer(size) : undefined;
-        isFirst = false;
         const shard = await this.#source(tensor.shard);
-        return shard.read(tensor.offset + start * rowSize, size, into);
+        return shard.read(tensor.offset + start * rowSize, size, buffer(size));
       },
     };
   }

@@ -1,7 +1,9 @@
 import { type FileHandle, open } from "node:fs/promises";
+import { performance } from "node:perf_hooks";
 import type { CheckpointShard } from "@quern/checkpoints";
 import { type KernelBackend, loadKernels } from "@quern/kernels";
-import { LaneBuffers, processSlab } from "../conversion/process-slab.ts";
+import { LaneBuffers } from "../conversion/lane-buffers.ts";
+import { processSlab } from "../conversion/process-slab.ts";
 import type { SlabRunner } from "../conversion/slab-runner.ts";
 import { partialPathOf, reportingAs, writeAt } from "./output-file.ts";
 import { ShardReader } from "./shard-reader.ts";
@@ -34,13 +36,15 @@ export async function createSlabService(options: SlabServiceOptions): Promise<Sl
     await close();
     throw error;
   }
+  const idleBefore = performance.eventLoopUtilization().idle;
   return {
     kernels: `${kernels.info.backend} ${kernels.info.isa}`,
+    idleTime: () => performance.eventLoopUtilization().idle - idleBefore,
     async run(slab, lane) {
       const buffers = (lanes[lane] ??= new LaneBuffers());
       const result = processSlab({
         slab,
-        reader: shards.reading({ tensors: slab.sources, buffer: (size) => buffers.take("source", size) }),
+        reader: shards.reading({ tensors: slab.sources, buffer: (size) => buffers.takeRead(size) }),
         kernels,
         buffers,
         write: (output, bytes, offset) =>
@@ -48,9 +52,10 @@ export async function createSlabService(options: SlabServiceOptions): Promise<Sl
       });
       running.add(result);
       try {
-        return { bytesWritten: await result };
+        return await result;
       } finally {
         running.delete(result);
+        buffers.releaseReads();
       }
     },
     close,

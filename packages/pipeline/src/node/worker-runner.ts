@@ -54,8 +54,10 @@ export async function startWorker(options: SlabServiceOptions): Promise<SlabRunn
     throw error;
   });
 
+  const { idle: idleBefore } = worker.performance.eventLoopUtilization();
   return {
     kernels,
+    idleTime: () => worker.performance.eventLoopUtilization().idle - idleBefore,
     run(slab, lane) {
       if (lost !== undefined) return Promise.reject(lost);
       return new Promise((resolve, reject) => {

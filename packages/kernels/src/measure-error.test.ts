@@ -1,0 +1,113 @@
+// The sums of measureError against their definition, computed here.
+import { describe, expect, it } from "vitest";
+import type { Kernels, RowErrors } from "./index.ts";
+import { allKernels, blockSize, bytesOf, rowSize } from "./testing/backends.ts";
+import { edgeWeights, gaussianWeights, type WeightSet } from "./testing/weights.ts";
+
+const kernels = await allKernels();
+
+const SHAPES = [
+  [1, 256],
+  [5, 1024],
+  [3, 1280],
+  [70, 2304],
+  [1, 70_144],
+] as const;
+
+interface Rows {
+  readonly sourceType: string;
+  readonly source: Uint8Array;
+  readonly type: string;
+  readonly quantized: Uint8Array;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Eight sums per row, which take turns, added up at its end. */
+function sumInLanes(columns: number, term: (column: number) => number): number {
+  const lanes = new Float64Array(8);
+  for (let column = 0; column < columns; column++) lanes[column % 8]! += term(column);
+  return lanes.reduce((sum, lane) => sum + lane);
+}
+
+function expectedErrors({ dequantize }: Kernels, rows: Rows): RowErrors {
+  const { sourceType, source, type, quantized, rows: count, columns } = rows;
+  const before = new Float32Array(count * columns);
+  const after = new Float32Array(count * columns);
+  dequantize({ type: sourceType, source, target: before, rows: count, columns });
+  dequantize({ type, source: quantized, target: after, rows: count, columns });
+  const perRow = (term: (index: number) => number) =>
+    Float64Array.from({ length: count }, (_, row) =>
+      sumInLanes(columns, (column) => term(row * columns + column)),
+    );
+  return {
+    squaredErrors: perRow((i) => (before[i]! - after[i]!) ** 2),
+    squaredWeights: perRow((i) => before[i]! ** 2),
+  };
+}
+
+function quantized({ quantize }: Kernels, set: WeightSet, sourceType: string, type: string): Rows {
+  const { rows, columns, weights } = set;
+  const source = new Uint8Array(rows * rowSize(sourceType, columns));
+  const target = new Uint8Array(rows * rowSize(type, columns));
+  quantize({ type: sourceType, sourceType: "F32", source: bytesOf(weights), target: source, rows, columns });
+  quantize({ type, sourceType, source, target, rows, columns });
+  return { sourceType, source, type, quantized: target, rows, columns };
+}
+
+describe.each(kernels)("measureError of $info.isa kernels", (kernel) => {
+  it.each(SHAPES)("adds up %i x %i in the order that it promises", (rows, columns) => {
+    const set = gaussianWeights(rows, columns, rows);
+    for (const [sourceType, type] of [
+      ["F32", "Q4_K"],
+      ["BF16", "Q8_0"],
+      ["Q8_0", "Q2_K"],
+      ["Q6_K", "Q5_0"],
+    ] as const) {
+      const measured = quantized(kernel, set, sourceType, type);
+      expect(kernel.measureError(measured)).toEqual(expectedErrors(kernel, measured));
+    }
+  });
+
+  it.each([1, 7, 8, 9, 1023, 1025])("takes rows of %i elements", (columns) => {
+    const measured = quantized(kernel, gaussianWeights(3, columns, columns), "F32", "F16");
+    const errors = kernel.measureError(measured);
+    expect(errors).toEqual(expectedErrors(kernel, measured));
+    expect(errors.squaredErrors.every((error) => error > 0)).toBe(true);
+  });
+
+  it("gives the same sums row by row, at any alignment", () => {
+    const measured = quantized(kernel, gaussianWeights(40, 2304, 5), "Q6_K", "Q3_K");
+    const { rows, columns, source, sourceType, type } = measured;
+    const whole = kernel.measureError(measured);
+    const [sourceRow, quantizedRow] = [rowSize(sourceType, columns), rowSize(type, columns)];
+    for (let row = 0; row < rows; row++) {
+      const alone = kernel.measureError({
+        ...measured,
+        rows: 1,
+        source: source.subarray(row * sourceRow, (row + 1) * sourceRow),
+        quantized: measured.quantized.subarray(row * quantizedRow, (row + 1) * quantizedRow),
+      });
+      expect(alone.squaredErrors[0]).toBe(whole.squaredErrors[row]);
+      expect(alone.squaredWeights[0]).toBe(whole.squaredWeights[row]);
+    }
+  });
+
+  it("does not overflow where floats do", () => {
+    const weights = new Float32Array(256).fill(3e38);
+    const measured = quantized(kernel, { ...gaussianWeights(1, 256, 1), weights }, "F32", "F32");
+    expect(kernel.measureError(measured).squaredWeights[0]! / (256 * 9e76)).toBeCloseTo(1, 6);
+  });
+});
+
+it("agrees on every instruction set for every pair of types, whatever the weights", () => {
+  const set = edgeWeights(7, 1280, 6);
+  const [first, ...others] = kernels as readonly [Kernels, ...Kernels[]];
+  for (const sourceType of first.types.filter((type) => set.columns % blockSize(type) === 0)) {
+    for (const type of first.types) {
+      const measured = quantized(first, set, sourceType, type);
+      const expected = first.measureError(measured);
+      for (const other of others) expect(other.measureError(measured)).toEqual(expected);
+    }
+  }
+});
