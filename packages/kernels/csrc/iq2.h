@@ -32,7 +32,7 @@ typedef struct {
 
 // Takes the signs away. With `even`, groups have an even number of them, since the eighth is not stored: where it is odd, the
 // weight that matters least keeps the wrong one, and x is below 0.
-INLINE void iq2_split_signs(int count, bool even, iq2_tile *tile) {
+NOINLINE void iq2_split_signs(int count, bool even, iq2_tile *tile) {
   for (int g = 0; g < STREAMS * count / GROUP; g++) {
     vf *x = tile->x + g * GROUP;
     const vf *weights = tile->weights + g * GROUP;
@@ -61,7 +61,7 @@ INLINE void iq2_split_signs(int count, bool even, iq2_tile *tile) {
 }
 
 // Rows of one group in each lane.
-INLINE void iq2_store_rows(const vf *x, const vf *roots, float *rows) {
+NOINLINE void iq2_store_rows(const vf *x, const vf *roots, float *rows) {
   vf square[VEC_LANES];
   for (int start = 0; start < NEIGHBOUR_ROW; start += VEC_LANES) {
     for (int i = 0; i < VEC_LANES; i++) {
@@ -73,7 +73,7 @@ INLINE void iq2_store_rows(const vf *x, const vf *roots, float *rows) {
   }
 }
 
-INLINE void iq2_load(int count, bool even, const float *source, const float *weights, int first, int last, iq2_tile *tile) {
+NOINLINE void iq2_load(int count, bool even, const float *source, const float *weights, int first, int last, iq2_tile *tile) {
   load_lanes(tile->x, count, source, first, last);
   load_lanes(tile->weights, count, weights, first, last);
   iq2_split_signs(count, even, tile);
@@ -134,7 +134,7 @@ typedef struct {
   uint16_t first[GRID_LONGEST_LIST / 4 + 1];
 } iq2_attempts;
 
-INLINE void iq2_round_all(int count, int attempts, const quern_grid *grid, const iq2_tile *tile, iq2_attempts *all) {
+NOINLINE void iq2_round_all(int count, int attempts, const quern_grid *grid, const iq2_tile *tile, iq2_attempts *all) {
   const int groups = count / GROUP;
   for (int steps = 0; steps <= GRID_LONGEST_LIST / 4; steps++) all->first[steps] = NO_SLOT;
   for (int attempt = 0, slot = 0; attempt < attempts; attempt++) EACH_STREAM {
@@ -160,15 +160,15 @@ INLINE void iq2_round_all(int count, int attempts, const quern_grid *grid, const
 }
 
 // Replaces the codes that are not points by their best neighbours.
-INLINE void iq2_search_neighbours(int count, const quern_grid *grid, const iq2_tile *tile, iq2_attempts *all) {
-  const uint32_t slots_per_attempt = (uint32_t)(LANE_BLOCKS * count / GROUP);
+NOINLINE void iq2_search_neighbours(int count, const quern_grid *grid, const iq2_tile *tile, iq2_attempts *all) {
+  const uint32_t row_mask = (uint32_t)(LANE_BLOCKS * count / GROUP) - 1; // all these are powers of two
   for (int steps = 1; steps <= GRID_LONGEST_LIST / 4; steps++) {
     uint32_t next = all->first[steps];
     while (next != NO_SLOT) {
       neighbour_search search;
       uint32_t slots[QUARTERS], slot = next;
       for (int q = 0; q < QUARTERS; q++) {
-        search.row[q] = tile->rows + slot % slots_per_attempt * NEIGHBOUR_ROW;
+        search.row[q] = tile->rows + (slot & row_mask) * NEIGHBOUR_ROW;
         search.scale[q] = all->scale + slot;
         search.list[q] = grid_list(grid, all->entries[slot]);
         slots[q] = slot;
@@ -202,7 +202,7 @@ INLINE vm iq2_moved(const iq2_attempts *all, int vector) {
 }
 
 // Weighted sums for the fit of a scale.
-INLINE void iq2_sum(int count, const iq2_tile *tile, const vi *codes, vf *code_x, vf *code_squared) {
+NOINLINE void iq2_sum(int count, const iq2_tile *tile, const vi *codes, vf *code_x, vf *code_squared) {
   level_table tables[4];
   level_tables_of(vsplat(1), vsplat(3), vsplat(5), tables);
   EACH_STREAM code_x[s] = code_squared[s] = (vf){0};
@@ -224,7 +224,7 @@ INLINE void iq2_sum(int count, const iq2_tile *tile, const vi *codes, vf *code_x
 // Tries inverse scales around 5 / extent, in tenths, `attempts` to both sides. Then rounds once more with the scale found, either
 // all groups or (`moved_only`) those that are not what they were rounded to. scale and codes are of what to take if no attempt is
 // any good; lanes without an extent above 0 are of no use.
-INLINE void iq2_search(int count, int attempts, bool moved_only, const quern_grid *grid, const iq2_tile *tile, const vf *extent,
+NOINLINE void iq2_search(int count, int attempts, bool moved_only, const quern_grid *grid, const iq2_tile *tile, const vf *extent,
                        vf *scale, vi *codes) {
   const int groups = count / GROUP;
   const vf zero = {0};
@@ -275,7 +275,7 @@ INLINE void iq2_search(int count, int attempts, bool moved_only, const quern_gri
 // ---- Out of lanes
 
 // Blocks first, first + 1, ... of a batch. A scale below 0 changes its sign, and so do all weights.
-INLINE void iq2_store(int count, bool even, const quern_grid *grid, const iq2_tile *tile, const vm *empty, const vf *scale,
+NOINLINE void iq2_store(int count, bool even, const quern_grid *grid, const iq2_tile *tile, const vm *empty, const vf *scale,
                       const vi *codes, int first, iq2_fits *fits) {
   const int groups = count / GROUP;
   EACH_STREAM {
@@ -298,7 +298,7 @@ INLINE void iq2_store(int count, bool even, const quern_grid *grid, const iq2_ti
 }
 
 // The search of IQ2_XS and IQ2_S: sub-blocks of 16, without those whose x are below `threshold`.
-INLINE void iq2_fit_16(const super_block_batch *batch, bool even, float threshold, const quern_grid *grid, const float *weights,
+NOINLINE void iq2_fit_16(const super_block_batch *batch, bool even, float threshold, const quern_grid *grid, const float *weights,
                        iq2_fits *fits) {
   int last = batch->count * 16 - 1;
   for (int first = 0; first <= last; first += LANE_BLOCKS) {

@@ -68,7 +68,7 @@ function quantizeEverywhere(ggml: GgmlLibrary, type: GgmlType): string[] {
   const found: string[] = [];
   for (const { name, rows, columns, weights, source, sourceType, importance } of paritySets(
     WEIGHTS,
-    ggml.blockSize(type),
+    type,
     ggml,
   )) {
     for (const weighting of weightingsOf(kernels[0]!, type, importance)) {
@@ -112,11 +112,7 @@ function differingFaults(
 function dequantizeEverywhere(ggml: GgmlLibrary, type: GgmlType): string[] {
   const found: string[] = [];
   const random = createRandom(7);
-  for (const { name, rows, columns, weights, importance } of paritySets(
-    WEIGHTS / 4,
-    ggml.blockSize(type),
-    ggml,
-  )) {
+  for (const { name, rows, columns, weights, importance } of paritySets(WEIGHTS / 4, type, ggml)) {
     const quantized = new Uint8Array(rows * ggml.rowSize(type, columns));
     const weighting = weightingsOf(kernels[0]!, type, importance)[0];
     ggml.quantize({ type, source: weights, target: quantized, rows, columns, importance: weighting });

@@ -23,6 +23,19 @@ const TYPE_NUMBERS = {
 
 export type GgmlType = keyof typeof TYPE_NUMBERS;
 
+const LARGEST_FLOAT32 = 3.4028234663852886e38;
+
+/**
+ * Types with codebooks: where weights are larger than this, and importance is up to 1e17, sums overflow in ggml's searches, which
+ * then end the process (`GGML_ASSERT(grid_index >= 0)` in ggml-quants.c).
+ */
+const LARGEST_WEIGHTS: Partial<Record<GgmlType, number>> = { IQ2_XXS: 1e9, IQ2_XS: 1e9, IQ2_S: 1e9 };
+
+/** The largest weight that ggml quantizes to a type without ending the process. */
+export function largestWeight(type: GgmlType): number {
+  return LARGEST_WEIGHTS[type] ?? LARGEST_FLOAT32;
+}
+
 /** The real ggml, as llama.cpp quantizes with it. */
 export interface GgmlLibrary {
   readonly path: string;

@@ -1,4 +1,4 @@
-import type { GgmlLibrary } from "./ggml-library.ts";
+import { largestWeight, type GgmlLibrary, type GgmlType } from "./ggml-library.ts";
 import { edgeWeights, gaussianWeights, type WeightSet } from "./weights.ts";
 
 /** Weights as the kernels get them, and as float32 for ggml, which quantizes nothing else. */
@@ -16,7 +16,10 @@ const LONG_ROW = 67 * 256;
  * About `total` weights: per million, half plain gaussian, a quarter edge cases, the rest gaussian and edge cases from BF16 and
  * F16 sources; and a few matrices that leave blocks, rows and vectors incomplete.
  */
-export function* paritySets(total: number, blockSize: number, ggml: GgmlLibrary): Generator<ParitySet> {
+export function* paritySets(total: number, type: GgmlType, ggml: GgmlLibrary): Generator<ParitySet> {
+  const blockSize = ggml.blockSize(type);
+  const edge = (rows: number, columns: number, seed: number): WeightSet =>
+    edgeWeights(rows, columns, seed, largestWeight(type));
   const oddShapes: readonly (readonly [number, number])[] = [
     [1, blockSize],
     [3, 3 * blockSize],
@@ -26,17 +29,17 @@ export function* paritySets(total: number, blockSize: number, ggml: GgmlLibrary)
   ];
   for (const [index, [rows, columns]] of oddShapes.entries()) {
     yield fromFloat32(gaussianWeights(rows, columns, 100 + index));
-    yield fromFloat32(edgeWeights(rows, columns, 200 + index));
-    yield narrowed(edgeWeights(rows, columns, 300 + index), "BF16", ggml);
+    yield fromFloat32(edge(rows, columns, 200 + index));
+    yield narrowed(edge(rows, columns, 300 + index), "BF16", ggml);
   }
   for (let done = 0, seed = 1000; done < total; done += SLICE, seed += 10) {
     const rows = Math.ceil(Math.min(SLICE, total - done) / COLUMNS / 16);
     yield fromFloat32(gaussianWeights(8 * rows, COLUMNS, seed));
-    yield fromFloat32(edgeWeights(4 * rows, COLUMNS, seed + 1));
+    yield fromFloat32(edge(4 * rows, COLUMNS, seed + 1));
     yield narrowed(gaussianWeights(rows, COLUMNS, seed + 2), "BF16", ggml);
-    yield narrowed(edgeWeights(rows, COLUMNS, seed + 3), "BF16", ggml);
+    yield narrowed(edge(rows, COLUMNS, seed + 3), "BF16", ggml);
     yield narrowed(gaussianWeights(rows, COLUMNS, seed + 4), "F16", ggml);
-    yield narrowed(edgeWeights(rows, COLUMNS, seed + 5), "F16", ggml);
+    yield narrowed(edge(rows, COLUMNS, seed + 5), "F16", ggml);
   }
 }
 

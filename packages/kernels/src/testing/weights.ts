@@ -75,15 +75,26 @@ const EDGE_FILLS: Readonly<Record<string, Fill>> = {
   "any power of ten": (random, _, parameter) => random.gaussian() * 10 ** (parameter * 15),
   "scales that are denormal in F16": (random) => random.gaussian() * 1e-6,
   "scales that vanish in F16": (random) => random.gaussian() * 1e-8,
+  "1e-8, the threshold of an empty group of some types": (random) => random.gaussian() * 5e-9,
+  "borders of codebook cells": (random, index) =>
+    index === 0 ? 5 : [2, 4][random.integer(2)]! * (1 + (random.integer(3) - 1) * 1e-6),
+  "one level off a border": (random, _, parameter) =>
+    parameter * (random.integer(6) + random.gaussian() * 1e-3),
 };
 
 const plain: Fill = (random) => random.gaussian() * 0.02;
 
 /**
  * Blocks of 16, 32 or 256 weights, each filled by one edge mode drawn at random; one in eight is plain gaussian. Columns of no
- * importance hold outliers of all sizes, which make searches with importance find scales and minimums of the wrong sign.
+ * importance hold outliers of all sizes, which make searches with importance find scales and minimums of the wrong sign. Nothing
+ * exceeds `largest`.
  */
-export function edgeWeights(rows: number, columns: number, seed: number): WeightSet {
+export function edgeWeights(
+  rows: number,
+  columns: number,
+  seed: number,
+  largest = LARGEST_FLOAT32,
+): WeightSet {
   const random = createRandom(seed);
   const fills = Object.values(EDGE_FILLS);
   const weights = new Float32Array(rows * columns);
@@ -93,14 +104,15 @@ export function edgeWeights(rows: number, columns: number, seed: number): Weight
     const parameter = random.gaussian();
     for (let i = 0; i < length; i++) {
       const value = fill(random, i, parameter);
-      weights[start + i] = Math.max(-LARGEST_FLOAT32, Math.min(LARGEST_FLOAT32, value));
+      weights[start + i] = Math.max(-largest, Math.min(largest, value));
     }
     start += length;
   }
   const importance = logNormalImportance(columns, random, EXTREME);
   for (let i = 0; i < weights.length; i++) {
     if (importance[i % columns] !== 0 || random.uniform() < 0.5) continue;
-    weights[i] = random.gaussian() * 10 ** (random.integer(30) - 10);
+    const value = random.gaussian() * 10 ** (random.integer(30) - 10);
+    weights[i] = Math.max(-largest, Math.min(largest, value));
   }
   return { name: "edge", rows, columns, weights, importance };
 }
