@@ -25,10 +25,26 @@ const RELATIVE_ERRORS: Readonly<Record<string, number>> = {
   Q4_K: 0.0878,
   Q5_K: 0.0445,
   Q6_K: 0.028,
+  IQ2_XXS: 0.66,
+  IQ2_XS: 0.501,
+  IQ2_S: 0.501,
 };
 
 /** Types whose search for scales listens to importance. */
-const IMPORTANCE_TYPES = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"];
+const IMPORTANCE_TYPES = [
+  "Q4_0",
+  "Q4_1",
+  "Q5_0",
+  "Q5_1",
+  "Q2_K",
+  "Q3_K",
+  "Q4_K",
+  "Q5_K",
+  "Q6_K",
+  "IQ2_XXS",
+  "IQ2_XS",
+  "IQ2_S",
+];
 
 function roundTrip(kernel: Kernels, type: string, importance?: Float32Array): Float32Array {
   const blocks = new Uint8Array(rows * rowSize(type, columns));

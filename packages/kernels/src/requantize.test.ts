@@ -1,8 +1,8 @@
 // Quantized blocks as a source: what comes out is what dequantizing all of them and quantizing the floats gives.
 import { describe, expect, it } from "vitest";
 import type { Kernels } from "./index.ts";
-import { allKernels, blockSize, bytesOf, rowSize } from "./testing/backends.ts";
-import { findGgmlLibrary, openGgmlLibrary, type GgmlType } from "./testing/ggml-library.ts";
+import { allKernels, blockSize, bytesOf, rowSize, weightingsOf } from "./testing/backends.ts";
+import { findGgmlLibrary, largestWeight, openGgmlLibrary, type GgmlType } from "./testing/ggml-library.ts";
 import { edgeWeights, gaussianWeights, type WeightSet } from "./testing/weights.ts";
 
 const kernels = await allKernels();
@@ -11,61 +11,75 @@ const library = findGgmlLibrary();
 const reason = "missing" in library ? ` (skipped: ${library.missing})` : "";
 
 /** Rows of the usual and of odd lengths; the last one takes more than the kernels convert at a time. */
-const SETS: readonly WeightSet[] = [
-  gaussianWeights(9, 2048, 1),
-  edgeWeights(9, 2048, 2),
-  gaussianWeights(67, 256, 3),
-  edgeWeights(5, 1280, 4),
-  gaussianWeights(1, 67 * 256, 5),
-];
+function setsUpTo(largest: number): readonly WeightSet[] {
+  return [
+    gaussianWeights(9, 2048, 1),
+    edgeWeights(9, 2048, 2, largest),
+    gaussianWeights(67, 256, 3),
+    edgeWeights(5, 1280, 4, largest),
+    gaussianWeights(1, 67 * 256, 5),
+  ];
+}
 
 function quantizeFloats(
-  { quantize }: Kernels,
+  kernel: Kernels,
   type: string,
-  { weights, rows, columns }: WeightSet,
+  { weights, rows, columns, importance: given }: WeightSet,
 ): Uint8Array {
   const target = new Uint8Array(rows * rowSize(type, columns));
-  quantize({ type, sourceType: "F32", source: bytesOf(weights), target, rows, columns });
+  const importance = weightingsOf(kernel, type, given)[0];
+  kernel.quantize({ type, sourceType: "F32", source: bytesOf(weights), target, rows, columns, importance });
   return target;
 }
 
 describe.skipIf(reason)(`every type from every type${reason}`, () => {
   const ggml = "path" in library ? openGgmlLibrary(library.path) : (undefined as never);
 
-  it.each(types)("%s: the bytes of ggml after it dequantized all rows", (sourceType) => {
+  /** What differs where weights from blocks of one type are quantized to others. */
+  function compare(sourceType: string, targets: readonly string[], set: WeightSet): string[] {
     const differing: string[] = [];
-    for (const { name, weights, rows, columns, importance } of SETS) {
-      const source = new Uint8Array(rows * rowSize(sourceType, columns));
-      const floats = new Float32Array(rows * columns);
-      ggml.quantize({ type: sourceType as GgmlType, source: weights, target: source, rows, columns });
-      ggml.dequantize(sourceType as GgmlType, source, floats);
-      const bad = floats.findIndex((value) => !Number.isFinite(value));
-      for (const type of types) {
-        for (const weighting of [undefined, importance]) {
-          const expected = new Uint8Array(rows * rowSize(type, columns));
-          ggml.quantize({
-            type: type as GgmlType,
-            source: floats,
-            target: expected,
-            rows,
-            columns,
-            importance: weighting,
-          });
-          for (const { info, quantize } of kernels) {
-            const target = new Uint8Array(expected.length);
-            const params = { type, sourceType, source, target, rows, columns };
-            const fault = quantize(weighting ? { ...params, importance: weighting } : params);
-            // Blocks that overflowed are no sound source.
-            const good =
-              bad < 0
-                ? Buffer.compare(target, expected) === 0
-                : fault?.fault === "not-finite" && fault.index === bad;
-            if (!good) differing.push(`${info.isa} to ${type}, ${name} ${rows} x ${columns}`);
-          }
+    const { name, weights, rows, columns, importance } = set;
+    const source = new Uint8Array(rows * rowSize(sourceType, columns));
+    const floats = new Float32Array(rows * columns);
+    ggml.quantize({
+      type: sourceType as GgmlType,
+      source: weights,
+      target: source,
+      rows,
+      columns,
+      importance: weightingsOf(kernels[0]!, sourceType, importance)[0],
+    });
+    ggml.dequantize(sourceType as GgmlType, source, floats);
+    const bad = floats.findIndex((value) => !Number.isFinite(value));
+    for (const type of targets) {
+      for (const weighting of weightingsOf(kernels[0]!, type, importance)) {
+        const expected = new Uint8Array(rows * rowSize(type, columns));
+        if (bad < 0) {
+          const shape = { type: type as GgmlType, rows, columns, importance: weighting };
+          ggml.quantize({ ...shape, source: floats, target: expected });
+        }
+        for (const { info, quantize } of kernels) {
+          const target = new Uint8Array(expected.length);
+          const fault = quantize({ type, sourceType, source, target, rows, columns, importance: weighting });
+          // Blocks that overflowed are no sound source.
+          const good =
+            bad < 0
+              ? Buffer.compare(target, expected) === 0
+              : fault?.fault === "not-finite" && fault.index === bad;
+          if (!good) differing.push(`${info.isa} to ${type}, ${name} ${rows} x ${columns}`);
         }
       }
     }
-    expect(differing).toEqual([]);
+    return differing;
+  }
+
+  it.each(types)("%s: the bytes of ggml after it dequantized all rows", (sourceType) => {
+    const largest = (type: string): number =>
+      Math.min(largestWeight(sourceType as GgmlType), largestWeight(type as GgmlType));
+    for (const limit of new Set(types.map(largest))) {
+      const targets = types.filter((type) => largest(type) === limit);
+      for (const set of setsUpTo(limit)) expect(compare(sourceType, targets, set)).toEqual([]);
+    }
   });
 });
 
@@ -107,6 +121,7 @@ describe.each(kernels)("requantizing with $info.isa kernels", (kernel) => {
         sourceType: "F32",
         source: bytesOf(weights),
         target: blocks,
+        importance: weightingsOf(kernel, sourceType, new Float32Array(columns).fill(1))[0],
       };
       const fault = kernel.quantize(params);
       const again = kernel.quantize({
