@@ -97,25 +97,42 @@ NOINLINE void iq2_load(int count, bool even, const float *source, const float *w
 
 // ---- One attempt
 
-// The levels of a group are clamp(nearest((inverse * x - 1) / 2)). As long as that is in range, it is above 2 and 4 that they
-// change, inclusive of 4 since ties go to the even one.
-INLINE void iq2_round(bool in_range, const vf *x, vf inverse, vi *cell, vi *code) {
+// The levels of a group are clamp(nearest((inverse * x - 1) / 2)): they change above 2, and at 4, since ties go to the even one.
+// Elements within BORDER of that may be no nearer to their level than to the next one, for all that rounding did to the scale and
+// its inverse.
+#define BORDER 1e-5f
+
+INLINE void iq2_round(bool find_border, const vf *x, vf inverse, vi *cell, vi *code, vm *border) {
   vi cells = {0}, codes = {0};
+  vf nearest = vsplat(1);
   for (int i = GROUP - 1; i >= 0; i--) {
     vf scaled = inverse * x[i];
-    vi level;
-    if (in_range)
-      level = vone_where(vlt(vsplat(2), scaled)) + vone_where(vmask_not(vlt(scaled, vsplat(4))));
-    else
-      level = vtruncate(vclamp(vnearest(0.5f * (scaled - 1)), 0, 2));
+    vi level = vone_where(vlt(vsplat(2), scaled)) + vone_where(vmask_not(vlt(scaled, vsplat(4))));
+    if (find_border) nearest = vmin(nearest, vabs(vabs(scaled - 3) - 1));
     cells = cells + cells + cells + level;
     codes = codes << 2 | level;
   }
   *cell = cells;
   *code = codes;
+  *border = vlt(nearest, vsplat(BORDER));
 }
 
-NOINLINE void iq2_round_any(const vf *x, vf inverse, vi *cell, vi *code) { iq2_round(false, x, inverse, cell, code); }
+// The same where that would be too large for ggml's rounding, or inverse scales have no exact inverse.
+NOINLINE void iq2_round_any(const vf *x, vf inverse, vi *cell, vi *code, vm *border) {
+  vi cells = {0}, codes = {0};
+  for (int i = GROUP - 1; i >= 0; i--) {
+    vi level = vtruncate(vclamp(vnearest(0.5f * (inverse * x[i] - 1)), 0, 2));
+    cells = cells + cells + cells + level;
+    codes = codes << 2 | level;
+  }
+  *cell = cells;
+  *code = codes;
+  *border = veq((vf){0}, (vf){0});
+}
+
+INLINE bool iq2_is_usual(vf inverse, vf magnitude) {
+  return vall(vlt(vsplat(1e-30f), inverse) & vlt(inverse, vsplat(1e30f)) & vlt(inverse * magnitude, vsplat(4e6f)));
+}
 
 // A scale for each lane, and what becomes of it.
 enum {
@@ -139,19 +156,29 @@ NOINLINE void iq2_round_all(int count, int attempts, const quern_grid *grid, con
   for (int steps = 0; steps <= GRID_LONGEST_LIST / 4; steps++) all->first[steps] = NO_SLOT;
   for (int attempt = 0, slot = 0; attempt < attempts; attempt++) EACH_STREAM {
     vf inverse = all->inverse[attempt * STREAMS + s];
-    bool in_range = vall(vlt(vabs(inverse * tile->magnitude[s]), vsplat(4e6f)));
+    bool usual = iq2_is_usual(inverse, tile->magnitude[s]);
     for (int k = 0; k < groups; k++) {
       vi cell, code;
-      int32_t cells[VEC_LANES];
-      if (__builtin_expect(in_range, 1))
-        iq2_round(true, tile->x + (s * groups + k) * GROUP, inverse, &cell, &code);
+      vm border;
+      const vf *x = tile->x + (s * groups + k) * GROUP;
+      if (__builtin_expect(!usual, 0))
+        iq2_round_any(x, inverse, &cell, &code, &border);
+      else if (grid->contenders != grid->cells)
+        iq2_round(true, x, inverse, &cell, &code, &border);
       else
-        iq2_round_any(tile->x + (s * groups + k) * GROUP, inverse, &cell, &code);
-      vstore_u16((uint8_t *)(all->codes + slot), code);
+        iq2_round(false, x, inverse, &cell, &code, &border);
+      int32_t cells[VEC_LANES];
       vstore((float *)cells, (vf)cell);
+      vstore_u16((uint8_t *)(all->codes + slot), code);
+      uint32_t entries[VEC_LANES], at_border = vmask_bits(border);
+      for (int lane = 0; lane < VEC_LANES; lane++) entries[lane] = grid->contenders[cells[lane]];
+      for (; __builtin_expect(at_border != 0, 0); at_border &= at_border - 1) {
+        int lane = __builtin_ctz(at_border);
+        entries[lane] = grid->cells[cells[lane]];
+      }
       for (int lane = 0; lane < VEC_LANES; lane++, slot++) {
-        uint32_t entry = grid->cells[cells[lane]], steps = (grid_length(entry) + 3) / 4;
-        all->entries[slot] = entry;
+        uint32_t steps = (grid_length(entries[lane]) + 3) / 4;
+        all->entries[slot] = entries[lane];
         all->next[slot] = all->first[steps];
         all->first[steps] = (uint16_t)slot;
       }

@@ -24,8 +24,14 @@ extern const quern_codebook quern_codebooks[GRID_COUNT];
 typedef struct {
   quern_codebook book;
   const uint32_t *cells;      // by cell: (point or list) << GRID_LENGTH_BITS | length of the list, 0 for a cell that is a point
+  const uint32_t *contenders; // the same with lists that leave out neighbours that never win, see below; cells if there are none
   const uint16_t *neighbours; // codes; every list begins at a multiple of GRID_LANES
 } quern_grid;
+
+// Contenders are for searches whose errors are sums of what each element contributes, rounded or not, where an element contributes
+// the less the fewer levels away from the cell's it is on the same side. A neighbour that another one is at least as near as in
+// every element has no smaller error. As that one is nearer in all, it is before it in the list, where of equal errors the first
+// wins. So leaving the farther one out changes no result; and left are a third of the neighbours, on average.
 
 // The one door to tables that are made at run time: on the first call for a grid, once for all threads, in a few milliseconds.
 // They are never freed. Implemented in grids.c, which does not depend on the instruction set.
@@ -37,7 +43,7 @@ const quern_grid *quern_grid_for(quern_grid_id id);
 #define GRID_LENGTH_BITS 12
 #define GRID_LONGEST_LIST 292
 
-// ---- Entries of cells[]
+// ---- Entries of cells[] and contenders[]
 
 static inline bool grid_is_point(uint32_t entry) { return (entry & ((1u << GRID_LENGTH_BITS) - 1)) == 0; }
 // Index in the codebook, for points.

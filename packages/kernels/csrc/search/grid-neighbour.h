@@ -56,9 +56,8 @@ INLINE void best_neighbours(const neighbour_search *search, int steps, uint16_t 
     vf error = level_value(tables[0], levels, 0);
 #pragma GCC unroll 8
     for (int i = 1; i < GROUP; i++) error += level_value(tables[i], levels, i);
-    vm better = vlt(error, best);
-    best = vselect(better, error, best);
-    found = vselect_int(better, neighbours, found);
+    found = vselect_int(vlt(error, best), neighbours, found);
+    best = vmin(error, best);
   }
 
   // Of equal ones, the first in the list counts.
