@@ -11,6 +11,9 @@
 
 enum { MOST_GROUPS = LONGEST_BLOCK / GROUP, GROUPS_PER_SUPER_BLOCK = SUPER_BLOCK / GROUP };
 
+// A group in memory: its first four values, their weights, the other values, their weights.
+enum { NEIGHBOUR_ROW = 2 * GROUP };
+
 // LANE_BLOCKS sub-blocks, one in each lane.
 typedef struct {
   vf x[STREAMS * LONGEST_BLOCK]; // without signs
@@ -186,6 +189,19 @@ NOINLINE void iq2_round_all(int count, int attempts, const quern_grid *grid, con
   }
 }
 
+// The errors of each element at each level.
+INLINE void iq2_errors(const float *const *rows, const float *const *scales, level_table *tables) {
+  vf scale = vsplat_quarters(scales);
+  for (int half = 0; half < 2; half++) {
+    vf x = vload_quarters(rows, half * 8), weights = vload_quarters(rows, half * 8 + 4), errors[3];
+    for (int level = 0; level < 3; level++) {
+      vf difference = scale * (float)(2 * level + 1) - x;
+      errors[level] = weights * difference * difference;
+    }
+    level_tables_of(errors[0], errors[1], errors[2], tables + half * 4);
+  }
+}
+
 // Replaces the codes that are not points by their best neighbours.
 NOINLINE void iq2_search_neighbours(int count, const quern_grid *grid, const iq2_tile *tile, iq2_attempts *all) {
   const uint32_t row_mask = (uint32_t)(LANE_BLOCKS * count / GROUP) - 1; // all these are powers of two
@@ -193,10 +209,11 @@ NOINLINE void iq2_search_neighbours(int count, const quern_grid *grid, const iq2
     uint32_t next = all->first[steps];
     while (next != NO_SLOT) {
       neighbour_search search;
+      const float *rows[QUARTERS], *scales[QUARTERS];
       uint32_t slots[QUARTERS], slot = next;
       for (int q = 0; q < QUARTERS; q++) {
-        search.row[q] = tile->rows + (slot & row_mask) * NEIGHBOUR_ROW;
-        search.scale[q] = all->scale + slot;
+        rows[q] = tile->rows + (slot & row_mask) * NEIGHBOUR_ROW;
+        scales[q] = all->scale + slot;
         search.list[q] = grid_list(grid, all->entries[slot]);
         slots[q] = slot;
         // Where there are no more, the last one is searched again.
@@ -204,6 +221,7 @@ NOINLINE void iq2_search_neighbours(int count, const quern_grid *grid, const iq2
         slot = next == NO_SLOT ? slot : next;
       }
       uint16_t codes[QUARTERS];
+      iq2_errors(rows, scales, search.errors);
       best_neighbours(&search, steps, codes);
       for (int q = 0; q < QUARTERS; q++) all->codes[slots[q]] = codes[q];
     }
@@ -343,32 +361,5 @@ NOINLINE void iq2_fit_16(const super_block_batch *batch, bool even, float thresh
     iq2_store(16, even, grid, &tile, empty, scale, codes, first, fits);
   }
 }
-
-// The codes of the scales of a super-block and its d, before that is rounded to F16; false when all scales are 0.
-INLINE bool iq2_quantize_scales(const float *scales, int count, uint8_t *codes, float *d) {
-  float largest = 0;
-  for (int i = 0; i < count; i++) largest = largest > scales[i] ? largest : scales[i];
-  *d = largest / 31;
-  float inverse = 1 / *d;
-  for (int i = 0; i < count; i++) {
-    int code = nearest_int(0.5f * (inverse * scales[i] - 1));
-    codes[i] = (uint8_t)(code < 0 ? 0 : code > 15 ? 15 : code);
-  }
-  return largest != 0;
-}
-
-// ---- Reading
-
-// Eight weights. Levels stand for 8, 25 and 43 (iq2xxs_grid, iq2xs_grid and iq2s_grid of ggml-common.h in llama.cpp v0.5.0).
-INLINE void iq2_read_group(uint32_t code, uint32_t signs, float scale, float *target) {
-  static const float magnitudes[4] = {8, 25, 43};
-  for (int i = 0; i < GROUP; i++) {
-    float value = scale * magnitudes[code >> 2 * i & 3];
-    target[i] = signs >> i & 1 ? -value : value;
-  }
-}
-
-// The eighth sign of seven: an even number of weights is negative.
-INLINE uint32_t iq2_even_signs(uint32_t seven) { return seven | (uint32_t)__builtin_parity(seven) << 7; }
 
 #endif

@@ -1,6 +1,7 @@
 // IQ2_S: F16 d, for each of 32 groups the lower 8 bits of the index of its point, then 8 signs each, then the upper two bits of
 // the indices, then the codes of the scales of 16 sub-blocks in 4 bits each.
 
+#include "iq2-blocks.h"
 #include "iq2.h"
 #include "kernel.h"
 

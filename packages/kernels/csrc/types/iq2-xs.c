@@ -1,6 +1,7 @@
 // IQ2_XS: F16 d, for each of 32 groups 16 bits with the index of its point in 9 bits and 7 signs above it, then the codes of the
 // scales of 16 sub-blocks in 4 bits each.
 
+#include "iq2-blocks.h"
 #include "iq2.h"
 #include "kernel.h"
 

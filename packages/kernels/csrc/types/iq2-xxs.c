@@ -1,6 +1,7 @@
 // IQ2_XXS: F16 d, then for each of 8 sub-blocks of 32 weights the indices of 4 points in a byte each, and 32 bits with 4 x 7
 // signs and, above them, the code of the scale.
 
+#include "iq2-blocks.h"
 #include "iq2.h"
 #include "kernel.h"
 #include "search/positive.h"
