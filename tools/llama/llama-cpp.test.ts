@@ -1,7 +1,7 @@
 // The files that Quern writes, in the real llama.cpp.
 
 import { existsSync, readdirSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -25,12 +25,11 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** Converts a checkpoint and returns the path of each type's file. */
-async function convert(checkpoint: string, types: readonly string[]): Promise<Map<string, string>> {
-  const output = await mkdtemp(join(folder, "model-"));
+/** Runs the command line, which must succeed. */
+async function run(...argv: readonly string[]): Promise<void> {
   const written: string[] = [];
   const sink = { write: (text: string) => written.push(text) };
-  const exitCode = await quern(["convert", checkpoint, "-t", types.join(","), "-o", output, "-j", "0"], {
+  const exitCode = await quern(argv, {
     stdout: sink,
     stderr: sink,
     env: {},
@@ -40,6 +39,12 @@ async function convert(checkpoint: string, types: readonly string[]): Promise<Ma
   if (exitCode !== 0) {
     throw new Error(`exit code ${exitCode}: ${written.join("")}`);
   }
+}
+
+/** Converts a checkpoint and returns the path of each type's file. */
+async function convert(checkpoint: string, types: readonly string[]): Promise<Map<string, string>> {
+  const output = await mkdtemp(join(folder, "model-"));
+  await run("convert", checkpoint, "-t", types.join(","), "-o", output, "-j", "0");
   const files = await readdir(output);
   return new Map(
     types.map(
@@ -100,6 +105,72 @@ describe("the demo model", () => {
     }
     expect(continuations[0]).toHaveLength(40);
     expect(continuations[1]).toEqual(continuations[0]);
+  });
+});
+
+describe("the demo model in other files", () => {
+  const prompt = "The President of the United States";
+  let whole: string;
+  let expected: number[];
+
+  beforeAll(async () => {
+    whole = (await convert(demo, ["Q8_0"])).get("Q8_0")!;
+    expected = await continuationOf(whole);
+  });
+
+  async function continuationOf(modelPath: string): Promise<number[]> {
+    const model = await llama.loadModel({ modelPath });
+    const continuation = await continueGreedily(model, prompt, 24);
+    await model.dispose();
+    return continuation;
+  }
+
+  const nameOf = (name: string): string => join(folder, `${name}.gguf`);
+  const first = (name: string, count: number): string => join(folder, `${name}-00001-of-0000${count}.gguf`);
+
+  it.each([
+    ["by size", ["--split-max-size", "1M"], 4],
+    ["by tensors", ["--split-max-tensors", "20"], 2],
+    ["with metadata apart", ["--split-max-tensors", "20", "--no-tensor-first-split"], 3],
+    ["into one", ["--split-max-size", "1G"], 1],
+  ])("goes on the same way when it is split %s", async (name, options, count) => {
+    await run("convert", demo, "-t", "Q8_0", "-o", nameOf(name), "-j", "0", ...options);
+    expect(await continuationOf(first(name, count))).toEqual(expected);
+  });
+
+  it("goes on the same way when it is split, merged and edited", async () => {
+    await run("split", whole, nameOf("s"), "--max-tensors", "10", "--no-tensor-first-split");
+    expect(await continuationOf(first("s", 5))).toEqual(expected);
+    await run("merge", first("s", 5), nameOf("merged"));
+    expect(await continuationOf(nameOf("merged"))).toEqual(expected);
+    await run("edit", first("s", 5), "--in-place", "--name", "Edited");
+    expect(await continuationOf(first("s", 5))).toEqual(expected);
+  });
+
+  it("goes on the same way with other metadata, which llama.cpp reads", async () => {
+    const path = nameOf("edited");
+    const metadataOf = async () => {
+      const model = await llama.loadModel({ modelPath: path });
+      const { general, tokenizer } = model.fileInfo.metadata;
+      await model.dispose();
+      return { name: general.name, template: tokenizer["chat_template"] };
+    };
+    const edit = (...options: readonly string[]): Promise<void> =>
+      run("edit", path, "--in-place", ...options);
+
+    await run("edit", whole, "-o", path, "--name", "In another file", "--reserve", "10kB");
+    expect(await metadataOf()).toMatchObject({ name: "In another file" });
+    const { ino } = await stat(path);
+    await edit("--chat-template", "{{ messages[0].content }}", "--name", "x".repeat(3000));
+    expect(await metadataOf()).toEqual({ name: "x".repeat(3000), template: "{{ messages[0].content }}" });
+    await edit("--name", "short");
+    expect(await metadataOf()).toMatchObject({ name: "short" });
+    expect((await stat(path)).ino).toBe(ino);
+    expect(await continuationOf(path)).toEqual(expected);
+
+    await edit("--description", "d".repeat(20_000));
+    expect(await metadataOf()).toMatchObject({ name: "short" });
+    expect(await continuationOf(path)).toEqual(expected);
   });
 });
 

@@ -10,13 +10,17 @@ const hints: Readonly<Record<string, string>> = {
   CHECKPOINT_NO_SAFETENSORS:
     "Only safetensors are read; many repositories have them on another branch or revision.",
   CHECKPOINT_NOT_A_FOLDER: "Name the folder that holds the model, not a file in it.",
+  GGUF_EDIT_REFUSED: "Pass --force if you know what you are doing.",
+  GGUF_UNDO_PENDING: "Run quern edit with --restore and nothing else to take the interrupted edit back.",
   IMPORTANCE_REQUIRED: "Pass --imatrix with a file made by llama-imatrix, or choose a larger type.",
-  OUTPUT_EXISTS: "Pass --force to replace it, or --output to write elsewhere.",
-  OUTPUT_DISK_FULL: "Free some space, or write elsewhere with --output; --dry-run says how much is needed.",
-  OUTPUT_NO_SPACE: "Free some space, or write elsewhere with --output; --dry-run says how much is needed.",
-  OUTPUT_NOT_WRITABLE: "Write elsewhere with --output.",
+  MIXTURE_REQUANTIZES:
+    "Start from the unquantized model; or pass --allow-requantize, and see in the report what error that adds.",
+  OUTPUT_EXISTS: "Pass --force to replace it, or name another output.",
+  OUTPUT_DISK_FULL: "Free some space, or name an output elsewhere; --dry-run says how much is needed.",
+  OUTPUT_NO_SPACE: "Free some space, or name an output elsewhere; --dry-run says how much is needed.",
+  OUTPUT_NOT_WRITABLE: "Name an output elsewhere.",
   RECIPE_OPTION:
-    "With --flavour quantizer the type is written as llama-quantize does, and the option counts.",
+    "quern quantize, and quern convert with --flavour quantizer, write the type as llama-quantize does: there the option counts.",
   WORKER_MISSING: "Build the packages first, or run with --threads 0.",
 };
 

@@ -11,7 +11,19 @@ describe("quern", () => {
   it("explains itself and its exit codes", async () => {
     const { exitCode, stdout, stderr } = await runCli({ argv: ["--help"] });
     expect(stdout).toMatch(/Usage: quern .*\n/);
-    for (const command of ["convert", "inspect", "types", "models", "info"]) {
+    const commands = [
+      "convert",
+      "quantize",
+      "split",
+      "merge",
+      "edit",
+      "inspect",
+      "imatrix",
+      "types",
+      "models",
+      "info",
+    ];
+    for (const command of commands) {
       expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
     }
     expect(stdout).toMatch(/^ {2}130 +interrupted/m);

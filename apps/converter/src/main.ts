@@ -1,9 +1,14 @@
 import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
 import { registerConvert } from "./commands/convert.ts";
+import { registerEdit } from "./commands/edit.ts";
+import { registerImatrix } from "./commands/imatrix.ts";
 import { registerInfo } from "./commands/info.ts";
 import { registerInspect } from "./commands/inspect.ts";
+import { registerMerge } from "./commands/merge.ts";
 import { registerModels } from "./commands/models.ts";
+import { registerSplit } from "./commands/split.ts";
+import { registerQuantize } from "./commands/quantize.ts";
 import { registerTypes } from "./commands/types.ts";
 import { describeError, errorRecord } from "./error-report.ts";
 import { exitCodeOf, exitCodes } from "./exit-codes.ts";
@@ -18,7 +23,7 @@ Exit codes:
   0    done
   1    unexpected failure
   2    wrong usage: unknown option, missing argument, impossible combination
-  3    bad input: checkpoint, model, tokenizer, imatrix or file to inspect
+  3    bad input: checkpoint, model, tokenizer, imatrix or GGUF file
   4    output problem: file exists, folder not writable, disk full
   130  interrupted; unfinished output files are removed`;
 
@@ -66,7 +71,12 @@ function createProgram(host: Host): Command {
     })
     .showHelpAfterError("Run with --help to see what there is.");
   registerConvert(program, host);
+  registerSplit(program, host);
+  registerMerge(program, host);
+  registerEdit(program, host);
+  registerQuantize(program, host);
   registerInspect(program, host);
+  registerImatrix(program, host);
   registerTypes(program, host);
   registerModels(program, host);
   registerInfo(program, host);

@@ -123,6 +123,25 @@ describe.skipIf("missing" in found)(
       );
     });
 
+    it("writes the same header as we do for it, dimensions of 1 and files without tensors included", () => {
+      fc.assert(
+        fc.property(flatMetadata, tensorSpecs, fc.nat(2), (metadata, specs, ones) => {
+          const tensors = specs.map(({ ne, ...spec }) => ({
+            ...spec,
+            ne: [...ne, ...Array.from({ length: Math.min(ones, 4 - ne.length) }, () => 1)],
+          }));
+          const layout = planGguf({ metadata, tensors, asGgml: true });
+          const read = withContext(fileOf(layout), (context) => {
+            const header = new Uint8Array(Number(ggml.headerSize(context)));
+            ggml.header(context, header);
+            return header;
+          });
+          expect(read).toEqual(layout.header);
+        }),
+        { numRuns: 100 },
+      );
+    });
+
     it("reads every damaged file that we read", async () => {
       const outcomes = { both: 0, neither: 0, ggmlOnly: 0 };
       const damage = fc.record({ at: fc.nat(), value: fc.integer({ min: 0, max: 255 }) });

@@ -19,10 +19,11 @@ static int64_t find_non_finite(const float *values, int64_t count) {
   return first;
 }
 
-// Adding the lowest bit of the exponent to the magnitude of a 16-bit float carries into the sign bit if and only if the exponent
-// is all ones.
+// Adding the lowest bit of the exponent to it carries into the bit above, the sign bit of 16-bit floats, if and only if the
+// exponent is all ones.
 INLINE uint32_t half_carry(uint16_t exponent, const uint8_t *half) {
-  return ((load_u16(half) & 0x7fffu) + (exponent & -exponent)) & 0x8000u;
+  uint32_t unit = exponent & -exponent;
+  return ((load_u16(half) & exponent) + unit) & (exponent + unit);
 }
 
 static bool any_carry(uint16_t exponent, const uint8_t *halves, int64_t count, int32_t stride) {

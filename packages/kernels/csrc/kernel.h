@@ -13,9 +13,10 @@ typedef void quern_quantize(const float *source, uint8_t *target, int64_t rows, 
 // Reverses it for any number of whole blocks, or widens elements. source has no alignment.
 typedef void quern_dequantize(const uint8_t *source, float *target, int64_t blocks);
 
-// Where a block keeps 16-bit floats. They can overflow, though all weights are finite.
+// Where a block keeps 16-bit floats, or E8M0 scales in the lower byte of 16 bits. They can overflow, though all weights are
+// finite.
 typedef struct {
-  uint16_t exponent; // bits that are all ones in infinities and NaN
+  uint16_t exponent; // bits that are all ones in infinities and NaN: consecutive ones
   int32_t count;
   int32_t offsets[2]; // bytes from the start of the block
 } quern_halves;

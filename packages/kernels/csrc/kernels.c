@@ -12,6 +12,10 @@
 #include "types/iq2-s.c"
 #include "types/iq2-xs.c"
 #include "types/iq2-xxs.c"
+#include "types/iq4-nl.c"
+#include "types/iq4-xs.c"
+#include "types/mxfp4.c"
+#include "types/nvfp4.c"
 #include "types/q2-k.c"
 #include "types/q3-k.c"
 #include "types/q4-0.c"
@@ -45,6 +49,10 @@ static const quern_type TYPES[] = {
     {"IQ2_XXS", SUPER_BLOCK, IQ2_XXS_SIZE, quantize_iq2_xxs, dequantize_iq2_xxs, {F16_EXPONENT, 1, {0}}, .requires_importance = true},
     {"IQ2_XS", SUPER_BLOCK, IQ2_XS_SIZE, quantize_iq2_xs, dequantize_iq2_xs, {F16_EXPONENT, 1, {0}}, .requires_importance = true},
     {"IQ2_S", SUPER_BLOCK, IQ2_S_SIZE, quantize_iq2_s, dequantize_iq2_s, {F16_EXPONENT, 1, {0}}},
+    {"IQ4_NL", BLOCK, IQ4_NL_SIZE, quantize_iq4_nl, dequantize_iq4_nl, {F16_EXPONENT, 1, {0}}},
+    {"IQ4_XS", SUPER_BLOCK, IQ4_XS_SIZE, quantize_iq4_xs, dequantize_iq4_xs, {F16_EXPONENT, 1, {0}}},
+    {"MXFP4", BLOCK, MXFP4_SIZE, quantize_mxfp4, dequantize_mxfp4, {E8M0_EXPONENT, 1, {0}}},
+    {"NVFP4", NVFP4_BLOCK, NVFP4_SIZE, quantize_nvfp4, dequantize_nvfp4, {0}},
 };
 
 #define CONCATENATE_(a, b) a##b

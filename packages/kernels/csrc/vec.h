@@ -79,7 +79,8 @@ INLINE uint32_t vmask_bits(vm m) {
 }
 INLINE vi vselect_int(vm m, vi yes, vi no) {
 #if defined(__AVX2__)
-  return (vi)_mm256_blendv_epi8((__m256i)no, (__m256i)yes, (__m256i)m);
+  // By the sign of each lane: GCC compares the mask with 0 once more before it blends bytes.
+  return (vi)_mm256_blendv_ps((__m256)no, (__m256)yes, (__m256)m);
 #elif defined(__wasm_simd128__)
   return (vi)wasm_v128_bitselect((v128_t)yes, (v128_t)no, (v128_t)m);
 #elif defined(__SSE2__)
@@ -104,6 +105,24 @@ INLINE vi vone_where(vm m) {
 INLINE vm vgt(vf a, vf b) { return vlt(b, a); }
 INLINE bool vany(vm m) { return vmask_bits(m) != 0; }
 INLINE bool vall(vm m) { return vmask_bits(m) == (1u << VEC_LANES) - 1; }
+
+// a with these bits flipped where m is set: a choice between two values in one or two instructions.
+INLINE vf vflip(vm m, vf a, vi bits) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_mask_xor_epi32((__m512i)a, m, (__m512i)a, (__m512i)bits);
+#else
+  return (vf)((vi)a ^ (bits & m));
+#endif
+}
+
+// One more where m is set.
+INLINE vi vcount(vi count, vm m) {
+#if defined(__AVX512F__)
+  return (vi)_mm512_mask_add_epi32((__m512i)count, m, (__m512i)count, _mm512_set1_epi32(1));
+#else
+  return count - m;
+#endif
+}
 
 // ---- Arithmetic
 

@@ -8,8 +8,8 @@
 // Searches LANE_BLOCKS blocks and writes the first `count` of them, which lie at `blocks` one after another.
 typedef void weighted_group(const vf *x, const vf *weights, const float *blocks, int count, uint8_t *target);
 
-// Mean square of each of up to VEC_LANES rows, one row per lane so that each is summed in order.
-INLINE void row_mean_squares(const float *source, int rows, int64_t columns, float *mean_squares) {
+// Sum of the squares of each of up to VEC_LANES rows, one row per lane so that each is summed in order.
+INLINE vf row_squares(const float *source, int rows, int64_t columns) {
   const float *lanes[VEC_LANES];
   for (int lane = 0; lane < VEC_LANES; lane++) lanes[lane] = source + (lane < rows ? lane : rows - 1) * columns;
   vf squares = {0};
@@ -19,7 +19,7 @@ INLINE void row_mean_squares(const float *source, int rows, int64_t columns, flo
     vtranspose(tile);
     for (int i = 0; i < VEC_LANES; i++) squares += tile[i] * tile[i];
   }
-  vstore(mean_squares, squares / (float)columns);
+  return squares;
 }
 
 // The weight of an error is importance * sqrt(mean square of the row + x * x).
@@ -28,7 +28,8 @@ INLINE void quantize_weighted_blocks(const float *source, uint8_t *target, int64
   int64_t blocks_per_row = columns / BLOCK;
   for (int64_t first_row = 0; first_row < rows; first_row += VEC_LANES) {
     float mean_squares[VEC_LANES];
-    row_mean_squares(source + first_row * columns, lanes_of(rows - first_row), columns, mean_squares);
+    vf squares = row_squares(source + first_row * columns, lanes_of(rows - first_row), columns);
+    vstore(mean_squares, squares / (float)columns);
 
     const float *group_source = source + first_row * columns;
     int64_t last = lanes_of(rows - first_row) * blocks_per_row - 1;

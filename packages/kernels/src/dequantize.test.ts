@@ -28,6 +28,10 @@ const RELATIVE_ERRORS: Readonly<Record<string, number>> = {
   IQ2_XXS: 0.66,
   IQ2_XS: 0.501,
   IQ2_S: 0.501,
+  IQ4_NL: 0.105,
+  IQ4_XS: 0.107,
+  MXFP4: 0.147,
+  NVFP4: 0.096,
 };
 
 /** Types whose search for scales listens to importance. */
@@ -44,6 +48,8 @@ const IMPORTANCE_TYPES = [
   "IQ2_XXS",
   "IQ2_XS",
   "IQ2_S",
+  "IQ4_NL",
+  "IQ4_XS",
 ];
 
 function roundTrip(kernel: Kernels, type: string, importance?: Float32Array): Float32Array {

@@ -1,4 +1,4 @@
-// Weights that are finite, but too large for the 16-bit floats of a type.
+// Weights that are finite, but out of the range of the 16-bit floats or the E8M0 scales of a type.
 import { describe, expect, it } from "vitest";
 import type { Kernels, QuantizeFault } from "./index.ts";
 import { allKernels, blockSize, bytesOf, rowSize, weightingsOf } from "./testing/backends.ts";
@@ -48,6 +48,11 @@ const LIMITS: readonly (readonly [type: string, limit: number, tolerance: number
   ["IQ2_XS", -F16_OVERFLOWS * 31 * 5, 0.05],
   ["IQ2_S", F16_OVERFLOWS * 31 * 5, 0.02],
   ["IQ2_S", -F16_OVERFLOWS * 31 * 5, 0.02],
+  // The extreme becomes the largest value of the table, 113, or the smallest, -127.
+  ["IQ4_NL", F16_OVERFLOWS * 120, 0.07],
+  ["IQ4_NL", -F16_OVERFLOWS * 120, 0.07],
+  ["IQ4_XS", F16_OVERFLOWS * 32 * 120, 0.07],
+  ["IQ4_XS", -F16_OVERFLOWS * 32 * 120, 0.07],
 ];
 
 const LARGEST_FLOAT32 = 3.4028234663852886e38;
@@ -84,8 +89,15 @@ function quantize(
   return { result, target };
 }
 
-/** The first of the blocks that have values which are not finite, as a reader sees them. */
+/** The first of the blocks that have values which are not finite, as a reader sees them, or NaN for a scale. */
 function overflowIn(kernel: Kernels, type: string, target: Uint8Array): QuantizeFault | undefined {
+  if (type === "MXFP4") {
+    // In E8M0 all bits of NaN are ones. ggml reads it as a power of two.
+    const size = rowSize(type, blockSize(type));
+    const scales = target.filter((_, i) => i % size === 0);
+    const block = scales.indexOf(0xff);
+    return block < 0 ? undefined : overflowAt(type, block * blockSize(type));
+  }
   const columns = (target.length / rowSize(type, blockSize(type))) * blockSize(type);
   const values = new Float32Array(columns);
   kernel.dequantize({ type, source: target, target: values, rows: 1, columns });
@@ -145,6 +157,31 @@ describe.each(kernels)("overflow in $info.isa kernels", (kernel) => {
   it("finds nothing in F32", () => {
     const { result } = quantize(kernel, "F32", new Float32Array(100).fill(LARGEST_FLOAT32), 100);
     expect(result).toBeUndefined();
+  });
+
+  it("finds nothing in NVFP4, whose scales are clamped", () => {
+    for (const weight of [LARGEST_FLOAT32, 2 ** -126, 2 ** -149]) {
+      const { result } = quantize(kernel, "NVFP4", new Float32Array(128).fill(weight), 128);
+      expect(result).toBeUndefined();
+    }
+  });
+
+  it("finds the weights for which MXFP4 has no scale", () => {
+    const [rows, columns] = [100, 1024];
+    for (const index of [0, 31, 32, 17_000, rows * columns - 1]) {
+      // Scales go from 2^-127, for weights of 2^-125, to 2^125; below that ggml's wrap around, beginning with 2^-126.
+      for (const [weight, fault] of [
+        [2 ** -126, overflowAt("MXFP4", index)],
+        [-(2 ** -125 - 2 ** -140), overflowAt("MXFP4", index)],
+        [2 ** -125, undefined],
+        [2 ** -127, undefined],
+        [LARGEST_FLOAT32, undefined],
+      ] as const) {
+        const weights = new Float32Array(rows * columns);
+        weights[index] = weight;
+        expect(quantize(kernel, "MXFP4", weights, columns).result).toEqual(fault);
+      }
+    }
   });
 
   it.each(["F16", "BF16"])("looks at every element of %s, whatever fills the vectors", (type) => {

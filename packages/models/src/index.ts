@@ -1,5 +1,7 @@
 export { supportedClasses } from "./architectures/registry.ts";
 export type { ModuleRole } from "./architectures/module-role.ts";
+export { describeGguf } from "./describe-gguf.ts";
+export type { GgufInput } from "./describe-gguf.ts";
 export { describeModel } from "./describe-model.ts";
 export { evaluateRows, expressionSources, expressionType } from "./expressions/evaluate.ts";
 export type { ExpressionType, TensorExpression, TensorReader } from "./expressions/expression.ts";

@@ -31,18 +31,18 @@ export type StoragePolicy =
   | "follow"
   /** Always F32 (norms, biases, routers, position embeddings, ...). */
   | "f32"
-  /** Already in the blocks of a ggml type (gpt-oss experts): copied as they are. */
+  /** Already of a ggml type (gpt-oss experts; whatever comes as GGUF): kept unless it is quantized again. */
   | { readonly packed: string };
 
 /** One tensor of the output. */
 export interface ModelTensor {
   /** GGUF name, e.g. "blk.0.attn_q.weight". */
   readonly name: string;
-  /** What the module that it belongs to does. */
-  readonly role: ModuleRole;
+  /** What the module that it belongs to does; absent where only names tell (GGUF). */
+  readonly role?: ModuleRole;
   /**
-   * Row-major shape (slowest first); GGUF's `ne` is its reverse. Of packed tensors too it counts elements, while their
-   * expression yields rows of U8 bytes.
+   * Row-major shape (slowest first); GGUF's `ne` is its reverse. Of packed tensors too it counts elements, while the
+   * expression of packed blocks yields rows of U8 bytes.
    */
   readonly shape: readonly number[];
   /** Element type that the expression yields. */
@@ -78,13 +78,13 @@ export interface ModelModule {
 export interface ModelDescription {
   /** GGUF architecture name, e.g. "llama". */
   readonly architecture: string;
-  /** In the order in which llama.cpp's converter writes them. */
+  /** In the order in which llama.cpp's converter writes them, or of the GGUF file. */
   readonly tensors: readonly ModelTensor[];
-  /** Modules outside the blocks, then block by block: which linear layers there are and what feeds them. */
+  /** Modules outside the blocks, then block by block: which linear layers there are and what feeds them. Empty for GGUF. */
   readonly modules: readonly ModelModule[];
   /**
    * All metadata in the converter's order. `fileType` is the number for `general.file_type` (llama_ftype), which the
-   * converter writes in the midst of the architecture's keys.
+   * converter writes in the midst of the architecture's keys. Of a GGUF file: what it says, `fileType` too.
    */
   metadata(params: { readonly fileType: number }): GgufMetadata;
 }

@@ -102,15 +102,15 @@ describe.each([0, 2])("bad weights, %i threads", (threads) => {
 
   // BF16 bits of 65536, 2^127, 2^31 and -65536. The block starts `back` weights before the large one.
   it.each<[string, number, Partial<OutputRequest>, boolean, number, string]>([
-    ["F16", 0x4780, { type: "F16" }, false, 0, "column 70 that are too large for F16"],
-    ["Q8_0", 0x7f00, { type: "Q8_0" }, false, 6, "columns 64 to 95 that are too large for Q8_0"],
+    ["F16", 0x4780, { type: "F16" }, false, 0, "column 70 that are out of the range of F16"],
+    ["Q8_0", 0x7f00, { type: "Q8_0" }, false, 6, "columns 64 to 95 that are out of the range of Q8_0"],
     [
       "a mixture",
       0x4f00,
       { type: "Q4_K_M", pure: true },
       false,
       70,
-      "columns 0 to 255 that are too large for Q4_K",
+      "columns 0 to 255 that are out of the range of Q4_K",
     ],
     [
       "importance",
@@ -118,7 +118,7 @@ describe.each([0, 2])("bad weights, %i threads", (threads) => {
       { type: "Q4_K_M", pure: true },
       true,
       70,
-      "columns 0 to 255 that are too large for Q4_K",
+      "columns 0 to 255 that are out of the range of Q4_K",
     ],
     [
       "the intermediate type",
@@ -126,7 +126,7 @@ describe.each([0, 2])("bad weights, %i threads", (threads) => {
       { type: "Q8_0", flavour: "quantizer", intermediate: "F16" },
       false,
       0,
-      "column 70 that are too large for F16: they would become infinite. Choose BF16 or F32 as the intermediate type.",
+      "column 70 that are out of the range of F16: they would become infinite or NaN. Choose BF16 or F32 as the intermediate type.",
     ],
   ])(
     "a weight too large for %s: names the tensor and the block",
@@ -216,7 +216,7 @@ describe("refused when planned", () => {
     await writeFile(output, "theirs");
     await expect(plan(model)).rejects.toMatchObject({ code: "OUTPUT_EXISTS", subject: { file: output } });
     const planned = await plan(model, { force: true });
-    expect(planned.outputs[0]!.replaces).toBe(true);
+    expect(planned.outputs[0]!.files[0]!.replaces).toBe(true);
     await convert(planned);
     expect((await readFile(output)).subarray(0, 4).toString()).toBe("GGUF");
   });

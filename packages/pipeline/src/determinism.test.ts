@@ -41,9 +41,9 @@ async function run(
   });
   await convert(plan);
   const hashes: Record<string, string> = {};
-  for (const { type, path } of plan.outputs) {
+  for (const { type, files } of plan.outputs) {
     hashes[type] = createHash("sha256")
-      .update(await readFile(path))
+      .update(await readFile(files[0]!.path))
       .digest("hex");
   }
   return hashes;
@@ -93,7 +93,7 @@ describe("planSlabs", () => {
       const next = new Map<number, number>();
       const { slabs, count } = planSlabs(plan);
       let seen = 0;
-      for (const { tensor, firstRow, rows } of slabs) {
+      for await (const { tensor, firstRow, rows } of slabs) {
         expect(firstRow).toBe(next.get(tensor) ?? 0);
         next.set(tensor, firstRow + rows);
         seen++;

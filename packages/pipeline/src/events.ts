@@ -6,7 +6,8 @@ export interface ConversionStartEvent {
   readonly tensors: number;
   /** Elements of all tensors: the measure of progress. */
   readonly parameters: number;
-  readonly outputs: readonly string[];
+  /** Paths of all files that are going to be written. */
+  readonly files: readonly string[];
 }
 
 export interface TensorStartEvent {
@@ -38,12 +39,41 @@ export interface TensorDoneEvent {
   readonly index: number;
   /** Tensors finished so far, this one included. */
   readonly finished: number;
+  /** What happened to it where it was quantized already; absent where nothing did. */
+  readonly requantized?: readonly RequantizedTensor[];
 }
 
-/** A file is complete, on disk, and bears its final name. */
+/** A tensor that was quantized already and got another type. */
+export interface RequantizedTensor {
+  /** Position among the outputs. */
+  readonly output: number;
+  /** GGUF name in the output. */
+  readonly name: string;
+  /** ggml type that it had. */
+  readonly from: string;
+  /** ggml type that it got. */
+  readonly to: string;
+  /**
+   * Root of (sum of squared differences / sum of squared weights), between the weights that its old blocks stand for and those of
+   * the new ones: what the change adds to the error that was there. The same for any number of threads.
+   */
+  readonly relativeError: number;
+}
+
+/** What quantizing again did to an output. */
+export interface Requantization {
+  /** In file order. */
+  readonly tensors: readonly RequantizedTensor[];
+  /** As that of a tensor, over all of them. */
+  readonly relativeError: number;
+}
+
+/** An output is complete, on disk, and its files bear their final names. */
 export interface OutputDoneEvent {
   readonly type: "output:done";
-  readonly path: string;
+  /** Paths of its files. */
+  readonly files: readonly string[];
+  /** All files together. */
   readonly bytes: number;
 }
 
@@ -60,10 +90,18 @@ export type ConversionEvent =
   | OutputDoneEvent
   | ConversionDoneEvent;
 
-export interface ConvertedOutput {
-  readonly type: string;
+export interface ConvertedFile {
   readonly path: string;
   readonly bytes: number;
+}
+
+export interface ConvertedOutput {
+  readonly type: string;
+  readonly files: readonly ConvertedFile[];
+  /** All files together. */
+  readonly bytes: number;
+  /** Absent where no tensor was quantized again. */
+  readonly requantized?: Requantization;
 }
 
 export interface ConversionReport {

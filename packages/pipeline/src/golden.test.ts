@@ -2,7 +2,6 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openCheckpointDirectory } from "@quern/checkpoints/node";
-import { ggufBool, ggufString, type GgufValue } from "@quern/gguf";
 import { loadKernels } from "@quern/kernels";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { convert } from "./conversion/convert.ts";
@@ -21,45 +20,15 @@ import {
   readGolden,
   withoutSetOrder,
 } from "./testing/golden.ts";
+import { requestOf } from "./testing/quantize-command.ts";
 
 /** Descriptions in `expected/` of a case that are not of a converted file. */
 const NOT_CONVERTED = new Set(["hparams", "pretokenizer"]);
-
-/** Command lines of `llama-quantize` that copy or leave out layers, which is no quantization. */
-const NO_RECIPE = / COPY$|--prune-layers/;
 
 const kernels = await loadKernels();
 
 const folder = await mkdtemp(join(tmpdir(), "golden-"));
 afterAll(() => rm(folder, { recursive: true }));
-
-/** The output that a command line of `llama-quantize` asks for. */
-function requestOf(command: string): OutputRequest {
-  const words = command.split(" ");
-  const valuesOf = (option: string): string[] =>
-    words.flatMap((word, index) => (word === option ? [words[index + 1]!] : []));
-  const [outputTensorType] = valuesOf("--output-tensor-type");
-  const [tokenEmbeddingType] = valuesOf("--token-embedding-type");
-  const tensorTypes = valuesOf("--tensor-type").map((rule) => {
-    const [pattern, type] = rule.split("=");
-    return { pattern: pattern!, type: type! };
-  });
-  const overrides = [...command.matchAll(/--override-kv (\S+)=(\w+):(.*?)(?= --| \S+\.gguf)/g)];
-  return {
-    type: words.at(-1)!,
-    ...(words.includes("--pure") ? { pure: true } : {}),
-    ...(words.includes("--leave-output-tensor") ? { leaveOutputTensor: true } : {}),
-    ...(outputTensorType === undefined ? {} : { outputTensorType }),
-    ...(tokenEmbeddingType === undefined ? {} : { tokenEmbeddingType }),
-    ...(tensorTypes.length === 0 ? {} : { tensorTypes }),
-    metadata: new Map(
-      overrides.map(([, key, type, value]): [string, GgufValue] => [
-        key!,
-        type === "bool" ? ggufBool(value === "true") : ggufString(value!),
-      ]),
-    ),
-  };
-}
 
 /** Converts a case to all outputs in one pass. */
 async function convertCase(params: {
@@ -83,8 +52,7 @@ describe.each(await goldenCases())("%s", async (name) => {
     .filter((type) => !NOT_CONVERTED.has(type))
     .map((type) => ({ type, golden: readGolden<GoldenFile>(name, "expected", `${type}.json`) }));
   const isWritable = ({ golden }: (typeof converted)[number]): boolean =>
-    // The converter itself makes no MXFP4 blocks: it copies those of the checkpoint.
-    golden.tensors.every(({ type }) => type === "MXFP4" || kernels.types.includes(type));
+    golden.tensors.every(({ type }) => kernels.types.includes(type));
   const types = converted.filter(isWritable).map(({ type }) => type);
   const beyondKernels: OutputRequest[] = converted
     .filter((entry) => !isWritable(entry))
@@ -112,9 +80,10 @@ describe.each(await goldenCases())("%s", async (name) => {
   });
 
   for (const set of ["quantize", "quantize-imatrix", "quantize-options"]) {
-    const quantized = (await goldenNames(name, "expected", set))
-      .map((type) => ({ type, golden: readGolden<GoldenQuantized>(name, "expected", set, `${type}.json`) }))
-      .filter(({ golden }) => !NO_RECIPE.test(golden.command));
+    const quantized = (await goldenNames(name, "expected", set)).map((type) => ({
+      type,
+      golden: readGolden<GoldenQuantized>(name, "expected", set, `${type}.json`),
+    }));
     if (quantized.length === 0) continue;
     const importance = set === "quantize-imatrix" ? { importance: goldenPath(name, "imatrix.gguf") } : {};
     const request = ({ type, golden }: (typeof quantized)[number]): OutputRequest => ({

@@ -1,4 +1,4 @@
-import type { Checkpoint } from "@quern/checkpoints";
+import type { Checkpoint, GgufModel } from "@quern/checkpoints";
 import type { GgufLayout } from "@quern/gguf";
 import type { KernelBackend, KernelInfo } from "@quern/kernels";
 import type { ModelTensor } from "@quern/models";
@@ -6,8 +6,11 @@ import type { QuernError } from "@quern/tensor";
 import type { Importance } from "./importance/importance.ts";
 import type { Flavour, OutputRequest } from "./recipe.ts";
 
+/** Where weights come from: a Hugging Face checkpoint, or GGUF files. */
+export type ModelSource = Checkpoint | GgufModel;
+
 export interface PlanParams {
-  readonly checkpoint: Checkpoint;
+  readonly checkpoint: ModelSource;
   /** At least one; all are written in one pass over the weights. */
   readonly outputs: readonly OutputRequest[];
   /** Folder for outputs without a path. @default the current directory */
@@ -16,7 +19,7 @@ export interface PlanParams {
   readonly force?: boolean;
   /** Weights of the columns, for all outputs of the quantizer's flavour. */
   readonly importance?: Importance;
-  /** Pre-tokenizer name instead of the one that is derived from tokenizer.json. */
+  /** Pre-tokenizer name instead of the one that is derived from tokenizer.json; not for GGUF. */
   readonly preTokenizer?: string;
   /**
    * Bytes for buffers, all workers together; the process needs about `resources.peakMemory` in all.
@@ -38,10 +41,14 @@ export interface TensorFallback {
   readonly reason: string;
 }
 
-/** A tensor of one output file. */
+/** A tensor of one output. */
 export interface PlannedTensor {
   /** GGUF name. */
   readonly name: string;
+  /** Name of the model's tensor that it is made from: another one where layers in front of it are left out. */
+  readonly source: string;
+  /** Index of its file among those of the output. */
+  readonly file: number;
   /** ggml type. */
   readonly type: string;
   /** ggml order: the contiguous dimension first. */
@@ -51,30 +58,41 @@ export interface PlannedTensor {
   /** Bytes without padding. */
   readonly size: number;
   readonly fallback?: TensorFallback;
-  /** Whether the checkpoint holds its blocks already, which are copied. */
+  /** Whether its bytes are there already, and are copied. */
   readonly packed: boolean;
+  /** Whether it was quantized already: the change adds to its error, and is measured. */
+  readonly requantized: boolean;
   /** Type that the weights pass through first, where that rounds them. */
   readonly via?: string;
   /** Whether importance weights steer its quantization. */
   readonly usesImportance: boolean;
 }
 
-export interface PlannedOutput {
-  /** Name of the recipe: "Q4_K_M" ("auto" is resolved). */
-  readonly type: string;
-  readonly flavour: Flavour;
-  /** Floating-point type of the virtual intermediate file; absent for the converter's flavour. */
-  readonly intermediate?: string;
+/** A file of an output. */
+export interface PlannedFile {
   /** Absolute path of the finished file; while it is written it is called `<path>.partial`. */
   readonly path: string;
   /** Whether a file is there now, which the finished one will replace. */
   readonly replaces: boolean;
   readonly fileSize: number;
+  readonly layout: GgufLayout;
+}
+
+/** A model to write. */
+export interface PlannedOutput {
+  /** Name of the recipe: "Q4_K_M" ("auto" is resolved). */
+  readonly type: string;
+  readonly flavour: Flavour;
+  /** Floating-point type of the virtual intermediate file; absent for the converter's flavour, and for GGUF. */
+  readonly intermediate?: string;
+  /** One, or the files of a split set in order. */
+  readonly files: readonly PlannedFile[];
+  /** Bytes of all files together. */
+  readonly fileSize: number;
   /** Bits of tensor data per parameter. */
   readonly bitsPerWeight: number;
-  /** In file order. */
+  /** In the order of the files. */
   readonly tensors: readonly PlannedTensor[];
-  readonly layout: GgufLayout;
 }
 
 export interface PlannedResources {
@@ -90,18 +108,22 @@ export interface PlannedResources {
 
 /** Everything about a conversion that is known before weights are read. */
 export interface ConversionPlan {
-  readonly checkpoint: Checkpoint;
+  readonly checkpoint: ModelSource;
   /** GGUF architecture name: "llama". */
   readonly architecture: string;
-  /** Elements of all output tensors. */
+  /** Elements of all tensors that are made. */
   readonly parameters: number;
   /** Bytes of weights that are read. */
   readonly sourceBytes: number;
-  /** Tensors that are made, in the order in which llama.cpp's converter writes them. */
+  /** Tensors that are made, for whichever output, in the order in which llama.cpp's converter writes them or GGUF has them. */
   readonly tensors: readonly ModelTensor[];
   readonly outputs: readonly PlannedOutput[];
   readonly importance?: Importance;
-  /** Errors of files of little weight (model card, generation_config.json), which are left out. */
+  /**
+   * What does no harm: errors of files of little weight (model card, generation_config.json), which are left out; importance weights
+   * that are missing or fit no tensor; rules for types that have no effect; `OUTPUT_STRAY_SPLITS`, files of another division of the
+   * same output.
+   */
   readonly warnings: readonly QuernError[];
   /** Whether files that exist when an output is finished are replaced. */
   readonly force: boolean;

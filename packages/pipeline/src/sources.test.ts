@@ -71,7 +71,7 @@ async function plan(checkpoint: string, more: Partial<PlanParams> = {}): Promise
 
 async function tensorsOf(plan: ConversionPlan): Promise<readonly GoldenTensor[]> {
   await convert(plan);
-  return (await describeGguf(plan.outputs[0]!.path)).tensors;
+  return (await describeGguf(plan.outputs[0]!.files[0]!.path)).tensors;
 }
 
 const gate = (tensors: readonly GoldenTensor[]): GoldenTensor =>
@@ -134,21 +134,22 @@ describe("importance weights", () => {
   const path = goldenPath("llama2-spm", "imatrix.gguf");
 
   it("of another model are refused", async () => {
-    const importance = await readImportance(goldenPath("mixtral", "imatrix.gguf"));
-    const shorter = new Map([["blk.0.attn_q.weight", new Float32Array(96).fill(1)]]);
-    await expect(plan(model, { importance: { ...importance, weights: shorter } })).rejects.toMatchObject({
-      code: "IMPORTANCE_MISMATCH",
-      subject: { tensor: "blk.0.attn_q.weight" },
-    });
+    const importance = await readImportance(path);
+    const shorter = new Map(importance.lengths).set("blk.0.attn_q.weight", 96).set("blk.1.attn_v.weight", 9);
+    const error = await plan(model, { importance: { ...importance, lengths: shorter } }).catch(
+      (error: unknown) => error,
+    );
+    expect(error).toMatchObject({ code: "IMPORTANCE_MISMATCH", subject: { tensor: "blk.0.attn_q.weight" } });
+    expect((error as Error).message).toContain("blk.1.attn_v.weight");
   });
 
   it("are demanded where a type makes no sense without", async () => {
     const importance = await readImportance(path);
-    const weights = new Map(importance.weights);
-    weights.delete("blk.1.ffn_up.weight");
+    const lengths = new Map(importance.lengths);
+    lengths.delete("blk.1.ffn_up.weight");
     const outputs = [{ type: "Q2_K_S", path: join(folder, "model.gguf") }];
     await expect(plan(model, { outputs })).rejects.toMatchObject({ code: "IMPORTANCE_REQUIRED" });
-    await expect(plan(model, { outputs, importance: { ...importance, weights } })).rejects.toMatchObject({
+    await expect(plan(model, { outputs, importance: { ...importance, lengths } })).rejects.toMatchObject({
       code: "IMPORTANCE_REQUIRED",
       subject: { tensor: "blk.1.ffn_up.weight" },
     });
@@ -158,8 +159,8 @@ describe("importance weights", () => {
     const outputs = [{ type: "Q8_0", path: join(folder, "model.gguf") }];
     const importance = await readImportance(path);
     const planned = await plan(model, { outputs, importance });
-    expect(planned.outputs[0]!.layout.header).toEqual(
-      (await plan(model, { outputs })).outputs[0]!.layout.header,
+    expect(planned.outputs[0]!.files[0]!.layout.header).toEqual(
+      (await plan(model, { outputs })).outputs[0]!.files[0]!.layout.header,
     );
     expect(planned.outputs[0]!.tensors.every(({ usesImportance }) => !usesImportance)).toBe(true);
   });
@@ -169,9 +170,9 @@ describe("a plan", () => {
   it("names files by convention, and says what is going to happen", async () => {
     const outputs = [{ type: "q4_k_m" }, { type: "F16" }];
     const planned = await plan(model, { outputs, directory: join(folder, "new", "folder") });
-    expect(planned.outputs.map(({ path }) => path)).toEqual([
-      join(folder, "new", "folder", "Tiny-Llama-1.0M-1.1b-Chat-v0.3-Q4_K_M.gguf"),
-      join(folder, "new", "folder", "Tiny-Llama-1.0M-1.1b-Chat-v0.3-F16.gguf"),
+    expect(planned.outputs.map(({ files }) => files.map(({ path }) => path))).toEqual([
+      [join(folder, "new", "folder", "Tiny-Llama-1.0M-1.1b-Chat-v0.3-Q4_K_M.gguf")],
+      [join(folder, "new", "folder", "Tiny-Llama-1.0M-1.1b-Chat-v0.3-F16.gguf")],
     ]);
     expect(planned.architecture).toBe("llama");
     expect(planned.sourceBytes).toBe(planned.checkpoint.totalBytes);

@@ -1,4 +1,4 @@
-import { type IntermediateType, listRecipes, type TensorTypeRule } from "@quern/pipeline";
+import { type IntermediateType, listRecipes } from "@quern/pipeline";
 import { InvalidArgumentError } from "commander";
 import { parseSize } from "../format/bytes.ts";
 import { closest } from "../suggestion.ts";
@@ -19,6 +19,20 @@ export function countArgument(text: string): number {
     throw new InvalidArgumentError("Write a whole number.");
   }
   return count;
+}
+
+/** Reads a whole number above zero. */
+export function positiveArgument(text: string): number {
+  const count = countArgument(text);
+  if (count === 0) {
+    throw new InvalidArgumentError("Write a whole number above 0.");
+  }
+  return count;
+}
+
+/** Reads `--prune-layers`: numbers separated by commas; the option may be repeated. */
+export function layersArgument(text: string, previous: readonly number[] | undefined): number[] {
+  return [...(previous ?? []), ...text.split(",").map((word) => countArgument(word.trim()))];
 }
 
 /**
@@ -55,19 +69,4 @@ export function intermediateArgument(text: string): IntermediateType {
     throw new InvalidArgumentError(`Allowed choices are ${intermediateTypes.join(", ")}.`);
   }
   return type;
-}
-
-/** Reads `--tensor-type PATTERN=TYPE`; the option may be repeated. */
-export function tensorTypeArgument(
-  text: string,
-  previous: readonly TensorTypeRule[] | undefined,
-): TensorTypeRule[] {
-  // The pattern is a regular expression and may hold "=" itself; a type never does.
-  const separator = text.lastIndexOf("=");
-  const pattern = text.slice(0, Math.max(0, separator));
-  const type = text.slice(separator + 1).trim();
-  if (pattern === "" || type === "") {
-    throw new InvalidArgumentError("Write PATTERN=TYPE, for example ffn_down=Q6_K.");
-  }
-  return [...(previous ?? []), { pattern, type: type.toUpperCase() }];
 }

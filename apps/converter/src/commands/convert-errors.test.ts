@@ -6,7 +6,7 @@ import { demoCheckpoint, runCli, temporaryFolder } from "../testing/run-cli.ts";
 
 describe("wrong usage", () => {
   it.each([
-    [["convert"], "missing required argument 'checkpoint'"],
+    [["convert"], "missing required argument 'model'"],
     [["convert", "x", "--typ", "Q8_0"], "Did you mean --type?"],
     [["convert", "x", "-t", "Q4_KM"], "Did you mean Q4_K_M?"],
     [["convert", "x", "-t", "gptq-w4-g128"], '"quern types" lists them'],

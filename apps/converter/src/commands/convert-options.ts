@@ -1,53 +1,31 @@
-import { statSync } from "node:fs";
-import { resolve, sep } from "node:path";
-import type { GgufValue } from "@quern/gguf";
-import type { Flavour, IntermediateType, OutputRequest, TensorTypeRule } from "@quern/pipeline";
+import type { Flavour, OutputRequest } from "@quern/pipeline";
 import { QuernError } from "@quern/tensor";
 import { type Command, Option } from "commander";
+import { typesArgument } from "./arguments.ts";
+import { outputTarget } from "./output-target.ts";
 import {
-  countArgument,
-  intermediateArgument,
-  sizeArgument,
-  tensorTypeArgument,
-  typesArgument,
-} from "./arguments.ts";
-import { metadataArgument } from "./metadata-argument.ts";
+  addMessageOptions,
+  addModelOptions,
+  addQuantizationOptions,
+  addResourceOptions,
+  requestedQuantization,
+} from "./shared-options.ts";
+import type { RunOptions } from "./run-conversion.ts";
+import { addSplitOptions } from "./split-options.ts";
 
 /** What commander makes of the options that {@link addConvertOptions} declares. */
-export interface ConvertOptions {
+export interface ConvertOptions extends RunOptions {
   readonly type?: readonly string[];
   readonly output?: string;
-  readonly force?: true;
-  readonly dryRun?: true;
-  readonly imatrix?: string;
-  readonly pre?: string;
-  readonly metadata?: ReadonlyMap<string, GgufValue>;
   readonly flavour?: Flavour;
-  readonly intermediate?: IntermediateType;
-  readonly pure?: true;
-  readonly leaveOutputTensor?: true;
-  readonly outputTensorType?: string;
-  readonly tokenEmbeddingType?: string;
-  readonly tensorType?: readonly TensorTypeRule[];
-  readonly threads?: number;
-  readonly memory?: number;
-  readonly kernels?: "native" | "wasm";
-  readonly json?: true;
-  readonly quiet?: true;
-  /** False with `--no-progress`. */
-  readonly progress: boolean;
 }
 
 /** The type of which most people speak when they say "quantized": a third of the size, hardly worse. */
 const defaultType = "Q4_K_M";
 
-function upperCase(text: string): string {
-  return text.toUpperCase();
-}
-
-/** Declares the options of `quern convert`. */
-export function addConvertOptions(command: Command): Command {
-  return command
+/** Declares the options of `quern convert`. @param params.cwd Folder of files with relative names. */
+export function addConvertOptions({ command, cwd }: { command: Command; cwd: string }): Command {
+  command
     .addOption(
       new Option(
         "-t, --type <types>",
@@ -60,52 +38,17 @@ export function addConvertOptions(command: Command): Command {
     )
     .option("-f, --force", "replace output files that exist")
     .option("-n, --dry-run", "show the whole plan, tensor by tensor, and write nothing")
-    .optionsGroup("Quantization:")
-    .option("--imatrix <file>", "importance matrix made by llama-imatrix, in GGUF or its older format")
-    .addOption(
-      new Option(
-        "--flavour <flavour>",
-        "whose file to equal, byte for byte: the converter's (convert_hf_to_gguf.py --outtype) or the quantizer's (llama-quantize)",
-      ).choices(["converter", "quantizer"]),
-    )
-    .option(
-      "--intermediate <type>",
-      "type that weights pass through before they are quantized, as in the usual two steps: auto, f32, f16 or bf16 (default: auto)",
-      intermediateArgument,
-    )
-    .option("--pure", "give every matrix the same type instead of a mixture")
-    .option("--leave-output-tensor", "do not quantize output.weight")
-    .option("--output-tensor-type <type>", "type of output.weight", upperCase)
-    .option("--token-embedding-type <type>", "type of token_embd.weight", upperCase)
-    .option(
-      "--tensor-type <pattern=type>",
-      "type of the tensors whose name matches a regular expression; repeatable, the first match wins",
-      tensorTypeArgument,
-    )
-    .optionsGroup("Model:")
-    .option("--pre <name>", "pre-tokenizer name (tokenizer.ggml.pre) where tokenizer.json does not tell")
-    .option(
-      "--metadata <key=type:value>",
-      "set or replace a value of the metadata, for example general.name=string:Mine; repeatable",
-      metadataArgument,
-    )
-    .optionsGroup("Resources:")
-    .option("-j, --threads <count>", "worker threads, 0 for none (default: one per core)", countArgument)
-    .option(
-      "-m, --memory <size>",
-      "memory for buffers, such as 400MB or 1GiB (default: a quarter of the machine's, at most 256 MiB)",
-      sizeArgument,
-    )
-    .addOption(
-      new Option("--kernels <which>", "kernels to run (default: native where it loads)").choices([
-        "native",
-        "wasm",
-      ]),
-    )
-    .optionsGroup("Messages:")
-    .option("--json", "plan, events and result as JSON lines on standard output")
-    .option("-q, --quiet", "say nothing but the result and errors")
-    .option("--no-progress", "do not show progress");
+    .optionsGroup("Split files:");
+  addSplitOptions({ command });
+  addQuantizationOptions({ command, cwd }).addOption(
+    new Option(
+      "--flavour <flavour>",
+      "whose file to equal, byte for byte: the converter's (convert_hf_to_gguf.py --outtype) or the quantizer's (llama-quantize)",
+    ).choices(["converter", "quantizer"]),
+  );
+  addModelOptions(command);
+  addResourceOptions(command);
+  return addMessageOptions(command);
 }
 
 /** Turns options into what the pipeline is asked for. */
@@ -125,32 +68,7 @@ export function outputRequests(
     type,
     ...(target.file === undefined ? {} : { path: target.file }),
     ...(options.flavour === undefined ? {} : { flavour: options.flavour }),
-    ...(options.intermediate === undefined ? {} : { intermediate: options.intermediate }),
-    ...(options.pure === undefined ? {} : { pure: true }),
-    ...(options.leaveOutputTensor === undefined ? {} : { leaveOutputTensor: true }),
-    ...(options.outputTensorType === undefined ? {} : { outputTensorType: options.outputTensorType }),
-    ...(options.tokenEmbeddingType === undefined ? {} : { tokenEmbeddingType: options.tokenEmbeddingType }),
-    ...(options.tensorType === undefined ? {} : { tensorTypes: options.tensorType }),
-    ...(options.metadata === undefined ? {} : { metadata: options.metadata }),
+    ...requestedQuantization(options),
   }));
   return { outputs, directory: target.directory };
-}
-
-function outputTarget(output: string | undefined, cwd: string): { file?: string; directory: string } {
-  if (output === undefined) {
-    return { directory: cwd };
-  }
-  const path = resolve(cwd, output);
-  return output.endsWith("/") || output.endsWith(sep) || isDirectory(path)
-    ? { directory: path }
-    : { file: path, directory: cwd };
-}
-
-function isDirectory(path: string): boolean {
-  try {
-    return statSync(path).isDirectory();
-  } catch {
-    // Whatever is in the way is for the plan to say.
-    return false;
-  }
 }

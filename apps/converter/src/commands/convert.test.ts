@@ -32,7 +32,9 @@ describe("quern convert", () => {
     expect(stdout).toMatch(
       /^Type +Size +Of source +Bits\/weight +File\nQ4_K_M +\d\.\d\d MB +\d\d\.\d% +\d\.\d\d /,
     );
-    expect(stdout).toMatch(/\ntime +[\d.]+ m?s \(.*\nmemory +\d+ MB at most\nkernels +(native|wasm) \w+\n$/);
+    expect(stdout).toMatch(
+      /\ntime +[\d.]+ m?s \(.*\nmemory +\d+ MB at most\nkernels +(native|wasm) \w+\nthreads +\d+: .*\n$/,
+    );
   });
 
   it.each(["qwen3", "llama2-spm"])("writes the files of convert_hf_to_gguf.py for %s", async (name) => {
@@ -184,7 +186,7 @@ describe("quern convert --dry-run", () => {
     expect(host.records[0]).toMatchObject({
       type: "plan",
       architecture: "llama",
-      outputs: [{ type: "Q8_0", path: join(folder, "a.gguf"), replaces: false }],
+      outputs: [{ type: "Q8_0", files: [{ path: join(folder, "a.gguf"), replaces: false }] }],
     });
     expect(await readdir(folder)).toEqual([]);
   });
@@ -206,7 +208,7 @@ describe("quern convert --json", () => {
     expect(types.at(-1)).toBe("result");
     const { size } = await stat(path);
     expect(host.records.at(-1)).toMatchObject({
-      outputs: [{ type: "Q4_K_M", path, bytes: size }],
+      outputs: [{ type: "Q4_K_M", files: [{ path, bytes: size }], bytes: size }],
       tensors: 38,
     });
     expect(host.records.at(-1)!["peakMemory"]).toBeGreaterThan(10_000_000);

@@ -117,7 +117,7 @@ describe("quern inspect", () => {
     const layouts = planGgufSplits({
       metadata: new Map<string, GgufValue>([["general.name", ggufString("split")]]),
       tensors: ["a", "b", "c"].map((name) => ({ name, type: "F32", ne: [32] })),
-      limit: { maxTensors: 1 },
+      division: { maxTensors: 1 },
     });
     for (const [index, { header, fileSize }] of layouts.entries()) {
       const bytes = new Uint8Array(fileSize);

@@ -27,7 +27,7 @@ export function registerTypes(program: Command, host: Host): void {
           ],
           rows: recipes.map(({ name, bitsPerWeight, flavours, description }) => [
             name,
-            bitsPerWeight.toFixed(2),
+            bitsPerWeight?.toFixed(2) ?? "",
             flavours.join(", "),
             description,
           ]),
@@ -41,5 +41,5 @@ export function registerTypes(program: Command, host: Host): void {
 /** The pipeline plans mixtures of every ggml type; those that the kernels can write are of use. */
 async function writableRecipes(): Promise<Recipe[]> {
   const { types } = await loadKernels();
-  return listRecipes().filter(({ type }) => types.includes(type));
+  return listRecipes().filter(({ type }) => type === undefined || types.includes(type));
 }

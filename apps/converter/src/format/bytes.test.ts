@@ -51,6 +51,17 @@ describe("parseSize", () => {
     expect(parseSize(text)).toBe(bytes);
   });
 
+  it.each([
+    ["2G", 2e9],
+    ["500m", 5e8],
+    ["64K", 64_000],
+    ["2GiB", 2 ** 31],
+    ["2GB", 2e9],
+    ["65536", 65_536],
+  ])("%s is %i bytes where letters are powers of 1000", (text, bytes) => {
+    expect(parseSize(text, 1000)).toBe(bytes);
+  });
+
   it.each(["", "MB", "-1", "1e9", "12 parsecs", "0", "0.1", "99999999TB", "1,5GB", "0x10"])(
     "refuses %j",
     (text) => {

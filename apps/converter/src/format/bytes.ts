@@ -1,6 +1,6 @@
 const decimalUnits = ["B", "kB", "MB", "GB", "TB", "PB"] as const;
 
-/** Factors of the units that `parseSize` knows, by lower-case spelling. A bare letter is a power of 1024, as in Docker and dd. */
+/** Factors of the units that `parseSize` knows, by lower-case spelling. */
 const unitFactors: Readonly<Record<string, number>> = {
   "": 1,
   b: 1,
@@ -8,10 +8,6 @@ const unitFactors: Readonly<Record<string, number>> = {
   mb: 1e6,
   gb: 1e9,
   tb: 1e12,
-  k: 2 ** 10,
-  m: 2 ** 20,
-  g: 2 ** 30,
-  t: 2 ** 40,
   kib: 2 ** 10,
   mib: 2 ** 20,
   gib: 2 ** 30,
@@ -34,14 +30,21 @@ export function formatBytes(bytes: number): string {
 /**
  * Reads a size that a person typed: "400MB", "1.5 GiB", "65536".
  *
+ * @param letters What a bare letter stands for: powers of 1024 as in Docker and dd, or of 1000 as in llama.cpp's tools.
  * @returns whole bytes, at least 1; undefined when it is not a size
  */
-export function parseSize(text: string): number | undefined {
+export function parseSize(text: string, letters: 1024 | 1000 = 1024): number | undefined {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text);
-  const factor = match === null ? undefined : unitFactors[match[2]!.toLowerCase()];
+  const unit = match?.[2]!.toLowerCase();
+  const factor = unit === undefined ? undefined : factorOf(unit, letters);
   if (factor === undefined) {
     return undefined;
   }
   const bytes = Math.floor(Number(match![1]) * factor);
   return Number.isSafeInteger(bytes) && bytes >= 1 ? bytes : undefined;
+}
+
+function factorOf(unit: string, letters: number): number | undefined {
+  const power = unit.length === 1 ? "kmgt".indexOf(unit) : -1;
+  return power >= 0 ? letters ** (power + 1) : unitFactors[unit];
 }

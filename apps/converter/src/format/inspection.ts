@@ -73,7 +73,8 @@ function formatMetadata(metadata: Inspection["metadata"], full: boolean, style: 
   });
 }
 
-function formatValue(value: InspectedValue, full: boolean): string {
+/** A value on one line, shortened unless `full`. */
+export function formatValue(value: InspectedValue, full: boolean): string {
   const decoded = value.value(full ? Number.POSITIVE_INFINITY : shownElements);
   const text = typeof decoded === "string" ? decoded : JSON.stringify(decoded);
   if (full) {

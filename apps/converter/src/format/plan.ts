@@ -1,3 +1,4 @@
+import type { CheckpointTensor, GgufModelTensor } from "@quern/checkpoints";
 import type { ConversionPlan, PlannedOutput, PlannedTensor } from "@quern/pipeline";
 import { formatBytes } from "./bytes.ts";
 import { formatDuration } from "./duration.ts";
@@ -24,12 +25,15 @@ export function formatPlanSummary(params: {
     `${formatBytes(plan.sourceBytes)} of weights (${sourceTypes(plan)})`,
   ].join(" · ");
   const outputs = formatOutputs({
-    outputs: plan.outputs.map(({ type, fileSize, bitsPerWeight, path, replaces }) => ({
+    outputs: plan.outputs.map(({ type, fileSize, bitsPerWeight, files }) => ({
       type,
       bytes: fileSize,
       bitsPerWeight,
-      path,
-      ...(replaces ? { note: "replaces the file there" } : {}),
+      files: files.map(({ path, fileSize: bytes, replaces }) => ({
+        path,
+        bytes,
+        ...(replaces ? { note: "replaces the file there" } : {}),
+      })),
     })),
     sourceBytes: plan.sourceBytes,
     style,
@@ -60,9 +64,9 @@ function estimatedTime(seconds: number): string {
 /** Every tensor of every output: where it comes from, what becomes of it, and why it does not get the type asked for. */
 export function formatPlanTensors(params: { readonly plan: ConversionPlan; readonly style: Style }): string {
   const { plan, style } = params;
-  const sources = new Map(plan.tensors.map((tensor) => [tensor.name, tensor.sourceType]));
-  const byName = plan.outputs.map(
-    (output) => new Map(output.tensors.map((tensor) => [tensor.name, tensor] as const)),
+  const sources = new Map(plan.tensors.map((tensor) => [tensor.name, sourceType(tensor)]));
+  const bySource = plan.outputs.map(
+    (output) => new Map(output.tensors.map((tensor) => [tensor.source, tensor] as const)),
   );
   const order = plan.outputs[0]!.tensors;
   return formatTable({
@@ -75,12 +79,12 @@ export function formatPlanTensors(params: { readonly plan: ConversionPlan; reado
       ),
       { title: "Note" },
     ],
-    rows: order.map(({ name, ne }) => {
-      const planned = byName.map((tensors) => tensors.get(name)!);
+    rows: order.map(({ name, source, ne }) => {
+      const planned = bySource.map((tensors) => tensors.get(source)!);
       return [
         printable(name),
         ne.join(" x "),
-        sources.get(name)!,
+        sources.get(source)!,
         ...planned.flatMap(({ type, size }) => [type, formatInteger(size)]),
         notes(plan.outputs, planned),
       ];
@@ -92,8 +96,10 @@ export function formatPlanTensors(params: { readonly plan: ConversionPlan; reado
 
 function notes(outputs: readonly PlannedOutput[], planned: readonly PlannedTensor[]): string {
   return planned
-    .flatMap(({ fallback, via, usesImportance }, index) => {
+    .flatMap(({ name, source, fallback, via, requantized, usesImportance }, index) => {
       const parts = [
+        ...(source === name ? [] : [`was ${printable(source)}`]),
+        ...(requantized ? ["quantized again"] : []),
         ...(fallback === undefined ? [] : [`instead of ${fallback.from}: ${fallback.reason}`]),
         ...(via === undefined ? [] : [`by way of ${via}`]),
         ...(usesImportance ? ["imatrix"] : []),
@@ -106,11 +112,17 @@ function notes(outputs: readonly PlannedOutput[], planned: readonly PlannedTenso
     .join("; ");
 }
 
-/** Element types of the checkpoint, the one with most bytes first. */
-function sourceTypes(plan: ConversionPlan): string {
+/** What a tensor is made from: an element type, or the ggml type that it has already. */
+function sourceType({ storage, sourceType: type }: ConversionPlan["tensors"][number]): string {
+  return typeof storage === "object" ? storage.packed : type;
+}
+
+/** Types of the weights that are read, the one with most bytes first. */
+function sourceTypes({ checkpoint }: ConversionPlan): string {
   const bytes = new Map<string, number>();
-  for (const { type, size } of plan.checkpoint.tensors.values()) {
-    bytes.set(type, (bytes.get(type) ?? 0) + size);
+  const tensors: Iterable<CheckpointTensor & Partial<GgufModelTensor>> = checkpoint.tensors.values();
+  for (const { type, ggmlType = type, size } of tensors) {
+    bytes.set(ggmlType, (bytes.get(ggmlType) ?? 0) + size);
   }
   return [...bytes]
     .sort((a, b) => b[1] - a[1])

@@ -2,6 +2,7 @@ import type { ConversionPlan, ConversionProfile, ConversionReport } from "@quern
 import { formatBytes } from "./bytes.ts";
 import { formatDuration } from "./duration.ts";
 import { formatOutputs } from "./outputs.ts";
+import { formatRequantization } from "./requantization.ts";
 import type { Style } from "./style.ts";
 import { formatFacts } from "./table.ts";
 
@@ -15,11 +16,9 @@ export function formatReport(params: {
 }): string {
   const { plan, report, peakMemory, style } = params;
   const outputs = formatOutputs({
-    outputs: report.outputs.map(({ type, path, bytes }, index) => ({
-      type,
-      bytes,
+    outputs: report.outputs.map((output, index) => ({
+      ...output,
       bitsPerWeight: plan.outputs[index]!.bitsPerWeight,
-      path,
     })),
     sourceBytes: report.sourceBytes,
     style,
@@ -33,7 +32,7 @@ export function formatReport(params: {
     ],
     style,
   });
-  return `${outputs}\n${facts}`;
+  return `${outputs}\n${formatRequantization({ outputs: report.outputs, style })}${facts}`;
 }
 
 /** "2: 93% quantizing, 2% rearranging, 3% waiting, 2% other" */

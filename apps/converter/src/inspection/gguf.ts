@@ -43,7 +43,8 @@ export async function inspectGguf(path: string): Promise<Inspection> {
   };
 }
 
-function inspectValue(entry: GgufValue): InspectedValue {
+/** A value of the metadata for inspection. */
+export function inspectValue(entry: GgufValue): InspectedValue {
   if (entry.type === "array") {
     return {
       type: entry.elements,

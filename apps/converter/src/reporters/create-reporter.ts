@@ -1,4 +1,3 @@
-import type { ConversionPlan } from "@quern/pipeline";
 import type { Host } from "../host.ts";
 import { isInteractive, styleFor } from "../terminal.ts";
 import { JsonReporter } from "./json.ts";
@@ -8,14 +7,16 @@ import { TtyReporter } from "./tty.ts";
 
 interface ReporterContext {
   readonly host: Host;
-  /** Bytes of weights that the conversion reads. */
+  /** What is being done: "converting". */
+  readonly activity: string;
+  /** Bytes of weights that are read. */
   readonly sourceBytes: number;
   /** Milliseconds. */
   readonly now: () => number;
 }
 
 const reporters = {
-  tty: ({ host, ...context }: ReporterContext): Reporter =>
+  tty: ({ host, activity: _activity, ...context }: ReporterContext): Reporter =>
     new TtyReporter({ stream: host.stderr, style: styleFor(host.stderr, host.env), ...context }),
   plain: ({ host, ...context }: ReporterContext): Reporter =>
     new PlainReporter({ stream: host.stderr, ...context }),
@@ -28,14 +29,11 @@ export type ReporterName = keyof typeof reporters | "auto";
 
 export function createReporter(params: {
   readonly name: ReporterName;
-  readonly plan: ConversionPlan;
+  readonly activity: string;
+  readonly sourceBytes: number;
   readonly host: Host;
 }): Reporter {
-  const { name, plan, host } = params;
-  const automatic = isInteractive(host.stderr, host.env) ? "tty" : "plain";
-  return reporters[name === "auto" ? automatic : name]({
-    host,
-    sourceBytes: plan.sourceBytes,
-    now: () => performance.now(),
-  });
+  const { name, ...context } = params;
+  const automatic = isInteractive(context.host.stderr, context.host.env) ? "tty" : "plain";
+  return reporters[name === "auto" ? automatic : name]({ ...context, now: () => performance.now() });
 }

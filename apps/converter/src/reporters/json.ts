@@ -1,11 +1,10 @@
-import type { ConversionEvent } from "@quern/pipeline";
 import type { OutputStream } from "../host.ts";
-import type { Reporter } from "./reporter.ts";
+import type { Reporter, WorkEvent } from "./reporter.ts";
 
 /** Slabs can finish by the thousand; a program that watches needs no more than this. */
 const progressMilliseconds = 100;
 
-/** One JSON object per line. The end of the conversion is left to the `result` line, which its caller writes. */
+/** One JSON object per line. The end of the work is left to the `result` line, which its caller writes. */
 export class JsonReporter implements Reporter {
   private readonly stream: OutputStream;
   private readonly now: () => number;
@@ -16,7 +15,7 @@ export class JsonReporter implements Reporter {
     this.now = params.now;
   }
 
-  onEvent(event: ConversionEvent): void {
+  onEvent(event: WorkEvent): void {
     if (event.type === "done") {
       return;
     }

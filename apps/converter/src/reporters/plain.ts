@@ -1,10 +1,9 @@
-import type { ConversionEvent } from "@quern/pipeline";
 import { formatBytes } from "../format/bytes.ts";
 import { formatInteger } from "../format/number.ts";
 import { printable } from "../format/printable.ts";
 import type { OutputStream } from "../host.ts";
 import { Progress } from "./progress.ts";
-import type { Reporter } from "./reporter.ts";
+import type { Reporter, WorkEvent } from "./reporter.ts";
 
 /** A line at each tenth of the work, and at least this often in between. */
 const lineMilliseconds = 30_000;
@@ -12,6 +11,7 @@ const lineMilliseconds = 30_000;
 /** Whole lines for logs: few enough to read, often enough to see that it lives. */
 export class PlainReporter implements Reporter {
   private readonly stream: OutputStream;
+  private readonly activity: string;
   private readonly now: () => number;
   private readonly progress: Progress;
   private lastLine: number;
@@ -19,27 +19,30 @@ export class PlainReporter implements Reporter {
 
   constructor(params: {
     readonly stream: OutputStream;
+    /** "converting" */
+    readonly activity: string;
     readonly sourceBytes: number;
     readonly now: () => number;
   }) {
     this.stream = params.stream;
+    this.activity = params.activity;
     this.now = params.now;
     this.lastLine = params.now();
     this.progress = new Progress({ sourceBytes: params.sourceBytes, startTime: this.lastLine });
   }
 
-  onEvent(event: ConversionEvent): void {
+  onEvent(event: WorkEvent): void {
     const time = this.now();
     this.progress.update(event, time);
     switch (event.type) {
       case "start":
-        this.line(`converting ${formatInteger(event.tensors)} tensors`);
+        this.line(`${this.activity} ${formatInteger(event.tensors)} tensors`);
         break;
       case "progress":
         this.reportProgress(time);
         break;
       case "output:done":
-        this.line(`wrote ${event.path} (${formatBytes(event.bytes)})`);
+        this.line(`wrote ${describeFiles(event.files)} (${formatBytes(event.bytes)})`);
         break;
     }
   }
@@ -62,4 +65,8 @@ export class PlainReporter implements Reporter {
   private line(text: string): void {
     this.stream.write(`${printable(text)}\n`);
   }
+}
+
+function describeFiles([first = "", ...others]: readonly string[]): string {
+  return others.length === 0 ? first : `${first} and ${formatInteger(others.length)} more`;
 }

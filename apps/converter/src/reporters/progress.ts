@@ -1,10 +1,10 @@
-import type { ConversionEvent, ProgressEvent } from "@quern/pipeline";
 import { formatBytes } from "../format/bytes.ts";
 import { formatDuration } from "../format/duration.ts";
 import { formatPercent } from "../format/number.ts";
 import { RateEstimator } from "./rate.ts";
+import type { WorkEvent } from "./reporter.ts";
 
-/** The state of a conversion, as far as people want to see it. */
+/** The state of the work, as far as people want to see it. */
 export class Progress {
   /** Name of the tensor that was worked on last. */
   tensor = "";
@@ -19,7 +19,7 @@ export class Progress {
     this.estimator = new RateEstimator(params.startTime);
   }
 
-  update(event: ConversionEvent, time: number): void {
+  update(event: WorkEvent, time: number): void {
     if (event.type === "tensor:start") {
       this.tensor = event.name;
     } else if (event.type === "progress") {
@@ -62,7 +62,7 @@ export class Progress {
     return left === undefined ? "" : `ETA ${formatDuration(Math.ceil(left / 1000) * 1000)}`;
   }
 
-  private advance(event: ProgressEvent, time: number): void {
+  private advance(event: Extract<WorkEvent, { type: "progress" }>, time: number): void {
     this.tensor = event.tensor;
     this.done = event.done;
     this.total = event.total;

@@ -1,8 +1,12 @@
+import type { GgufCopyEvent } from "@quern/gguf/node";
 import type { ConversionEvent } from "@quern/pipeline";
 
-/** Shows a conversion while it runs. */
+/** News of work that takes a while. */
+export type WorkEvent = ConversionEvent | GgufCopyEvent;
+
+/** Shows work while it is done. */
 export interface Reporter {
-  onEvent(event: ConversionEvent): void;
+  onEvent(event: WorkEvent): void;
   /** Leaves the stream at the beginning of a line; nothing is written afterwards. */
   close(): void;
 }

@@ -10,7 +10,7 @@ import { progressLine, TtyReporter } from "./tty.ts";
 const tensor = "blk.0.ffn_gate.weight";
 const style = createStyle(false);
 const report: ConversionReport = {
-  outputs: [{ type: "Q4_K_M", path: "/models/demo.gguf", bytes: 290 }],
+  outputs: [{ type: "Q4_K_M", files: [{ path: "/models/demo.gguf", bytes: 290 }], bytes: 290 }],
   tensors: 2,
   parameters: 1000,
   sourceBytes: 2000,
@@ -43,14 +43,14 @@ function progress(done: number, total = 1000): ConversionEvent {
 
 /** Plays a conversion of 1000 elements that takes ten seconds, in `steps` steps. */
 function play(onEvent: (event: ConversionEvent) => void, clock: { time: number }, steps: number): void {
-  onEvent({ type: "start", tensors: 2, parameters: 1000, outputs: ["/models/demo.gguf"] });
+  onEvent({ type: "start", tensors: 2, parameters: 1000, files: ["/models/demo.gguf"] });
   onEvent({ type: "tensor:start", name: tensor, index: 0 });
   for (let step = 1; step <= steps; step++) {
     clock.time += 10_000 / steps;
     onEvent(progress((step * 1000) / steps));
   }
   onEvent({ type: "tensor:done", name: tensor, index: 0, finished: 1 });
-  onEvent({ type: "output:done", path: "/models/demo.gguf", bytes: 290 });
+  onEvent({ type: "output:done", files: ["/models/demo.gguf"], bytes: 290 });
   onEvent({ type: "done", report });
 }
 
@@ -58,7 +58,12 @@ describe("PlainReporter", () => {
   it("writes a line at the start, at each tenth, and for each file", () => {
     const stream = new MemoryStream();
     const clock = { time: 0 };
-    const reporter = new PlainReporter({ stream, sourceBytes: 2_000_000, now: () => clock.time });
+    const reporter = new PlainReporter({
+      stream,
+      activity: "converting",
+      sourceBytes: 2_000_000,
+      now: () => clock.time,
+    });
     play((event) => reporter.onEvent(event), clock, 1000);
     reporter.close();
     expect(stream.lines).toHaveLength(12);
@@ -73,7 +78,12 @@ describe("PlainReporter", () => {
   it("shows that it lives when a tenth takes long", () => {
     const stream = new MemoryStream();
     const clock = { time: 0 };
-    const reporter = new PlainReporter({ stream, sourceBytes: 2_000_000, now: () => clock.time });
+    const reporter = new PlainReporter({
+      stream,
+      activity: "converting",
+      sourceBytes: 2_000_000,
+      now: () => clock.time,
+    });
     for (let second = 1; second <= 90; second++) {
       clock.time = second * 1000;
       reporter.onEvent(progress(second, 100_000));
@@ -84,9 +94,9 @@ describe("PlainReporter", () => {
 
   it("never writes control characters that a file brought", () => {
     const stream = new MemoryStream();
-    const reporter = new PlainReporter({ stream, sourceBytes: 1, now: () => 0 });
-    reporter.onEvent({ type: "output:done", path: "/models/\u001b[31m.gguf", bytes: 1 });
-    expect(stream.text).toBe("wrote /models/\\u{1b}[31m.gguf (1 B)\n");
+    const reporter = new PlainReporter({ stream, activity: "converting", sourceBytes: 1, now: () => 0 });
+    reporter.onEvent({ type: "output:done", files: ["/models/\u001b[31m.gguf", "b", "c"], bytes: 1 });
+    expect(stream.text).toBe("wrote /models/\\u{1b}[31m.gguf and 2 more (1 B)\n");
   });
 });
 
@@ -102,12 +112,12 @@ describe("JsonReporter", () => {
       type: "start",
       tensors: 2,
       parameters: 1000,
-      outputs: ["/models/demo.gguf"],
+      files: ["/models/demo.gguf"],
     });
     expect(updates.length).toBeGreaterThan(50);
     expect(updates.length).toBeLessThanOrEqual(102);
     expect(updates.at(-1)).toMatchObject({ done: 1000, total: 1000 });
-    expect(records.at(-1)).toEqual({ type: "output:done", path: "/models/demo.gguf", bytes: 290 });
+    expect(records.at(-1)).toEqual({ type: "output:done", files: ["/models/demo.gguf"], bytes: 290 });
   });
 });
 

@@ -1,9 +1,8 @@
-import type { ConversionEvent } from "@quern/pipeline";
 import { printable, shortenMiddle } from "../format/printable.ts";
 import type { Style } from "../format/style.ts";
 import type { OutputStream } from "../host.ts";
 import { Progress } from "./progress.ts";
-import type { Reporter } from "./reporter.ts";
+import type { Reporter, WorkEvent } from "./reporter.ts";
 
 const drawMilliseconds = 100;
 const eraseLine = "\r\u001b[2K";
@@ -38,7 +37,7 @@ export class TtyReporter implements Reporter {
     this.timer.unref();
   }
 
-  onEvent(event: ConversionEvent): void {
+  onEvent(event: WorkEvent): void {
     const time = this.now();
     this.progress.update(event, time);
     if (time - this.lastDraw >= drawMilliseconds) {

@@ -1,1 +1,3 @@
 export { openCheckpointDirectory } from "./open-checkpoint-directory.ts";
+export { openGgufModel } from "./open-gguf-model.ts";
+export { openModel } from "./open-model.ts";

@@ -45,7 +45,7 @@ const MAX_HEADER_SIZE = 2 ** 28;
  * Reads the header of a GGUF file, version 2 or 3.
  *
  * Arrays stay encoded until their elements are asked for, so a large vocabulary costs little. Strings that are not UTF-8
- * decode with replacement characters; arrays keep their bytes when they are written again.
+ * decode with replacement characters; their bytes stay the same when they are written again.
  *
  * @param source Read in growing chunks from the start; stays open for tensor data, and the caller's to close.
  * @param options.maxHeaderSize Bytes of header to load at most. Default 256 MiB.

@@ -1,6 +1,7 @@
 import { QuernError } from "@quern/tensor";
 import { ByteCursor } from "../codec/byte-cursor.ts";
 import { CODECS } from "../codec/codecs.ts";
+import { EncodedString } from "../codec/encoded-string.ts";
 import { readString } from "../codec/string-codec.ts";
 import { alignmentOf } from "../alignment.ts";
 import { alignUp } from "../align-up.ts";
@@ -129,10 +130,16 @@ function readPair(cursor: ByteCursor, metadata: GgufMetadata): void {
       },
     );
   }
+  const valueAt = cursor.position;
   const decoded = codec.decode(cursor);
-  const value: GgufValue =
-    typeof decoded === "object"
-      ? decoded
-      : { type: codec.name as GgufScalarType, value: decoded satisfies GgufScalar };
-  metadata.set(key, value);
+  const bytes = cursor.bytes.subarray(valueAt, cursor.position);
+  metadata.set(
+    key,
+    typeof decoded === "object" ? decoded : scalarOf(codec.name as GgufScalarType, decoded, bytes),
+  );
+}
+
+function scalarOf(type: GgufScalarType, value: GgufScalar, bytes: Uint8Array): GgufValue {
+  const isLossy = typeof value === "string" && value.includes("\ufffd");
+  return isLossy ? new EncodedString({ value, bytes }) : { type, value };
 }

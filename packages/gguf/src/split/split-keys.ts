@@ -45,13 +45,42 @@ export function withoutSplitKeys(metadata: GgufMetadata): GgufMetadata {
   return copy;
 }
 
-/** A copy of the metadata with the split keys at the end, in the order in which llama.cpp's gguf-split leaves them. */
+/** Orders of the split keys: those of `llama-gguf-split`, and of `llama-quantize --keep-split` and gguf-py. */
+export const SPLIT_KEY_ORDERS: Readonly<Record<"split" | "quantize", readonly string[]>> = {
+  split: [NUMBER.key, TENSORS.key, COUNT.key],
+  quantize: [NUMBER.key, COUNT.key, TENSORS.key],
+};
+
+/** A copy of the metadata with the split keys at the end. */
 export function withSplitKeys(
   metadata: GgufMetadata,
   position: { index: number; count: number; tensorCount: number },
+  order: readonly string[],
 ): GgufMetadata {
-  return withoutSplitKeys(metadata)
-    .set(NUMBER.key, ggufUint16(position.index))
-    .set(TENSORS.key, ggufInt32(position.tensorCount))
-    .set(COUNT.key, ggufUint16(position.count));
+  const values: GgufMetadata = new Map([
+    [NUMBER.key, ggufUint16(position.index)],
+    [COUNT.key, ggufUint16(position.count)],
+    [TENSORS.key, ggufInt32(position.tensorCount)],
+  ]);
+  const copy = withoutSplitKeys(metadata);
+  for (const key of order) {
+    const value = values.get(key);
+    if (value !== undefined) copy.set(key, value);
+  }
+  return copy;
+}
+
+/**
+ * A copy of the metadata of the first file of a set for the merged file, as `llama-gguf-split --merge` leaves it: the keys
+ * stay, and a count of 0 at the end says that there is no set.
+ */
+export function withMergedSplitKeys(metadata: GgufMetadata): GgufMetadata {
+  const copy: GgufMetadata = new Map(metadata);
+  copy.delete(COUNT.key);
+  return copy.set(COUNT.key, ggufUint16(0));
+}
+
+/** Whether a key is one of those that make a file part of a split set. */
+export function isSplitKey(key: string): boolean {
+  return SPLIT_KEY_ORDERS.split.includes(key);
 }

@@ -34,6 +34,11 @@ export function splitFileName({ prefix, index, count }: SplitFileName): string {
   return `${prefix}-${pad(index + 1)}-of-${pad(count)}.gguf`;
 }
 
+/** What the files of a set have in front when their output is called `fileName`: "dir/model" of "dir/model.gguf". */
+export function splitPrefix(fileName: string): string {
+  return parseSplitFileName(fileName)?.prefix ?? fileName.replace(/(?<=[^/\\])\.gguf$/i, "");
+}
+
 /** The parts of a name made by {@link splitFileName}, or undefined for any other name. */
 export function parseSplitFileName(fileName: string): SplitFileName | undefined {
   const match = /^(.+)-(\d{5})-of-(\d{5})\.gguf$/s.exec(fileName);

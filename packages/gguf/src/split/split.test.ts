@@ -1,4 +1,5 @@
 import { type ByteSource, bytesSource } from "@quern/tensor";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   ggufString,
@@ -9,10 +10,13 @@ import {
   type GgufTensorSpec,
   parseSplitFileName,
   planGguf,
+  planGgufMerge,
   planGgufSplits,
   readGgufSet,
   splitFileName,
+  splitPrefix,
 } from "../index.ts";
+import { anyMetadata, plain, tensorSpecs } from "../testing/arbitraries.ts";
 
 const metadata: GgufMetadata = new Map([
   ["general.architecture", ggufString("llama")],
@@ -66,7 +70,7 @@ const names = (layouts: readonly GgufLayout[]) =>
 
 describe("planning splits", () => {
   it("divides by number of tensors", () => {
-    expect(names(planGgufSplits({ metadata, tensors, limit: { maxTensors: 2 } }))).toEqual([
+    expect(names(planGgufSplits({ metadata, tensors, division: { maxTensors: 2 } }))).toEqual([
       "t0 t1",
       "t2 t3",
       "t4",
@@ -74,18 +78,18 @@ describe("planning splits", () => {
   });
 
   it("divides by bytes, headers not counted", () => {
-    expect(names(planGgufSplits({ metadata, tensors, limit: { maxBytes: 192 } }))).toEqual([
+    expect(names(planGgufSplits({ metadata, tensors, division: { maxBytes: 192 } }))).toEqual([
       "t0 t1",
       "t2 t3",
       "t4",
     ]);
-    expect(names(planGgufSplits({ metadata, tensors, limit: { maxBytes: 191 } }))).toEqual([
+    expect(names(planGgufSplits({ metadata, tensors, division: { maxBytes: 191 } }))).toEqual([
       "t0",
       "t1 t2",
       "t3",
       "t4",
     ]);
-    expect(names(planGgufSplits({ metadata, tensors, limit: { maxBytes: 1e9 } }))).toEqual([
+    expect(names(planGgufSplits({ metadata, tensors, division: { maxBytes: 1e9 } }))).toEqual([
       "t0 t1 t2 t3 t4",
     ]);
   });
@@ -94,15 +98,14 @@ describe("planning splits", () => {
     const layouts = planGgufSplits({
       metadata,
       tensors,
-      limit: { maxTensors: 3 },
-      firstWithoutTensors: true,
+      division: { maxTensors: 3, firstWithoutTensors: true },
     });
     expect(names(layouts)).toEqual(["", "t0 t1 t2", "t3 t4"]);
   });
 
   it("writes the keys as gguf-split does, and the alignment into every file", () => {
     const aligned = new Map(metadata).set("general.alignment", ggufUint32(64));
-    const layouts = planGgufSplits({ metadata: aligned, tensors, limit: { maxTensors: 3 } });
+    const layouts = planGgufSplits({ metadata: aligned, tensors, division: { maxTensors: 3 } });
     expect(
       layouts.map((layout) =>
         [...layout.metadata].map(([key, value]) => [key, value.type, value.type === "array" || value.value]),
@@ -127,12 +130,102 @@ describe("planning splits", () => {
 
   it.each([{ maxTensors: 0 }, { maxTensors: 1.5 }, { maxBytes: -1 }, { maxBytes: Number.NaN }])(
     "refuses %j",
-    (limit) => {
-      expect(() => planGgufSplits({ metadata, tensors, limit })).toThrow(
+    (division) => {
+      expect(() => planGgufSplits({ metadata, tensors, division })).toThrow(
         expect.objectContaining({ code: "GGUF_SPLIT_INVALID" }),
       );
     },
   );
+});
+
+describe("files that are given", () => {
+  const fileOf = new Map(tensors.map(({ name }, index) => [name, [2, 0, 2, 0, 0][index]!]));
+
+  it("get their tensors in the order given, and the keys as llama-quantize writes them", () => {
+    const layouts = planGgufSplits({ metadata, tensors, division: { fileOf } });
+    expect(names(layouts)).toEqual(["t1 t3 t4", "", "t0 t2"]);
+    expect(layouts.map((layout) => [...layout.metadata.keys()])).toEqual([
+      ["general.architecture", "general.file_type", "split.no", "split.count", "split.tensors.count"],
+      ["split.no", "split.count", "split.tensors.count"],
+      ["split.no", "split.count", "split.tensors.count"],
+    ]);
+  });
+
+  it("have no keys when there is only one", () => {
+    const [layout] = planGgufSplits({
+      metadata,
+      tensors,
+      division: { fileOf: new Map(tensors.map(({ name }) => [name, 0])) },
+    });
+    expect([...layout!.metadata.keys()]).toEqual(["general.architecture", "general.file_type"]);
+  });
+
+  it.each([undefined, -1, 0.5, 65_535])("cannot be number %s", (file) => {
+    const wrong = new Map<string, number>(fileOf);
+    if (file === undefined) wrong.delete("t3");
+    else wrong.set("t3", file);
+    expect(() => planGgufSplits({ metadata, tensors, division: { fileOf: wrong } })).toThrow(
+      expect.objectContaining({ code: "GGUF_SPLIT_INVALID", subject: { tensor: "t3" } }),
+    );
+  });
+});
+
+describe("any tensors", () => {
+  const division = fc.oneof(
+    fc.record({ maxTensors: fc.integer({ min: 1, max: 4 }), firstWithoutTensors: fc.boolean() }),
+    fc.record({ maxBytes: fc.integer({ min: 1, max: 3000 }), firstWithoutTensors: fc.boolean() }),
+    fc.array(fc.nat(4), { minLength: 6, maxLength: 6 }).map((files) => ({ files })),
+  );
+
+  it("come back from a set as they went in, and from the merged file", async () => {
+    await fc.assert(
+      fc.asyncProperty(anyMetadata, tensorSpecs, division, async (pairs, specs, choice) => {
+        const layouts = planGgufSplits({
+          metadata: pairs,
+          tensors: specs,
+          division:
+            "files" in choice
+              ? { fileOf: new Map(specs.map(({ name }, index) => [name, choice.files[index]!])) }
+              : choice,
+        });
+        const files = new Map(
+          layouts.map(({ header, fileSize }, index) => {
+            const bytes = new Uint8Array(fileSize);
+            bytes.set(header);
+            return [splitFileName({ prefix: "m", index, count: layouts.length }), bytes];
+          }),
+        );
+        const set = await readGgufSet({ fileName: [...files.keys()].at(-1)!, open: disk(files).open });
+        expect(plain(set.metadata)).toEqual(plain(pairs));
+        const sorted = (list: Iterable<GgufTensorSpec>) =>
+          [...list]
+            .map(({ name, type, ne }) => ({ name, type, ne }))
+            .sort((a, b) => (a.name < b.name ? -1 : 1));
+        expect(sorted(set.tensors.values())).toEqual(sorted(specs));
+        const groups = layouts.map(({ tensors: group }) => group.map(({ name }) => name));
+        const order = "files" in choice ? groups.flat() : specs.map(({ name }) => name);
+        expect([...set.tensors.keys()]).toEqual(order);
+
+        if (set.files[0]!.metadata.get("split.count") === undefined) return;
+        const merged = planGgufMerge({ set, dropSplitKeys: true });
+        expect(plain(merged.metadata)).toEqual(plain(pairs));
+        expect(merged.tensors.map(({ name }) => name)).toEqual([...set.tensors.keys()]);
+        const kept = planGgufMerge({ set });
+        expect(kept.metadata.get("split.count")).toEqual(ggufUint16(0));
+        expect([...kept.metadata.keys()].at(-1)).toBe("split.count");
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("are not merged from a file that is no part of a set", async () => {
+    const whole = planGguf({ metadata, tensors: [] });
+    const merged = planGguf({ metadata: new Map([["split.count", ggufUint16(0)]]), tensors: [] });
+    for (const { header } of [whole, merged]) {
+      const set = await readGgufSet({ fileName: "w.gguf", open: disk(new Map([["w.gguf", header]])).open });
+      expect(() => planGgufMerge({ set })).toThrow(expect.objectContaining({ code: "GGUF_SPLIT_INVALID" }));
+    }
+  });
 });
 
 describe("file names", () => {
@@ -140,6 +233,13 @@ describe("file names", () => {
     const parts = { prefix: "dir/my-model-Q4_K_M", index: 1, count: 12 };
     expect(splitFileName(parts)).toBe("dir/my-model-Q4_K_M-00002-of-00012.gguf");
     expect(parseSplitFileName(splitFileName(parts))).toEqual(parts);
+  });
+
+  it("have a prefix that any name of the output leads to", () => {
+    expect(splitPrefix("dir/m.gguf")).toBe("dir/m");
+    expect(splitPrefix("dir/m")).toBe("dir/m");
+    expect(splitPrefix("dir/m-00001-of-00003.gguf")).toBe("dir/m");
+    expect(splitPrefix("dir/.gguf")).toBe("dir/.gguf");
   });
 
   it.each([
@@ -165,7 +265,7 @@ describe("file names", () => {
 });
 
 describe("reading a set", () => {
-  const layouts = planGgufSplits({ metadata, tensors, limit: { maxTensors: 2 } });
+  const layouts = planGgufSplits({ metadata, tensors, division: { maxTensors: 2 } });
 
   it("reads all files as one, whichever is named", async () => {
     for (const fileName of filesOf(layouts, "x/m").keys()) {
@@ -215,7 +315,7 @@ describe("reading a set", () => {
           const other = planGgufSplits({
             metadata,
             tensors: tensors.slice(0, 5).toReversed(),
-            limit: { maxTensors: 2 },
+            division: { maxTensors: 2 },
           });
           files.set("m-00002-of-00003.gguf", filesOf(other).get("m-00002-of-00003.gguf") ?? new Uint8Array());
         },
@@ -224,7 +324,11 @@ describe("reading a set", () => {
       [
         "a count that is wrong",
         (files) => {
-          const other = planGgufSplits({ metadata, tensors: tensors.slice(0, 4), limit: { maxTensors: 2 } });
+          const other = planGgufSplits({
+            metadata,
+            tensors: tensors.slice(0, 4),
+            division: { maxTensors: 2 },
+          });
           files.set("m-00001-of-00003.gguf", [...filesOf(other).values()][0] ?? new Uint8Array());
         },
         "GGUF_SPLIT_INVALID",
@@ -235,8 +339,7 @@ describe("reading a set", () => {
           const other = planGgufSplits({
             metadata,
             tensors: tensors.slice(0, 5),
-            limit: { maxTensors: 3 },
-            firstWithoutTensors: true,
+            division: { maxTensors: 3, firstWithoutTensors: true },
           });
           files.set("m-00003-of-00003.gguf", [...filesOf(other).values()][2] ?? new Uint8Array());
         },

@@ -3,6 +3,7 @@ import { ALIGNMENT_KEY, alignmentOf, DEFAULT_ALIGNMENT, isAlignment } from "../a
 import { alignUp } from "../align-up.ts";
 import { ByteWriter } from "../codec/byte-writer.ts";
 import { CODECS } from "../codec/codecs.ts";
+import { EncodedString } from "../codec/encoded-string.ts";
 import { STRING_CODEC, writeString } from "../codec/string-codec.ts";
 import { ggmlType, tensorSize } from "../ggml-type.ts";
 import type { GgufLayout, GgufPlacedTensor, GgufTensorSpec } from "../layout.ts";
@@ -20,6 +21,8 @@ const FORMAT_VERSION = 3;
  * @param params.metadata Pairs in file order.
  * @param params.alignment Alignment of tensor data in bytes; when it is neither the default nor in the metadata, the key
  * `general.alignment` is added at the end. Default: what the metadata says, else 32.
+ * @param params.asGgml Whether the header is to equal that of ggml's own writer (gguf.cpp), which leaves out dimensions of 1
+ * at the end and pads the header even where no tensor follows; gguf-py does neither. Default false.
  * @throws QuernError `GGUF_KEY_INVALID`, `GGUF_VALUE_INVALID`, `GGUF_ALIGNMENT_INVALID`, `GGUF_TENSOR_NAME_INVALID`,
  * `GGUF_DUPLICATE_TENSOR`, `GGUF_TENSOR_SHAPE_INVALID`, `GGML_TYPE_UNKNOWN`, `GGUF_FILE_TOO_LARGE` (2^53 bytes or more)
  */
@@ -27,7 +30,9 @@ export function planGguf(params: {
   metadata: GgufMetadata;
   tensors: readonly GgufTensorSpec[];
   alignment?: number;
+  asGgml?: boolean;
 }): GgufLayout {
+  const { asGgml = false } = params;
   const metadata = withAlignment(params.metadata, params.alignment);
   const alignment = alignmentOf(metadata, "the file to write");
 
@@ -39,9 +44,10 @@ export function planGguf(params: {
   for (const [key, value] of metadata) writePair(writer, key, value);
 
   // Offsets in the table count from the start of the data, which is known when the table ends.
-  const relative = placeTensors(params.tensors, alignment);
+  const specs = asGgml ? params.tensors.map(withoutTrailingOnes) : params.tensors;
+  const relative = placeTensors(specs, alignment);
   for (const tensor of relative) writeTensorEntry(writer, tensor);
-  if (relative.length > 0) writer.pad(alignment);
+  if (asGgml || relative.length > 0) writer.pad(alignment);
 
   const header = writer.finish();
   const tensors = relative.map((tensor) => ({ ...tensor, offset: header.byteLength + tensor.offset }));
@@ -90,7 +96,8 @@ function writePair(writer: ByteWriter, key: string, value: GgufValue): void {
   }
   writeString(writer, key);
   writer.uint32(codec.id);
-  codec.encode(writer, content);
+  if (value instanceof EncodedString) writer.bytes(value.bytes);
+  else codec.encode(writer, content);
 }
 
 function placeTensors(specs: readonly GgufTensorSpec[], alignment: number): GgufPlacedTensor[] {
@@ -109,6 +116,12 @@ function placeTensors(specs: readonly GgufTensorSpec[], alignment: number): Gguf
     end = offset + size;
     return { name, type, ne, offset, size };
   });
+}
+
+/** The dimensions that `ggml_n_dims` counts (ggml.c): the first always, the others up to the last above 1. */
+function withoutTrailingOnes({ name, type, ne }: GgufTensorSpec): GgufTensorSpec {
+  const last = ne.findLastIndex((dimension) => dimension !== 1);
+  return { name, type, ne: ne.slice(0, Math.max(1, last + 1)) };
 }
 
 function checkName(name: string): void {

@@ -12,19 +12,21 @@ typedef struct {
 } symmetric_fit;
 
 // The element of largest magnitude with its sign, the first of several; the mask has the blocks that count as zeros, for which
-// it is 1.
-INLINE void symmetric_extreme(int count, const vf *x, vf *extreme, vm *zeros) {
-  EACH_STREAM {
-    vf magnitude = {0}, value = {0};
-    for (int i = 0; i < count; i++) {
-      vf candidate = vabs(x[s * count + i]);
-      vm larger = vgt(candidate, magnitude);
-      magnitude = vselect(larger, candidate, magnitude);
-      value = vselect(larger, x[s * count + i], value);
-    }
-    zeros[s] = vlt(magnitude, vsplat(GROUP_MAX_EPS));
-    extreme[s] = vselect(zeros[s], vsplat(1), value);
+// it is 1. One vector of blocks.
+INLINE void block_extreme(int count, const vf *x, vf *extreme, vm *zeros) {
+  vf magnitude = {0}, value = {0};
+  for (int i = 0; i < count; i++) {
+    vf candidate = vabs(x[i]);
+    vm larger = vgt(candidate, magnitude);
+    magnitude = vselect(larger, candidate, magnitude);
+    value = vselect(larger, x[i], value);
   }
+  *zeros = vlt(magnitude, vsplat(GROUP_MAX_EPS));
+  *extreme = vselect(*zeros, vsplat(1), value);
+}
+
+INLINE void symmetric_extreme(int count, const vf *x, vf *extreme, vm *zeros) {
+  EACH_STREAM block_extreme(count, x + s * count, &extreme[s], &zeros[s]);
 }
 
 // count and finite are constants where this is inlined. finite: x holds neither infinities nor NaN, so that

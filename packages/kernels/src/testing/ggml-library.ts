@@ -18,7 +18,11 @@ const TYPE_NUMBERS = {
   IQ2_XXS: 16,
   IQ2_XS: 17,
   IQ2_S: 22,
+  IQ4_NL: 20,
+  IQ4_XS: 23,
   BF16: 30,
+  MXFP4: 39,
+  NVFP4: 40,
 } as const;
 
 export type GgmlType = keyof typeof TYPE_NUMBERS;
@@ -47,6 +51,8 @@ export interface GgmlLibrary {
   quantize(params: GgmlQuantizeParams): void;
   /** The type's `to_float`. */
   dequantize(type: GgmlType, source: Uint8Array, target: Float32Array): void;
+  /** `ggml_validate_row_data` on whole blocks. What it does not accept, it says on standard error. */
+  accepts(type: GgmlType, blocks: Uint8Array): boolean;
   /** Widens F16 or BF16 elements. */
   widen(type: "F16" | "BF16", source: Uint16Array, target: Float32Array): void;
 }
@@ -78,6 +84,7 @@ export function openGgmlLibrary(path: string): GgmlLibrary {
   const quantizeChunk = library.func(
     "size_t ggml_quantize_chunk(int type, const void *source, void *target, int64_t start, int64_t rows, int64_t columns, const void *importance)",
   );
+  const validate = library.func("bool ggml_validate_row_data(int type, const void *data, size_t bytes)");
   const convertRow = koffi.proto("void (const void *source, void *target, int64_t count)");
   const conversion = (name: string) => library.func(name, "void", ["const void *", "void *", "int64_t"]);
   const wideners = { F16: conversion("ggml_fp16_to_fp32_row"), BF16: conversion("ggml_bf16_to_fp32_row") };
@@ -109,6 +116,7 @@ export function openGgmlLibrary(path: string): GgmlLibrary {
       }
       koffi.call(traitsOf(type).to_float, convertRow, source, target, target.length);
     },
+    accepts: (type, blocks) => validate(TYPE_NUMBERS[type], blocks, blocks.length),
     widen: (type, source, target) => wideners[type](source, target, source.length),
   };
 }

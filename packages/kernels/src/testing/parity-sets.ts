@@ -1,4 +1,5 @@
 import { largestWeight, type GgmlLibrary, type GgmlType } from "./ggml-library.ts";
+import { trainedWeights } from "./trained-weights.ts";
 import { edgeWeights, gaussianWeights, latticeWeights, type WeightSet } from "./weights.ts";
 
 /** Weights as the kernels get them, and as float32 for ggml, which quantizes nothing else. */
@@ -14,7 +15,8 @@ const LONG_ROW = 67 * 256;
 
 /**
  * About `total` weights: per million, half plain gaussian, a quarter edge cases, the rest gaussian and edge cases from BF16 and
- * F16 sources; a few matrices that leave blocks, rows and vectors incomplete; and one of few different weights.
+ * F16 sources; a few matrices that leave blocks, rows and vectors incomplete; one of few different weights; and 360,000 weights
+ * of a trained model.
  */
 export function* paritySets(total: number, type: GgmlType, ggml: GgmlLibrary): Generator<ParitySet> {
   const blockSize = ggml.blockSize(type);
@@ -33,6 +35,7 @@ export function* paritySets(total: number, type: GgmlType, ggml: GgmlLibrary): G
     yield narrowed(edge(rows, columns, 300 + index), "BF16", ggml);
   }
   yield fromFloat32(latticeWeights(32, COLUMNS, 400));
+  yield trained(ggml);
   for (let done = 0, seed = 1000; done < total; done += SLICE, seed += 10) {
     const rows = Math.ceil(Math.min(SLICE, total - done) / COLUMNS / 16);
     yield fromFloat32(gaussianWeights(8 * rows, COLUMNS, seed));
@@ -66,6 +69,16 @@ function narrowed(set: WeightSet, sourceType: "F16" | "BF16", ggml: GgmlLibrary)
     sourceType,
     source: new Uint8Array(halves.buffer),
   };
+}
+
+function trained(ggml: GgmlLibrary): ParitySet {
+  const { halves, rows, columns } = trainedWeights();
+  const weights = new Float32Array(halves.length);
+  ggml.widen("BF16", halves, weights);
+  const { importance } = gaussianWeights(1, columns, 400);
+  const set = { name: "trained", rows, columns, weights, importance };
+  const source = new Uint8Array(halves.buffer);
+  return { ...set, name: describeSet(set, "BF16"), sourceType: "BF16", source };
 }
 
 /** Bits of a finite float32 to those of a float16: large values become the largest one, small ones denormal or zero. */

@@ -60,6 +60,17 @@ const LARGEST_FLOAT32 = 3.4028234663852886e38;
 /** One value of a block: `index` counts within the block, `parameter` is a normal draw made once per block. */
 type Fill = (random: Random, index: number, parameter: number) => number;
 
+/** Numbers half way between neighbours in the tables of values (ggml-common.h of llama.cpp v0.5.0), with either sign. */
+const IQ4_MIDDLES = [
+  -115.5, -101, -93.5, -79, -74, -61, -57, -45.5, -42, -31.5, -28.5, -19, -16, -7, -4.5, 4.5, 7, 16, 19, 28.5,
+  31.5, 42, 45.5, 57, 61, 74, 79, 93.5, 101, 115.5,
+];
+const E2M1_MIDDLES = [-5, -3.5, -2.5, -1.75, -1.25, -0.75, -0.25, 0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5];
+
+const pick = (random: Random, values: readonly number[]): number => values[random.integer(values.length)]!;
+/** With a random sign. */
+const powerOfTwo = (parameter: number): number => Math.sign(parameter) * 2 ** Math.round(parameter * 8);
+
 /**
  * Blocks on which quantizers take their rare paths: all-zero groups, scales that underflow in F16, sums that overflow,
  * ties in rounding, inputs of one sign, lone spikes.
@@ -92,6 +103,16 @@ const EDGE_FILLS: Readonly<Record<string, Fill>> = {
   "scales that are denormal in F16": (random) => random.gaussian() * 1e-6,
   "scales that vanish in F16": (random) => random.gaussian() * 1e-8,
   "1e-8, the threshold of an empty group of some types": (random) => random.gaussian() * 5e-9,
+  "between two values of IQ4": (random, index, parameter) =>
+    (index === 0 ? -127 : pick(random, IQ4_MIDDLES)) * powerOfTwo(parameter),
+  "between two values of E2M1": (random, index, parameter) =>
+    (index === 0 ? 6 : pick(random, E2M1_MIDDLES)) * powerOfTwo(parameter),
+  "just below a power of two": (random, _, parameter) =>
+    2 ** Math.round(parameter * 40) * (1 - random.integer(100) * 2 ** -24),
+  "around the limits of E8M0": (random, _, parameter) =>
+    random.gaussian() * 2 ** (parameter < 0 ? -126 + 2 * parameter : 127),
+  "around the limits of UE4M3": (random, _, parameter) =>
+    random.gaussian() * 2 ** (parameter < 0 ? -8 + 2 * parameter : 11 + 8 * parameter),
 };
 
 const plain: Fill = (random) => random.gaussian() * 0.02;

@@ -1,12 +1,11 @@
-import { mkdir } from "node:fs/promises";
-import { dirname } from "node:path";
-import type { ConversionEvent, ConversionReport } from "../events.ts";
-import { createPartialFile, type PartialFile, reportingAs } from "../node/output-file.ts";
+import { createOutputSet, type OutputSet } from "@quern/tensor/node";
+import type { ConversionEvent, ConversionReport, ConvertedFile, ConvertedOutput } from "../events.ts";
 import { closeRunners, startRunners } from "../node/start-runners.ts";
-import type { ConversionPlan, PlannedOutput } from "../plan.ts";
+import type { ConversionPlan, PlannedFile, PlannedOutput } from "../plan.ts";
 import { EventQueue } from "./event-queue.ts";
 import { Profiler } from "./profile.ts";
 import { ProgressTracker } from "./progress-tracker.ts";
+import { RequantizationTracker } from "./requantization-tracker.ts";
 import { runSlabs } from "./run-slabs.ts";
 import { planSlabs } from "./plan-slabs.ts";
 import type { SlabRunner } from "./slab-runner.ts";
@@ -23,7 +22,8 @@ export interface ConvertOptions extends ConvertIterOptions {
 
 /**
  * Runs a plan: reads every weight once, and writes all outputs. Files bear the name `<path>.partial` until they are complete
- * and on disk. Whatever goes wrong, no partial file stays; outputs that are finished already do.
+ * and on disk. Whatever goes wrong, no partial file stays; outputs that are finished already do. An output of several files is
+ * finished when all of them are.
  *
  * Leaving the loop early stops the conversion.
  *
@@ -71,7 +71,7 @@ async function execute(
 ): Promise<ConversionReport> {
   const started = performance.now();
   const profiler = new Profiler();
-  const unfinished = new Set<PartialFile>();
+  const unfinished = new Set<OutputSet>();
   let runners: readonly SlabRunner[] = [];
   try {
     signal.throwIfAborted();
@@ -79,33 +79,41 @@ async function execute(
     const { slabs, count } = planSlabs(plan);
     runners = await startRunners(Math.min(plan.resources.threads, count), {
       shards: plan.checkpoint.shards,
-      outputs: plan.outputs.map(({ path }) => path),
+      files: plan.outputs.flatMap(({ files }) => files.map(({ path }) => path)),
       ...(plan.backend === undefined ? {} : { backend: plan.backend }),
     });
     const { kernels } = runners[0]!;
     profiler.ready();
-    const tracker = new ProgressTracker(plan, emit);
+    const requantization = new RequantizationTracker(plan);
+    const tracker = new ProgressTracker({ plan, emit, requantization });
     tracker.start();
     await runSlabs({
       slabs,
       runners,
       signal,
       onStart: (slab) => tracker.slabStarted(slab),
-      onDone: (slab, { bytesWritten, times }) => {
-        profiler.add(times);
-        tracker.slabDone(slab, bytesWritten);
+      onDone: (slab, result) => {
+        profiler.add(result.times);
+        tracker.slabDone(slab, result);
       },
     });
     profiler.slabsDone({ idle: runners.map((runner) => runner.idleTime()) });
     await closeRunners(runners);
     runners = [];
-    for (const file of unfinished) {
-      await file.finish();
-      unfinished.delete(file);
-      emit({ type: "output:done", path: file.path, bytes: file.size });
+    for (const set of unfinished) {
+      await set.finish();
+      unfinished.delete(set);
+      emit({
+        type: "output:done",
+        files: set.files.map(({ path }) => path),
+        bytes: set.files.reduce((sum, { size }) => sum + size, 0),
+      });
     }
     const report: ConversionReport = {
-      outputs: plan.outputs.map(({ type, path, fileSize }) => ({ type, path, bytes: fileSize })),
+      outputs: plan.outputs.map((output, index) => {
+        const requantized = requantization.outputDone(index);
+        return { ...reportOf(output), ...(requantized === undefined ? {} : { requantized }) };
+      }),
       tensors: plan.tensors.length,
       parameters: plan.parameters,
       sourceBytes: plan.sourceBytes,
@@ -117,19 +125,18 @@ async function execute(
     return report;
   } finally {
     await closeRunners(runners);
-    await Promise.all([...unfinished].map((file) => file.abandon()));
+    await Promise.all([...unfinished].map((set) => set.abandon()));
   }
 }
 
-async function createOutput(output: PlannedOutput, replace: boolean): Promise<PartialFile> {
-  const { path, fileSize, layout } = output;
-  await reportingAs(path, () => mkdir(dirname(path), { recursive: true }));
-  const file = await createPartialFile({ path, size: fileSize, replace });
-  try {
-    await file.write(layout.header, 0);
-    return file;
-  } catch (error) {
-    await file.abandon();
-    throw error;
-  }
+function createOutput({ files }: PlannedOutput, replace: boolean): Promise<OutputSet> {
+  return createOutputSet({
+    files: files.map(({ path, fileSize, layout }) => ({ path, size: fileSize, header: layout.header })),
+    replace,
+  });
+}
+
+function reportOf({ type, files, fileSize }: PlannedOutput): ConvertedOutput {
+  const convertedFile = ({ path, fileSize: bytes }: PlannedFile): ConvertedFile => ({ path, bytes });
+  return { type, files: files.map(convertedFile), bytes: fileSize };
 }

@@ -1,27 +1,32 @@
 import { rowSize } from "@quern/gguf";
-import type { KernelSourceType } from "@quern/kernels";
 import { expressionSources, type ModelTensor } from "@quern/models";
-import { ELEMENT_TYPES, elementCount } from "@quern/tensor";
+import { ELEMENT_TYPES, elementCount, isElementType } from "@quern/tensor";
 import type { ConversionPlan, PlannedTensor } from "../plan.ts";
 import type { Slab, SlabConversion } from "./slab.ts";
 import { slabBytes } from "./slab-runner.ts";
+import { weightType } from "./weight-type.ts";
 
 /** The work of a plan. */
 export interface SlabPlan {
   /** How many slabs there are. */
   readonly count: number;
-  /** Every row of every tensor once, in the order of the checkpoint, so that it is read front to back. Made one at a time. */
-  readonly slabs: Generator<Slab, void, undefined>;
+  /** Every row of every tensor once, in the order of the checkpoint, so that it is read front to back. Made one at a time, with its weights of importance. */
+  readonly slabs: AsyncGenerator<Slab, void, undefined>;
 }
 
 /** Cuts the tensors of a plan into slabs that fit its memory. */
 export function planSlabs(plan: ConversionPlan): SlabPlan {
   const bytes = slabBytes(plan.resources);
-  const outputs = plan.outputs.map(({ tensors }) => new Map(tensors.map((tensor) => [tensor.name, tensor])));
+  let firstFile = 0;
+  const outputs = plan.outputs.map(({ tensors, files }) => {
+    const first = firstFile;
+    firstFile += files.length;
+    return new Map(tensors.map((tensor) => [tensor.source, { ...tensor, file: first + tensor.file }]));
+  });
   const work = plan.tensors.map((tensor, index): TensorWork => {
     const conversions = groupConversions(
       tensor,
-      outputs.map((byName) => byName.get(tensor.name)!),
+      outputs.map((bySource) => bySource.get(tensor.name)),
     );
     const columns = tensor.shape.at(-1) ?? 1;
     const rows = elementCount(tensor.shape) / columns;
@@ -43,23 +48,24 @@ interface TensorWork {
   readonly slabRows: number;
 }
 
-function* cutIntoSlabs(plan: ConversionPlan, work: readonly TensorWork[]): SlabPlan["slabs"] {
+async function* cutIntoSlabs(plan: ConversionPlan, work: readonly TensorWork[]): SlabPlan["slabs"] {
   for (const { tensor, index, conversions, columns, rows, slabRows } of work) {
-    const { name, expression, sourceType, shape } = tensor;
+    const { name, expression, shape } = tensor;
     const matrixRows = shape.at(-2) ?? 1;
     const sources = expressionSources(expression).map((source) => plan.checkpoint.tensors.get(source)!);
-    const weights = plan.importance?.weights.get(name);
+    const usesImportance = conversions.some((conversion) => conversion.usesImportance);
     for (let firstRow = 0; firstRow < rows; firstRow += slabRows) {
       const count = Math.min(slabRows, rows - firstRow);
       const firstMatrix = Math.floor(firstRow / matrixRows);
-      const lastMatrix = Math.floor((firstRow + count - 1) / matrixRows);
-      const importance = weights?.slice(firstMatrix * columns, (lastMatrix + 1) * columns);
+      const matrices = Math.floor((firstRow + count - 1) / matrixRows) + 1 - firstMatrix;
+      const range = { start: firstMatrix * columns, count: matrices * columns };
+      const importance = usesImportance ? await plan.importance!.readWeights(name, range) : undefined;
       yield {
         tensor: index,
         name,
         expression,
         sources,
-        sourceType,
+        weightType: weightType(tensor),
         columns,
         matrixRows,
         firstRow,
@@ -74,35 +80,43 @@ function* cutIntoSlabs(plan: ConversionPlan, work: readonly TensorWork[]): SlabP
 
 type ConversionGroup = Omit<SlabConversion, "importance"> & { readonly usesImportance: boolean };
 
-/** Outputs that want the same bytes share one conversion. */
-function groupConversions(tensor: ModelTensor, planned: readonly PlannedTensor[]): ConversionGroup[] {
+/**
+ * Outputs that want the same bytes share one conversion.
+ *
+ * @param planned What each output makes of the tensor, with `file` counted among the files of all outputs; undefined where it is
+ * left out.
+ */
+function groupConversions(
+  tensor: ModelTensor,
+  planned: readonly (PlannedTensor | undefined)[],
+): ConversionGroup[] {
   const groups = new Map<string, ConversionGroup>();
   const columns = tensor.shape.at(-1) ?? 1;
-  for (const [output, target] of planned.entries()) {
-    const { type, via, packed, usesImportance, offset } = target;
+  for (const target of planned) {
+    if (target === undefined) continue;
+    const { type, via, packed, requantized, usesImportance, file, offset } = target;
     const key = [type, via, usesImportance].join();
     const group = groups.get(key);
-    const targets = [...(group?.targets ?? []), { output, offset }];
+    const targets = [...(group?.targets ?? []), { file, offset }];
     groups.set(key, {
       type,
       rowSize: rowSize(type, columns),
       packed,
+      requantized,
       usesImportance,
       targets,
-      ...(via === undefined
-        ? {}
-        : { via: { type: via as KernelSourceType, rowSize: rowSize(via, columns) } }),
+      ...(via === undefined ? {} : { via: { type: via, rowSize: rowSize(via, columns) } }),
     });
   }
   return [...groups.values()];
 }
 
 /** Memory that a row takes while its slab is in hand. */
-function bytesPerRow(
-  { shape, sourceType, expression }: ModelTensor,
-  conversions: readonly ConversionGroup[],
-): number {
-  const evaluated = ((shape.at(-1) ?? 1) * ELEMENT_TYPES[sourceType].bits) / 8;
+function bytesPerRow(tensor: ModelTensor, conversions: readonly ConversionGroup[]): number {
+  const { shape, expression } = tensor;
+  const columns = shape.at(-1) ?? 1;
+  const type = weightType(tensor);
+  const evaluated = isElementType(type) ? (columns * ELEMENT_TYPES[type].bits) / 8 : rowSize(type, columns);
   // Rows that are rearranged exist twice, and up to every other row is read only to be skipped.
   const copies = expression.operation === "source" ? 1 : 3;
   const converted = conversions.reduce((sum, { rowSize, via }) => sum + rowSize + (via?.rowSize ?? 0), 0);

@@ -1,11 +1,12 @@
-import type { Kernels, KernelSourceType } from "@quern/kernels";
+import type { Kernels, RowErrors } from "@quern/kernels";
 import { evaluateRows, type TensorReader } from "@quern/models";
+import { checkCopied } from "./check-copied.ts";
 import type { LaneBuffers } from "./lane-buffers.ts";
 import type { Slab, SlabConversion, SlabResult } from "./slab.ts";
 import { weightError } from "./weight-error.ts";
 
 /** Receives finished rows. */
-export type SlabWriter = (output: number, bytes: Uint8Array, offset: number) => Promise<void>;
+export type SlabWriter = (file: number, bytes: Uint8Array, offset: number) => Promise<void>;
 
 /**
  * Reads and evaluates the rows of a slab once, converts them for every output, and writes them.
@@ -42,15 +43,25 @@ export async function processSlab(params: {
   });
   const evaluated = performance.now();
   const writes: Promise<void>[] = [];
+  const errors = new Map<number, RowErrors>();
   let bytesWritten = 0;
   let quantized = evaluated;
   try {
     for (const [index, conversion] of slab.conversions.entries()) {
+      if (conversion.packed) checkCopied({ slab, source, kernels });
       const converted = conversion.packed
         ? source
         : convertRows({ slab, conversion, index, source, kernels, buffers });
-      for (const { output, offset } of conversion.targets) {
-        writes.push(write(output, converted, offset + slab.firstRow * conversion.rowSize));
+      if (conversion.requantized) {
+        const { weightType: sourceType, rows, columns } = slab;
+        const { type } = conversion;
+        errors.set(
+          index,
+          kernels.measureError({ sourceType, source, type, quantized: converted, rows, columns }),
+        );
+      }
+      for (const { file, offset } of conversion.targets) {
+        writes.push(write(file, converted, offset + slab.firstRow * conversion.rowSize));
         bytesWritten += converted.byteLength;
       }
     }
@@ -66,7 +77,7 @@ export async function processSlab(params: {
     quantize: quantized - evaluated,
     write: performance.now() - quantized,
   };
-  return { bytesWritten, times };
+  return { bytesWritten, errors, times };
 }
 
 /** Rows of `slab` as `conversion.type`, in a buffer of the lane. */
@@ -81,8 +92,7 @@ function convertRows(params: {
   const { slab, conversion, index, kernels, buffers } = params;
   const { rows } = slab;
   let { source } = params;
-  // Checked when the conversion was planned; only packed rows have other types.
-  let sourceType = slab.sourceType as KernelSourceType;
+  let sourceType = slab.weightType;
   if (conversion.via !== undefined) {
     const { type, rowSize } = conversion.via;
     const rounded = buffers.take(`via ${index}`, rows * rowSize);

@@ -37,16 +37,23 @@ export interface ConversionProfile {
 
 /** Adds up the times of slabs. */
 export class Profiler {
-  readonly #created = performance.now();
+  readonly #now: () => number;
+  readonly #created: number;
   #times: SlabTimes = { read: 0, convert: 0, quantize: 0, write: 0 };
   #ready = 0;
   #slabsDone = 0;
   #idle = 0;
   #threads = 1;
 
+  /** @param now A clock, in milliseconds. */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+    this.#created = now();
+  }
+
   /** Every worker is ready. */
   ready(): void {
-    this.#ready = performance.now();
+    this.#ready = this.#now();
   }
 
   add(times: SlabTimes): void {
@@ -61,7 +68,7 @@ export class Profiler {
 
   /** @param params.idle Milliseconds that each thread has been idle since it was ready. */
   slabsDone({ idle }: { idle: readonly number[] }): void {
-    this.#slabsDone = performance.now();
+    this.#slabsDone = this.#now();
     this.#threads = idle.length;
     this.#idle = idle.reduce((sum, time) => sum + time, 0);
   }
@@ -80,7 +87,7 @@ export class Profiler {
       other: seconds(working - quantize - convert - this.#idle),
       read: seconds(read),
       write: seconds(write),
-      finish: seconds(performance.now() - this.#slabsDone),
+      finish: seconds(this.#now() - this.#slabsDone),
     };
   }
 }

@@ -1,21 +1,28 @@
 import { elementCount } from "@quern/tensor";
 import type { ConversionEvent } from "../events.ts";
 import type { ConversionPlan } from "../plan.ts";
-import type { Slab } from "./slab.ts";
+import type { RequantizationTracker } from "./requantization-tracker.ts";
+import type { Slab, SlabResult } from "./slab.ts";
 
 /** Turns the fate of slabs into events. */
 export class ProgressTracker {
   readonly #plan: ConversionPlan;
   readonly #emit: (event: ConversionEvent) => void;
+  readonly #requantization: RequantizationTracker;
   /** Elements that are written, by tensor. */
   readonly #written: number[] = [];
   #done = 0;
   #bytesWritten = 0;
   #finished = 0;
 
-  constructor(plan: ConversionPlan, emit: (event: ConversionEvent) => void) {
-    this.#plan = plan;
-    this.#emit = emit;
+  constructor(params: {
+    plan: ConversionPlan;
+    emit: (event: ConversionEvent) => void;
+    requantization: RequantizationTracker;
+  }) {
+    this.#plan = params.plan;
+    this.#emit = params.emit;
+    this.#requantization = params.requantization;
   }
 
   start(): void {
@@ -23,7 +30,7 @@ export class ProgressTracker {
       type: "start",
       tensors: this.#plan.tensors.length,
       parameters: this.#plan.parameters,
-      outputs: this.#plan.outputs.map(({ path }) => path),
+      files: this.#plan.outputs.flatMap(({ files }) => files.map(({ path }) => path)),
     });
   }
 
@@ -33,7 +40,9 @@ export class ProgressTracker {
     this.#emit({ type: "tensor:start", name, index: tensor });
   }
 
-  slabDone({ tensor, name, rows, columns }: Slab, bytesWritten: number): void {
+  slabDone(slab: Slab, { bytesWritten, errors }: SlabResult): void {
+    const { tensor, name, rows, columns } = slab;
+    this.#requantization.slabDone(slab, errors);
     const tensorDone = (this.#written[tensor] ?? 0) + rows * columns;
     const tensorTotal = elementCount(this.#plan.tensors[tensor]!.shape);
     this.#written[tensor] = tensorDone;
@@ -49,7 +58,14 @@ export class ProgressTracker {
       bytesWritten: this.#bytesWritten,
     });
     if (tensorDone === tensorTotal) {
-      this.#emit({ type: "tensor:done", name, index: tensor, finished: ++this.#finished });
+      const requantized = this.#requantization.tensorDone(tensor);
+      this.#emit({
+        type: "tensor:done",
+        name,
+        index: tensor,
+        finished: ++this.#finished,
+        ...(requantized.length === 0 ? {} : { requantized }),
+      });
     }
   }
 }

@@ -8,13 +8,17 @@ const slabs: Slab[] = Array.from({ length: 20 }, (_, firstRow) => ({
   name: "t",
   expression: { operation: "source" },
   sources: [],
-  sourceType: "F32",
+  weightType: "F32",
   columns: 1,
   matrixRows: 20,
   firstRow,
   rows: 1,
   conversions: [],
 }));
+
+async function* each(): AsyncGenerator<Slab, void, undefined> {
+  yield* slabs;
+}
 
 function runner(run: (slab: Slab, lane: number) => Promise<SlabResult>): SlabRunner {
   return { kernels: "none", run, idleTime: () => 0, close: async () => {} };
@@ -35,12 +39,12 @@ describe("runSlabs", () => {
         lanes.add(key);
         await new Promise((resolve) => setImmediate(resolve));
         busy.delete(key);
-        return { bytesWritten: slab.firstRow, times };
+        return { bytesWritten: slab.firstRow, errors: new Map(), times };
       });
     const started: number[] = [];
     let sum = 0;
     await runSlabs({
-      slabs,
+      slabs: each(),
       runners: [make("a"), make("b")],
       signal: new AbortController().signal,
       onStart: (slab) => started.push(slab.firstRow),
@@ -57,10 +61,12 @@ describe("runSlabs", () => {
       started.push(firstRow);
       await new Promise((resolve) => setImmediate(resolve));
       if (firstRow === 3) throw new Error("slab 3");
-      return { bytesWritten: 0, times };
+      return { bytesWritten: 0, errors: new Map(), times };
     });
     const signal = new AbortController().signal;
-    await expect(runSlabs({ slabs, runners: [failing], signal, ...ignore })).rejects.toThrow("slab 3");
+    await expect(runSlabs({ slabs: each(), runners: [failing], signal, ...ignore })).rejects.toThrow(
+      "slab 3",
+    );
     await new Promise((resolve) => setTimeout(resolve, 5));
     expect(Math.max(...started)).toBeLessThan(3 + 2 * SLABS_IN_FLIGHT);
   });
@@ -68,11 +74,11 @@ describe("runSlabs", () => {
   it("ends with the reason of the signal, even while runners are stuck", async () => {
     const controller = new AbortController();
     const stuck = runner(() => new Promise(() => {}));
-    const run = runSlabs({ slabs, runners: [stuck], signal: controller.signal, ...ignore });
+    const run = runSlabs({ slabs: each(), runners: [stuck], signal: controller.signal, ...ignore });
     controller.abort(new Error("enough"));
     await expect(run).rejects.toThrow("enough");
-    await expect(runSlabs({ slabs, runners: [stuck], signal: controller.signal, ...ignore })).rejects.toThrow(
-      "enough",
-    );
+    await expect(
+      runSlabs({ slabs: each(), runners: [stuck], signal: controller.signal, ...ignore }),
+    ).rejects.toThrow("enough");
   });
 });

@@ -8,20 +8,20 @@ import { SLABS_IN_FLIGHT, type SlabRunner } from "./slab-runner.ts";
  * @throws the first error of a runner; slabs in hand are not waited for
  */
 export async function runSlabs(params: {
-  slabs: Iterable<Slab>;
+  slabs: AsyncIterable<Slab>;
   runners: readonly SlabRunner[];
   signal: AbortSignal;
   onStart: (slab: Slab) => void;
   onDone: (slab: Slab, result: SlabResult) => void;
 }): Promise<void> {
   const { runners, signal, onStart, onDone } = params;
-  const slabs = params.slabs[Symbol.iterator]();
+  const slabs = params.slabs[Symbol.asyncIterator]();
   const over = new AbortController();
 
   const runLane = async (runner: SlabRunner, lane: number): Promise<void> => {
     while (!over.signal.aborted) {
-      const { value: slab, done } = slabs.next();
-      if (done === true) return;
+      const { value: slab, done } = await slabs.next();
+      if (done === true || over.signal.aborted) return;
       onStart(slab);
       const result = await runner.run(slab, lane);
       if (!over.signal.aborted) onDone(slab, result);

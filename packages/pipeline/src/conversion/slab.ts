@@ -1,13 +1,12 @@
 import type { CheckpointTensor } from "@quern/checkpoints";
-import type { KernelSourceType } from "@quern/kernels";
+import type { RowErrors } from "@quern/kernels";
 import type { TensorExpression } from "@quern/models";
-import type { ElementType } from "@quern/tensor";
 import type { SlabTimes } from "./profile.ts";
 
-/** Where the rows of a conversion go: one output file can hold a tensor once. */
+/** Where the rows of a conversion go: one output can hold a tensor once. */
 interface SlabTarget {
-  /** Position among the outputs of the plan. */
-  readonly output: number;
+  /** Position among the files of all outputs of the plan. */
+  readonly file: number;
   /** Absolute byte offset of the tensor's first row in the file. */
   readonly offset: number;
 }
@@ -19,9 +18,11 @@ export interface SlabConversion {
   /** Bytes of one row in that type. */
   readonly rowSize: number;
   /** ggml type that the weights pass through first, because it rounds them. */
-  readonly via?: { readonly type: KernelSourceType; readonly rowSize: number };
-  /** Whether the evaluated rows are already blocks of `type`. */
+  readonly via?: { readonly type: string; readonly rowSize: number };
+  /** Whether the evaluated rows are already of `type`. */
   readonly packed: boolean;
+  /** Whether what the conversion does to the weights is measured. */
+  readonly requantized: boolean;
   /** `columns` weights for each matrix that the slab touches, the first one first. */
   readonly importance?: Float32Array;
   readonly targets: readonly SlabTarget[];
@@ -36,8 +37,8 @@ export interface Slab {
   readonly expression: TensorExpression;
   /** The tensors of the checkpoint that the expression names. */
   readonly sources: readonly CheckpointTensor[];
-  /** Element type that the expression yields. */
-  readonly sourceType: ElementType;
+  /** What the rows hold that the expression yields: an element type or a ggml type. */
+  readonly weightType: string;
   readonly columns: number;
   /** Rows of one matrix; a tensor of merged experts has several. */
   readonly matrixRows: number;
@@ -48,5 +49,7 @@ export interface Slab {
 
 export interface SlabResult {
   readonly bytesWritten: number;
+  /** Of the conversions that are measured, by their position. */
+  readonly errors: ReadonlyMap<number, RowErrors>;
   readonly times: SlabTimes;
 }

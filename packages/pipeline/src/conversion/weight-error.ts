@@ -7,8 +7,8 @@ import type { Slab } from "./slab.ts";
 const WIDE_TYPES = ["BF16", "F32"];
 
 /**
- * What the kernels found wrong with weights of a slab: `WEIGHT_NOT_FINITE`, or `WEIGHT_OVERFLOWS` when they are too large for a
- * type. The subject is the GGUF tensor, and as `offset` the index of the weight, or of the first weight in its block.
+ * What the kernels found wrong with weights of a slab: `WEIGHT_NOT_FINITE`, or `WEIGHT_OVERFLOWS` when a type cannot hold
+ * them. The subject is the GGUF tensor, and as `offset` the index of the weight, or of the first weight in its block.
  */
 export function weightError(params: {
   readonly slab: Slab;
@@ -38,7 +38,8 @@ export function weightError(params: {
   const wide = WIDE_TYPES.filter((name) => name !== type).join(" or ");
   return new QuernError(
     "WEIGHT_OVERFLOWS",
-    `${tensor} has weights in row ${row}, ${place} that are too large for ${type}: they would become infinite. ` +
+    `${tensor} has weights in row ${row}, ${place} that are out of the range of ${type}: ` +
+      "they would become infinite or NaN. " +
       `Choose ${wide} ${passing ? "as the intermediate type" : "or another type for this tensor"}.`,
     { subject },
   );

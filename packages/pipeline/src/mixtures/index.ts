@@ -1,9 +1,12 @@
 export { findMixture, MIXTURES } from "./registry.ts";
-export { selectQuantizedTypes } from "./select-types.ts";
-export type { SelectionParams } from "./select-types.ts";
+export { isBlockType, keepTypes, selectQuantizedTypes } from "./select-types.ts";
+export type { SelectedTensor, SelectionParams } from "./select-types.ts";
+export { fileTypeOf } from "./file-type.ts";
+export { overriddenMetadata } from "./overridden-metadata.ts";
 export type { TypeOverrides } from "./type-overrides.ts";
 export { quantizedTensorOrder } from "./tensor-order.ts";
 export { quantizedMetadata } from "./quantized-metadata.ts";
 export type { ImportanceSummary } from "./quantized-metadata.ts";
 export { STORAGE_FORMATS, storageFormat, storageType } from "./storage-type.ts";
-export type { StorageFormat } from "./storage-type.ts";
+export type { StorageFormat, StorageType } from "./storage-type.ts";
+export { typeRuleWarnings } from "./type-rule-warnings.ts";

@@ -107,9 +107,9 @@ describe("selection", () => {
       { name: "y.weight", ne: [256, 1, 2, 1], type: "F32" },
     ];
     expect(select({ tensors }).map(({ ne, type }) => [ne, type])).toEqual([
+      [[256], "F32"],
       [[1], "F32"],
       [[256, 1, 2], "Q4_K"],
-      [[256], "F32"],
     ]);
   });
 
@@ -148,8 +148,8 @@ describe("selection", () => {
     expect(select(options).map(({ type }) => type)).toEqual(["Q8_0", "Q8_0"]);
     const tensorTypes = [{ pattern: "per_layer", type: "Q4_0" }];
     expect(select({ ...options, tensorTypes }).map(({ name, type }) => [name, type])).toEqual([
-      ["per_layer_token_embd.weight", "Q4_0"],
       ["token_embd.weight", "Q8_0"],
+      ["per_layer_token_embd.weight", "Q4_0"],
     ]);
   });
 });

@@ -26,6 +26,9 @@ const LARGE_MODELS: ReadonlyMap<string, { readonly layers: number; readonly shar
     ["qwen2", { layers: 80 }],
   ]);
 
+/** llama.cpp quantizes these by their tensors alone: they have towers of blocks, and no `block_count` (`LLM_ARCH_CLIP`). */
+const WITHOUT_BLOCKS: ReadonlySet<string> = new Set(["clip"]);
+
 /**
  * Reads the traits from a model's metadata.
  *
@@ -37,7 +40,7 @@ export function modelTraits(metadata: GgufMetadata): ModelTraits {
   const architecture = String(name.value);
   const number = (key: string): number | undefined => firstNumber(metadata, `${architecture}.${key}`);
 
-  const layers = number("block_count");
+  const layers = WITHOUT_BLOCKS.has(architecture) ? 0 : number("block_count");
   if (layers === undefined) throw missing(`${architecture}.block_count`, "a number");
   const experts = number("expert_count") ?? 0;
   const heads = number("attention.head_count") ?? 0;

@@ -19,10 +19,12 @@ export interface ImportanceSummary {
 }
 
 /**
- * The metadata of a quantized file, as `llama-quantize` derives it from that of the unquantized one: the version and the file
- * type move to the end, then come the pairs that the user sets, then what is known about importance weights.
+ * The metadata of a quantized file, as `llama-quantize` derives it from that of the file to quantize: the version and the file
+ * type move to the end, then come the pairs that the user sets, then what is known about importance weights, then the number of
+ * blocks where some are left out.
  *
  * @param params.overrides Pairs that the user sets (`--override-kv`); they move to the end too.
+ * @param params.blockCount The blocks that are left, and the key that says so.
  */
 export function quantizedMetadata(
   metadata: GgufMetadata,
@@ -30,9 +32,10 @@ export function quantizedMetadata(
     readonly fileType: number;
     readonly importance?: ImportanceSummary;
     readonly overrides?: ReadonlyMap<string, GgufValue>;
+    readonly blockCount?: { readonly key: string; readonly value: number };
   },
 ): GgufMetadata {
-  const { fileType, importance, overrides = new Map<string, GgufValue>() } = params;
+  const { fileType, importance, overrides = new Map<string, GgufValue>(), blockCount } = params;
   // A quantized file is no longer part of a set.
   const result = withoutSplitKeys(metadata);
   const moveToEnd = (key: string, value: GgufValue): void => {
@@ -42,15 +45,21 @@ export function quantizedMetadata(
   moveToEnd("general.quantization_version", ggufUint32(QUANTIZATION_VERSION));
   moveToEnd("general.file_type", ggufUint32(fileType));
   for (const [key, value] of overrides) moveToEnd(key, value);
-  if (importance === undefined) return result;
+  for (const [key, value] of importanceMetadata(importance)) moveToEnd(key, value);
+  if (blockCount !== undefined) moveToEnd(blockCount.key, ggufUint32(blockCount.value));
+  return result;
+}
 
+function importanceMetadata(importance: ImportanceSummary | undefined): GgufMetadata {
+  const pairs: GgufMetadata = new Map();
+  if (importance === undefined) return pairs;
   const { file, datasets, entries, chunks } = importance;
   const [dataset] = datasets;
-  moveToEnd("quantize.imatrix.file", ggufString(truncated(file)));
-  if (dataset !== undefined) moveToEnd("quantize.imatrix.dataset", ggufString(truncated(dataset)));
-  moveToEnd("quantize.imatrix.entries_count", ggufUint32(entries));
-  if (chunks > 0) moveToEnd("quantize.imatrix.chunks_count", ggufUint32(chunks));
-  return result;
+  pairs.set("quantize.imatrix.file", ggufString(truncated(file)));
+  if (dataset !== undefined) pairs.set("quantize.imatrix.dataset", ggufString(truncated(dataset)));
+  pairs.set("quantize.imatrix.entries_count", ggufUint32(entries));
+  if (chunks > 0) pairs.set("quantize.imatrix.chunks_count", ggufUint32(chunks));
+  return pairs;
 }
 
 /** The longest beginning of whole characters that fits. */

@@ -19,7 +19,13 @@ import {
   readGolden,
 } from "../testing/golden.ts";
 import type { ImportanceSummary, TypeOverrides } from "./index.ts";
-import { findMixture, MIXTURES, quantizedMetadata, selectQuantizedTypes } from "./index.ts";
+import {
+  findMixture,
+  MIXTURES,
+  quantizedMetadata,
+  quantizedTensorOrder,
+  selectQuantizedTypes,
+} from "./index.ts";
 import type { Mixture } from "./mixture.ts";
 
 interface TypeSelection {
@@ -85,8 +91,8 @@ describe("types in models of real size", () => {
       const params = {
         mixture: mixtureOf(name),
         metadata,
-        // In any order: the result is in that of the file.
-        tensors: tensors.toReversed(),
+        // In any order: that of the file follows from the names.
+        tensors: quantizedTensorOrder(tensors.toReversed()),
         hasImportance: imatrix === "imatrix",
       };
       const expected = map === undefined ? "MIXTURE_NO_FALLBACK" : typesOf(map, golden);
@@ -166,7 +172,13 @@ function load(test: QuantizedCase) {
   const metadata = metadataOf(source.kv);
   const hasImportance = folder === "quantize-imatrix";
   const select = () =>
-    selectQuantizedTypes({ mixture, metadata, tensors: source.tensors, hasImportance, ...OPTIONS[file] });
+    selectQuantizedTypes({
+      mixture,
+      metadata,
+      tensors: quantizedTensorOrder(source.tensors),
+      hasImportance,
+      ...OPTIONS[file],
+    });
   return { golden, mixture, source, metadata, hasImportance, select };
 }
 

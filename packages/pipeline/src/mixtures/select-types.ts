@@ -5,17 +5,18 @@ import type { Mixture, TensorSite } from "./mixture.ts";
 import { type ModelTraits, modelTraits } from "./model-traits.ts";
 import { isQuantizable } from "./quantizable.ts";
 import { blockOf, type TensorCategory, tensorCategory } from "./tensor-category.ts";
-import { quantizedTensorOrder } from "./tensor-order.ts";
 import { compileTypeOverrides, type TypeOverrides } from "./type-overrides.ts";
 
 export interface SelectionParams extends TypeOverrides {
   readonly mixture: Mixture;
-  /** Metadata of the unquantized file: architecture, blocks, heads, experts. */
+  /** Metadata of the file to quantize: architecture, blocks, heads, experts. */
   readonly metadata: GgufMetadata;
-  /** All tensors of the unquantized file, in any order, with their types in it. */
+  /** All tensors in the order of the quantized file ({@link quantizedTensorOrder}), with their types in the file to quantize. */
   readonly tensors: readonly GgufTensorSpec[];
   /** Whether there are importance weights. */
   readonly hasImportance: boolean;
+  /** Whether tensors that are quantized already may get another type. @default false */
+  readonly allowRequantize?: boolean;
 }
 
 /** The choice for one tensor. */
@@ -23,7 +24,7 @@ export interface SelectedTensor {
   readonly name: string;
   /** As `llama-quantize` writes it: without dimensions of 1 at the end. */
   readonly ne: readonly number[];
-  /** Type in the unquantized file. */
+  /** Type in the file to quantize. */
   readonly sourceType: string;
   /** Type in the quantized file; the same as `sourceType` for tensors that are copied. */
   readonly type: string;
@@ -36,15 +37,15 @@ export interface SelectedTensor {
 /**
  * Chooses the type of every tensor as `llama-quantize` does (llama-quant.cpp of llama.cpp v0.5.0).
  *
- * @returns The tensors in the order of the quantized file
+ * @returns The tensors in the order given
  * @throws QuernError `MIXTURE_METADATA_MISSING`, `MIXTURE_PATTERN_INVALID`, `MIXTURE_LAYER_INVALID` when an FFN tensor of a model with
- * experts belongs to no block, `MIXTURE_NO_FALLBACK`, `MIXTURE_REQUANTIZES` for a tensor that is quantized already,
- * `GGML_TYPE_UNKNOWN`
+ * experts belongs to no block, `MIXTURE_NO_FALLBACK`, `MIXTURE_REQUANTIZES` for a tensor that is quantized already and may not be
+ * again, `GGML_TYPE_UNKNOWN`
  */
 export function selectQuantizedTypes(params: SelectionParams): SelectedTensor[] {
-  const { mixture, hasImportance } = params;
+  const { mixture, hasImportance, allowRequantize = false } = params;
   const overrides = compileTypeOverrides(params);
-  const tensors = quantizedTensorOrder(params.tensors).map(({ name, ne, type }) => {
+  const tensors = params.tensors.map(({ name, ne, type }) => {
     return { name, ne: withoutTrailingOnes(ne), type, category: tensorCategory(name) };
   });
   const sites = new SiteCounter({
@@ -74,7 +75,9 @@ export function selectQuantizedTypes(params: SelectionParams): SelectedTensor[] 
     if (keep) return { name, ne, sourceType, type: sourceType, requiresImportance: false };
     const { type: wanted, final = false } = choose(tensor);
     const type = final ? wanted : fallbackType({ tensor: name, wanted, columns: ne[0] ?? 1 });
-    if (type !== sourceType && isBlockType(sourceType)) throw requantizes(name, sourceType, type);
+    if (type !== sourceType && isBlockType(sourceType) && !allowRequantize) {
+      throw requantizes(name, sourceType, type);
+    }
     return {
       name,
       ne,
@@ -83,6 +86,13 @@ export function selectQuantizedTypes(params: SelectionParams): SelectedTensor[] 
       ...(type === wanted ? {} : { fallbackFrom: wanted }),
       requiresImportance: requiresImportance(mixture, category, type),
     };
+  });
+}
+
+/** The tensors as they are, as `llama-quantize` copies them: in the order given. */
+export function keepTypes(tensors: readonly GgufTensorSpec[]): SelectedTensor[] {
+  return tensors.map(({ name, ne, type }) => {
+    return { name, ne: withoutTrailingOnes(ne), sourceType: type, type, requiresImportance: false };
   });
 }
 
@@ -161,7 +171,7 @@ function requiresImportance(mixture: Mixture, category: TensorCategory, type: st
 }
 
 /** Floating-point types hold single elements. */
-function isBlockType(type: string): boolean {
+export function isBlockType(type: string): boolean {
   return ggmlType(type).blockSize > 1;
 }
 
@@ -179,7 +189,7 @@ function withoutTrailingOnes(ne: readonly number[]): readonly number[] {
 function requantizes(tensor: string, from: string, to: string): QuernError {
   return new QuernError(
     "MIXTURE_REQUANTIZES",
-    `tensor "${tensor}" is ${from} already: quantizing it again as ${to} would add up the losses`,
+    `tensor "${tensor}" is ${from} already: quantizing it again as ${to} would add to its error, and is not asked for`,
     { subject: { tensor } },
   );
 }

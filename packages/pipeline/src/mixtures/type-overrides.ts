@@ -19,6 +19,10 @@ export interface TypeOverrides {
 
 export interface CompiledOverrides {
   readonly outputType: string | undefined;
+  /** Position of the first pattern that matches, -1 for none. */
+  ruleFor(name: string): number;
+  /** Whether a pattern matches, first or not. */
+  matches(rule: number, name: string): boolean;
   /** The type that an option names for this tensor, whatever its shape. */
   fixedType(name: string, category: TensorCategory): string | undefined;
   /** The type of the first pattern that matches. */
@@ -35,10 +39,12 @@ export function compileTypeOverrides(overrides: TypeOverrides): CompiledOverride
   const patterns = (overrides.tensorTypes ?? []).map(({ pattern, type }) => {
     return { pattern: compilePattern(pattern), type: ggmlType(type).name };
   });
-  const patternType = (name: string): string | undefined =>
-    patterns.find(({ pattern }) => pattern.test(name))?.type;
+  const ruleFor = (name: string): number => patterns.findIndex(({ pattern }) => pattern.test(name));
+  const patternType = (name: string): string | undefined => patterns[ruleFor(name)]?.type;
   return {
     outputType,
+    ruleFor,
+    matches: (rule, name) => patterns[rule]!.pattern.test(name),
     patternType,
     fixedType(name, category) {
       if (category === "output") return outputType;

@@ -1,18 +1,17 @@
-import { type FileHandle, open } from "node:fs/promises";
 import { performance } from "node:perf_hooks";
 import type { CheckpointShard } from "@quern/checkpoints";
 import { type KernelBackend, loadKernels } from "@quern/kernels";
 import { LaneBuffers } from "../conversion/lane-buffers.ts";
 import { processSlab } from "../conversion/process-slab.ts";
 import type { SlabRunner } from "../conversion/slab-runner.ts";
-import { partialPathOf, reportingAs, writeAt } from "./output-file.ts";
+import { PartialWriter } from "./partial-writer.ts";
 import { ShardReader } from "./shard-reader.ts";
 
 /** What a thread needs to know to run slabs. Plain data. */
 export interface SlabServiceOptions {
   readonly shards: readonly CheckpointShard[];
-  /** Final paths of the outputs, in the order of the plan; their partial files exist. */
-  readonly outputs: readonly string[];
+  /** Final paths of the files of all outputs, in the order of the plan; their partial files exist. */
+  readonly files: readonly string[];
   /** @default the best that loads */
   readonly backend?: KernelBackend;
 }
@@ -21,21 +20,13 @@ export interface SlabServiceOptions {
 export async function createSlabService(options: SlabServiceOptions): Promise<SlabRunner> {
   const kernels = await loadKernels(options.backend === undefined ? {} : { backend: options.backend });
   const shards = new ShardReader(options.shards);
-  const handles: FileHandle[] = [];
+  const writer = new PartialWriter(options.files);
   const lanes: LaneBuffers[] = [];
   const running = new Set<Promise<unknown>>();
   const close = async (): Promise<void> => {
     await Promise.allSettled(running);
-    await Promise.all([shards.close(), ...handles.map((handle) => handle.close())]);
+    await Promise.all([shards.close(), writer.close()]);
   };
-  try {
-    for (const path of options.outputs) {
-      handles.push(await reportingAs(path, () => open(partialPathOf(path), "r+")));
-    }
-  } catch (error) {
-    await close();
-    throw error;
-  }
   const idleBefore = performance.eventLoopUtilization().idle;
   return {
     kernels: `${kernels.info.backend} ${kernels.info.isa}`,
@@ -47,8 +38,7 @@ export async function createSlabService(options: SlabServiceOptions): Promise<Sl
         reader: shards.reading({ tensors: slab.sources, buffer: (size) => buffers.takeRead(size) }),
         kernels,
         buffers,
-        write: (output, bytes, offset) =>
-          writeAt({ handle: handles[output]!, path: options.outputs[output]!, bytes, offset }),
+        write: (file, bytes, offset) => writer.write(file, bytes, offset),
       });
       running.add(result);
       try {

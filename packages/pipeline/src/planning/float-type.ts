@@ -4,6 +4,11 @@ import type { ElementType, TensorInfo } from "@quern/tensor";
 /** Floating-point ggml types that an unquantized file can have. */
 export type FloatType = "F32" | "F16" | "BF16";
 
+/** Whether kernels read and write elements of this ggml type, checking each. */
+export function isFloatType(type: string): type is FloatType {
+  return Object.hasOwn(HELD, type);
+}
+
 /**
  * What the converter takes for `--outtype auto`: the type of the first matrix that is F16 or BF16; F16 when there is none
  * (llama.cpp v0.5.0: conversion/base.py, `ModelBase.__init__`).

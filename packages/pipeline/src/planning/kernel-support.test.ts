@@ -1,27 +1,74 @@
-import type { ModelTensor } from "@quern/models";
+import { loadKernels } from "@quern/kernels";
+import type { ModelDescription, ModelTensor } from "@quern/models";
 import { describe, expect, it } from "vitest";
-import { checkSourceTypes } from "./kernel-support.ts";
+import type { PlannedTensor } from "../plan.ts";
+import type { FileContents } from "./file-contents.ts";
+import { checkKernelTypes } from "./kernel-support.ts";
+
+const kernels = await loadKernels({ backend: "wasm" });
 
 const tensor: ModelTensor = {
   name: "blk.0.ffn_up.weight",
   role: "up",
   shape: [2, 32],
-  sourceType: "I16",
+  sourceType: "BF16",
   expression: { operation: "source", name: "model.layers.0.mlp.up_proj.weight" },
   storage: "follow",
 };
 
-describe("checkSourceTypes", () => {
-  it("refuses weights that are no floating-point numbers", () => {
-    expect(() => checkSourceTypes([tensor])).toThrow(
-      expect.objectContaining({ code: "TENSOR_TYPE_UNSUPPORTED", subject: { tensor: tensor.name } }),
-    );
-    expect(() => checkSourceTypes([{ ...tensor, sourceType: "BF16" }])).not.toThrow();
+function check(model: Partial<ModelTensor>, planned: Partial<PlannedTensor>): void {
+  const description: ModelDescription = {
+    architecture: "llama",
+    tensors: [{ ...tensor, ...model }],
+    modules: [],
+    metadata: () => new Map(),
+  };
+  const contents: FileContents = {
+    type: "Q8_0",
+    flavour: "quantizer",
+    layouts: [],
+    isSplit: false,
+    warnings: [],
+    tensors: [
+      {
+        name: tensor.name,
+        source: tensor.name,
+        type: "Q8_0",
+        ne: [32, 2],
+        file: 0,
+        offset: 0,
+        size: 68,
+        packed: false,
+        requantized: false,
+        usesImportance: false,
+        ...planned,
+      },
+    ],
+  };
+  checkKernelTypes({ kernels, model: description, contents });
+}
+
+describe("checkKernelTypes", () => {
+  it("refuses weights that are no floating-point numbers, and blocks that nothing reads", () => {
+    const unreadable = expect.objectContaining({
+      code: "TENSOR_TYPE_UNSUPPORTED",
+      subject: { tensor: tensor.name },
+    });
+    expect(() => check({ sourceType: "I16" }, {})).toThrow(unreadable);
+    expect(() => check({ sourceType: "U8", storage: { packed: "Q8_1" } }, {})).toThrow(unreadable);
+    expect(() => check({}, {})).not.toThrow();
+    expect(() => check({ sourceType: "U8", storage: { packed: "Q4_0" } }, {})).not.toThrow();
   });
 
-  it("lets blocks pass that are copied", () => {
+  it("refuses types that cannot be written", () => {
+    expect(() => check({}, { type: "Q8_1" })).toThrow(
+      expect.objectContaining({ code: "RECIPE_UNSUPPORTED" }),
+    );
+  });
+
+  it("lets everything pass that is copied", () => {
     expect(() =>
-      checkSourceTypes([{ ...tensor, sourceType: "U8", storage: { packed: "MXFP4" } }]),
+      check({ sourceType: "U8", storage: { packed: "Q8_1" } }, { type: "Q8_1", packed: true }),
     ).not.toThrow();
   });
 });

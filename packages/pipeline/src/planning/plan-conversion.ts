@@ -1,13 +1,12 @@
-import { resolve } from "node:path";
 import { loadKernels } from "@quern/kernels";
-import { describeModel, expressionSources, type ModelTensor } from "@quern/models";
+import { expressionSources, type ModelTensor } from "@quern/models";
 import { elementCount, QuernError } from "@quern/tensor";
-import { checkOutputPlaces } from "../node/output-place.ts";
-import type { ConversionPlan, PlannedOutput, PlanParams } from "../plan.ts";
+import type { ConversionPlan, PlanParams } from "../plan.ts";
+import { describeSource } from "./describe-source.ts";
 import { estimateSeconds } from "./duration.ts";
-import { outputName } from "./output-name.ts";
-import { checkKernelTypes, checkSourceTypes } from "./kernel-support.ts";
+import { checkKernelTypes } from "./kernel-support.ts";
 import { planFile } from "./plan-file.ts";
+import { planOutputs } from "./plan-outputs.ts";
 import { estimatePeakMemory, resolveMemory, resolveThreads } from "./resources.ts";
 
 /**
@@ -16,12 +15,12 @@ import { estimatePeakMemory, resolveMemory, resolveThreads } from "./resources.t
  *
  * @throws QuernError
  * - `PLAN_NO_OUTPUTS`, `PLAN_MEMORY`, `PLAN_THREADS` parameters out of range
- * - `RECIPE_UNKNOWN`, `RECIPE_FLAVOUR`, `RECIPE_OPTION`, `RECIPE_UNSUPPORTED` outputs that cannot be
+ * - `RECIPE_UNKNOWN`, `RECIPE_FLAVOUR`, `RECIPE_OPTION`, `RECIPE_PRUNE_LAYERS`, `RECIPE_UNSUPPORTED` outputs that cannot be
  * - `IMPORTANCE_REQUIRED`, `IMPORTANCE_MISMATCH` importance weights that are missing or do not fit
  * - `OUTPUT_DUPLICATE`, `OUTPUT_EXISTS`, `OUTPUT_IS_SOURCE`, `OUTPUT_NOT_A_FILE`, `OUTPUT_NOT_WRITABLE`, `OUTPUT_NO_SPACE` the
  *   files to write
- * - `TENSOR_TYPE_UNSUPPORTED` weights that are no floating-point numbers
- * - the codes of `describeModel`, `selectQuantizedTypes`, `planGguf` and `loadKernels`
+ * - `TENSOR_TYPE_UNSUPPORTED` weights to quantize that are no floating-point numbers, or of a type that cannot be read
+ * - the codes of `describeModel`, `describeGguf`, `selectQuantizedTypes`, `planGguf` and `loadKernels`
  */
 export async function planConversion(params: PlanParams): Promise<ConversionPlan> {
   const { checkpoint, importance, backend, force = false, directory = "." } = params;
@@ -31,46 +30,37 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     throw new QuernError("PLAN_NO_OUTPUTS", "There is nothing to write: expected an output.");
 
   const warnings: QuernError[] = [];
-  const model = await describeModel({
-    files: checkpoint.files,
-    tensors: checkpoint.tensors,
-    onWarning: (warning) => warnings.push(warning),
-    ...(params.preTokenizer === undefined ? {} : { preTokenizer: params.preTokenizer }),
-  });
+  const model = await describeSource(params, (warning) => warnings.push(warning));
   const kernels = await loadKernels({ backend });
-  checkSourceTypes(model.tensors);
-  const parameters = model.tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  const files = params.outputs.map((request) => {
+  const contents = params.outputs.map((request) => {
     const file = planFile({
       request,
       model,
-      checkpoint,
+      source: checkpoint,
       ...(importance === undefined ? {} : { importance }),
     });
-    checkKernelTypes(kernels, file);
-    const name = request.path ?? outputName({ metadata: file.layout.metadata, type: file.type });
-    return { ...file, path: resolve(request.path === undefined ? directory : ".", name) };
+    checkKernelTypes({ kernels, model, contents: file });
+    return file;
   });
-  const places = files.map(({ path, layout }) => ({ path, fileSize: layout.fileSize }));
-  const replaces = await checkOutputPlaces({
-    places,
+  const { outputs, warnings: outputWarnings } = await planOutputs({
+    requests: params.outputs,
+    contents,
+    directory,
     sources: checkpoint.shards.map(({ path }) => path),
     force,
   });
-  const outputs = files.map((file, index): PlannedOutput => {
-    const dataSize = file.tensors.reduce((sum, { size }) => sum + size, 0);
-    const { fileSize } = file.layout;
-    return { ...file, fileSize, replaces: replaces[index]!, bitsPerWeight: (dataSize * 8) / parameters };
-  });
+  warnings.push(...distinct(contents.flatMap((file) => file.warnings)), ...outputWarnings);
 
-  const sourceBytes = bytesOfSources(model.tensors, checkpoint.tensors);
-  const elements = new Map(model.tensors.map(({ name, shape }) => [name, elementCount(shape)]));
+  const made = new Set(outputs.flatMap(({ tensors }) => tensors.map(({ source }) => source)));
+  const tensors = model.tensors.filter(({ name }) => made.has(name));
+  const parameters = tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const sourceBytes = bytesOfSources(tensors, checkpoint.tensors);
   const seconds = estimateSeconds({
     kernels,
     loads: outputs.flatMap(({ tensors }) =>
       tensors
         .filter(({ packed }) => !packed)
-        .map(({ name, ...conversion }) => ({ ...conversion, elements: elements.get(name)! })),
+        .map(({ ne, ...conversion }) => ({ ...conversion, elements: elementCount(ne) })),
     ),
     threads,
     bytes: outputs.reduce((sum, { fileSize }) => sum + fileSize, sourceBytes),
@@ -80,7 +70,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     architecture: model.architecture,
     parameters,
     sourceBytes,
-    tensors: model.tensors,
+    tensors,
     outputs,
     warnings,
     force,
@@ -89,6 +79,11 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     kernels: kernels.info,
     resources: { threads, memory, peakMemory: estimatePeakMemory({ threads, memory }), seconds },
   };
+}
+
+/** Outputs of one model often have the same thing to say. */
+function distinct(warnings: readonly QuernError[]): QuernError[] {
+  return [...new Map(warnings.map((warning) => [warning.message, warning])).values()];
 }
 
 function bytesOfSources(

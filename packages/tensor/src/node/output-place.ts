@@ -1,6 +1,7 @@
-import { access, constants, realpath, stat, statfs } from "node:fs/promises";
+import { access, constants, stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
-import { QuernError } from "@quern/tensor";
+import { QuernError } from "../error.ts";
+import { partialPathOf } from "./output-file.ts";
 
 /** A file that is going to be written. */
 export interface OutputPlace {
@@ -19,7 +20,7 @@ export interface OutputPlace {
  */
 export async function checkOutputPlaces(params: {
   places: readonly OutputPlace[];
-  /** Real paths of the files that are read. */
+  /** Paths of the files that are read. */
   sources: readonly string[];
   force: boolean;
 }): Promise<boolean[]> {
@@ -27,14 +28,17 @@ export async function checkOutputPlaces(params: {
   const replaces: boolean[] = [];
   const disks = new Map<number, { folder: string; needed: number }>();
   const paths = new Set<string>();
+  const read = new Set(await Promise.all(sources.map(identityOf)));
   for (const { path, fileSize } of places) {
     if (paths.has(path)) {
       throw outputError("OUTPUT_DUPLICATE", path, "two outputs would have this name");
     }
     paths.add(path);
     replaces.push(await checkName(path, force));
-    if (sources.includes(await realpath(path).catch(() => path))) {
-      throw outputError("OUTPUT_IS_SOURCE", path, "this is a file of the checkpoint itself");
+    for (const taken of [path, partialPathOf(path)]) {
+      const identity = await identityOf(taken);
+      if (identity !== undefined && read.has(identity))
+        throw outputError("OUTPUT_IS_SOURCE", taken, "this is one of the files that are read");
     }
     const { folder, device } = await checkFolder(path);
     const needed = (disks.get(device)?.needed ?? 0) + fileSize;
@@ -42,6 +46,12 @@ export async function checkOutputPlaces(params: {
   }
   for (const disk of disks.values()) await checkSpace(disk);
   return replaces;
+}
+
+/** The same for every name of a file, however links, letter case and mounts have it; undefined when there is none. */
+async function identityOf(path: string): Promise<string | undefined> {
+  const there = await stat(path, { bigint: true }).catch(() => undefined);
+  return there === undefined ? undefined : `${there.dev}:${there.ino}`;
 }
 
 /** @returns whether there is a file called `path` */

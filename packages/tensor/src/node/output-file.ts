@@ -1,20 +1,23 @@
 import { type FileHandle, link, open, rename, rm, stat, unlink } from "node:fs/promises";
-import { dirname } from "node:path";
-import { QuernError } from "@quern/tensor";
+import { QuernError } from "../error.ts";
 
-/** An output while it is written: a file of the final size called `<path>.partial`. */
+/** A file while it is written: it has its final size and is called `<path>.partial`. */
 export interface PartialFile {
   /** Final path. */
   readonly path: string;
   readonly size: number;
   /** Writes all bytes at an absolute offset. */
   write(bytes: Uint8Array, offset: number): Promise<void>;
-  /** Makes sure that everything is on disk and gives the file its final name. */
-  finish(): Promise<void>;
-  /** Closes and removes the file. */
+  /** Makes sure that everything is on disk. */
+  settle(): Promise<void>;
+  /** Gives the file its final name; it must be settled. */
+  place(): Promise<void>;
+  /** Closes the file and removes it, under whichever name it has. */
   abandon(): Promise<void>;
+  close(): Promise<void>;
 }
 
+/** What a file is called until it is complete. */
 export function partialPathOf(path: string): string {
   return `${path}.partial`;
 }
@@ -22,7 +25,7 @@ export function partialPathOf(path: string): string {
 /**
  * Creates `<path>.partial`, filled with zeros. One that a crashed run left behind is removed first.
  *
- * @param params.replace Whether `finish` may replace a file called `path`.
+ * @param params.replace Whether `place` may replace a file called `path`.
  * @throws QuernError `OUTPUT_DISK_FULL`, `OUTPUT_WRITE_FAILED`
  */
 export async function createPartialFile(params: {
@@ -42,20 +45,29 @@ export async function createPartialFile(params: {
     await discard(handle, partialPath);
     throw error;
   }
+  let name = partialPath;
   return {
     path,
     size,
     write: (bytes, offset) => writeAt({ handle, path, bytes, offset }),
-    async finish() {
-      await reportingAs(path, async () => {
+    settle: () =>
+      reportingAs(path, async () => {
         await handle.sync();
-        await checkStillOurs(handle, { path, partialPath });
+        if (await isCalled(handle, partialPath)) return;
+        throw new QuernError(
+          "OUTPUT_REPLACED",
+          `${partialPath}: another process has replaced the file while it was written`,
+          { subject: { file: path } },
+        );
+      }),
+    async place() {
+      await reportingAs(path, async () => {
         await (replace ? rename(partialPath, path) : renameWithoutReplacing(partialPath, path));
-        await handle.close();
-        await syncDirectory(dirname(path));
+        name = path;
       });
     },
-    abandon: () => discard(handle, partialPath),
+    abandon: () => discard(handle, name),
+    close: () => handle.close(),
   };
 }
 
@@ -107,24 +119,17 @@ export async function reportingAs<T>(path: string, operation: () => Promise<T>):
   }
 }
 
-async function discard(handle: FileHandle, partialPath: string): Promise<void> {
+async function discard(handle: FileHandle, name: string): Promise<void> {
+  const isOurs = await isCalled(handle, name).catch(() => false);
   await handle.close();
-  await rm(partialPath, { force: true });
+  if (isOurs) await rm(name, { force: true });
 }
 
-/** Another run with the same output may have replaced the partial file: its unfinished one must not get our name. */
-async function checkStillOurs(
-  handle: FileHandle,
-  paths: { path: string; partialPath: string },
-): Promise<void> {
+/** Whether the open file still has a name: another run with the same output may have put its own file there. */
+async function isCalled(handle: FileHandle, name: string): Promise<boolean> {
   const ours = await handle.stat({ bigint: true });
-  const there = await stat(paths.partialPath, { bigint: true });
-  if (ours.ino === there.ino && ours.dev === there.dev) return;
-  throw new QuernError(
-    "OUTPUT_REPLACED",
-    `${paths.partialPath}: another process has replaced the file while it was written`,
-    { subject: { file: paths.path } },
-  );
+  const there = await stat(name, { bigint: true });
+  return ours.ino === there.ino && ours.dev === there.dev;
 }
 
 /** `rename` replaces silently; a hard link fails when the name is taken, whoever took it and whenever. */
@@ -143,7 +148,7 @@ async function renameWithoutReplacing(from: string, to: string): Promise<void> {
 }
 
 /** Makes the new name itself durable, where the system lets a directory be synchronized (Windows and some shares do not). */
-async function syncDirectory(path: string): Promise<void> {
+export async function syncDirectory(path: string): Promise<void> {
   const handle = await open(path, "r").catch(() => undefined);
   await handle?.sync().catch(() => undefined);
   await handle?.close();

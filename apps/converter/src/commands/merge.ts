@@ -1,0 +1,28 @@
+import { resolve } from "node:path";
+import { planGgufFileMerge } from "@quern/gguf/node";
+import type { Command } from "commander";
+import type { Host } from "../host.ts";
+import { addCopyOptions, type CopyOptions, runCopy } from "./copy-messages.ts";
+
+export function registerMerge(program: Command, host: Host): void {
+  const command = program
+    .command("merge")
+    .description("Join the files of a split set into one, as llama-gguf-split --merge does.")
+    .argument("<file>", "any file of the set; the others lie beside it")
+    .argument("<output>", "GGUF file to write")
+    .option(
+      "--no-split-keys",
+      "leave out the split keys, which llama-gguf-split keeps: what was split becomes what it was",
+    );
+  addCopyOptions(command).action(
+    async (file: string, output: string, options: CopyOptions & { readonly splitKeys: boolean }) => {
+      const plan = await planGgufFileMerge({
+        path: resolve(host.cwd, file),
+        output: resolve(host.cwd, output),
+        dropSplitKeys: !options.splitKeys,
+        force: options.force === true,
+      });
+      await runCopy({ plan, options, activity: "merging", host });
+    },
+  );
+}

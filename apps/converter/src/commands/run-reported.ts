@@ -1,0 +1,59 @@
+import { QuernError } from "@quern/tensor";
+import type { Host } from "../host.ts";
+import { createReporter, type ReporterName } from "../reporters/create-reporter.ts";
+import type { WorkEvent } from "../reporters/reporter.ts";
+
+/** Options that say how much a command tells. */
+export interface MessageOptions {
+  readonly json?: true;
+  readonly quiet?: true;
+  /** False with `--no-progress`. */
+  readonly progress: boolean;
+}
+
+/** How the options want progress to be shown. */
+export function reporterName(options: MessageOptions): ReporterName {
+  if (options.json) {
+    return "json";
+  }
+  return options.quiet || !options.progress ? "none" : "auto";
+}
+
+/**
+ * Does work and shows how it gets on, until it is done or the user has had enough.
+ *
+ * @throws QuernError `INTERRUPTED`, and what `run` throws
+ */
+export async function runReported<Result>(params: {
+  readonly host: Host;
+  readonly reporter: ReporterName;
+  /** "converting" */
+  readonly activity: string;
+  readonly sourceBytes: number;
+  readonly run: (options: {
+    readonly signal: AbortSignal;
+    readonly onEvent: (event: WorkEvent) => void;
+  }) => Promise<Result>;
+}): Promise<Result> {
+  const { host, reporter: name, activity, sourceBytes, run } = params;
+  const interruption = new AbortController();
+  const reporter = createReporter({ name, activity, sourceBytes, host });
+  const ignoreInterrupts = host.onInterrupt(() => {
+    // The next signal meets nobody who listens, and ends the process at once.
+    ignoreInterrupts();
+    interruption.abort();
+  });
+  try {
+    return await run({ signal: interruption.signal, onEvent: (event) => reporter.onEvent(event) });
+  } catch (error) {
+    if (interruption.signal.aborted) {
+      throw new QuernError("INTERRUPTED", "Interrupted: unfinished output files have been removed.", {
+        cause: error,
+      });
+    }
+    throw error;
+  } finally {
+    ignoreInterrupts();
+    reporter.close();
+  }
+}

@@ -1,0 +1,174 @@
+import { resolve } from "node:path";
+import type { GgufValue } from "@quern/gguf";
+import type { IntermediateType, OutputRequest, TensorTypeRule } from "@quern/pipeline";
+import { type Command, Option } from "commander";
+import { countArgument, intermediateArgument, layersArgument, sizeArgument } from "./arguments.ts";
+import { metadataArgument } from "./metadata-argument.ts";
+import { overrideArgument } from "./override-argument.ts";
+import { type SplitOptions, splitRequest } from "./split-options.ts";
+import { ggmlTypeArgument, tensorTypeArgument, tensorTypeFileArgument } from "./tensor-type-argument.ts";
+
+/** What commander makes of the options that {@link addQuantizationOptions} declares. */
+export interface QuantizationOptions {
+  readonly imatrix?: string;
+  readonly includeWeights?: readonly string[];
+  readonly excludeWeights?: readonly string[];
+  readonly intermediate?: IntermediateType;
+  readonly pure?: true;
+  readonly leaveOutputTensor?: true;
+  readonly outputTensorType?: string;
+  readonly tokenEmbeddingType?: string;
+  readonly tensorType?: readonly TensorTypeRule[];
+  readonly tensorTypeFile?: readonly TensorTypeRule[];
+  readonly allowRequantize?: true;
+}
+
+/** What commander makes of the options that {@link addModelOptions} declares. */
+export interface ModelOptions {
+  readonly pre?: string;
+  readonly metadata?: ReadonlyMap<string, GgufValue>;
+  readonly overrideKv?: ReadonlyMap<string, GgufValue>;
+  readonly pruneLayers?: readonly number[];
+  readonly keepSplit?: true;
+}
+
+/** What commander makes of the options that {@link addResourceOptions} declares. */
+export interface ResourceOptions {
+  readonly threads?: number;
+  readonly memory?: number;
+  readonly kernels?: "native" | "wasm";
+}
+
+/**
+ * Declares what decides about types and weights.
+ *
+ * @param params.cwd Folder of files with relative names.
+ */
+export function addQuantizationOptions({ command, cwd }: { command: Command; cwd: string }): Command {
+  // Two options add to one list: the first rule that matches wins, from whichever it comes.
+  const rules: TensorTypeRule[] = [];
+  const addRules = (...more: TensorTypeRule[]): TensorTypeRule[] => {
+    rules.push(...more);
+    return rules;
+  };
+  const repeated = (text: string, previous: readonly string[] = []): string[] => [...previous, text];
+  return command
+    .optionsGroup("Quantization:")
+    .option("--imatrix <file>", "importance matrix made by llama-imatrix, in GGUF or its older format")
+    .option(
+      "--include-weights <name>",
+      "use the importance matrix only for tensors whose names contain this; repeatable",
+      repeated,
+    )
+    .addOption(
+      new Option("--exclude-weights <name>", "do not use it for tensors whose names contain this; repeatable")
+        .argParser(repeated)
+        .conflicts("includeWeights"),
+    )
+    .option(
+      "--intermediate <type>",
+      "type that weights of a checkpoint pass through before they are quantized, as in the usual two steps: auto, f32, f16 or bf16 (default: auto)",
+      intermediateArgument,
+    )
+    .option("--pure", "give every matrix the same type instead of a mixture")
+    .option("--leave-output-tensor", "do not quantize output.weight")
+    .option("--output-tensor-type <type>", "type of output.weight", ggmlTypeArgument)
+    .option("--token-embedding-type <type>", "type of token_embd.weight", ggmlTypeArgument)
+    .option(
+      "--tensor-type <pattern=type>",
+      "type of the tensors whose name matches a regular expression; repeatable, the first match wins",
+      (text) => addRules(tensorTypeArgument(text)),
+    )
+    .option("--tensor-type-file <file>", "more such rules, separated by spaces or line ends", (path) =>
+      addRules(...tensorTypeFileArgument(resolve(cwd, path))),
+    )
+    .option(
+      "--allow-requantize",
+      "quantize tensors again that are quantized already; the error that this adds is reported at the end",
+    );
+}
+
+/** Declares what the file says of the model. */
+export function addModelOptions(command: Command): Command {
+  // Two options set pairs, in the order in which they are given.
+  const pairs = new Map<string, GgufValue>();
+  const setPairs = (more: Iterable<readonly [string, GgufValue]>): Map<string, GgufValue> => {
+    for (const [key, value] of more) {
+      // A key that is set again moves to the end.
+      pairs.delete(key);
+      pairs.set(key, value);
+    }
+    return pairs;
+  };
+  return command
+    .optionsGroup("Model:")
+    .option("--pre <name>", "pre-tokenizer name (tokenizer.ggml.pre) where tokenizer.json does not tell")
+    .option(
+      "--metadata <key=type:value>",
+      "set or replace a value of the metadata, for example general.name=string:Mine; repeatable",
+      (text) => setPairs(metadataArgument(text, undefined)),
+    )
+    .option(
+      "--override-kv <key=type:value>",
+      "the same in the words of llama-quantize, with int, float, bool or str as type; repeatable",
+      (text) => setPairs([overrideArgument(text)]),
+    )
+    .option(
+      "--prune-layers <numbers>",
+      "blocks to leave out, numbered from 0 and separated by commas; those behind them move up",
+      layersArgument,
+    )
+    .option("--keep-split", "of a split GGUF: write the same parts again instead of one file");
+}
+
+/** Declares what a run may use. */
+export function addResourceOptions(command: Command): Command {
+  return command
+    .optionsGroup("Resources:")
+    .option("-j, --threads <count>", "worker threads, 0 for none (default: one per core)", countArgument)
+    .option(
+      "-m, --memory <size>",
+      "memory for buffers, such as 400MB or 1GiB (default: a quarter of the machine's, at most 256 MiB)",
+      sizeArgument,
+    )
+    .addOption(
+      new Option("--kernels <which>", "kernels to run (default: native where it loads)").choices([
+        "native",
+        "wasm",
+      ]),
+    );
+}
+
+/** Declares what is said, and how. */
+export function addMessageOptions(command: Command): Command {
+  return command
+    .optionsGroup("Messages:")
+    .option("--json", "plan, events and result as JSON lines on standard output")
+    .option("-q, --quiet", "say nothing but the result and errors")
+    .option("--no-progress", "do not show progress");
+}
+
+/** What the options ask of every output. */
+export function requestedQuantization(
+  options: QuantizationOptions & ModelOptions & SplitOptions,
+): Omit<OutputRequest, "type" | "path" | "flavour"> {
+  const { intermediate, pure, leaveOutputTensor, outputTensorType, tokenEmbeddingType } = options;
+  const { allowRequantize, pruneLayers, keepSplit } = options;
+  // Both options of a pair hold the same.
+  const tensorTypes = options.tensorType ?? options.tensorTypeFile;
+  const metadata = options.metadata ?? options.overrideKv;
+  const split = splitRequest(options);
+  return {
+    ...(intermediate === undefined ? {} : { intermediate }),
+    ...(pure === undefined ? {} : { pure }),
+    ...(leaveOutputTensor === undefined ? {} : { leaveOutputTensor }),
+    ...(outputTensorType === undefined ? {} : { outputTensorType }),
+    ...(tokenEmbeddingType === undefined ? {} : { tokenEmbeddingType }),
+    ...(tensorTypes === undefined ? {} : { tensorTypes }),
+    ...(allowRequantize === undefined ? {} : { allowRequantize }),
+    ...(pruneLayers === undefined ? {} : { pruneLayers }),
+    ...(keepSplit === undefined ? {} : { keepSplit }),
+    ...(metadata === undefined ? {} : { metadata }),
+    ...(split === undefined ? {} : { split }),
+  };
+}

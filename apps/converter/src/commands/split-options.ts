@@ -1,0 +1,63 @@
+import type { GgufDivision } from "@quern/gguf";
+import { QuernError } from "@quern/tensor";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { parseSize } from "../format/bytes.ts";
+import { countArgument } from "./arguments.ts";
+
+/** What commander makes of the options that {@link addSplitOptions} declares. */
+export interface SplitOptions {
+  /** Bytes. */
+  readonly splitMaxSize?: number;
+  readonly splitMaxTensors?: number;
+  /** False with `--no-tensor-first-split`. */
+  readonly tensorFirstSplit: boolean;
+}
+
+/**
+ * Declares how files are split, with the names that llama.cpp's tools give the options.
+ *
+ * @param params.short Whether `--max-size` and `--max-tensors` do as well.
+ */
+export function addSplitOptions(params: { command: Command; short?: boolean }): Command {
+  const { command, short = false } = params;
+  const flags = (name: string): string => (short ? `--${name}, --split-${name}` : `--split-${name}`);
+  return command
+    .addOption(
+      new Option(
+        `${flags("max-size")} <size>`,
+        "bytes of tensor data in one file at most, such as 500M or 2G (as in llama.cpp: powers of 1000), or 2GiB",
+      )
+        .argParser(splitSizeArgument)
+        .conflicts("splitMaxTensors"),
+    )
+    .addOption(
+      new Option(`${flags("max-tensors")} <count>`, "tensors in one file at most").argParser(countArgument),
+    )
+    .option("--no-tensor-first-split", "keep the first file free of tensors: metadata only");
+}
+
+/**
+ * Turns options into a division.
+ *
+ * @returns undefined when nothing is to be split
+ * @throws QuernError `USAGE_SPLIT` for `--no-tensor-first-split` alone
+ */
+export function splitRequest(options: SplitOptions): GgufDivision | undefined {
+  const { splitMaxSize, splitMaxTensors, tensorFirstSplit } = options;
+  const first = { firstWithoutTensors: !tensorFirstSplit };
+  if (splitMaxSize !== undefined) return { maxBytes: splitMaxSize, ...first };
+  if (splitMaxTensors !== undefined) return { maxTensors: splitMaxTensors, ...first };
+  if (tensorFirstSplit) return undefined;
+  throw new QuernError(
+    "USAGE_SPLIT",
+    "--no-tensor-first-split says how to split, but not where: name a size or a number of tensors, too.",
+  );
+}
+
+function splitSizeArgument(text: string): number {
+  const size = parseSize(text, 1000);
+  if (size === undefined) {
+    throw new InvalidArgumentError("Write a size such as 500M, 2G or 2GiB.");
+  }
+  return size;
+}

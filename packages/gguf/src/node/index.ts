@@ -1,0 +1,11 @@
+export { copyGguf } from "./copy-gguf.ts";
+export type { GgufCopyEvent, GgufCopyOptions, GgufCopyReport } from "./copy-gguf.ts";
+export type { GgufCopyFile, GgufCopyPlan } from "./copy-plan.ts";
+export { editGguf, planGgufFileEdit } from "./edit-gguf.ts";
+export type { GgufFileEdit } from "./edit-gguf.ts";
+export { planGgufFileMerge } from "./merge-plan.ts";
+export { planGgufFileSplit } from "./split-plan.ts";
+export { openGgufSet } from "./open-set.ts";
+export type { OpenGgufSet } from "./open-set.ts";
+export { restoreGgufHeader } from "./patch-header.ts";
+export { findStraySplits } from "./stray-splits.ts";

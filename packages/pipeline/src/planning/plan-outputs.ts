@@ -1,0 +1,71 @@
+import { resolve } from "node:path";
+import { splitFileName, splitPrefix } from "@quern/gguf";
+import { findStraySplits } from "@quern/gguf/node";
+import { elementCount, type QuernError } from "@quern/tensor";
+import { checkOutputPlaces } from "@quern/tensor/node";
+import type { PlannedFile, PlannedOutput } from "../plan.ts";
+import type { OutputRequest } from "../recipe.ts";
+import { outputName } from "./output-name.ts";
+import type { FileContents } from "./file-contents.ts";
+
+/**
+ * Gives outputs their paths, and checks that all files can be written.
+ *
+ * @param params.contents What each request's files hold.
+ * @param params.directory Folder for outputs without a path.
+ * @param params.sources Real paths of the files that are read.
+ * @throws QuernError as `checkOutputPlaces`
+ */
+export async function planOutputs(params: {
+  requests: readonly OutputRequest[];
+  contents: readonly FileContents[];
+  directory: string;
+  sources: readonly string[];
+  force: boolean;
+}): Promise<{ outputs: PlannedOutput[]; warnings: QuernError[] }> {
+  const { contents, sources, force } = params;
+  const paths = contents.map((output, index) => pathsOf(output, params.requests[index]!, params.directory));
+  const replaced = await checkOutputPlaces({
+    places: contents.flatMap(({ layouts }, index) =>
+      layouts.map(({ fileSize }, file) => ({ path: paths[index]![file]!, fileSize })),
+    ),
+    sources,
+    force,
+  });
+  const strays = await Promise.all(paths.map(([first]) => findStraySplits(first!)));
+
+  let next = 0;
+  const outputs = contents.map(
+    ({ layouts, isSplit: _isSplit, warnings: _warnings, ...output }, index): PlannedOutput => {
+      const dataSize = output.tensors.reduce((sum, { size }) => sum + size, 0);
+      const elements = output.tensors.reduce((sum, { ne }) => sum + elementCount(ne), 0);
+      const files = layouts.map((layout, file): PlannedFile => ({
+        path: paths[index]![file]!,
+        replaces: replaced[next++]!,
+        fileSize: layout.fileSize,
+        layout,
+      }));
+      return {
+        ...output,
+        files,
+        fileSize: files.reduce((sum, { fileSize }) => sum + fileSize, 0),
+        bitsPerWeight: (dataSize * 8) / elements,
+      };
+    },
+  );
+  return { outputs, warnings: strays.filter((warning) => warning !== undefined) };
+}
+
+function pathsOf(
+  { type, layouts, isSplit }: FileContents,
+  request: OutputRequest,
+  directory: string,
+): string[] {
+  const path =
+    request.path === undefined
+      ? resolve(directory, outputName({ metadata: layouts[0]!.metadata, type }))
+      : resolve(request.path);
+  if (!isSplit) return [path];
+  const prefix = splitPrefix(path);
+  return layouts.map((_, index) => splitFileName({ prefix, index, count: layouts.length }));
+}
