@@ -7,10 +7,13 @@
 
 // ---- Writing
 
-// The codes of the scales of a super-block and its d, before that is rounded to F16; false when all scales are 0.
+// The codes of the scales of a super-block and its d, before that is rounded to F16; false when all scales are 0. A scale that is
+// NaN, since weights overflowed (ggml ends the process there), makes d NaN.
 INLINE bool iq2_quantize_scales(const float *scales, int count, uint8_t *codes, float *d) {
   float largest = 0;
-  for (int i = 0; i < count; i++) largest = largest > scales[i] ? largest : scales[i];
+  for (int i = 0; i < count; i++) {
+    if (!(scales[i] <= largest) && largest == largest) largest = scales[i];
+  }
   *d = largest / 31;
   float inverse = 1 / *d;
   for (int i = 0; i < count; i++) {

@@ -118,6 +118,13 @@ static uint8_t next_distance(const uint8_t *distances, int count, uint8_t least)
   return smallest;
 }
 
+static bool any_up_to(const uint8_t *distances, uint8_t largest) {
+  bytes16 near = (bytes16)(*(const bytes16_memory *)distances <= largest);
+  uint64_t halves[2];
+  __builtin_memcpy(halves, &near, sizeof near);
+  return (halves[0] | halves[1]) != 0;
+}
+
 // Writes the indices of a list of neighbours and returns their number.
 static int32_t list_neighbours(const quern_codebook *book, const uint8_t *distances, int wanted, uint16_t *list) {
   uint8_t nearest[MOST_DISTANCES], largest = 0;
@@ -129,9 +136,12 @@ static int32_t list_neighbours(const quern_codebook *book, const uint8_t *distan
   }
   uint16_t candidates[MOST_POINTS + 1];
   int count = 0;
-  for (int j = 0; j < book->size; j++) {
-    candidates[count] = (uint16_t)j;
-    count += distances[j] <= largest;
+  for (int start = 0; start < book->size; start += 16) {
+    if (!any_up_to(distances + start, largest)) continue;
+    for (int j = start; j < start + 16; j++) {
+      candidates[count] = (uint16_t)j;
+      count += distances[j] <= largest;
+    }
   }
   int32_t length = 0;
   for (int n = 0; n < found; n++) {

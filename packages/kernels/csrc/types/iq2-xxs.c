@@ -19,9 +19,8 @@ static void iq2_xxs_fit_batch(const super_block_batch *batch, const quern_grid *
     positive_search(32, 4, tile.x, tile.weights, positive_codes, scale);
     EACH_STREAM {
       extent[s] = scale[s] * 3.0f;
-      vm useful = vmask_not(vlt(tile.largest[s], vsplat(GROUP_MAX_EPS))) & vgt(extent[s], vsplat(0));
-      extent[s] = vselect(useful, extent[s], vsplat(1));
-      empty[s] = vmask_not(useful);
+      empty[s] = vlt(tile.largest[s], vsplat(GROUP_MAX_EPS)) | vlt(extent[s], vsplat(0)) | veq(extent[s], vsplat(0));
+      extent[s] = vselect(empty[s], vsplat(1), extent[s]);
     }
     iq2_search(32, 6, false, grid, &tile, extent, scale, codes);
     iq2_store(32, true, grid, &tile, empty, scale, codes, first, fits);
