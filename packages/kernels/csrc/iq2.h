@@ -53,7 +53,7 @@ NOINLINE void iq2_split_signs(int count, bool even, iq2_tile *tile) {
     }
     if (even) {
       for (int i = 0; i < GROUP; i++) {
-        vi wrong = parity & vone_where(vlt_int(least, vsplat_int(i + 1)) & vlt_int(vsplat_int(i - 1), least));
+        vi wrong = parity & vone_where(veq_int(least, vsplat_int(i)));
         x[i] = (vf)((vi)x[i] ^ wrong << 31);
         signs ^= wrong << i;
       }

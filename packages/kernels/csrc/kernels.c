@@ -16,6 +16,8 @@
 #include "types/iq4-xs.c"
 #include "types/mxfp4.c"
 #include "types/nvfp4.c"
+#include "types/iq3-s.c"
+#include "types/iq3-xxs.c"
 #include "types/q2-k.c"
 #include "types/q3-k.c"
 #include "types/q4-0.c"
@@ -53,6 +55,8 @@ static const quern_type TYPES[] = {
     {"IQ4_XS", SUPER_BLOCK, IQ4_XS_SIZE, quantize_iq4_xs, dequantize_iq4_xs, {F16_EXPONENT, 1, {0}}},
     {"MXFP4", BLOCK, MXFP4_SIZE, quantize_mxfp4, dequantize_mxfp4, {E8M0_EXPONENT, 1, {0}}},
     {"NVFP4", NVFP4_BLOCK, NVFP4_SIZE, quantize_nvfp4, dequantize_nvfp4, {0}},
+    {"IQ3_XXS", SUPER_BLOCK, IQ3_XXS_SIZE, quantize_iq3_xxs, dequantize_iq3_xxs, {F16_EXPONENT, 1, {0}}},
+    {"IQ3_S", SUPER_BLOCK, IQ3_S_SIZE, quantize_iq3_s, dequantize_iq3_s, {F16_EXPONENT, 1, {0}}},
 };
 
 #define CONCATENATE_(a, b) a##b

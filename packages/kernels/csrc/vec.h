@@ -44,6 +44,16 @@ INLINE void vstore(float *target, vf value) { *(vf_memory *)target = value; }
 // VEC_LANES 16-bit integers: zero-extended; the low 16 bits of each lane.
 INLINE vi vload_u16(const uint8_t *source) { return __builtin_convertvector((vu16) * (const vu16_memory *)source, vi); }
 INLINE void vstore_u16(uint8_t *target, vi value) { *(vu16_memory *)target = __builtin_convertvector(value, vu16); }
+// first, first + 1, ...
+INLINE vi vsequence(int32_t first) {
+#if VEC_LANES == 16
+  return first + (vi){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif VEC_LANES == 8
+  return first + (vi){0, 1, 2, 3, 4, 5, 6, 7};
+#else
+  return first + (vi){0, 1, 2, 3};
+#endif
+}
 // Subtracting +0 keeps every value, -0 included.
 INLINE vf vsplat(float value) { return value - (vf){0}; }
 INLINE vi vsplat_int(int32_t value) { return value - (vi){0}; }
@@ -55,6 +65,7 @@ typedef __mmask16 vm;
 INLINE vm vlt(vf a, vf b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ); }
 INLINE vm veq(vf a, vf b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_EQ_OQ); }
 INLINE vm vlt_int(vi a, vi b) { return _mm512_cmplt_epi32_mask((__m512i)a, (__m512i)b); }
+INLINE vm veq_int(vi a, vi b) { return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b); }
 INLINE vm vmask_not(vm m) { return (vm)~m; }
 INLINE uint32_t vmask_bits(vm m) { return m; }
 INLINE vf vselect(vm m, vf yes, vf no) { return (vf)_mm512_mask_blend_ps(m, (__m512)no, (__m512)yes); }
@@ -64,6 +75,7 @@ typedef vi vm;
 INLINE vm vlt(vf a, vf b) { return (vm)(a < b); }
 INLINE vm veq(vf a, vf b) { return (vm)(a == b); }
 INLINE vm vlt_int(vi a, vi b) { return (vm)(a < b); }
+INLINE vm veq_int(vi a, vi b) { return (vm)(a == b); }
 INLINE vm vmask_not(vm m) { return ~m; }
 // One bit per lane, lane 0 lowest.
 INLINE uint32_t vmask_bits(vm m) {
@@ -284,6 +296,55 @@ INLINE vf vzip_high(vf a, vf b) { return vshuffle(a, b, 4, 12, 5, 13, 6, 14, 7, 
 #else
 INLINE vf vzip_low(vf a, vf b) { return vshuffle(a, b, 0, 4, 1, 5); }
 INLINE vf vzip_high(vf a, vf b) { return vshuffle(a, b, 2, 6, 3, 7); }
+#endif
+
+// Lane i - 1 of v in lane i, and below it the last lane of `before`.
+#if VEC_LANES == 16
+INLINE vi vmove_up(vi before, vi v) {
+  return vshuffle(before, v, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
+}
+#elif VEC_LANES == 8
+INLINE vi vmove_up(vi before, vi v) { return vshuffle(before, v, 7, 8, 9, 10, 11, 12, 13, 14); }
+#else
+INLINE vi vmove_up(vi before, vi v) { return vshuffle(before, v, 3, 4, 5, 6); }
+#endif
+
+// The smallest lane in all lanes. Which zero results from +0 and -0 is not defined.
+#if VEC_LANES >= 8
+// The same of every eight lanes in all of them.
+INLINE vf vsmallest_of_8(vf a) {
+#if VEC_LANES == 16
+  a = vmin(a, vshuffle(a, a, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
+  a = vmin(a, vshuffle(a, a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13));
+  return vmin(a, vshuffle(a, a, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
+#else
+  a = vmin(a, vshuffle(a, a, 4, 5, 6, 7, 0, 1, 2, 3));
+  a = vmin(a, vshuffle(a, a, 2, 3, 0, 1, 6, 7, 4, 5));
+  return vmin(a, vshuffle(a, a, 1, 0, 3, 2, 5, 4, 7, 6));
+#endif
+}
+INLINE vf vsmallest(vf a) {
+#if VEC_LANES == 16
+  a = vmin(a, vshuffle(a, a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+#endif
+  return vsmallest_of_8(a);
+}
+#else
+INLINE vf vsmallest(vf a) {
+  a = vmin(a, vshuffle(a, a, 2, 3, 0, 1));
+  return vmin(a, vshuffle(a, a, 1, 0, 3, 2));
+}
+#endif
+
+#if VEC_LANES >= 8
+// Lane index[i] of v in lane i; only as many low bits of an index count as it takes to number the lanes.
+INLINE vf vpermute(vf v, vi index) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_permutexvar_ps((__m512i)index, (__m512)v);
+#else
+  return (vf)_mm256_permutevar8x32_ps((__m256)v, (__m256i)index);
+#endif
+}
 #endif
 
 // Transposes VEC_LANES x VEC_LANES in place: log2(VEC_LANES) perfect shuffles of the rows.

@@ -28,6 +28,8 @@ const RELATIVE_ERRORS: Readonly<Record<string, number>> = {
   IQ2_XXS: 0.66,
   IQ2_XS: 0.501,
   IQ2_S: 0.501,
+  IQ3_XXS: 0.306,
+  IQ3_S: 0.251,
   IQ4_NL: 0.105,
   IQ4_XS: 0.107,
   MXFP4: 0.147,
@@ -48,6 +50,8 @@ const IMPORTANCE_TYPES = [
   "IQ2_XXS",
   "IQ2_XS",
   "IQ2_S",
+  "IQ3_XXS",
+  "IQ3_S",
   "IQ4_NL",
   "IQ4_XS",
 ];

@@ -12,7 +12,17 @@ import { differingBlocks } from "./testing/parity.ts";
 import { gaussianWeights } from "./testing/weights.ts";
 
 /** Types whose searches add up many products. */
-const TYPES: readonly GgmlType[] = ["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"];
+const TYPES: readonly GgmlType[] = [
+  "Q2_K",
+  "Q3_K",
+  "Q4_K",
+  "Q5_K",
+  "Q6_K",
+  "IQ3_XXS",
+  "IQ3_S",
+  "IQ4_NL",
+  "IQ4_XS",
+];
 
 const library = findGgmlLibrary();
 const compiler = findCompiler();

@@ -25,6 +25,8 @@ const TYPES: readonly GgmlType[] = [
   "IQ2_XXS",
   "IQ2_XS",
   "IQ2_S",
+  "IQ3_XXS",
+  "IQ3_S",
   "IQ4_NL",
   "IQ4_XS",
   "MXFP4",

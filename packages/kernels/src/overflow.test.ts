@@ -48,6 +48,12 @@ const LIMITS: readonly (readonly [type: string, limit: number, tolerance: number
   ["IQ2_XS", -F16_OVERFLOWS * 31 * 5, 0.05],
   ["IQ2_S", F16_OVERFLOWS * 31 * 5, 0.02],
   ["IQ2_S", -F16_OVERFLOWS * 31 * 5, 0.02],
+  // The codebook has no point for a weight that is alone, but several that are near; zeros have a part in the choice, since no code
+  // is for them.
+  ["IQ3_XXS", F16_OVERFLOWS * 31 * 13, 0.3],
+  ["IQ3_XXS", -F16_OVERFLOWS * 31 * 13, 0.3],
+  ["IQ3_S", F16_OVERFLOWS * 31 * 13.5, 0.1],
+  ["IQ3_S", -F16_OVERFLOWS * 31 * 13.5, 0.1],
   // The extreme becomes the largest value of the table, 113, or the smallest, -127.
   ["IQ4_NL", F16_OVERFLOWS * 120, 0.07],
   ["IQ4_NL", -F16_OVERFLOWS * 120, 0.07],

@@ -27,6 +27,8 @@ const TYPES = {
   IQ2_XXS: { number: 16, importance: [true] },
   IQ2_XS: { number: 17, importance: [true] },
   IQ2_S: { number: 22, importance: [false, true] },
+  IQ3_XXS: { number: 18, importance: [false, true] },
+  IQ3_S: { number: 21, importance: [false, true] },
   IQ4_NL: { number: 20, importance: [false, true] },
   IQ4_XS: { number: 23, importance: [false, true] },
   MXFP4: { number: 39, importance: [false] },

@@ -1,7 +1,8 @@
 // Makes the tables of grid.h. Compiled once, for all instruction sets.
 
-#include "grids/grid.h"
+#include <stddef.h>
 
+#include "grids/grid.h"
 #include "grids/codebooks.h"
 
 #define COUNT(array) ((int32_t)(sizeof(array) / sizeof(array)[0]))
@@ -23,6 +24,8 @@ enum { HALF_CELLS_8 = 81, HALF_CELLS_4 = 64, MOST_HALF_CELLS = HALF_CELLS_8 };
 
 static uint32_t cells[GRID_COUNT][MOST_CELLS], contenders[GRID_COUNT][MOST_CELLS];
 
+static uint32_t iq3_xxs_levels[CELLS_4], iq3_s_levels[CELLS_4];
+
 // First the lists of contenders that differ from those of neighbours.
 enum {
   IQ2_XXS_CONTENDERS = 74224,
@@ -42,13 +45,14 @@ static const struct {
   int32_t distances;
   int32_t contenders, capacity; // of lists
   uint16_t *lists;
+  uint32_t *levels;
 } LISTS[GRID_COUNT] = {
-    [GRID_IQ2_XXS] = {2, IQ2_XXS_CONTENDERS, COUNT(iq2_xxs_lists), iq2_xxs_lists},
-    [GRID_IQ2_XS] = {2, IQ2_XS_CONTENDERS, COUNT(iq2_xs_lists), iq2_xs_lists},
-    [GRID_IQ2_S] = {1, IQ2_S_CONTENDERS, COUNT(iq2_s_lists), iq2_s_lists},
-    [GRID_IQ1] = {3, IQ1_CONTENDERS, COUNT(iq1_lists), iq1_lists},
-    [GRID_IQ3_XXS] = {2, IQ3_XXS_CONTENDERS, COUNT(iq3_xxs_lists), iq3_xxs_lists},
-    [GRID_IQ3_S] = {3, IQ3_S_CONTENDERS, COUNT(iq3_s_lists), iq3_s_lists},
+    [GRID_IQ2_XXS] = {2, IQ2_XXS_CONTENDERS, COUNT(iq2_xxs_lists), iq2_xxs_lists, NULL},
+    [GRID_IQ2_XS] = {2, IQ2_XS_CONTENDERS, COUNT(iq2_xs_lists), iq2_xs_lists, NULL},
+    [GRID_IQ2_S] = {1, IQ2_S_CONTENDERS, COUNT(iq2_s_lists), iq2_s_lists, NULL},
+    [GRID_IQ1] = {3, IQ1_CONTENDERS, COUNT(iq1_lists), iq1_lists, NULL},
+    [GRID_IQ3_XXS] = {2, IQ3_XXS_CONTENDERS, COUNT(iq3_xxs_lists), iq3_xxs_lists, iq3_xxs_levels},
+    [GRID_IQ3_S] = {3, IQ3_S_CONTENDERS, COUNT(iq3_s_lists), iq3_s_lists, iq3_s_levels},
 };
 
 // ---- Levels
@@ -182,6 +186,15 @@ static uint32_t append_list(quern_grid_id id, const uint16_t *list, int32_t leng
   return entry;
 }
 
+// Which levels the points of a list have, as quern_grid says.
+static uint32_t levels_of(const quern_codebook *book, const uint16_t *list, int32_t length) {
+  uint32_t levels = 0;
+  for (int32_t i = 0; i < length; i++) {
+    for (int k = 0; k < 4; k++) levels |= 1u << (8 * k + (book->points[list[i]] >> 3 * k & 7));
+  }
+  return levels;
+}
+
 static quern_grid grids[GRID_COUNT];
 
 static void make_grid(quern_grid_id id) {
@@ -207,9 +220,16 @@ static void make_grid(quern_grid_id id) {
     cells[id][cell] = contenders[id][cell] = append_list(id, list, length, &end);
     int32_t count = list_contenders(thermometers, thermometer_of(book, code_of(book, cell)), length, list, contending);
     if (count < length) contenders[id][cell] = append_list(id, contending, count, &contenders_end);
+    if (LISTS[id].levels) LISTS[id].levels[cell] = levels_of(book, list, length);
   }
   if (contenders_end != LISTS[id].contenders) __builtin_trap();
-  grids[id] = (quern_grid){*book, cells[id], contenders_end > 0 ? contenders[id] : cells[id], LISTS[id].lists};
+  grids[id] = (quern_grid){
+      .book = *book,
+      .cells = cells[id],
+      .contenders = contenders_end > 0 ? contenders[id] : cells[id],
+      .neighbours = LISTS[id].lists,
+      .levels = LISTS[id].levels,
+  };
 }
 
 // ---- The door. A module of Wasm has one thread and makes the tables for itself.

@@ -31,6 +31,8 @@ const BLOCKS: Readonly<Record<string, { readonly elements: number; readonly byte
   IQ2_XXS: { elements: 256, bytes: 66 },
   IQ2_XS: { elements: 256, bytes: 74 },
   IQ2_S: { elements: 256, bytes: 82 },
+  IQ3_XXS: { elements: 256, bytes: 98 },
+  IQ3_S: { elements: 256, bytes: 110 },
   IQ4_NL: { elements: 32, bytes: 18 },
   IQ4_XS: { elements: 256, bytes: 136 },
   MXFP4: { elements: 32, bytes: 17 },

@@ -102,7 +102,6 @@ const EDGE_FILLS: Readonly<Record<string, Fill>> = {
   "any power of ten": (random, _, parameter) => random.gaussian() * 10 ** (parameter * 15),
   "scales that are denormal in F16": (random) => random.gaussian() * 1e-6,
   "scales that vanish in F16": (random) => random.gaussian() * 1e-8,
-  "1e-8, the threshold of an empty group of some types": (random) => random.gaussian() * 5e-9,
   "between two values of IQ4": (random, index, parameter) =>
     (index === 0 ? -127 : pick(random, IQ4_MIDDLES)) * powerOfTwo(parameter),
   "between two values of E2M1": (random, index, parameter) =>
@@ -113,6 +112,13 @@ const EDGE_FILLS: Readonly<Record<string, Fill>> = {
     random.gaussian() * 2 ** (parameter < 0 ? -126 + 2 * parameter : 127),
   "around the limits of UE4M3": (random, _, parameter) =>
     random.gaussian() * 2 ** (parameter < 0 ? -8 + 2 * parameter : 11 + 8 * parameter),
+  "1e-8, the threshold of an empty group of some types": (random) => random.gaussian() * 5e-9,
+  "borders of codebook cells": (random, index) =>
+    index === 0 ? 5 : [2, 4][random.integer(2)]! * (1 + (random.integer(3) - 1) * 1e-6),
+  "borders of the cells of finer codebooks": (random, index) =>
+    index === 0 ? 15 : 2 * (1 + random.integer(7)) * (1 + (random.integer(3) - 1) * 1e-6),
+  "one level off a border": (random, _, parameter) =>
+    parameter * (random.integer(6) + random.gaussian() * 1e-3),
 };
 
 const plain: Fill = (random) => random.gaussian() * 0.02;
