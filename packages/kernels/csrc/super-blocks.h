@@ -39,9 +39,8 @@ NOINLINE void load_importance(const super_block_batch *batch, const float *impor
   }
 }
 
-// Search weights of ggml's importance-weighted K types: importance * sqrt(sigma2 + x * x), where sigma2 is
-// factor * (sum of squares of the super-block) / 256, summed in the order of the weights.
-NOINLINE void weigh_by_importance(const super_block_batch *batch, const float *importance, float factor, float *weights) {
+// The sum of the squares of each super-block of a batch, in the order of the weights.
+NOINLINE vf sum_squares(const super_block_batch *batch) {
   const float *lanes[VEC_LANES];
   for (int lane = 0; lane < VEC_LANES; lane++) {
     lanes[lane] = batch->source + (lane < batch->count ? lane : batch->count - 1) * SUPER_BLOCK;
@@ -53,11 +52,17 @@ NOINLINE void weigh_by_importance(const super_block_batch *batch, const float *i
     vtranspose(tile);
     for (int i = 0; i < VEC_LANES; i++) squares += tile[i] * tile[i];
   }
-  vf sigma2 = factor * squares / (float)SUPER_BLOCK;
+  return squares;
+}
+
+// Search weights of ggml's importance-weighted K types: importance * sqrt(sigma2 + x * x), where sigma2 is
+// factor * (sum of squares of the super-block) / 256.
+NOINLINE void weigh_by_importance(const super_block_batch *batch, const float *importance, float factor, float *weights) {
+  vf sigma2 = factor * sum_squares(batch) / (float)SUPER_BLOCK;
   for (int b = 0; b < batch->count; b++) {
     const float *columns = batch_importance(batch, b, importance);
     for (int i = 0; i < SUPER_BLOCK; i += VEC_LANES) {
-      vf x = vload(lanes[b] + i);
+      vf x = vload(batch->source + b * SUPER_BLOCK + i);
       vstore(weights + b * SUPER_BLOCK + i, vload(columns + i) * vsqrt(sigma2[b] + x * x));
     }
   }

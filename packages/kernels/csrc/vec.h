@@ -104,6 +104,15 @@ INLINE vi vselect_int(vm m, vi yes, vi no) {
 INLINE vf vselect(vm m, vf yes, vf no) { return (vf)vselect_int(m, (vi)yes, (vi)no); }
 #endif
 
+// 1 in lanes of the mask, 0 elsewhere.
+INLINE vi vone_where(vm m) {
+#if defined(__AVX512F__)
+  return (vi)_mm512_maskz_set1_epi32(m, 1);
+#else
+  return -(vi)m;
+#endif
+}
+
 // Comparisons are false when a lane holds NaN. Masks combine with & and |.
 INLINE vm vgt(vf a, vf b) { return vlt(b, a); }
 INLINE bool vany(vm m) { return vmask_bits(m) != 0; }
@@ -358,6 +367,107 @@ INLINE void vload_blocks(vf *columns, const float *const *blocks, int count) {
     vtranspose(tile);
     for (int i = 0; i < VEC_LANES; i++) columns[start + i] = tile[i];
   }
+}
+
+// ---- Within quarters: four lanes, 128 bits
+
+enum { QUARTERS = VEC_LANES / 4 };
+
+// Four floats from each of QUARTERS places, from the `at`th on.
+INLINE vf vload_quarters(const float *const *sources, int at) {
+#if defined(__AVX512F__)
+  __m512 low = _mm512_castps128_ps512(_mm_loadu_ps(sources[0] + at));
+  __m512 lower = _mm512_insertf32x4(low, _mm_loadu_ps(sources[1] + at), 1);
+  return (vf)_mm512_insertf32x4(_mm512_insertf32x4(lower, _mm_loadu_ps(sources[2] + at), 2), _mm_loadu_ps(sources[3] + at), 3);
+#elif defined(__AVX2__)
+  return (vf)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(sources[0] + at)), _mm_loadu_ps(sources[1] + at), 1);
+#else
+  return vload(sources[0] + at);
+#endif
+}
+
+// The same for 16-bit integers, zero-extended.
+INLINE vi vload_u16_quarters(const uint16_t *const *sources, int at) {
+#if VEC_LANES == 4
+  return vload_u16((const uint8_t *)(sources[0] + at));
+#else
+  int64_t words[QUARTERS];
+  for (int q = 0; q < QUARTERS; q++) __builtin_memcpy(&words[q], sources[q] + at, 8);
+#if defined(__AVX512F__)
+  return (vi)_mm512_cvtepu16_epi32(_mm256_setr_epi64x(words[0], words[1], words[2], words[3]));
+#else
+  return (vi)_mm256_cvtepu16_epi32(_mm_set_epi64x(words[1], words[0]));
+#endif
+#endif
+}
+
+// One of QUARTERS floats in all lanes of each quarter.
+INLINE vf vsplat_quarters(const float *const *sources) {
+#if defined(__AVX512F__)
+  __m512 lower = _mm512_insertf32x4(_mm512_castps128_ps512(_mm_load1_ps(sources[0])), _mm_load1_ps(sources[1]), 1);
+  return (vf)_mm512_insertf32x4(_mm512_insertf32x4(lower, _mm_load1_ps(sources[2]), 2), _mm_load1_ps(sources[3]), 3);
+#elif defined(__AVX2__)
+  return (vf)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm_load1_ps(sources[0])), _mm_load1_ps(sources[1]), 1);
+#else
+  return vsplat(*sources[0]);
+#endif
+}
+
+// Zips the lower and the upper halves of quarters.
+INLINE vf vzip_low_quarters(vf a, vf b) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_unpacklo_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (vf)_mm256_unpacklo_ps((__m256)a, (__m256)b);
+#else
+  return vzip_low(a, b);
+#endif
+}
+INLINE vf vzip_high_quarters(vf a, vf b) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_unpackhi_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (vf)_mm256_unpackhi_ps((__m256)a, (__m256)b);
+#else
+  return vzip_high(a, b);
+#endif
+}
+
+// Lanes i and j of each quarter of a, then lanes k and l of the same quarter of b: constants from 0 to 3.
+#if defined(__AVX512F__)
+#define vshuffle_quarters(a, b, i, j, k, l) ((vf)_mm512_shuffle_ps((__m512)(a), (__m512)(b), _MM_SHUFFLE(l, k, j, i)))
+#elif defined(__AVX2__)
+#define vshuffle_quarters(a, b, i, j, k, l) ((vf)_mm256_shuffle_ps((__m256)(a), (__m256)(b), _MM_SHUFFLE(l, k, j, i)))
+#else
+#define vshuffle_quarters(a, b, i, j, k, l) vshuffle(a, b, i, j, (k) + 4, (l) + 4)
+#endif
+
+// The smallest lane of each quarter in all its lanes. Which zero results from +0 and -0 is not defined.
+INLINE vf vsmallest_of_quarters(vf a) {
+#if defined(__AVX512F__)
+  a = vmin(a, (vf)_mm512_permute_ps((__m512)a, 0x4e));
+  return vmin(a, (vf)_mm512_permute_ps((__m512)a, 0xb1));
+#elif defined(__AVX2__)
+  a = vmin(a, (vf)_mm256_permute_ps((__m256)a, 0x4e));
+  return vmin(a, (vf)_mm256_permute_ps((__m256)a, 0xb1));
+#else
+  a = vmin(a, vshuffle(a, a, 2, 3, 0, 1));
+  return vmin(a, vshuffle(a, a, 1, 0, 3, 2));
+#endif
+}
+
+// The bits of all lanes of each quarter, in all its lanes.
+INLINE vi vany_of_quarters(vi a) {
+#if defined(__AVX512F__)
+  a |= (vi)_mm512_shuffle_epi32((__m512i)a, (_MM_PERM_ENUM)0x4e);
+  return a | (vi)_mm512_shuffle_epi32((__m512i)a, (_MM_PERM_ENUM)0xb1);
+#elif defined(__AVX2__)
+  a |= (vi)_mm256_shuffle_epi32((__m256i)a, 0x4e);
+  return a | (vi)_mm256_shuffle_epi32((__m256i)a, 0xb1);
+#else
+  a |= (vi)vshuffle(a, a, 2, 3, 0, 1);
+  return a | (vi)vshuffle(a, a, 1, 0, 3, 2);
+#endif
 }
 
 #endif

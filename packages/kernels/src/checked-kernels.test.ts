@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { DequantizeParams, MeasureErrorParams, QuantizeParams } from "./index.ts";
-import { allKernels } from "./testing/backends.ts";
+import { allKernels, rowSize } from "./testing/backends.ts";
 
 const kernels = await allKernels();
 
@@ -40,7 +40,9 @@ function importance(column: number, value: number): Float32Array {
   return new Float32Array(64).fill(1).fill(value, column, column + 1);
 }
 
-describe.each(kernels)("arguments of $info.isa kernels", ({ quantize, dequantize, measureError }) => {
+describe.each(kernels)("arguments of $info.isa kernels", (kernel) => {
+  const { types, requiresImportance, quantize, dequantize, measureError } = kernel;
+
   it.each<[string, object, string]>([
     ["type", { type: "Q9_9" }, 'unknown type "Q9_9"; there are F32, F16, BF16, '],
     ["type, which only sources have,", { type: "F64" }, 'unknown type "F64"; there are F32, F16, BF16, '],
@@ -160,6 +162,24 @@ describe.each(kernels)("arguments of $info.isa kernels", ({ quantize, dequantize
     expect(quantize({ ...quantizeParams(), importance: importance(3, 0) })).toBeUndefined();
     expect(() => dequantize(dequantizeParams())).not.toThrow();
     expect(() => measureError(measureParams())).not.toThrow();
+  });
+
+  it("says which types require importance, and refuses them without", () => {
+    const required = types.filter(requiresImportance);
+    expect(required).toEqual(expect.arrayContaining(["IQ2_XXS", "IQ2_XS"]));
+    expect(required).not.toContain("IQ2_S");
+    for (const type of required) {
+      const [source, target] = [new Uint8Array(256 * 4), new Uint8Array(rowSize(type, 256))];
+      const params = { type, sourceType: "F32", source, target, rows: 1, columns: 256 } as const;
+      expect(() => quantize(params)).toThrow(
+        expect.objectContaining({
+          code: "KERNEL_ARGUMENT",
+          message: `${type} cannot be quantized without importance`,
+        }),
+      );
+      expect(quantize({ ...params, importance: new Float32Array(256) })).toBeUndefined();
+    }
+    expect(() => requiresImportance("Q9_9")).toThrow(expect.objectContaining({ code: "KERNEL_ARGUMENT" }));
   });
 
   it("takes nothing at all", () => {

@@ -1,7 +1,7 @@
 // The sums of measureError against their definition, computed here.
 import { describe, expect, it } from "vitest";
 import type { Kernels, RowErrors } from "./index.ts";
-import { allKernels, blockSize, bytesOf, rowSize } from "./testing/backends.ts";
+import { allKernels, blockSize, bytesOf, rowSize, weightingsOf } from "./testing/backends.ts";
 import { edgeWeights, gaussianWeights, type WeightSet } from "./testing/weights.ts";
 
 const kernels = await allKernels();
@@ -46,12 +46,21 @@ function expectedErrors({ dequantize }: Kernels, rows: Rows): RowErrors {
   };
 }
 
-function quantized({ quantize }: Kernels, set: WeightSet, sourceType: string, type: string): Rows {
+function quantized(kernel: Kernels, set: WeightSet, sourceType: string, type: string): Rows {
   const { rows, columns, weights } = set;
+  const [first, second] = [sourceType, type].map((name) => weightingsOf(kernel, name, set.importance)[0]);
   const source = new Uint8Array(rows * rowSize(sourceType, columns));
   const target = new Uint8Array(rows * rowSize(type, columns));
-  quantize({ type: sourceType, sourceType: "F32", source: bytesOf(weights), target: source, rows, columns });
-  quantize({ type, sourceType, source, target, rows, columns });
+  const shape = { rows, columns };
+  kernel.quantize({
+    ...shape,
+    type: sourceType,
+    sourceType: "F32",
+    source: bytesOf(weights),
+    target: source,
+    importance: first,
+  });
+  kernel.quantize({ ...shape, type, sourceType, source, target, importance: second });
   return { sourceType, source, type, quantized: target, rows, columns };
 }
 

@@ -41,6 +41,13 @@ const LIMITS: readonly (readonly [type: string, limit: number, tolerance: number
   ["Q3_K", -F16_OVERFLOWS * 32 * 4, 1e-2],
   ["Q6_K", F16_OVERFLOWS * 128 * 32, 1e-2],
   ["Q6_K", -F16_OVERFLOWS * 128 * 32, 1e-2],
+  // Here the zeros have a part in the scale, since no code is for them.
+  ["IQ2_XXS", F16_OVERFLOWS * 31 * 5, 0.1],
+  ["IQ2_XXS", -F16_OVERFLOWS * 31 * 5, 0.1],
+  ["IQ2_XS", F16_OVERFLOWS * 31 * 5, 0.05],
+  ["IQ2_XS", -F16_OVERFLOWS * 31 * 5, 0.05],
+  ["IQ2_S", F16_OVERFLOWS * 31 * 5, 0.02],
+  ["IQ2_S", -F16_OVERFLOWS * 31 * 5, 0.02],
   // The codebook has no point for a weight that is alone, but several that are near; zeros have a part in the choice, since no code
   // is for them.
   ["IQ3_XXS", F16_OVERFLOWS * 31 * 13, 0.3],

@@ -24,20 +24,27 @@ extern const quern_codebook quern_codebooks[GRID_COUNT];
 typedef struct {
   quern_codebook book;
   const uint32_t *cells;      // by cell: (point or list) << GRID_LENGTH_BITS | length of the list, 0 for a cell that is a point
+  const uint32_t *contenders; // the same with lists that leave out neighbours that never win, see below; cells if there are none
   const uint16_t *neighbours; // codes; every list begins at a multiple of GRID_LANES
   const uint32_t *levels;     // by cell: the levels that its neighbours have, bit 8 * dimension + level; NULL in eight dimensions
 } quern_grid;
+
+// Contenders are for searches whose errors are sums of what each element contributes, rounded or not, where an element contributes
+// the less the fewer levels away from the cell's it is on the same side. A neighbour that another one is at least as near as in
+// every element has no smaller error. As that one is nearer in all, it is before it in the list, where of equal errors the first
+// wins. So leaving the farther one out changes no result; and left are a third of the neighbours, on average.
 
 // The one door to tables that are made at run time: on the first call for a grid, once for all threads, in a few milliseconds.
 // They are never freed. Implemented in grids.c, which does not depend on the instruction set.
 const quern_grid *quern_grid_for(quern_grid_id id);
 
 // Lists are padded to a multiple of this by repeating their last code, which changes nothing about which of them is first or
-// best. As many codes may be read beyond the padding, which are of other lists or zeros.
-#define GRID_LANES 8
+// best.
+#define GRID_LANES 16
 #define GRID_LENGTH_BITS 12
+#define GRID_LONGEST_LIST 292
 
-// ---- Entries of cells[]
+// ---- Entries of cells[] and contenders[]
 
 static inline bool grid_is_point(uint32_t entry) { return (entry & ((1u << GRID_LENGTH_BITS) - 1)) == 0; }
 // Index in the codebook, for points.

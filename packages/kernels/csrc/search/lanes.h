@@ -33,6 +33,7 @@ INLINE vf sum_in_order(const vf *elements, int count) {
   return sum;
 }
 
+#define LARGEST_FLOAT 3.40282347e+38f
 #define GROUP_MAX_EPS 1e-15f // ggml takes a group of smaller values for zeros
 
 // ---- ggml's nearest_int with the result in float lanes

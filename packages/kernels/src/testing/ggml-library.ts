@@ -15,6 +15,9 @@ const TYPE_NUMBERS = {
   Q4_K: 12,
   Q5_K: 13,
   Q6_K: 14,
+  IQ2_XXS: 16,
+  IQ2_XS: 17,
+  IQ2_S: 22,
   IQ3_XXS: 18,
   IQ4_NL: 20,
   IQ3_S: 21,
@@ -32,7 +35,13 @@ const LARGEST_FLOAT32 = 3.4028234663852886e38;
  * Types with codebooks: where weights are larger than this, and importance is up to 1e17, sums overflow in ggml's searches, which
  * then end the process (`GGML_ASSERT(grid_index >= 0)` in ggml-quants.c).
  */
-const LARGEST_WEIGHTS: Partial<Record<GgmlType, number>> = { IQ3_XXS: 1e9, IQ3_S: 1e9 };
+const LARGEST_WEIGHTS: Partial<Record<GgmlType, number>> = {
+  IQ2_XXS: 1e9,
+  IQ2_XS: 1e9,
+  IQ2_S: 1e9,
+  IQ3_XXS: 1e9,
+  IQ3_S: 1e9,
+};
 
 /** The largest weight that ggml quantizes to a type without ending the process. */
 export function largestWeight(type: GgmlType): number {

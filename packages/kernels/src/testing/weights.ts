@@ -26,6 +26,22 @@ export function gaussianWeights(rows: number, columns: number, seed: number): We
   };
 }
 
+/**
+ * Groups of 16 integers from -5 to 5 times a scale, so that many lie where codes change; half of the columns have no importance, so
+ * that many choices are equally good, or differ by what was rounded.
+ */
+export function latticeWeights(rows: number, columns: number, seed: number): WeightSet {
+  const random = createRandom(seed);
+  const weights = new Float32Array(rows * columns);
+  let scale = 1;
+  for (let i = 0; i < weights.length; i++) {
+    if (i % 16 === 0) scale = Math.exp(3 * random.gaussian());
+    weights[i] = scale * (random.integer(11) - 5);
+  }
+  const importance = Float32Array.from({ length: columns }, () => random.integer(2));
+  return { name: "lattice", rows, columns, weights, importance };
+}
+
 /** Squared activations as they are: some columns are never seen, some dominate. */
 const REALISTIC = [0, 1e3];
 const EXTREME = [0, 1e3, 1e-15, 1e15];

@@ -66,6 +66,16 @@ describe("checkKernelTypes", () => {
     );
   });
 
+  it("refuses types without the importance that they require", () => {
+    const required = expect.objectContaining({
+      code: "IMPORTANCE_REQUIRED",
+      subject: { tensor: tensor.name },
+    });
+    expect(() => check({}, { type: "IQ2_XS" })).toThrow(required);
+    expect(() => check({}, { type: "IQ2_XS", usesImportance: true })).not.toThrow();
+    expect(() => check({}, { type: "IQ2_S" })).not.toThrow();
+  });
+
   it("lets everything pass that is copied", () => {
     expect(() =>
       check({ sourceType: "U8", storage: { packed: "Q8_1" } }, { type: "Q8_1", packed: true }),
