@@ -24,6 +24,11 @@ INLINE void store_u16(uint8_t *target, uint32_t value) {
   target[1] = (uint8_t)(value >> 8);
 }
 
+INLINE void store_u32(uint8_t *target, uint32_t value) {
+  store_u16(target, value);
+  store_u16(target + 2, value >> 16);
+}
+
 // All ones in infinities and NaN.
 #define F16_EXPONENT 0x7c00
 #define BF16_EXPONENT 0x7f80

@@ -18,6 +18,8 @@
 #include "types/nvfp4.c"
 #include "types/iq3-s.c"
 #include "types/iq3-xxs.c"
+#include "types/q1-0.c"
+#include "types/q2-0.c"
 #include "types/q2-k.c"
 #include "types/q3-k.c"
 #include "types/q4-0.c"
@@ -28,6 +30,8 @@
 #include "types/q5-k.c"
 #include "types/q6-k.c"
 #include "types/q8-0.c"
+#include "types/tq1-0.c"
+#include "types/tq2-0.c"
 
 // Adding a type: include its file above and give it a row here. The last column is where its blocks have 16-bit floats;
 // .requires_importance follows it where ggml_quantize_requires_imatrix (ggml.c of llama.cpp v0.5.0) says so.
@@ -43,6 +47,10 @@ static const quern_type TYPES[] = {
     {"Q5_0", BLOCK, Q5_0_SIZE, quantize_q5_0, dequantize_q5_0, {F16_EXPONENT, 1, {0}}},
     {"Q5_1", BLOCK, Q5_1_SIZE, quantize_q5_1, dequantize_q5_1, {F16_EXPONENT, 2, {0, 2}}},
     {"Q8_0", BLOCK, Q8_0_SIZE, quantize_q8_0, dequantize_q8_0, {F16_EXPONENT, 1, {0}}},
+    {"Q1_0", Q1_0_BLOCK, Q1_0_SIZE, quantize_q1_0, dequantize_q1_0, {F16_EXPONENT, 1, {0}}},
+    {"Q2_0", Q2_0_BLOCK, Q2_0_SIZE, quantize_q2_0, dequantize_q2_0, {F16_EXPONENT, 1, {0}}},
+    {"TQ1_0", TERNARY_BLOCK, TQ1_0_SIZE, quantize_tq1_0, dequantize_tq1_0, {F16_EXPONENT, 1, {52}}},
+    {"TQ2_0", TERNARY_BLOCK, TQ2_0_SIZE, quantize_tq2_0, dequantize_tq2_0, {F16_EXPONENT, 1, {64}}},
     {"Q2_K", SUPER_BLOCK, Q2_K_SIZE, quantize_q2_k, dequantize_q2_k, {F16_EXPONENT, 2, {80, 82}}},
     {"Q3_K", SUPER_BLOCK, Q3_K_SIZE, quantize_q3_k, dequantize_q3_k, {F16_EXPONENT, 1, {108}}},
     {"Q4_K", SUPER_BLOCK, Q4_K_SIZE, quantize_q4_k, dequantize_q4_k, {F16_EXPONENT, 2, {0, 2}}},

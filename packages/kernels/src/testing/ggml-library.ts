@@ -25,6 +25,10 @@ const TYPE_NUMBERS = {
   BF16: 30,
   MXFP4: 39,
   NVFP4: 40,
+  TQ1_0: 34,
+  TQ2_0: 35,
+  Q1_0: 41,
+  Q2_0: 42,
 } as const;
 
 export type GgmlType = keyof typeof TYPE_NUMBERS;
