@@ -21,9 +21,9 @@ static int64_t find_non_finite(const float *values, int64_t count) {
 
 // Adding the lowest bit of the exponent to it carries into the bit above, the sign bit of 16-bit floats, if and only if the
 // exponent is all ones.
-INLINE uint32_t half_carry(uint16_t exponent, const uint8_t *half) {
+INLINE uint32_t half_carry(uint16_t exponent, uint16_t half) {
   uint32_t unit = exponent & -exponent;
-  return ((load_u16(half) & exponent) + unit) & (exponent + unit);
+  return ((half & exponent) + unit) & (exponent + unit);
 }
 
 static bool any_carry(uint16_t exponent, const uint8_t *halves, int64_t count, int32_t stride) {
@@ -39,7 +39,7 @@ static bool any_carry(uint16_t exponent, const uint8_t *halves, int64_t count, i
     carry = vany(vlt_int(pairs | pairs << 16, (vi){0}));
   }
 #pragma GCC unroll 4
-  for (; i < count; i++) carry |= half_carry(exponent, halves + i * stride);
+  for (; i < count; i++) carry |= half_carry(exponent, load_u16(halves + i * stride));
   return carry != 0;
 }
 
@@ -47,11 +47,14 @@ static bool any_carry(uint16_t exponent, const uint8_t *halves, int64_t count, i
 static int64_t find_overflow(const quern_type *type, const uint8_t *blocks, int64_t count) {
   const quern_halves *halves = &type->halves;
   int64_t first = -1;
+  for (int64_t block = 0; halves->read && block < count; block++) {
+    if (half_carry(halves->exponent, halves->read(blocks + block * type->type_size))) return block;
+  }
   for (int32_t i = 0; i < halves->count; i++) {
     const uint8_t *field = blocks + halves->offsets[i];
     if (!any_carry(halves->exponent, field, count, type->type_size)) continue;
     int64_t block = 0;
-    while (!half_carry(halves->exponent, field + block * type->type_size)) block++;
+    while (!half_carry(halves->exponent, load_u16(field + block * type->type_size))) block++;
     // What follows this block is of no interest to the next field.
     first = block;
     count = block;

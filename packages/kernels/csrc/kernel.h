@@ -13,12 +13,16 @@ typedef void quern_quantize(const float *source, uint8_t *target, int64_t rows, 
 // Reverses it for any number of whole blocks, or widens elements. source has no alignment.
 typedef void quern_dequantize(const uint8_t *source, float *target, int64_t blocks);
 
+// Reads the 16-bit float of a block.
+typedef uint16_t quern_read_half(const uint8_t *block);
+
 // Where a block keeps 16-bit floats, or E8M0 scales in the lower byte of 16 bits. They can overflow, though all weights are
 // finite.
 typedef struct {
   uint16_t exponent; // bits that are all ones in infinities and NaN: consecutive ones
   int32_t count;
-  int32_t offsets[2]; // bytes from the start of the block
+  int32_t offsets[2];    // bytes from the start of the block
+  quern_read_half *read; // instead of offsets, where a float is in several pieces
 } quern_halves;
 
 // Weights may come in every type; those with a quantize function can be written.

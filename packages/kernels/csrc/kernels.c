@@ -9,6 +9,8 @@
 #include "types/bf16.c"
 #include "types/f16.c"
 #include "types/f32.c"
+#include "types/iq1-m.c"
+#include "types/iq1-s.c"
 #include "types/iq2-s.c"
 #include "types/iq2-xs.c"
 #include "types/iq2-xxs.c"
@@ -56,6 +58,8 @@ static const quern_type TYPES[] = {
     {"Q4_K", SUPER_BLOCK, Q4_K_SIZE, quantize_q4_k, dequantize_q4_k, {F16_EXPONENT, 2, {0, 2}}},
     {"Q5_K", SUPER_BLOCK, Q5_K_SIZE, quantize_q5_k, dequantize_q5_k, {F16_EXPONENT, 2, {0, 2}}},
     {"Q6_K", SUPER_BLOCK, Q6_K_SIZE, quantize_q6_k, dequantize_q6_k, {F16_EXPONENT, 1, {208}}},
+    {"IQ1_S", SUPER_BLOCK, IQ1_S_SIZE, quantize_iq1_s, dequantize_iq1_s, {F16_EXPONENT, 1, {0}}, .requires_importance = true},
+    {"IQ1_M", SUPER_BLOCK, IQ1_M_SIZE, quantize_iq1_m, dequantize_iq1_m, {F16_EXPONENT, .read = iq1_m_scale}},
     {"IQ2_XXS", SUPER_BLOCK, IQ2_XXS_SIZE, quantize_iq2_xxs, dequantize_iq2_xxs, {F16_EXPONENT, 1, {0}}, .requires_importance = true},
     {"IQ2_XS", SUPER_BLOCK, IQ2_XS_SIZE, quantize_iq2_xs, dequantize_iq2_xs, {F16_EXPONENT, 1, {0}}, .requires_importance = true},
     {"IQ2_S", SUPER_BLOCK, IQ2_S_SIZE, quantize_iq2_s, dequantize_iq2_s, {F16_EXPONENT, 1, {0}}},

@@ -166,7 +166,8 @@ describe.each(kernels)("arguments of $info.isa kernels", (kernel) => {
 
   it("says which types require importance, and refuses them without", () => {
     const required = types.filter(requiresImportance);
-    expect(required).toEqual(expect.arrayContaining(["IQ2_XXS", "IQ2_XS"]));
+    expect(required).toEqual(expect.arrayContaining(["IQ1_S", "IQ2_XXS", "IQ2_XS"]));
+    expect(required).not.toContain("IQ1_M");
     expect(required).not.toContain("IQ2_S");
     for (const type of required) {
       const [source, target] = [new Uint8Array(256 * 4), new Uint8Array(rowSize(type, 256))];

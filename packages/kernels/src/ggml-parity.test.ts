@@ -26,6 +26,8 @@ const TYPES: readonly GgmlType[] = [
   "Q4_K",
   "Q5_K",
   "Q6_K",
+  "IQ1_S",
+  "IQ1_M",
   "IQ2_XXS",
   "IQ2_XS",
   "IQ2_S",

@@ -89,7 +89,8 @@ export interface QuantizeFault {
    * - `"not-finite"`: the source holds a NaN or an infinity. The target holds nothing of use.
    * - `"overflow"`: the source is finite, but out of the range of the type: a 16-bit float of the target (an element of F16 or
    *   BF16, a scale or a minimum of a block) is infinite or NaN, or an E8M0 scale is NaN. The target holds the bytes that ggml
-   *   would write, of which its `ggml_validate_row_data` says the same. They are no use to a model.
+   *   would write, of which its `ggml_validate_row_data` says the same, or an infinite scale where ggml would end the process. They
+   *   are no use to a model.
    */
   readonly fault: "not-finite" | "overflow";
   /** Row x columns + column of the first such weight, or of the first weight in the first such block of the target. */

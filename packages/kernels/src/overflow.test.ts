@@ -50,6 +50,11 @@ const LIMITS: readonly (readonly [type: string, limit: number, tolerance: number
   ["Q6_K", F16_OVERFLOWS * 128 * 32, 1e-2],
   ["Q6_K", -F16_OVERFLOWS * 128 * 32, 1e-2],
   // Here the zeros have a part in the scale, since no code is for them.
+  ["IQ1_S", F16_OVERFLOWS * 15, 0.05],
+  ["IQ1_S", -F16_OVERFLOWS * 15, 0.05],
+  // Without importance, zeros do not count, and any of the codes is as good for the weight, the one for 1/8 too.
+  ["IQ1_M", (F16_OVERFLOWS / 1.1125) * 15 * 1.125, 0.9],
+  ["IQ1_M", (-F16_OVERFLOWS / 1.1125) * 15 * 1.125, 0.9],
   ["IQ2_XXS", F16_OVERFLOWS * 31 * 5, 0.1],
   ["IQ2_XXS", -F16_OVERFLOWS * 31 * 5, 0.1],
   ["IQ2_XS", F16_OVERFLOWS * 31 * 5, 0.05],

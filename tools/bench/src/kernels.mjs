@@ -28,6 +28,8 @@ const TYPES = {
   Q4_K: { number: 12, importance: [false, true] },
   Q5_K: { number: 13, importance: [false, true] },
   Q6_K: { number: 14, importance: [false, true] },
+  IQ1_S: { number: 19, importance: [true] },
+  IQ1_M: { number: 29, importance: [false, true] },
   IQ2_XXS: { number: 16, importance: [true] },
   IQ2_XS: { number: 17, importance: [true] },
   IQ2_S: { number: 22, importance: [false, true] },

@@ -32,6 +32,8 @@ const BLOCKS: Readonly<Record<string, { readonly elements: number; readonly byte
   Q4_K: { elements: 256, bytes: 144 },
   Q5_K: { elements: 256, bytes: 176 },
   Q6_K: { elements: 256, bytes: 210 },
+  IQ1_S: { elements: 256, bytes: 50 },
+  IQ1_M: { elements: 256, bytes: 56 },
   IQ2_XXS: { elements: 256, bytes: 66 },
   IQ2_XS: { elements: 256, bytes: 74 },
   IQ2_S: { elements: 256, bytes: 82 },

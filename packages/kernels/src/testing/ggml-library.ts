@@ -15,6 +15,8 @@ const TYPE_NUMBERS = {
   Q4_K: 12,
   Q5_K: 13,
   Q6_K: 14,
+  IQ1_S: 19,
+  IQ1_M: 29,
   IQ2_XXS: 16,
   IQ2_XS: 17,
   IQ2_S: 22,
@@ -40,6 +42,8 @@ const LARGEST_FLOAT32 = 3.4028234663852886e38;
  * then end the process (`GGML_ASSERT(grid_index >= 0)` in ggml-quants.c).
  */
 const LARGEST_WEIGHTS: Partial<Record<GgmlType, number>> = {
+  IQ1_S: 1e6,
+  IQ1_M: 1e6,
   IQ2_XXS: 1e9,
   IQ2_XS: 1e9,
   IQ2_S: 1e9,

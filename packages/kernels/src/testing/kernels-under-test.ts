@@ -19,7 +19,12 @@ const kernelType = koffi.struct({
   type_size: "int32_t",
   quantize: "void *",
   dequantize: "void *",
-  halves: koffi.struct({ exponent: "uint16_t", count: "int32_t", offsets: koffi.array("int32_t", 2) }),
+  halves: koffi.struct({
+    exponent: "uint16_t",
+    count: "int32_t",
+    offsets: koffi.array("int32_t", 2),
+    read: "void *",
+  }),
   is_float: "bool",
   requires_importance: "bool",
 });

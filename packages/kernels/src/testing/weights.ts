@@ -97,6 +97,7 @@ const EDGE_FILLS: Readonly<Record<string, Fill>> = {
   "nearly constant": (random, _, parameter) => parameter * (1 + random.gaussian() * 1e-6),
   "ties of a quarter": (random) => (random.integer(33) - 16) / 4,
   "ties of a half": (random) => (random.integer(129) - 64) / 2,
+  "three values, hence ties in sorting": (random, _, parameter) => (random.integer(3) - 1) * parameter,
   "integer ties with full range": (random, index) => (index === 0 ? -8 : random.integer(32) / 2 - 8),
   "forty octaves": (random) => random.gaussian() * 2 ** (random.integer(40) - 20),
   "any power of ten": (random, _, parameter) => random.gaussian() * 10 ** (parameter * 15),
