@@ -3,6 +3,8 @@
 #ifndef QUERN_DRIVER_H
 #define QUERN_DRIVER_H
 
+#include <stddef.h>
+
 #include "half.h"
 #include "kernel.h"
 
@@ -60,9 +62,11 @@ static int64_t find_overflow(const quern_type *type, const uint8_t *blocks, int6
 }
 
 // Weights that are worked on at a time, unless a row has more: 64 blocks fill the lanes of every type. Small chunks are best,
-// since processors fetch the next one from memory while they work on this one. A multiple of every block size, so that chunks
-// of blocks consist of whole blocks of the source, too.
-INLINE int64_t chunk_size(const quern_type *type) { return type->block_size < 32 ? 2048 : 64 * type->block_size; }
+// since processors fetch the next one from memory while they work on this one. With importance some types sum up whole rows, one
+// in each lane. A multiple of every block size, so that chunks of blocks consist of whole blocks of the source, too.
+INLINE int64_t chunk_size(const quern_type *type, bool weighted) {
+  return weighted ? QUERN_CHUNK : type->block_size < 32 ? 2048 : 64 * type->block_size;
+}
 
 static quern_result quantize_rows(const quern_type *type, const quern_type *source_type, const uint8_t *source, uint8_t *target,
                                   int64_t rows, int64_t columns, const float *importance, float *scratch) {
@@ -74,17 +78,18 @@ static quern_result quantize_rows(const quern_type *type, const quern_type *sour
     columns = type->block_size;
   }
   int64_t row_size = columns / type->block_size * type->type_size;
-  int64_t chunk_rows = columns < chunk_size(type) ? chunk_size(type) / columns : 1;
+  int64_t chunk = chunk_size(type, importance != NULL);
+  int64_t chunk_rows = columns < chunk ? chunk / columns : 1;
   bool in_place = source_type->is_float && (uintptr_t)source % sizeof(float) == 0;
 
   for (int64_t row = 0; row < rows; row += chunk_rows) {
     int64_t count = rows - row < chunk_rows ? rows - row : chunk_rows;
-    const uint8_t *chunk = source + row * columns / source_type->block_size * source_type->type_size;
+    const uint8_t *chunk_source = source + row * columns / source_type->block_size * source_type->type_size;
     const float *values = scratch;
     if (in_place) {
-      values = (const float *)chunk;
+      values = (const float *)chunk_source;
     } else {
-      source_type->dequantize(chunk, scratch, count * columns / source_type->block_size);
+      source_type->dequantize(chunk_source, scratch, count * columns / source_type->block_size);
     }
     int64_t bad = find_non_finite(values, count * columns);
     if (bad >= 0) return (quern_result){QUERN_NOT_FINITE, row * columns + bad};

@@ -95,6 +95,7 @@ INLINE vf vselect(vm m, vf yes, vf no) { return (vf)vselect_int(m, (vi)yes, (vi)
 // Comparisons are false when a lane holds NaN. Masks combine with & and |.
 INLINE vm vgt(vf a, vf b) { return vlt(b, a); }
 INLINE bool vany(vm m) { return vmask_bits(m) != 0; }
+INLINE vm vmask_all(void) { return veq((vf){0}, (vf){0}); }
 INLINE bool vall(vm m) { return vmask_bits(m) == (1u << VEC_LANES) - 1; }
 
 // a with these bits flipped where m is set: a choice between two values in one or two instructions.
@@ -191,27 +192,22 @@ INLINE vi vround_away(vf a) {
 // Adding and subtracting this rounds |a| < 2^22 to the nearest integer, ties to even (1.5 * 2^23).
 #define ROUND_MAGIC 12582912.0f
 
-// a rounded to the nearest integer, ties to even, and clamped to [low, high]; needs |a| < 2^22. Where there is no rounding
-// instruction, adding and subtracting does it, and the clamp is in between. The sign of a zero depends on the instruction set.
-INLINE vf vnearest_clamped(vf a, float low, float high) {
+// a rounded to the nearest integer, ties to even; needs |a| < 2^22. The sign of a zero depends on the instruction set.
+INLINE vf vround(vf a) {
 #if defined(__AVX512F__)
-  vf rounded = (vf)_mm512_roundscale_ps((__m512)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  return (vf)_mm512_roundscale_ps((__m512)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #elif defined(__AVX2__)
-  vf rounded = (vf)_mm256_round_ps((__m256)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  return (vf)_mm256_round_ps((__m256)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #elif defined(__wasm_simd128__)
-  vf rounded = (vf)wasm_f32x4_nearest((v128_t)a);
+  return (vf)wasm_f32x4_nearest((v128_t)a);
 #elif defined(__aarch64__)
-  vf rounded = (vf)vrndnq_f32((float32x4_t)a);
+  return (vf)vrndnq_f32((float32x4_t)a);
 #else
-  vf shifted = a + ROUND_MAGIC;
-  shifted = vmax(shifted, vsplat(ROUND_MAGIC + low));
-  shifted = vmin(shifted, vsplat(ROUND_MAGIC + high));
-  return shifted - ROUND_MAGIC;
-#endif
-#if !defined(__SSE2__) || defined(__AVX2__)
-  return vmin(vmax(rounded, vsplat(low)), vsplat(high));
+  return (a + ROUND_MAGIC) - ROUND_MAGIC;
 #endif
 }
+
+INLINE vf vclamp(vf a, float low, float high) { return vmin(vmax(a, vsplat(low)), vsplat(high)); }
 
 // Low bytes of 16 integers, each in [-128, 127]: 16 / VEC_LANES vectors.
 INLINE void vstore_int8(uint8_t *target, const vi *v) {

@@ -17,7 +17,7 @@ NOINLINE void symmetric_descent_16(float bound, const vf *x, vf *codes, vf *scal
     int at = s * COUNT + i;
     weights[at] = x[at] * x[at];
     weighted_x[at] = weights[at] * x[at];
-    codes[at] = vnearest_clamped(-bound / extreme[s] * x[at], -bound, bound - 1);
+    codes[at] = vclamp(vround(-bound / extreme[s] * x[at]), -bound, bound - 1);
     code_x[s] += weighted_x[at] * codes[at];
     code_squared[s] += weights[at] * codes[at] * codes[at];
   }
