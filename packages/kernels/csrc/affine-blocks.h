@@ -36,10 +36,8 @@ INLINE void quantize_affine_plain(const float *source, uint8_t *target, int64_t 
       const float *block = source + (first + lane) * BLOCK;
       vf factor = vsplat(inverse[lane]), base = vsplat(origin[lane]);
       vi codes[2 * HALF_VECTORS];
-      for (int i = 0; i < 2 * HALF_VECTORS; i++) {
-        vf rounded = (vload(block + i * VEC_LANES) - base) * factor + 0.5f;
-        codes[i] = vtruncate(vmin(rounded, vsplat(top + 0.5f)));
-      }
+      // The inverse is finite for scales that have lost no more than the last of 24 bits, so that no code is above the top.
+      for (int i = 0; i < 2 * HALF_VECTORS; i++) codes[i] = vtruncate((vload(block + i * VEC_LANES) - base) * factor + 0.5f);
       store(target + (first + lane) * block_size, (uint16_t)scale_half[lane], (uint16_t)minimum_half[lane], codes);
     }
   }
@@ -66,7 +64,7 @@ INLINE void quantize_affine_group(const vf *x, const vf *weights, const float *b
       vi codes[2 * HALF_VECTORS];
       for (int i = 0; i < 2 * HALF_VECTORS; i++) {
         vf scaled = factor * (vload(blocks + index * BLOCK + i * VEC_LANES) - base);
-        codes[i] = vtruncate(vclamp(vnearest(scaled), 0, grid->max_code));
+        codes[i] = vinteger(vclamp(vnearest(scaled), 0, grid->max_code));
       }
       store(target + index * block_size, (uint16_t)scale_half[lane], (uint16_t)minimum_half[lane], codes);
     }

@@ -101,15 +101,15 @@ INLINE void affine_codes_weighted(const super_block_batch *batch, int per_block,
 }
 
 // Rounds one sub-block with the scale and the minimum that a reader will see. Where that scale is 0 the search's codes stay.
-INLINE void affine_round_block(const float *x, int length, float max_code, float scale, float min, float code_scale,
+INLINE void affine_round_block(const float *x, int length, uint8_t max_code, float scale, float min, float code_scale,
                                float code_min, uint8_t *target) {
   for (int start = 0; start < length; start += 16) {
-    vf codes[16 / VEC_LANES];
+    vi codes[16 / VEC_LANES];
     for (int i = 0; i < 16 / VEC_LANES; i++) {
       vf value = vload(x + start + i * VEC_LANES);
-      codes[i] = vclamp(vnearest(scale != 0 ? (value + min) / scale : code_scale * (value - code_min)), 0, max_code);
+      codes[i] = vnearest_int(scale != 0 ? (value + min) / scale : code_scale * (value - code_min));
     }
-    store_codes_16(target + start, codes);
+    vstore_clamped(target + start, codes, max_code);
   }
 }
 

@@ -37,7 +37,7 @@ NOINLINE void k32_fit_batch(const super_block_batch *batch, const k32_search *se
 }
 
 // Writes the header of super-block b of a batch and rounds its weights to one code per byte.
-NOINLINE void k32_round(const super_block_batch *batch, int b, float max_code, const affine_fits *fits,
+NOINLINE void k32_round(const super_block_batch *batch, int b, uint8_t max_code, const affine_fits *fits,
                         const affine_codes *codes, uint8_t *header, uint8_t *rounded) {
   uint16_t d = f32_to_f16(codes->d[b]), dmin = f32_to_f16(codes->dmin[b]);
   uint8_t *packed = header + 4;

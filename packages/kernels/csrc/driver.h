@@ -12,6 +12,7 @@
 static int64_t find_non_finite(const float *values, int64_t count) {
   vi carry = {0};
   int64_t i = 0;
+#pragma GCC unroll 4
   for (; i + VEC_LANES <= count; i += VEC_LANES) carry |= ((vi)vload(values + i) & 0x7fffffff) + 0x00800000;
   bool finite = !vany(vlt_int(carry, (vi){0}));
   for (; i < count; i++) finite &= (float_bits(values[i]) & 0x7f800000u) != 0x7f800000u;
@@ -45,7 +46,7 @@ static bool any_carry(uint16_t exponent, const uint8_t *halves, int64_t count, i
   return carry != 0;
 }
 
-// Index of the first block with an infinity or a NaN, or -1.
+// Index of the first block whose 16-bit floats have an infinity or a NaN, or -1.
 static int64_t find_overflow(const quern_type *type, const uint8_t *blocks, int64_t count) {
   const quern_halves *halves = &type->halves;
   int64_t first = -1;
@@ -81,10 +82,19 @@ static quern_result quantize_rows(const quern_type *type, const quern_type *sour
   int64_t chunk = chunk_size(type, importance != NULL);
   int64_t chunk_rows = columns < chunk ? chunk / columns : 1;
   bool in_place = source_type->is_float && (uintptr_t)source % sizeof(float) == 0;
+  // Finite F16 and BF16 elements come back from F32 as they were.
+  bool copied = type == source_type && type->block_size == 1 && type->halves.count == 1;
 
   for (int64_t row = 0; row < rows; row += chunk_rows) {
     int64_t count = rows - row < chunk_rows ? rows - row : chunk_rows;
     const uint8_t *chunk_source = source + row * columns / source_type->block_size * source_type->type_size;
+    uint8_t *blocks = target + row * row_size;
+    if (copied) {
+      int64_t bad = find_overflow(type, chunk_source, count * columns);
+      if (bad >= 0) return (quern_result){QUERN_NOT_FINITE, row * columns + bad};
+      __builtin_memcpy(blocks, chunk_source, (uintptr_t)(count * row_size));
+      continue;
+    }
     const float *values = scratch;
     if (in_place) {
       values = (const float *)chunk_source;
@@ -93,7 +103,6 @@ static quern_result quantize_rows(const quern_type *type, const quern_type *sour
     }
     int64_t bad = find_non_finite(values, count * columns);
     if (bad >= 0) return (quern_result){QUERN_NOT_FINITE, row * columns + bad};
-    uint8_t *blocks = target + row * row_size;
     type->quantize(values, blocks, count, columns, importance);
     if (result.verdict != QUERN_SOUND) continue;
     int64_t overflowed = find_overflow(type, blocks, count * (columns / type->block_size));

@@ -168,7 +168,21 @@ INLINE vf vsqrt(vf a) {
 
 // ---- Integers and floats
 
-// Rounds towards zero. NaN and |a| >= 2^31 give a value that depends on the instruction set.
+// Adding and subtracting this rounds |a| < 2^22 to the nearest integer, ties to even (1.5 * 2^23).
+#define ROUND_MAGIC 12582912.0f
+#define ROUND_MAGIC_BITS 0x4b400000
+
+// Floats that are integers. NaN and |a| >= 2^22 give a value that depends on the instruction set.
+INLINE vi vinteger(vf a) {
+#if defined(__wasm_simd128__)
+  // The conversion itself has to do with values that are out of range, which takes it several instructions.
+  return (vi)(a + ROUND_MAGIC) - ROUND_MAGIC_BITS;
+#else
+  return __builtin_convertvector(a, vi);
+#endif
+}
+
+// Rounds towards zero. NaN and |a| >= 2^22 give a value that depends on the instruction set.
 INLINE vi vtruncate(vf a) {
 #if defined(__AVX512F__)
   return (vi)_mm512_cvttps_epi32((__m512)a);
@@ -177,7 +191,7 @@ INLINE vi vtruncate(vf a) {
 #elif defined(__SSE2__)
   return (vi)_mm_cvttps_epi32((__m128)a);
 #elif defined(__wasm_simd128__)
-  return (vi)wasm_i32x4_trunc_sat_f32x4((v128_t)a);
+  return vinteger((vf)wasm_f32x4_trunc((v128_t)a));
 #else
   return (vi)vcvtq_s32_f32((float32x4_t)a);
 #endif
@@ -188,9 +202,6 @@ INLINE vi vround_away(vf a) {
   vi sign = (vi)a & (int32_t)0x80000000;
   return vtruncate(a + (vf)(sign | (vi)vsplat(0x1.fffffep-2f)));
 }
-
-// Adding and subtracting this rounds |a| < 2^22 to the nearest integer, ties to even (1.5 * 2^23).
-#define ROUND_MAGIC 12582912.0f
 
 // a rounded to the nearest integer, ties to even; needs |a| < 2^22. The sign of a zero depends on the instruction set.
 INLINE vf vround(vf a) {
@@ -248,6 +259,25 @@ INLINE void vstore_uint8(uint8_t *target, const vi *v) {
   int16x8_t low = vcombine_s16(vmovn_s32((int32x4_t)v[0]), vmovn_s32((int32x4_t)v[1]));
   int16x8_t high = vcombine_s16(vmovn_s32((int32x4_t)v[2]), vmovn_s32((int32x4_t)v[3]));
   vst1q_u8(target, (uint8x16_t)vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+#endif
+}
+
+// 16 integers clamped to [0, highest], which is at most 127: 16 / VEC_LANES vectors of less than 2^31 in magnitude.
+INLINE void vstore_clamped(uint8_t *target, const vi *v, uint8_t highest) {
+#if defined(__AVX512F__)
+  __m128i bytes = _mm_max_epi8(_mm512_cvtsepi32_epi8((__m512i)v[0]), _mm_setzero_si128());
+  _mm_storeu_si128((__m128i_u *)target, _mm_min_epi8(bytes, _mm_set1_epi8((char)highest)));
+#elif defined(__SSE2__)
+  vstore_uint8(target, v);
+  __m128i bytes = _mm_loadu_si128((const __m128i_u *)target);
+  _mm_storeu_si128((__m128i_u *)target, _mm_min_epu8(bytes, _mm_set1_epi8((char)highest)));
+#elif defined(__wasm_simd128__)
+  vstore_uint8(target, v);
+  wasm_v128_store(target, wasm_u8x16_min(wasm_v128_load(target), wasm_u8x16_splat(highest)));
+#else
+  int16x8_t low = vcombine_s16(vqmovn_s32((int32x4_t)v[0]), vqmovn_s32((int32x4_t)v[1]));
+  int16x8_t high = vcombine_s16(vqmovn_s32((int32x4_t)v[2]), vqmovn_s32((int32x4_t)v[3]));
+  vst1q_u8(target, vminq_u8(vcombine_u8(vqmovun_s16(low), vqmovun_s16(high)), vdupq_n_u8(highest)));
 #endif
 }
 

@@ -42,6 +42,7 @@ INLINE vf sum_in_order(const vf *elements, int count) {
 
 // Exact for every input, also for what nearest_int makes of |a| > 4194303, infinities and NaN: the low 23 bits of
 // a + 1.5 * 2^23, as the mantissa of a float between 2^23 and 2^24.
+INLINE vi vnearest_int(vf a) { return ((vi)(a + ROUND_MAGIC) & 0x007fffff) - 0x00400000; }
 INLINE vf vnearest(vf a) { return (vf)(((vi)(a + ROUND_MAGIC) & 0x007fffff) | 0x4b000000) - ROUND_MAGIC; }
 
 // What turns scaled values into codes. Searches spare themselves what they know to change nothing.
