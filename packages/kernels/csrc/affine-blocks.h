@@ -36,28 +36,35 @@ INLINE void quantize_affine_plain(const float *source, uint8_t *target, int64_t 
       const float *block = source + (first + lane) * BLOCK;
       vf factor = vsplat(inverse[lane]), base = vsplat(origin[lane]);
       vi codes[2 * HALF_VECTORS];
-      for (int i = 0; i < 2 * HALF_VECTORS; i++) {
-        vf rounded = (vload(block + i * VEC_LANES) - base) * factor + 0.5f;
-        codes[i] = vtruncate(vmin(rounded, vsplat(top + 0.5f)));
-      }
+      // The inverse is finite for scales that have lost no more than the last of 24 bits, so that no code is above the top.
+      for (int i = 0; i < 2 * HALF_VECTORS; i++) codes[i] = vtruncate((vload(block + i * VEC_LANES) - base) * factor + 0.5f);
       store(target + (first + lane) * block_size, (uint16_t)scale_half[lane], (uint16_t)minimum_half[lane], codes);
     }
   }
 }
 
+// Of AFFINE_BLOCKS blocks.
 INLINE void quantize_affine_group(const vf *x, const vf *weights, const float *blocks, int count, uint8_t *target,
                                   const affine_grid *grid, int block_size, affine_store *store) {
-  affine_fit fit;
-  affine_search_32(grid, x, weights, &fit);
-  EACH_STREAM {
-    vi scale_half = vf32_to_f16(fit.scale[s]), minimum_half = vf32_to_f16(-fit.minimum[s]);
-    for (int lane = 0; lane < VEC_LANES && s * VEC_LANES + lane < count; lane++) {
-      int index = s * VEC_LANES + lane;
-      vf factor = vsplat(fit.code_scale[s][lane]), base = vsplat(fit.code_min[s][lane]);
+  affine_element elements[AFFINE_TURNS * BLOCK];
+  affine_fit fits[AFFINE_TURNS];
+  for (int i = 0; i < AFFINE_TURNS * BLOCK; i++) EACH_STREAM {
+    int vector = i / BLOCK * STREAMS + s;
+    elements[i].x[s] = x[vector * BLOCK + i % BLOCK];
+    elements[i].weight[s] = weights[vector * BLOCK + i % BLOCK];
+  }
+  affine_search_32(grid, elements, fits);
+  for (int turn = 0; turn < AFFINE_TURNS; turn++) EACH_STREAM {
+    const affine_fit *fit = &fits[turn];
+    vi scale_half = vf32_to_f16(fit->scale[s]), minimum_half = vf32_to_f16(-fit->minimum[s]);
+    int first = turn * LANE_BLOCKS + s * VEC_LANES;
+    for (int lane = 0; lane < VEC_LANES && first + lane < count; lane++) {
+      int index = first + lane;
+      vf factor = vsplat(fit->code_scale[s][lane]), base = vsplat(fit->code_min[s][lane]);
       vi codes[2 * HALF_VECTORS];
       for (int i = 0; i < 2 * HALF_VECTORS; i++) {
         vf scaled = factor * (vload(blocks + index * BLOCK + i * VEC_LANES) - base);
-        codes[i] = vtruncate(vclamp(vnearest(scaled), 0, grid->max_code));
+        codes[i] = vinteger(vclamp(vnearest(scaled), 0, grid->max_code));
       }
       store(target + index * block_size, (uint16_t)scale_half[lane], (uint16_t)minimum_half[lane], codes);
     }

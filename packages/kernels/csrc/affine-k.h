@@ -21,34 +21,37 @@ typedef struct {
   uint8_t scale[BATCH * SUB_BLOCKS], min[BATCH * SUB_BLOCKS];
 } affine_codes;
 
-typedef void affine_search_function(const affine_grid *grid, const vf *x, const vf *weights, affine_fit *fits);
-// Makes the weights of the search from count x STREAMS vectors of values.
-typedef void affine_weigh_function(const vf *x, vf *weights);
+typedef void affine_search_function(const affine_grid *grid, affine_element *elements, affine_fit *fits);
+// Makes the weights of the search from the values.
+typedef void affine_weigh_function(affine_element *elements);
 
-// Fits all sub-blocks of `length` weights, LANE_BLOCKS x groups at a time. Search weights come from `weights`, or from the values
-// where that is NULL.
-INLINE void affine_fit_batch(const super_block_batch *batch, int length, int groups, affine_search_function *search,
-                             const affine_grid *grid, const float *weights, affine_weigh_function *weigh, affine_fits *fits) {
-  vf x[STREAMS * LONGEST_BLOCK], w[STREAMS * LONGEST_BLOCK];
+// Fits all sub-blocks of `length` weights. Search weights come from `weights`, or from the values where that is NULL.
+INLINE void affine_fit_batch(const super_block_batch *batch, int length, affine_search_function *search, const affine_grid *grid,
+                             const float *weights, affine_weigh_function *weigh, affine_fits *fits) {
+  affine_element elements[AFFINE_TURNS * LONGEST_BLOCK];
   int last = batch->count * (SUPER_BLOCK / length) - 1;
-  for (int first = 0; first <= last; first += groups * LANE_BLOCKS) {
-    affine_fit found[LONGEST_BLOCK / 16];
-    for (int g = 0; g < groups; g++) {
-      int tile = g * STREAMS * length;
-      load_lanes(x + tile, length, batch->source, first + g * LANE_BLOCKS, last);
-      if (weights)
-        load_lanes(w + tile, length, weights, first + g * LANE_BLOCKS, last);
-      else
-        weigh(x + tile, w + tile);
+  for (int first = 0; first <= last; first += AFFINE_BLOCKS) {
+    affine_fit found[AFFINE_TURNS];
+    for (int turn = 0; turn < AFFINE_TURNS; turn++) {
+      vf lanes[STREAMS * LONGEST_BLOCK];
+      affine_element *tile = elements + turn * length;
+      load_lanes(lanes, length, batch->source, first + turn * LANE_BLOCKS, last);
+      for (int i = 0; i < length; i++) EACH_STREAM tile[i].x[s] = lanes[s * length + i];
+      if (weights) {
+        load_lanes(lanes, length, weights, first + turn * LANE_BLOCKS, last);
+        for (int i = 0; i < length; i++) EACH_STREAM tile[i].weight[s] = lanes[s * length + i];
+      } else {
+        weigh(tile);
+      }
     }
-    search(grid, x, w, found);
-    for (int g = 0; g < groups; g++) EACH_STREAM {
-      int at = first + g * LANE_BLOCKS + s * VEC_LANES;
-      vstore(fits->scale + at, found[g].scale[s]);
-      vstore(fits->minimum + at, found[g].minimum[s]);
-      vstore(fits->weight_sum + at, found[g].weight_sum[s]);
-      vstore(fits->code_scale + at, found[g].code_scale[s]);
-      vstore(fits->code_min + at, found[g].code_min[s]);
+    search(grid, elements, found);
+    for (int turn = 0; turn < AFFINE_TURNS; turn++) EACH_STREAM {
+      int at = first + turn * LANE_BLOCKS + s * VEC_LANES;
+      vstore(fits->scale + at, found[turn].scale[s]);
+      vstore(fits->minimum + at, found[turn].minimum[s]);
+      vstore(fits->weight_sum + at, found[turn].weight_sum[s]);
+      vstore(fits->code_scale + at, found[turn].code_scale[s]);
+      vstore(fits->code_min + at, found[turn].code_min[s]);
     }
   }
 }
@@ -98,15 +101,15 @@ INLINE void affine_codes_weighted(const super_block_batch *batch, int per_block,
 }
 
 // Rounds one sub-block with the scale and the minimum that a reader will see. Where that scale is 0 the search's codes stay.
-INLINE void affine_round_block(const float *x, int length, float max_code, float scale, float min, float code_scale,
+INLINE void affine_round_block(const float *x, int length, uint8_t max_code, float scale, float min, float code_scale,
                                float code_min, uint8_t *target) {
   for (int start = 0; start < length; start += 16) {
-    vf codes[16 / VEC_LANES];
+    vi codes[16 / VEC_LANES];
     for (int i = 0; i < 16 / VEC_LANES; i++) {
       vf value = vload(x + start + i * VEC_LANES);
-      codes[i] = vclamp(vnearest(scale != 0 ? (value + min) / scale : code_scale * (value - code_min)), 0, max_code);
+      codes[i] = vnearest_int(scale != 0 ? (value + min) / scale : code_scale * (value - code_min));
     }
-    store_codes_16(target + start, codes);
+    vstore_clamped(target + start, codes, max_code);
   }
 }
 

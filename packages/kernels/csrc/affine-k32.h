@@ -14,12 +14,12 @@ typedef struct {
 } k32_search;
 
 // Search weights without importance: |x| + root mean square of the sub-block.
-NOINLINE void k32_weigh(const vf *x, vf *weights) {
+NOINLINE void k32_weigh(affine_element *elements) {
   EACH_STREAM {
     vf squares = {0};
-    for (int i = 0; i < 32; i++) squares += x[s * 32 + i] * x[s * 32 + i];
+    for (int i = 0; i < 32; i++) squares += elements[i].x[s] * elements[i].x[s];
     vf rms = vsqrt(squares / 32.0f);
-    for (int i = 0; i < 32; i++) weights[s * 32 + i] = rms + vabs(x[s * 32 + i]);
+    for (int i = 0; i < 32; i++) elements[i].weight[s] = rms + vabs(elements[i].x[s]);
   }
 }
 
@@ -28,16 +28,16 @@ NOINLINE void k32_fit_batch(const super_block_batch *batch, const k32_search *se
   if (importance) {
     float weights[BATCH * SUPER_BLOCK];
     weigh_by_importance(batch, importance, 2, weights);
-    affine_fit_batch(batch, 32, 1, affine_search_32, &search->weighted, weights, NULL, fits);
+    affine_fit_batch(batch, 32, affine_search_32, &search->weighted, weights, NULL, fits);
     affine_codes_weighted(batch, 8, 63, search->highest_weighted, fits, codes);
   } else {
-    affine_fit_batch(batch, 32, 1, affine_search_32, &search->plain, NULL, k32_weigh, fits);
+    affine_fit_batch(batch, 32, affine_search_32, &search->plain, NULL, k32_weigh, fits);
     affine_codes_evenly(batch, 8, 63, 63, fits, codes);
   }
 }
 
 // Writes the header of super-block b of a batch and rounds its weights to one code per byte.
-NOINLINE void k32_round(const super_block_batch *batch, int b, float max_code, const affine_fits *fits,
+NOINLINE void k32_round(const super_block_batch *batch, int b, uint8_t max_code, const affine_fits *fits,
                         const affine_codes *codes, uint8_t *header, uint8_t *rounded) {
   uint16_t d = f32_to_f16(codes->d[b]), dmin = f32_to_f16(codes->dmin[b]);
   uint8_t *packed = header + 4;

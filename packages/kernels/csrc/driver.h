@@ -3,6 +3,8 @@
 #ifndef QUERN_DRIVER_H
 #define QUERN_DRIVER_H
 
+#include <stddef.h>
+
 #include "half.h"
 #include "kernel.h"
 
@@ -10,6 +12,7 @@
 static int64_t find_non_finite(const float *values, int64_t count) {
   vi carry = {0};
   int64_t i = 0;
+#pragma GCC unroll 4
   for (; i + VEC_LANES <= count; i += VEC_LANES) carry |= ((vi)vload(values + i) & 0x7fffffff) + 0x00800000;
   bool finite = !vany(vlt_int(carry, (vi){0}));
   for (; i < count; i++) finite &= (float_bits(values[i]) & 0x7f800000u) != 0x7f800000u;
@@ -43,7 +46,7 @@ static bool any_carry(uint16_t exponent, const uint8_t *halves, int64_t count, i
   return carry != 0;
 }
 
-// Index of the first block with an infinity or a NaN, or -1.
+// Index of the first block whose 16-bit floats have an infinity or a NaN, or -1.
 static int64_t find_overflow(const quern_type *type, const uint8_t *blocks, int64_t count) {
   const quern_halves *halves = &type->halves;
   int64_t first = -1;
@@ -63,9 +66,11 @@ static int64_t find_overflow(const quern_type *type, const uint8_t *blocks, int6
 }
 
 // Weights that are worked on at a time, unless a row has more: 64 blocks fill the lanes of every type. Small chunks are best,
-// since processors fetch the next one from memory while they work on this one. A multiple of every block size, so that chunks
-// of blocks consist of whole blocks of the source, too.
-INLINE int64_t chunk_size(const quern_type *type) { return type->block_size < 32 ? 2048 : 64 * type->block_size; }
+// since processors fetch the next one from memory while they work on this one. With importance some types sum up whole rows, one
+// in each lane. A multiple of every block size, so that chunks of blocks consist of whole blocks of the source, too.
+INLINE int64_t chunk_size(const quern_type *type, bool weighted) {
+  return weighted ? QUERN_CHUNK : type->block_size < 32 ? 2048 : 64 * type->block_size;
+}
 
 static quern_result quantize_rows(const quern_type *type, const quern_type *source_type, const uint8_t *source, uint8_t *target,
                                   int64_t rows, int64_t columns, const float *importance, float *scratch) {
@@ -77,21 +82,30 @@ static quern_result quantize_rows(const quern_type *type, const quern_type *sour
     columns = type->block_size;
   }
   int64_t row_size = columns / type->block_size * type->type_size;
-  int64_t chunk_rows = columns < chunk_size(type) ? chunk_size(type) / columns : 1;
+  int64_t chunk = chunk_size(type, importance != NULL);
+  int64_t chunk_rows = columns < chunk ? chunk / columns : 1;
   bool in_place = source_type->is_float && (uintptr_t)source % sizeof(float) == 0;
+  // Finite F16 and BF16 elements come back from F32 as they were.
+  bool copied = type == source_type && type->block_size == 1 && type->halves.count == 1;
 
   for (int64_t row = 0; row < rows; row += chunk_rows) {
     int64_t count = rows - row < chunk_rows ? rows - row : chunk_rows;
-    const uint8_t *chunk = source + row * columns / source_type->block_size * source_type->type_size;
+    const uint8_t *chunk_source = source + row * columns / source_type->block_size * source_type->type_size;
+    uint8_t *blocks = target + row * row_size;
+    if (copied) {
+      int64_t bad = find_overflow(type, chunk_source, count * columns);
+      if (bad >= 0) return (quern_result){QUERN_NOT_FINITE, row * columns + bad};
+      __builtin_memcpy(blocks, chunk_source, (uintptr_t)(count * row_size));
+      continue;
+    }
     const float *values = scratch;
     if (in_place) {
-      values = (const float *)chunk;
+      values = (const float *)chunk_source;
     } else {
-      source_type->dequantize(chunk, scratch, count * columns / source_type->block_size);
+      source_type->dequantize(chunk_source, scratch, count * columns / source_type->block_size);
     }
     int64_t bad = find_non_finite(values, count * columns);
     if (bad >= 0) return (quern_result){QUERN_NOT_FINITE, row * columns + bad};
-    uint8_t *blocks = target + row * row_size;
     type->quantize(values, blocks, count, columns, importance);
     if (result.verdict != QUERN_SOUND) continue;
     int64_t overflowed = find_overflow(type, blocks, count * (columns / type->block_size));

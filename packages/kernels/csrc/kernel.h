@@ -38,7 +38,7 @@ typedef struct {
 } quern_type;
 
 // Floats that quern_unit.quantize_rows needs as scratch for rows of this many columns: a row or its largest chunk.
-#define QUERN_CHUNK 16384
+#define QUERN_CHUNK 65536
 static inline int64_t quern_scratch_floats(int64_t columns) { return columns > QUERN_CHUNK ? columns : QUERN_CHUNK; }
 
 // What is wrong with weights.

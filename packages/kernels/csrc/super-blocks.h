@@ -77,11 +77,4 @@ INLINE void values_to_lanes(const float *values, int per_block, int count, vf *t
   }
 }
 
-// Stores 16 float lanes that hold integers from 0 to 255.
-INLINE void store_codes_16(uint8_t *target, const vf *codes) {
-  vi integers[16 / VEC_LANES];
-  for (int i = 0; i < 16 / VEC_LANES; i++) integers[i] = vtruncate(codes[i]);
-  vstore_uint8(target, integers);
-}
-
 #endif

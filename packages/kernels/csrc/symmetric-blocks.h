@@ -43,7 +43,8 @@ INLINE void quantize_symmetric_group(const vf *x, const vf *weights, const float
       float factor = fit.code_scale[s][lane], offset = factor == 0 ? 0 : bound;
       vi codes[2 * HALF_VECTORS];
       for (int i = 0; i < 2 * HALF_VECTORS; i++) {
-        codes[i] = vtruncate(vnearest_clamped(vload(blocks + index * BLOCK + i * VEC_LANES) * factor, -bound, bound - 1) + offset);
+        vf rounded = vround(vload(blocks + index * BLOCK + i * VEC_LANES) * factor);
+        codes[i] = vinteger(vclamp(rounded, -bound, bound - 1) + offset);
       }
       store(target + index * block_size, (uint16_t)half[lane], codes);
     }

@@ -46,14 +46,14 @@ INLINE float extreme_of_16(const float *values) {
 
 // Rounds one sub-block with the scale that a reader will see, to bytes from 0 to 2 * bound - 1. Where that scale is 0 the
 // search's codes stay: those of code_scale, or byte 0 for a block of zeros.
-INLINE void symmetric_round_block(const float *x, float bound, float scale, float code_scale, uint8_t *target) {
-  vf codes[16 / VEC_LANES];
+INLINE void symmetric_round_block(const float *x, int bound, float scale, float code_scale, uint8_t *target) {
+  vi codes[16 / VEC_LANES];
   for (int i = 0; i < 16 / VEC_LANES; i++) {
     vf value = vload(x + i * VEC_LANES);
-    codes[i] = vclamp(vnearest(scale != 0 ? value / scale : code_scale * value), -bound, bound - 1) + bound;
-    if (scale == 0 && code_scale == 0) codes[i] = (vf){0};
+    codes[i] = vnearest_int(scale != 0 ? value / scale : code_scale * value) + bound;
+    if (scale == 0 && code_scale == 0) codes[i] = (vi){0};
   }
-  store_codes_16(target, codes);
+  vstore_clamped(target, codes, (uint8_t)(2 * bound - 1));
 }
 
 #endif

@@ -116,6 +116,7 @@ INLINE vi vone_where(vm m) {
 // Comparisons are false when a lane holds NaN. Masks combine with & and |.
 INLINE vm vgt(vf a, vf b) { return vlt(b, a); }
 INLINE bool vany(vm m) { return vmask_bits(m) != 0; }
+INLINE vm vmask_all(void) { return veq((vf){0}, (vf){0}); }
 INLINE bool vall(vm m) { return vmask_bits(m) == (1u << VEC_LANES) - 1; }
 
 // a with these bits flipped where m is set: a choice between two values in one or two instructions.
@@ -188,7 +189,21 @@ INLINE vf vsqrt(vf a) {
 
 // ---- Integers and floats
 
-// Rounds towards zero. NaN and |a| >= 2^31 give a value that depends on the instruction set.
+// Adding and subtracting this rounds |a| < 2^22 to the nearest integer, ties to even (1.5 * 2^23).
+#define ROUND_MAGIC 12582912.0f
+#define ROUND_MAGIC_BITS 0x4b400000
+
+// Floats that are integers. NaN and |a| >= 2^22 give a value that depends on the instruction set.
+INLINE vi vinteger(vf a) {
+#if defined(__wasm_simd128__)
+  // The conversion itself has to do with values that are out of range, which takes it several instructions.
+  return (vi)(a + ROUND_MAGIC) - ROUND_MAGIC_BITS;
+#else
+  return __builtin_convertvector(a, vi);
+#endif
+}
+
+// Rounds towards zero. NaN and |a| >= 2^22 give a value that depends on the instruction set.
 INLINE vi vtruncate(vf a) {
 #if defined(__AVX512F__)
   return (vi)_mm512_cvttps_epi32((__m512)a);
@@ -197,7 +212,7 @@ INLINE vi vtruncate(vf a) {
 #elif defined(__SSE2__)
   return (vi)_mm_cvttps_epi32((__m128)a);
 #elif defined(__wasm_simd128__)
-  return (vi)wasm_i32x4_trunc_sat_f32x4((v128_t)a);
+  return vinteger((vf)wasm_f32x4_trunc((v128_t)a));
 #else
   return (vi)vcvtq_s32_f32((float32x4_t)a);
 #endif
@@ -209,30 +224,22 @@ INLINE vi vround_away(vf a) {
   return vtruncate(a + (vf)(sign | (vi)vsplat(0x1.fffffep-2f)));
 }
 
-// Adding and subtracting this rounds |a| < 2^22 to the nearest integer, ties to even (1.5 * 2^23).
-#define ROUND_MAGIC 12582912.0f
-
-// a rounded to the nearest integer, ties to even, and clamped to [low, high]; needs |a| < 2^22. Where there is no rounding
-// instruction, adding and subtracting does it, and the clamp is in between. The sign of a zero depends on the instruction set.
-INLINE vf vnearest_clamped(vf a, float low, float high) {
+// a rounded to the nearest integer, ties to even; needs |a| < 2^22. The sign of a zero depends on the instruction set.
+INLINE vf vround(vf a) {
 #if defined(__AVX512F__)
-  vf rounded = (vf)_mm512_roundscale_ps((__m512)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  return (vf)_mm512_roundscale_ps((__m512)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #elif defined(__AVX2__)
-  vf rounded = (vf)_mm256_round_ps((__m256)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  return (vf)_mm256_round_ps((__m256)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #elif defined(__wasm_simd128__)
-  vf rounded = (vf)wasm_f32x4_nearest((v128_t)a);
+  return (vf)wasm_f32x4_nearest((v128_t)a);
 #elif defined(__aarch64__)
-  vf rounded = (vf)vrndnq_f32((float32x4_t)a);
+  return (vf)vrndnq_f32((float32x4_t)a);
 #else
-  vf shifted = a + ROUND_MAGIC;
-  shifted = vmax(shifted, vsplat(ROUND_MAGIC + low));
-  shifted = vmin(shifted, vsplat(ROUND_MAGIC + high));
-  return shifted - ROUND_MAGIC;
-#endif
-#if !defined(__SSE2__) || defined(__AVX2__)
-  return vmin(vmax(rounded, vsplat(low)), vsplat(high));
+  return (a + ROUND_MAGIC) - ROUND_MAGIC;
 #endif
 }
+
+INLINE vf vclamp(vf a, float low, float high) { return vmin(vmax(a, vsplat(low)), vsplat(high)); }
 
 // Low bytes of 16 integers, each in [-128, 127]: 16 / VEC_LANES vectors.
 INLINE void vstore_int8(uint8_t *target, const vi *v) {
@@ -273,6 +280,25 @@ INLINE void vstore_uint8(uint8_t *target, const vi *v) {
   int16x8_t low = vcombine_s16(vmovn_s32((int32x4_t)v[0]), vmovn_s32((int32x4_t)v[1]));
   int16x8_t high = vcombine_s16(vmovn_s32((int32x4_t)v[2]), vmovn_s32((int32x4_t)v[3]));
   vst1q_u8(target, (uint8x16_t)vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+#endif
+}
+
+// 16 integers clamped to [0, highest], which is at most 127: 16 / VEC_LANES vectors of less than 2^31 in magnitude.
+INLINE void vstore_clamped(uint8_t *target, const vi *v, uint8_t highest) {
+#if defined(__AVX512F__)
+  __m128i bytes = _mm_max_epi8(_mm512_cvtsepi32_epi8((__m512i)v[0]), _mm_setzero_si128());
+  _mm_storeu_si128((__m128i_u *)target, _mm_min_epi8(bytes, _mm_set1_epi8((char)highest)));
+#elif defined(__SSE2__)
+  vstore_uint8(target, v);
+  __m128i bytes = _mm_loadu_si128((const __m128i_u *)target);
+  _mm_storeu_si128((__m128i_u *)target, _mm_min_epu8(bytes, _mm_set1_epi8((char)highest)));
+#elif defined(__wasm_simd128__)
+  vstore_uint8(target, v);
+  wasm_v128_store(target, wasm_u8x16_min(wasm_v128_load(target), wasm_u8x16_splat(highest)));
+#else
+  int16x8_t low = vcombine_s16(vqmovn_s32((int32x4_t)v[0]), vqmovn_s32((int32x4_t)v[1]));
+  int16x8_t high = vcombine_s16(vqmovn_s32((int32x4_t)v[2]), vqmovn_s32((int32x4_t)v[3]));
+  vst1q_u8(target, vminq_u8(vcombine_u8(vqmovun_s16(low), vqmovun_s16(high)), vdupq_n_u8(highest)));
 #endif
 }
 

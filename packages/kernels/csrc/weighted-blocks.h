@@ -5,7 +5,7 @@
 #include "blocks.h"
 #include "search/lanes.h"
 
-// Searches LANE_BLOCKS blocks and writes the first `count` of them, which lie at `blocks` one after another.
+// Searches some vectors of blocks and writes the first `count` blocks, which lie at `blocks` one after another.
 typedef void weighted_group(const vf *x, const vf *weights, const float *blocks, int count, uint8_t *target);
 
 // Sum of the squares of each of up to VEC_LANES rows, one row per lane so that each is summed in order.
@@ -22,9 +22,11 @@ INLINE vf row_squares(const float *source, int rows, int64_t columns) {
   return squares;
 }
 
-// The weight of an error is importance * sqrt(mean square of the row + x * x).
+enum { MOST_WEIGHTED_VECTORS = 2 * STREAMS };
+
+// The weight of an error is importance * sqrt(mean square of the row + x * x). quantize_group takes `vectors` x VEC_LANES blocks.
 INLINE void quantize_weighted_blocks(const float *source, uint8_t *target, int64_t rows, int64_t columns, const float *importance,
-                                     int block_size, weighted_group *quantize_group) {
+                                     int block_size, int vectors, weighted_group *quantize_group) {
   int64_t blocks_per_row = columns / BLOCK;
   for (int64_t first_row = 0; first_row < rows; first_row += VEC_LANES) {
     float mean_squares[VEC_LANES];
@@ -33,23 +35,23 @@ INLINE void quantize_weighted_blocks(const float *source, uint8_t *target, int64
 
     const float *group_source = source + first_row * columns;
     int64_t last = lanes_of(rows - first_row) * blocks_per_row - 1;
-    for (int64_t first = 0; first <= last; first += LANE_BLOCKS) {
-      vf x[STREAMS * BLOCK], weights[STREAMS * BLOCK];
-      EACH_STREAM {
+    for (int64_t first = 0; first <= last; first += vectors * VEC_LANES) {
+      vf x[MOST_WEIGHTED_VECTORS * BLOCK], weights[MOST_WEIGHTED_VECTORS * BLOCK];
+      for (int v = 0; v < vectors; v++) {
         const float *lanes[VEC_LANES], *columns_below[VEC_LANES];
         vf sigma2;
         for (int lane = 0; lane < VEC_LANES; lane++) {
-          int64_t block = first + s * VEC_LANES + lane;
+          int64_t block = first + v * VEC_LANES + lane;
           if (block > last) block = last;
           lanes[lane] = group_source + block * BLOCK;
           columns_below[lane] = importance + block % blocks_per_row * BLOCK;
           sigma2[lane] = mean_squares[block / blocks_per_row];
         }
-        vload_blocks(x + s * BLOCK, lanes, BLOCK);
-        vload_blocks(weights + s * BLOCK, columns_below, BLOCK);
-        for (int i = s * BLOCK; i < (s + 1) * BLOCK; i++) weights[i] *= vsqrt(sigma2 + x[i] * x[i]);
+        vload_blocks(x + v * BLOCK, lanes, BLOCK);
+        vload_blocks(weights + v * BLOCK, columns_below, BLOCK);
+        for (int i = v * BLOCK; i < (v + 1) * BLOCK; i++) weights[i] *= vsqrt(sigma2 + x[i] * x[i]);
       }
-      int count = (int)(last + 1 - first < LANE_BLOCKS ? last + 1 - first : LANE_BLOCKS);
+      int count = (int)(last + 1 - first < vectors * VEC_LANES ? last + 1 - first : vectors * VEC_LANES);
       quantize_group(x, weights, group_source + first * BLOCK, count,
                      target + (first_row * blocks_per_row + first) * block_size);
     }

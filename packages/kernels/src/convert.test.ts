@@ -106,6 +106,35 @@ describe.each(kernels)("source types in $info.isa kernels", (kernel) => {
     },
   );
 
+  it.each(formats.slice(0, 2))(
+    "leaves every finite $sourceType as it is, and finds the first other one",
+    ({ sourceType, exponentBits, mantissaBits }) => {
+      const codes = Uint16Array.from({ length: 2 ** 16 }, (_, code) => code).filter(
+        (code) => !decode(code, exponentBits, mantissaBits).special,
+      );
+      const copy = (source: Uint16Array) => {
+        const target = new Uint8Array(source.byteLength);
+        const shape = { rows: 1, columns: source.length };
+        const bad = kernel.quantize({
+          ...shape,
+          type: sourceType,
+          sourceType,
+          source: bytesOf(source),
+          target,
+        });
+        return { target, bad };
+      };
+      const { target, bad } = copy(codes);
+      expect(bad).toBeUndefined();
+      expect(Buffer.compare(target, bytesOf(codes))).toBe(0);
+      for (const index of [0, 15, 2047, 2048, 30_001, codes.length - 1]) {
+        const broken = codes.slice();
+        broken.fill((2 ** exponentBits - 1) << mantissaBits, index);
+        expect(copy(broken).bad).toEqual({ fault: "not-finite", index });
+      }
+    },
+  );
+
   it("rounds F64 to the nearest F32", () => {
     const random = createRandom(7);
     const values = Float64Array.from(

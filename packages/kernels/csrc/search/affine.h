@@ -23,20 +23,80 @@ typedef struct {
   vf code_min[STREAMS];
 } affine_fit;
 
+// An element of LANE_BLOCKS blocks: all that a pass over the elements needs lies side by side.
+typedef struct {
+  vf x[STREAMS], weight[STREAMS], code[STREAMS];
+} affine_element;
+
 typedef struct {
   vf code[STREAMS], code_squared[STREAMS], code_x[STREAMS];
 } affine_sums;
 
+// What the search of LANE_BLOCKS blocks goes by.
+typedef struct {
+  vf lowest[STREAMS], highest[STREAMS], weighted_x[STREAMS];
+  vm constant[STREAMS];
+  // Of the best attempt so far.
+  affine_fit fit;
+  vf error[STREAMS], min[STREAMS];
+  // Of the present attempt: how it rounds, and what it leads to.
+  code_rounding rounding;
+  vf code_scale[STREAMS], scale[STREAMS], new_min[STREAMS];
+  vm solved[STREAMS];
+} affine_state;
+
+INLINE void affine_begin(int count, const affine_element *elements, affine_state *state) {
+  EACH_STREAM {
+    vf lowest = elements[0].x[s], highest = lowest, weight_sum = elements[0].weight[s], weighted_x = weight_sum * lowest;
+    for (int i = 1; i < count; i++) {
+      vf value = elements[i].x[s], weight = elements[i].weight[s];
+      lowest = vmin(value, lowest);
+      highest = vmax(value, highest);
+      weight_sum += weight;
+      weighted_x += weight * value;
+    }
+    state->fit.weight_sum[s] = weight_sum;
+    state->weighted_x[s] = weighted_x;
+    state->lowest[s] = lowest;
+    state->min[s] = vmin(vsplat(0), lowest);
+    state->constant[s] = veq(highest, state->min[s]);
+    // With any range all codes of a constant block are 0, which no attempt improves on; its scale is dropped at the end.
+    state->highest[s] = vselect(state->constant[s], vsplat(1), highest);
+  }
+}
+
+// The next attempt makes the range `width` codes wide. Rounding is monotone, so that the lowest and the highest value tell what
+// can become of all others. Comparisons fail for NaN, which comes of a scale of 0 and an overflowing distance.
+INLINE void affine_prepare(float max_code, float width, affine_state *state) {
+  vm not_low = vmask_all(), not_high = vmask_all(), in_range = vmask_all();
+  EACH_STREAM {
+    vf code_scale = width / (state->highest[s] - state->min[s]);
+    vf low = code_scale * (state->lowest[s] - state->min[s]), high = code_scale * (state->highest[s] - state->min[s]);
+    not_low &= vgt(low, vsplat(-0.5f));
+    not_high &= vlt(high, vsplat(max_code + 0.5f));
+    in_range &= vlt(vabs(low), vsplat(ROUND_LIMIT)) & vlt(vabs(high), vsplat(ROUND_LIMIT));
+    state->code_scale[s] = code_scale;
+  }
+  bool kept = vall(not_low), below = vall(not_high);
+  state->rounding = !vall(in_range) ? WRAP_AND_CUT : !kept ? CUT : !below ? CUT_ABOVE : KEEP;
+}
+
 // Codes of all blocks and their weighted sums.
-INLINE void affine_round(bool in_range, int count, float max_code, const vf *x, const vf *weights, const vf *code_scale,
-                         const vf *code_min, vf *codes, affine_sums *sums) {
+INLINE void affine_round(code_rounding rounding, int count, float max_code, const affine_state *state, affine_element *elements,
+                         affine_sums *sums) {
+  const vf lowest_code = {0}, highest_code = vsplat(max_code);
+  vf code_scale[STREAMS], min[STREAMS];
   affine_sums total = {0};
-  for (int i = 0; i < count; i++) EACH_STREAM {
-    vf value = x[s * count + i];
-    vf scaled = code_scale[s] * (value - code_min[s]);
-    vf code = in_range ? vnearest_clamped(scaled, 0, max_code) : vclamp(vnearest(scaled), 0, max_code);
-    vf weighted = weights[s * count + i] * code;
-    codes[s * count + i] = code;
+  EACH_STREAM {
+    code_scale[s] = state->code_scale[s];
+    min[s] = state->min[s];
+  }
+  ROLLED
+  for (affine_element *element = elements; element < elements + count; element++) EACH_STREAM {
+    vf value = element->x[s];
+    vf code = vcode(rounding, code_scale[s] * (value - min[s]), lowest_code, highest_code);
+    vf weighted = element->weight[s] * code;
+    element->code[s] = code;
     total.code[s] += weighted;
     total.code_squared[s] += weighted * code;
     total.code_x[s] += weighted * value;
@@ -44,149 +104,126 @@ INLINE void affine_round(bool in_range, int count, float max_code, const vf *x, 
   *sums = total;
 }
 
-NOINLINE void affine_round_any(int count, float max_code, const vf *x, const vf *weights, const vf *code_scale,
-                               const vf *code_min, vf *codes, affine_sums *sums) {
-  affine_round(false, count, max_code, x, weights, code_scale, code_min, codes, sums);
+NOINLINE void affine_round_any(int count, float max_code, const affine_state *state, affine_element *elements, affine_sums *sums) {
+  affine_round(WRAP_AND_CUT, count, max_code, state, elements, sums);
 }
 
-// Whether all that affine_round will round is small enough for vnearest_clamped: the scale makes the distance of the highest
-// value from code_min at most 32.5 codes, so that the range tells about the distance of the lowest. A scale of 0, which comes of
-// an overflowing distance, gives zeros and NaN, which both roundings make code 0 of. Other extremes are not finite, and fail.
-INLINE bool affine_in_range(const vf *range, const vf *code_scale) {
-  const vf limit = vsplat(4e6f);
-  vm good = vlt(vabs(code_scale[0] * range[0]), limit);
-  for (int s = 1; s < STREAMS; s++) good &= vlt(vabs(code_scale[s] * range[s]), limit);
-  return vall(good);
-}
-
-// Least squares for given codes. Lanes without a solution are not in the returned masks.
-INLINE void affine_solve(const affine_sums *sums, const vf *weight_sum, const vf *weighted_x, vf *scale, vf *min, vm *solved) {
+// Least squares for given codes. Lanes without a solution are not in the masks.
+INLINE void affine_solve(const affine_sums *sums, affine_state *state) {
   const vf zero = {0};
+  vm positive[STREAMS], any = vmask_not(vmask_all());
   EACH_STREAM {
     vf code = sums->code[s], code_squared = sums->code_squared[s], code_x = sums->code_x[s];
-    vf determinant = weight_sum[s] * code_squared - code * code;
-    solved[s] = vgt(determinant, zero);
-    scale[s] = (weight_sum[s] * code_x - weighted_x[s] * code) / determinant;
-    min[s] = (code_squared * weighted_x[s] - code * code_x) / determinant;
-  }
-  // A minimum above 0 becomes 0, and the best scale with it.
-  vm positive[STREAMS], any = vgt(min[0], zero);
-  EACH_STREAM {
-    positive[s] = vgt(min[s], zero);
+    vf weight_sum = state->fit.weight_sum[s], weighted_x = state->weighted_x[s];
+    vf determinant = weight_sum * code_squared - code * code;
+    state->solved[s] = vgt(determinant, zero);
+    state->scale[s] = (weight_sum * code_x - weighted_x * code) / determinant;
+    state->new_min[s] = (code_squared * weighted_x - code * code_x) / determinant;
+    positive[s] = vgt(state->new_min[s], zero);
     any |= positive[s];
   }
+  // A minimum above 0 becomes 0, and the best scale with it.
   if (!vany(any)) return;
   EACH_STREAM {
-    min[s] = vselect(positive[s], zero, min[s]);
-    scale[s] = vselect(positive[s], sums->code_x[s] / sums->code_squared[s], scale[s]);
+    state->new_min[s] = vselect(positive[s], zero, state->new_min[s]);
+    state->scale[s] = vselect(positive[s], sums->code_x[s] / sums->code_squared[s], state->scale[s]);
   }
 }
 
-INLINE void affine_error(bool absolute, int count, const vf *x, const vf *weights, const vf *codes, const vf *scale,
-                         const vf *min, vf *error) {
-  vf total[STREAMS] = {0};
-  for (int i = 0; i < count; i++) EACH_STREAM {
-    vf difference = scale[s] * codes[s * count + i] + min[s] - x[s * count + i];
-    total[s] += weights[s * count + i] * (absolute ? vabs(difference) : difference * difference);
-  }
-  EACH_STREAM error[s] = total[s];
-}
-
-// What the search of STREAMS vectors of blocks goes by.
-typedef struct {
-  vf highest[STREAMS], range[STREAMS], weighted_x[STREAMS], best_error[STREAMS], min[STREAMS];
-  vm constant[STREAMS];
-  affine_fit fit;
-} affine_state;
-
-INLINE void affine_begin(int count, const vf *x, const vf *weights, affine_state *state) {
-  EACH_STREAM {
-    const vf *value = x + s * count, *weight = weights + s * count;
-    vf lowest = value[0], highest = value[0], weight_sum = weight[0], weighted_x = weight[0] * value[0];
-    for (int i = 1; i < count; i++) {
-      lowest = vmin(value[i], lowest);
-      highest = vmax(value[i], highest);
-      weight_sum += weight[i];
-      weighted_x += weight[i] * value[i];
-    }
-    state->fit.weight_sum[s] = weight_sum;
-    state->weighted_x[s] = weighted_x;
-    state->min[s] = vmin(vsplat(0), lowest);
-    state->constant[s] = veq(highest, state->min[s]);
-    // With any range all codes of a constant block are 0, which no attempt improves on; its scale is dropped at the end.
-    state->highest[s] = vselect(state->constant[s], vsplat(1), highest);
-    state->range[s] = state->highest[s] - lowest;
-  }
-}
-
-// Rounds to codes that make the range `width` wide. The first fit keeps the range as it is, and is taken unconditionally.
-INLINE void affine_attempt(bool first, int count, bool absolute, float max_code, float width, const vf *x, const vf *weights,
-                           affine_state *state) {
-  affine_fit *fit = &state->fit;
-  vf codes[STREAMS * LONGEST_BLOCK], code_scale[STREAMS], scale[STREAMS], min[STREAMS], error[STREAMS];
-  vm better[STREAMS];
+// The first half of an attempt: codes, and the scale and the minimum that are best for them. The first attempt keeps the minimum,
+// and the scale that it rounds with.
+INLINE void affine_try(bool first, int count, float max_code, affine_element *elements, affine_state *state) {
   affine_sums sums;
-  EACH_STREAM code_scale[s] = width / (state->highest[s] - state->min[s]);
-  if (__builtin_expect(affine_in_range(state->range, code_scale), 1))
-    affine_round(true, count, max_code, x, weights, code_scale, state->min, codes, &sums);
+  if (state->rounding == KEEP)
+    affine_round(KEEP, count, max_code, state, elements, &sums);
+  else if (state->rounding == CUT_ABOVE)
+    affine_round(CUT_ABOVE, count, max_code, state, elements, &sums);
+  else if (state->rounding == CUT)
+    affine_round(CUT, count, max_code, state, elements, &sums);
   else
-    affine_round_any(count, max_code, x, weights, code_scale, state->min, codes, &sums);
-
-  if (first) {
-    EACH_STREAM {
-      fit->scale[s] = 1.0f / code_scale[s];
-      fit->code_scale[s] = code_scale[s];
-      fit->code_min[s] = state->min[s];
-    }
-    affine_error(absolute, count, x, weights, codes, fit->scale, state->min, state->best_error);
+    affine_round_any(count, max_code, state, elements, &sums);
+  if (!first) {
+    affine_solve(&sums, state);
     return;
   }
-  affine_solve(&sums, fit->weight_sum, state->weighted_x, scale, min, better);
-  affine_error(absolute, count, x, weights, codes, scale, min, error);
   EACH_STREAM {
-    better[s] &= vlt(error[s], state->best_error[s]);
-    state->best_error[s] = vselect(better[s], error[s], state->best_error[s]);
-    fit->code_scale[s] = vselect(better[s], code_scale[s], fit->code_scale[s]);
-    fit->code_min[s] = vselect(better[s], state->min[s], fit->code_min[s]);
-    fit->scale[s] = vselect(better[s], scale[s], fit->scale[s]);
-    state->min[s] = vselect(better[s], min[s], state->min[s]);
+    state->scale[s] = 1.0f / state->code_scale[s];
+    state->new_min[s] = state->min[s];
   }
 }
 
-// Constants where this is inlined: count; groups, tiles of count x STREAMS vectors that take turns, so that the end of one's
-// attempt, where everything waits for few results, overlaps with the next one's; absolute, whether the error is a sum of
-// absolute instead of squared differences.
-INLINE void affine_search(int count, int groups, bool absolute, const affine_grid *grid, const vf *x, const vf *weights,
-                          affine_fit *fits) {
-  enum { MOST_GROUPS = 2 };
-  affine_state states[MOST_GROUPS];
-  const int tile = STREAMS * count;
-  for (int g = 0; g < groups; g++) affine_begin(count, x + g * tile, weights + g * tile, &states[g]);
-  for (int attempt = -1; attempt <= grid->attempts; attempt++) {
-    float width = attempt < 0 ? grid->max_code : grid->first_offset + grid->step * (float)attempt + grid->max_code;
-    for (int g = 0; g < groups; g++) {
-      affine_attempt(attempt < 0, count, absolute, grid->max_code, width, x + g * tile, weights + g * tile, &states[g]);
-    }
+// The second half: the error, and what it decides. The first attempt is taken unconditionally.
+INLINE void affine_judge(bool first, int count, bool absolute, const affine_element *elements, affine_state *state) {
+  vf scale[STREAMS], min[STREAMS], error[STREAMS] = {0};
+  EACH_STREAM {
+    scale[s] = state->scale[s];
+    min[s] = state->new_min[s];
   }
-  for (int g = 0; g < groups; g++) {
-    affine_state *state = &states[g];
-    fits[g] = state->fit;
+  ROLLED
+  for (const affine_element *element = elements; element < elements + count; element++) EACH_STREAM {
+    vf difference = scale[s] * element->code[s] + min[s] - element->x[s];
+    error[s] += element->weight[s] * (absolute ? vabs(difference) : difference * difference);
+  }
+  affine_fit *fit = &state->fit;
+  EACH_STREAM {
+    vm better = first ? vmask_all() : state->solved[s] & vlt(error[s], state->error[s]);
+    state->error[s] = vselect(better, error[s], state->error[s]);
+    fit->code_scale[s] = vselect(better, state->code_scale[s], fit->code_scale[s]);
+    fit->code_min[s] = vselect(better, state->min[s], fit->code_min[s]);
+    fit->scale[s] = vselect(better, scale[s], fit->scale[s]);
+    state->min[s] = vselect(better, min[s], state->min[s]);
+  }
+}
+
+INLINE float affine_width(const affine_grid *grid, int attempt) {
+  return grid->first_offset + grid->step * (float)attempt + grid->max_code;
+}
+
+// Two times LANE_BLOCKS blocks take turns: where the end of one's pass waits for few results, a pass of the other runs.
+enum { AFFINE_TURNS = 2, AFFINE_BLOCKS = AFFINE_TURNS * LANE_BLOCKS };
+
+// Constants where this is inlined: count; absolute, whether the error is a sum of absolute instead of squared differences.
+// elements: AFFINE_TURNS x count.
+INLINE void affine_search(int count, bool absolute, const affine_grid *grid, affine_element *elements, affine_fit *fits) {
+  const float max_code = grid->max_code;
+  affine_state states[AFFINE_TURNS];
+  affine_element *mine = elements, *others = elements + count;
+  affine_state *my = &states[0], *their = &states[1];
+  for (int turn = 0; turn < AFFINE_TURNS; turn++) {
+    affine_begin(count, elements + turn * count, &states[turn]);
+    affine_prepare(max_code, max_code, &states[turn]);
+    affine_try(true, count, max_code, elements + turn * count, &states[turn]);
+    affine_judge(true, count, absolute, elements + turn * count, &states[turn]);
+    affine_prepare(max_code, affine_width(grid, 0), &states[turn]);
+  }
+  affine_try(false, count, max_code, others, their);
+  for (int attempt = 0; attempt <= grid->attempts; attempt++) {
+    float next_width = affine_width(grid, attempt + 1);
+    affine_try(false, count, max_code, mine, my);
+    affine_judge(false, count, absolute, others, their);
+    affine_prepare(max_code, next_width, their);
+    affine_judge(false, count, absolute, mine, my);
+    affine_prepare(max_code, next_width, my);
+    if (attempt < grid->attempts) affine_try(false, count, max_code, others, their);
+  }
+  for (int turn = 0; turn < AFFINE_TURNS; turn++) {
+    const affine_state *state = &states[turn];
+    fits[turn] = state->fit;
     EACH_STREAM {
-      fits[g].scale[s] = vselect(state->constant[s], vsplat(0), state->fit.scale[s]);
-      fits[g].minimum[s] = -state->min[s];
+      fits[turn].scale[s] = vselect(state->constant[s], vsplat(0), state->fit.scale[s]);
+      fits[turn].minimum[s] = -state->min[s];
     }
   }
 }
 
-// One group of blocks of 32, two groups of blocks of 16.
-NOINLINE void affine_search_32(const affine_grid *grid, const vf *x, const vf *weights, affine_fit *fit) {
-  affine_search(32, 1, false, grid, x, weights, fit);
+NOINLINE void affine_search_32(const affine_grid *grid, affine_element *elements, affine_fit *fits) {
+  affine_search(32, false, grid, elements, fits);
 }
-NOINLINE void affine_search_16(const affine_grid *grid, const vf *x, const vf *weights, affine_fit *fits) {
-  affine_search(16, 2, false, grid, x, weights, fits);
+NOINLINE void affine_search_16(const affine_grid *grid, affine_element *elements, affine_fit *fits) {
+  affine_search(16, false, grid, elements, fits);
 }
-NOINLINE void affine_search_16_absolute(const affine_grid *grid, const vf *x, const vf *weights, affine_fit *fits) {
-  affine_search(16, 2, true, grid, x, weights, fits);
+NOINLINE void affine_search_16_absolute(const affine_grid *grid, affine_element *elements, affine_fit *fits) {
+  affine_search(16, true, grid, elements, fits);
 }
 
 #endif

@@ -12,6 +12,9 @@
 #define LONGEST_BLOCK 32
 #define EACH_STREAM for (int s = 0; s < STREAMS; s++)
 
+// Before loops over elements: unrolled, they need more registers than there are for V8, which does not spill with care.
+#define ROLLED _Pragma("GCC unroll 1")
+
 #define NOINLINE static __attribute__((noinline, unused))
 
 // Puts blocks first, first + 1, ... of an array of consecutive blocks into lanes; lanes beyond the last block repeat it.
@@ -40,8 +43,25 @@ INLINE vf sum_in_order(const vf *elements, int count) {
 
 // Exact for every input, also for what nearest_int makes of |a| > 4194303, infinities and NaN: the low 23 bits of
 // a + 1.5 * 2^23, as the mantissa of a float between 2^23 and 2^24.
+INLINE vi vnearest_int(vf a) { return ((vi)(a + ROUND_MAGIC) & 0x007fffff) - 0x00400000; }
 INLINE vf vnearest(vf a) { return (vf)(((vi)(a + ROUND_MAGIC) & 0x007fffff) | 0x4b000000) - ROUND_MAGIC; }
 
-INLINE vf vclamp(vf a, float low, float high) { return vmin(vmax(a, vsplat(low)), vsplat(high)); }
+// What turns scaled values into codes. Searches spare themselves what they know to change nothing.
+typedef enum {
+  KEEP,         // rounded, they are codes
+  CUT_ABOVE,    // some may be above the highest code
+  CUT,          // and some below the lowest
+  WRAP_AND_CUT, // and some out of the range of vround
+} code_rounding;
+
+#define ROUND_LIMIT 4e6f // safely within the range of vround
+
+// rounding is a constant where this is inlined.
+INLINE vf vcode(code_rounding rounding, vf scaled, vf lowest, vf highest) {
+  vf code = rounding == WRAP_AND_CUT ? vnearest(scaled) : vround(scaled);
+  if (rounding >= CUT) code = vmax(code, lowest);
+  if (rounding >= CUT_ABOVE) code = vmin(code, highest);
+  return code;
+}
 
 #endif

@@ -5,47 +5,61 @@
 
 #include "search/symmetric.h"
 
+// Of one block: elements and codes, and what they add to the two sums.
+typedef struct {
+  vf x, code, code_x, code_squared;
+} descent_element;
+
+INLINE void descent_set_code(descent_element *element, vf code) {
+  vf weight = element->x * element->x;
+  element->code = code;
+  element->code_x = weight * element->x * code;
+  element->code_squared = weight * code * code;
+}
+
 // Blocks of 16. codes: count x STREAMS vectors of codes from -bound to bound - 1, and -bound for blocks of zeros.
 NOINLINE void symmetric_descent_16(float bound, const vf *x, vf *codes, vf *scale) {
   enum { COUNT = 16, ROUNDS = 5 };
   vf extreme[STREAMS], code_x[STREAMS] = {0}, code_squared[STREAMS] = {0};
-  vf weights[STREAMS * COUNT], weighted_x[STREAMS * COUNT];
+  descent_element elements[STREAMS * COUNT];
   vm zeros[STREAMS];
   const vf zero = {0};
   symmetric_extreme(COUNT, x, extreme, zeros);
-  for (int i = 0; i < COUNT; i++) EACH_STREAM {
-    int at = s * COUNT + i;
-    weights[at] = x[at] * x[at];
-    weighted_x[at] = weights[at] * x[at];
-    codes[at] = vnearest_clamped(-bound / extreme[s] * x[at], -bound, bound - 1);
-    code_x[s] += weighted_x[at] * codes[at];
-    code_squared[s] += weights[at] * codes[at] * codes[at];
+  EACH_STREAM {
+    vf code_scale = -bound / extreme[s];
+    for (int i = s * COUNT; i < (s + 1) * COUNT; i++) {
+      elements[i].x = x[i];
+      descent_set_code(&elements[i], vclamp(vround(code_scale * x[i]), -bound, bound - 1));
+      code_x[s] += elements[i].code_x;
+      code_squared[s] += elements[i].code_squared;
+    }
   }
 
   // A round that changes nothing in a block is the last one for it; more rounds do it no harm.
-  for (int round = 0; round < ROUNDS; round++) {
-    vm changed = vlt(zero, zero);
+  bool changed = true;
+  for (int round = 0; round < ROUNDS && changed; round++) {
+    changed = false;
     for (int i = 0; i < COUNT; i++) EACH_STREAM {
-      int at = s * COUNT + i;
-      vf code = codes[at];
-      vf other_x = code_x[s] - weighted_x[at] * code;
-      vf other_squared = code_squared[s] - weights[at] * code * code;
-      vf moved = vclamp(vnearest(x[at] * other_squared / other_x), -bound, bound - 1);
-      vm better = vgt(other_x, zero) & vmask_not(veq(moved, code));
+      descent_element *element = &elements[s * COUNT + i];
+      vf other_x = code_x[s] - element->code_x, other_squared = code_squared[s] - element->code_squared;
+      vf moved_code = vclamp(vnearest(element->x * other_squared / other_x), -bound, bound - 1);
+      vm better = vgt(other_x, zero) & vmask_not(veq(moved_code, element->code));
       // Most codes stay, and then the next ones need not wait for sums that are the same as before.
       if (!vany(better)) continue;
-      vf new_x = other_x + weighted_x[at] * moved;
-      vf new_squared = other_squared + weights[at] * moved * moved;
+      descent_element moved = *element;
+      descent_set_code(&moved, moved_code);
+      vf new_x = other_x + moved.code_x, new_squared = other_squared + moved.code_squared;
       better &= vgt(new_squared, zero) & vgt(new_x * new_x * code_squared[s], code_x[s] * code_x[s] * new_squared);
-      codes[at] = vselect(better, moved, code);
+      element->code = vselect(better, moved.code, element->code);
+      element->code_x = vselect(better, moved.code_x, element->code_x);
+      element->code_squared = vselect(better, moved.code_squared, element->code_squared);
       code_x[s] = vselect(better, new_x, code_x[s]);
       code_squared[s] = vselect(better, new_squared, code_squared[s]);
-      changed |= better;
+      changed |= vany(better);
     }
-    if (!vany(changed)) break;
   }
   EACH_STREAM {
-    for (int i = 0; i < COUNT; i++) codes[s * COUNT + i] = vselect(zeros[s], vsplat(-bound), codes[s * COUNT + i]);
+    for (int i = s * COUNT; i < (s + 1) * COUNT; i++) codes[i] = vselect(zeros[s], vsplat(-bound), elements[i].code);
     vf quotient = vselect(vgt(code_squared[s], zero), code_x[s] / code_squared[s], zero);
     scale[s] = vselect(zeros[s], zero, quotient);
   }

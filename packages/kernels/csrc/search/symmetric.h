@@ -29,45 +29,70 @@ INLINE void symmetric_extreme(int count, const vf *x, vf *extreme, vm *zeros) {
   EACH_STREAM block_extreme(count, x + s * count, &extreme[s], &zeros[s]);
 }
 
-// count and finite are constants where this is inlined. finite: x holds neither infinities nor NaN, so that
-// |code_scale * x| never exceeds bound + 1.
-INLINE void symmetric_search(int count, bool finite, float bound, const vf *x, const vf *weights, symmetric_fit *fit) {
-  vf extreme[STREAMS], weighted_x[STREAMS * LONGEST_BLOCK], best[STREAMS] = {0};
-  vm zeros[STREAMS];
-  symmetric_fit result = {0};
-  const vf zero = {0};
-  symmetric_extreme(count, x, extreme, zeros);
-  for (int i = 0; i < STREAMS * count; i++) weighted_x[i] = weights[i] * x[i];
+// Tries that run side by side: they do not depend on each other.
+enum { SYMMETRIC_TRIES = 3 };
 
-  // The plain scale first, then 18 around it, in tenths of a code.
-  for (int attempt = 0; attempt <= 18; attempt++) {
-    int tenths = attempt == 0 ? 0 : attempt <= 9 ? attempt - 10 : attempt - 9;
-    float width = -(bound + 0.1f * (float)tenths);
-    vf code_scale[STREAMS], code_x[STREAMS] = {0}, code_squared[STREAMS] = {0};
-    EACH_STREAM code_scale[s] = width / extreme[s];
-    for (int i = 0; i < count; i++) EACH_STREAM {
-      vf scaled = code_scale[s] * x[s * count + i];
-      vf code = finite ? vnearest_clamped(scaled, -bound, bound - 1) : vclamp(vnearest(scaled), -bound, bound - 1);
-      code_x[s] += weighted_x[s * count + i] * code;
-      code_squared[s] += weights[s * count + i] * code * code;
-    }
-    EACH_STREAM {
-      vf scale = code_x[s] / code_squared[s];
-      if (attempt == 0) {
-        result.scale[s] = vselect(veq(code_squared[s], zero), zero, scale);
-        result.code_scale[s] = code_scale[s];
-        best[s] = result.scale[s] * code_x[s];
-      } else {
-        vm better = vgt(code_squared[s], zero) & vgt(code_x[s] * code_x[s], best[s] * code_squared[s]);
-        result.scale[s] = vselect(better, scale, result.scale[s]);
-        result.code_scale[s] = vselect(better, code_scale[s], result.code_scale[s]);
-        best[s] = vselect(better, scale * code_x[s], best[s]);
-      }
+// The best try so far.
+typedef struct {
+  vf scale, code_scale;
+  vf gain; // of all codes, by which tries are compared: scale * code_x
+} symmetric_best;
+
+// Tries the scales that make the extreme bound + tenths / 10 codes, for some tenths; the first of all is taken unconditionally.
+INLINE void symmetric_try(bool first, code_rounding rounding, int count, float bound, const int *tenths, vf extreme, const vf *x,
+                          const vf *weights, const vf *weighted_x, symmetric_best *best) {
+  const int tries = first ? 1 : SYMMETRIC_TRIES;
+  const vf zero = {0}, lowest_code = vsplat(-bound), highest_code = vsplat(bound - 1);
+  vf code_scale[SYMMETRIC_TRIES], code_x[SYMMETRIC_TRIES] = {0}, code_squared[SYMMETRIC_TRIES] = {0};
+  for (int t = 0; t < tries; t++) code_scale[t] = -(bound + 0.1f * (float)tenths[t]) / extreme;
+  ROLLED
+  for (int i = 0; i < count; i++) {
+    for (int t = 0; t < tries; t++) {
+      vf code = vcode(rounding, code_scale[t] * x[i], lowest_code, highest_code);
+      code_x[t] += weighted_x[i] * code;
+      code_squared[t] += weights[i] * code * code;
     }
   }
+  for (int t = 0; t < tries; t++) {
+    vf scale = code_x[t] / code_squared[t];
+    if (first) {
+      best->scale = vselect(veq(code_squared[t], zero), zero, scale);
+      best->code_scale = code_scale[t];
+      best->gain = best->scale * code_x[t];
+    } else {
+      vm better = vgt(code_squared[t], zero) & vgt(code_x[t] * code_x[t], best->gain * code_squared[t]);
+      best->scale = vselect(better, scale, best->scale);
+      best->code_scale = vselect(better, code_scale[t], best->code_scale);
+      best->gain = vselect(better, scale * code_x[t], best->gain);
+    }
+  }
+}
+
+// count and finite are constants where this is inlined. finite: x holds neither infinities nor NaN. Then the extreme and all that
+// has its sign become codes from -(bound + tenths / 10) to 0, and the others at most as large.
+INLINE void symmetric_search(int count, bool finite, float bound, const vf *x, const vf *weights, symmetric_fit *fit) {
+  static const int plain[] = {0}, small[] = {-9, -8, -7}, medium[] = {-6, -5, -4, -3, -2, -1, 1, 2, 3};
+  static const int large[] = {4, 5, 6, 7, 8, 9};
+  const code_rounding keep = finite ? KEEP : WRAP_AND_CUT, cut_above = finite ? CUT_ABOVE : WRAP_AND_CUT;
+  const code_rounding cut = finite ? CUT : WRAP_AND_CUT;
+  vf extreme[STREAMS];
+  vm zeros[STREAMS];
+  symmetric_extreme(count, x, extreme, zeros);
   EACH_STREAM {
-    fit->scale[s] = vselect(zeros[s], zero, result.scale[s]);
-    fit->code_scale[s] = vselect(zeros[s], zero, result.code_scale[s]);
+    const vf *value = x + s * count, *weight = weights + s * count;
+    vf weighted_x[LONGEST_BLOCK];
+    symmetric_best best;
+    for (int i = 0; i < count; i++) weighted_x[i] = weight[i] * value[i];
+    symmetric_try(true, cut_above, count, bound, plain, extreme[s], value, weight, weighted_x, &best);
+    symmetric_try(false, keep, count, bound, small, extreme[s], value, weight, weighted_x, &best);
+    for (int i = 0; i < 9; i += SYMMETRIC_TRIES) {
+      symmetric_try(false, cut_above, count, bound, medium + i, extreme[s], value, weight, weighted_x, &best);
+    }
+    for (int i = 0; i < 6; i += SYMMETRIC_TRIES) {
+      symmetric_try(false, cut, count, bound, large + i, extreme[s], value, weight, weighted_x, &best);
+    }
+    fit->scale[s] = vselect(zeros[s], vsplat(0), best.scale);
+    fit->code_scale[s] = vselect(zeros[s], vsplat(0), best.code_scale);
   }
 }
 

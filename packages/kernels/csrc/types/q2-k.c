@@ -7,8 +7,8 @@
 
 enum { Q2_K_SIZE = 16 + 64 + 4 };
 
-static void q2_k_weigh(const vf *x, vf *weights) {
-  for (int i = 0; i < STREAMS * 16; i++) weights[i] = vabs(x[i]);
+static void q2_k_weigh(affine_element *elements) {
+  for (int i = 0; i < 16; i++) EACH_STREAM elements[i].weight[s] = vabs(elements[i].x[s]);
 }
 
 static void q2_k_fit_batch(const super_block_batch *batch, const float *importance, affine_fits *fits, affine_codes *codes) {
@@ -16,10 +16,10 @@ static void q2_k_fit_batch(const super_block_batch *batch, const float *importan
   if (importance) {
     float weights[BATCH * SUPER_BLOCK];
     weigh_by_importance(batch, importance, 1, weights);
-    affine_fit_batch(batch, 16, 2, affine_search_16, &weighted, weights, NULL, fits);
+    affine_fit_batch(batch, 16, affine_search_16, &weighted, weights, NULL, fits);
     affine_codes_weighted(batch, 16, 15, 255, fits, codes);
   } else {
-    affine_fit_batch(batch, 16, 2, affine_search_16_absolute, &plain, NULL, q2_k_weigh, fits);
+    affine_fit_batch(batch, 16, affine_search_16_absolute, &plain, NULL, q2_k_weigh, fits);
     affine_codes_evenly(batch, 16, 15, 255, fits, codes);
   }
 }

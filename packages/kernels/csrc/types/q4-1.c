@@ -18,7 +18,7 @@ INLINE void q4_1_weighted(const vf *x, const vf *weights, const float *blocks, i
 
 static void quantize_q4_1(const float *source, uint8_t *target, int64_t rows, int64_t columns, const float *importance) {
   if (importance)
-    quantize_weighted_blocks(source, target, rows, columns, importance, Q4_1_SIZE, q4_1_weighted);
+    quantize_weighted_blocks(source, target, rows, columns, importance, Q4_1_SIZE, AFFINE_TURNS * STREAMS, q4_1_weighted);
   else
     quantize_affine_plain(source, target, rows * columns / BLOCK, 15, Q4_1_SIZE, q4_1_store);
 }

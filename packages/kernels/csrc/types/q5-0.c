@@ -17,7 +17,7 @@ INLINE void q5_0_weighted(const vf *x, const vf *weights, const float *blocks, i
 
 static void quantize_q5_0(const float *source, uint8_t *target, int64_t rows, int64_t columns, const float *importance) {
   if (importance)
-    quantize_weighted_blocks(source, target, rows, columns, importance, Q5_0_SIZE, q5_0_weighted);
+    quantize_weighted_blocks(source, target, rows, columns, importance, Q5_0_SIZE, STREAMS, q5_0_weighted);
   else
     quantize_symmetric_plain(source, target, rows * columns / BLOCK, 16, Q5_0_SIZE, q5_0_store);
 }

@@ -20,7 +20,7 @@ INLINE void q5_1_weighted(const vf *x, const vf *weights, const float *blocks, i
 
 static void quantize_q5_1(const float *source, uint8_t *target, int64_t rows, int64_t columns, const float *importance) {
   if (importance)
-    quantize_weighted_blocks(source, target, rows, columns, importance, Q5_1_SIZE, q5_1_weighted);
+    quantize_weighted_blocks(source, target, rows, columns, importance, Q5_1_SIZE, AFFINE_TURNS * STREAMS, q5_1_weighted);
   else
     quantize_affine_plain(source, target, rows * columns / BLOCK, 31, Q5_1_SIZE, q5_1_store);
 }
