@@ -4,9 +4,6 @@ import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openCheckpointDirectory, openGgufModel } from "@quern/checkpoints/node";
-import { isGgmlType } from "@quern/gguf";
-import { loadKernels } from "@quern/kernels";
-import { QuernError } from "@quern/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { convert } from "./conversion/convert.ts";
 import type { ConversionReport } from "./events.ts";
@@ -39,7 +36,6 @@ interface GoldenInput {
   }[];
 }
 
-const kernels = await loadKernels();
 const FLOATS = ["F32", "F16", "BF16"];
 
 async function filesIn(folder: string): Promise<Files> {
@@ -78,22 +74,7 @@ async function makeSource({ case: name, source }: GoldenInput, folder: string): 
   return plan.outputs[0]!.files[0]!.path;
 }
 
-const inputs = readGolden<GoldenInput[]>("gguf-input.json").filter(
-  ({ source }) => FLOATS.includes(source.type) || kernels.types.includes(kernelType(source.type)),
-);
-
-/** ggml type that a recipe has most of. */
-function kernelType(recipe: string): string {
-  return recipe.replace(/_[SML]$/, "");
-}
-
-/** Whether it was refused for a type that these kernels do not have. */
-function isBeyondKernels(error: unknown): boolean {
-  if (!(error instanceof QuernError)) return false;
-  const [, type = ""] = / (?:needs|is) (\w+) /.exec(error.message) ?? [];
-  const codes = ["RECIPE_UNSUPPORTED", "TENSOR_TYPE_UNSUPPORTED"];
-  return codes.includes(error.code) && isGgmlType(type) && !kernels.types.includes(type);
-}
+const inputs = readGolden<GoldenInput[]>("gguf-input.json");
 
 describe.each(inputs)("$case, $source", (input) => {
   let folder: string;
@@ -120,18 +101,11 @@ describe.each(inputs)("$case, $source", (input) => {
     return convert(await planConversion({ checkpoint, outputs, ...importance, threads: 0 }));
   }
 
-  /** Whether it was written as it should; else these kernels lack a type. */
   async function expectFiles(
     files: Files | undefined,
     run: () => Promise<ConversionReport>,
-  ): Promise<ConversionReport | undefined> {
-    let report: ConversionReport;
-    try {
-      report = await run();
-    } catch (error) {
-      if (!isBeyondKernels(error)) throw error;
-      return undefined;
-    }
+  ): Promise<ConversionReport> {
+    const report = await run();
     expect(await filesIn(join(folder, "output"))).toEqual(files);
     return report;
   }
@@ -144,8 +118,8 @@ describe.each(inputs)("$case, $source", (input) => {
 
   it.each(written)("$arguments", async ({ arguments: command, files }) => {
     const report = await expectFiles(files, async () => quantize(command, await openGgufModel(source)));
-    const isMeasured = report?.outputs[0]!.requantized !== undefined;
-    expect(isMeasured).toBe(report !== undefined && command.includes("--allow-requantize"));
+    const isMeasured = report.outputs[0]!.requantized !== undefined;
+    expect(isMeasured).toBe(command.includes("--allow-requantize"));
   });
 
   it.each(input.outputs.filter(({ error }) => error !== undefined))(
@@ -163,6 +137,6 @@ describe.each(inputs)("$case, $source", (input) => {
     const checkpoint = await openCheckpointDirectory(goldenPath(input.case, "checkpoint"));
     const more = { flavour: "quantizer", intermediate: type as IntermediateType } as const;
     const report = await expectFiles(files, () => quantize(command, checkpoint, more));
-    expect(report?.outputs.length ?? 1).toBe(1);
+    expect(report.outputs).toHaveLength(1);
   });
 });

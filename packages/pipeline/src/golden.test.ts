@@ -2,7 +2,6 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openCheckpointDirectory } from "@quern/checkpoints/node";
-import { loadKernels } from "@quern/kernels";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { convert } from "./conversion/convert.ts";
 import { readImportance } from "./importance/read-importance.ts";
@@ -14,7 +13,6 @@ import {
   goldenCases,
   goldenNames,
   goldenPath,
-  hasGolden,
   type GoldenQuantized,
   quantizedPairs,
   readGolden,
@@ -24,8 +22,6 @@ import { requestOf } from "./testing/quantize-command.ts";
 
 /** Descriptions in `expected/` of a case that are not of a converted file. */
 const NOT_CONVERTED = new Set(["hparams", "pretokenizer"]);
-
-const kernels = await loadKernels();
 
 const folder = await mkdtemp(join(tmpdir(), "golden-"));
 afterAll(() => rm(folder, { recursive: true }));
@@ -48,15 +44,7 @@ async function convertCase(params: {
 }
 
 describe.each(await goldenCases())("%s", async (name) => {
-  const converted = (await goldenNames(name, "expected"))
-    .filter((type) => !NOT_CONVERTED.has(type))
-    .map((type) => ({ type, golden: readGolden<GoldenFile>(name, "expected", `${type}.json`) }));
-  const isWritable = ({ golden }: (typeof converted)[number]): boolean =>
-    golden.tensors.every(({ type }) => kernels.types.includes(type));
-  const types = converted.filter(isWritable).map(({ type }) => type);
-  const beyondKernels: OutputRequest[] = converted
-    .filter((entry) => !isWritable(entry))
-    .map(({ type }) => ({ type, flavour: "converter" }));
+  const types = (await goldenNames(name, "expected")).filter((type) => !NOT_CONVERTED.has(type));
   const fileOf = (...parts: string[]): string => join(folder, name, `${parts.join("-")}.gguf`);
 
   describe("as the converter writes it", () => {
@@ -93,14 +81,8 @@ describe.each(await goldenCases())("%s", async (name) => {
       path: fileOf(set, type),
     });
 
-    const accepted = quantized.filter(({ golden }) => golden.error === undefined);
-    const unknown = accepted.filter(({ golden }) =>
-      golden.tensors.some(({ type }) => !kernels.types.includes(type)),
-    );
-    beyondKernels.push(...unknown.map(request));
-
     describe(`as the quantizer makes it, ${set}`, () => {
-      const written = accepted.filter((entry) => !unknown.includes(entry));
+      const written = quantized.filter(({ golden }) => golden.error === undefined);
       const refused = quantized.filter(({ golden }) => golden.error !== undefined);
       beforeAll(() => convertCase({ name, outputs: written.map(request), ...importance }));
 
@@ -119,16 +101,4 @@ describe.each(await goldenCases())("%s", async (name) => {
       });
     });
   }
-
-  if (beyondKernels.length === 0) return;
-  it("refuses types that the kernels do not write", async () => {
-    for (const request of beyondKernels) {
-      const importance = hasGolden(name, "imatrix.gguf")
-        ? { importance: goldenPath(name, "imatrix.gguf") }
-        : {};
-      await expect(convertCase({ name, outputs: [request], ...importance })).rejects.toMatchObject({
-        code: "RECIPE_UNSUPPORTED",
-      });
-    }
-  });
 });

@@ -1,5 +1,4 @@
-import { loadKernels } from "@quern/kernels";
-import { listRecipes, type Recipe } from "@quern/pipeline";
+import { listRecipes } from "@quern/pipeline";
 import type { Command } from "commander";
 import { formatTable } from "../format/table.ts";
 import type { Host } from "../host.ts";
@@ -11,8 +10,8 @@ export function registerTypes(program: Command, host: Host): void {
     .command("types")
     .description("List the types that `quern convert --type` accepts.")
     .option("--json", "as JSON on standard output")
-    .action(async (options: { readonly json?: true }) => {
-      const recipes = await writableRecipes();
+    .action((options: { readonly json?: true }) => {
+      const recipes = listRecipes();
       if (options.json) {
         writeJsonLine(host.stdout, recipes);
         return;
@@ -36,10 +35,4 @@ export function registerTypes(program: Command, host: Host): void {
       );
       host.stdout.write("\nBits per weight are those of a Llama 3 model with 8 billion parameters.\n");
     });
-}
-
-/** The pipeline plans mixtures of every ggml type; those that the kernels can write are of use. */
-async function writableRecipes(): Promise<Recipe[]> {
-  const { types } = await loadKernels();
-  return listRecipes().filter(({ type }) => type === undefined || types.includes(type));
 }
