@@ -44,8 +44,8 @@ export function quantizeArguments(words: readonly string[], cwd: string): Quanti
   const threads = more[0] === undefined ? undefined : threadsOf(more[0]);
   return {
     model,
-    path: outputPath({ model, output, label: label!, cwd }),
-    type: shortNames[label!] ?? label!,
+    path: outputPath({ model, output, label: label, cwd }),
+    type: shortNames[label] ?? label,
     ...(threads === undefined || threads === 0 ? {} : { threads }),
   };
 }

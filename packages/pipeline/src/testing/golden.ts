@@ -1,6 +1,6 @@
 // Reads and compares with the golden set; fixtures/golden/README.md describes its files.
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -52,10 +52,6 @@ export interface GoldenQuantized {
 
 export function goldenPath(...path: string[]): string {
   return join(root, ...path);
-}
-
-export function hasGolden(...path: string[]): boolean {
-  return existsSync(goldenPath(...path));
 }
 
 /** Names without the ending of the descriptions in a folder; none when there is no such folder. */
