@@ -9,6 +9,9 @@ import type { TextTokenizer } from "./text-tokenizer.ts";
 const TOKENIZER_JSON = "tokenizer.json";
 const TOKENIZER_CONFIG = "tokenizer_config.json";
 
+/** Values of `model.type`. */
+const MODEL_TYPES: readonly string[] = ["BPE", "Unigram", "WordPiece"];
+
 /** Files of SentencePiece, from which a checkpoint without tokenizer.json takes its vocabulary. */
 const SENTENCEPIECE_FILES = ["tokenizer.model", "sentencepiece.bpe.model", "spiece.model"];
 
@@ -91,13 +94,29 @@ function definitionOf(json: JsonObject, name: string): TokenizerDefinition {
     throw malformed({ file: name, key }, "an object or null", value);
   };
   return {
-    model,
+    model: { ...model, type: modelType(model, name) },
     added_tokens: added,
     normalizer: part("normalizer"),
     pre_tokenizer: part("pre_tokenizer"),
     post_processor: part("post_processor"),
     decoder: part("decoder"),
   };
+}
+
+/** Files from before the tokenizers library 0.9 do not name the type. */
+function modelType(model: JsonObject, name: string): string {
+  const { type } = model;
+  if (typeof type === "string" && MODEL_TYPES.includes(type)) return type;
+  if (type === undefined) {
+    if ("merges" in model) return "BPE";
+    if ("continuing_subword_prefix" in model) return "WordPiece";
+    if (Array.isArray(model["vocab"])) return "Unigram";
+  }
+  throw new QuernError(
+    "TOKENIZER_UNSUPPORTED",
+    `${name}: model.type is ${JSON.stringify(type)}; text can be read with ${MODEL_TYPES.join(", ")}.`,
+    { subject: { file: name, key: "model.type" } },
+  );
 }
 
 async function readJson(files: CheckpointFileSet, path: string): Promise<JsonObject | undefined> {
