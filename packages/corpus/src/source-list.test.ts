@@ -15,6 +15,8 @@ describe("file:weight", () => {
   });
 
   it("needs a weight above 0", () => {
-    expect(() => parseWeightedFile("a.txt:0")).toThrow(expect.objectContaining({ code: "CORPUS_OPTION_INVALID" }));
+    expect(() => parseWeightedFile("a.txt:0")).toThrow(
+      expect.objectContaining({ code: "CORPUS_OPTION_INVALID" }),
+    );
   });
 });

@@ -33,12 +33,22 @@ export function readMessages(
   place: { file: string; where: string; column: string },
 ): ChatMessage[] {
   const malformed = (index: number, reason: string): QuernError =>
-    new QuernError("CORPUS_CHAT_MALFORMED", `${place.where}: message ${index} of "${place.column}" ${reason}.`, {
-      subject: { file: place.file, key: place.column },
-    });
+    new QuernError(
+      "CORPUS_CHAT_MALFORMED",
+      `${place.where}: message ${index} of "${place.column}" ${reason}.`,
+      {
+        subject: { file: place.file, key: place.column },
+      },
+    );
   return list.map((message, index) => {
     if (!isJsonObject(message)) throw malformed(index, `must be an object, not ${kindOf(message)}`);
-    const { role = message["from"], content = message["value"], from: _from, value: _value, ...others } = message;
+    const {
+      role = message["from"],
+      content = message["value"],
+      from: _from,
+      value: _value,
+      ...others
+    } = message;
     if (typeof role !== "string") throw malformed(index, `has no "role" (or "from")`);
     const text = contentText(content ?? (others["tool_calls"] === undefined ? undefined : ""));
     if (text === undefined) throw malformed(index, `has no text in "content" (or "value")`);

@@ -3,6 +3,12 @@ import type { CheckpointFileSet } from "@quern/checkpoints";
 import { QuernError } from "@quern/tensor";
 import { isJsonObject } from "../json.ts";
 import type { JsonObject } from "../json.ts";
+import {
+  TOKENIZER_CONFIG,
+  readJsonFile,
+  readTextFile,
+  tokenContent,
+} from "../tokenization/checkpoint-files.ts";
 import type { ChatMessage } from "./chat-messages.ts";
 import type { RecordPlace } from "./record-reader.ts";
 
@@ -75,14 +81,13 @@ const TOKEN_VARIABLES = ["bos_token", "eos_token", "pad_token", "unk_token", "se
  * @throws QuernError `CORPUS_CHAT_TEMPLATE`, `TOKENIZER_MALFORMED`, `CHECKPOINT_*`, `SOURCE_*`
  */
 export async function checkpointChatTemplate(files: CheckpointFileSet): Promise<ChatTemplate | undefined> {
-  const config = parseConfig(await readText(files, "tokenizer_config.json"), files.name);
-  const template = (await readText(files, "chat_template.jinja")) ?? configured(config["chat_template"]);
+  const config = (await readJsonFile(files, TOKENIZER_CONFIG)) ?? {};
+  const template = (await readTextFile(files, "chat_template.jinja")) ?? configured(config["chat_template"]);
   if (template === undefined) return undefined;
   const variables: Record<string, unknown> = {};
   for (const name of TOKEN_VARIABLES) {
-    const entry = config[name];
-    const content = isJsonObject(entry) ? entry["content"] : entry;
-    if (typeof content === "string") variables[name] = content;
+    const content = tokenContent(config[name]);
+    if (content !== undefined) variables[name] = content;
   }
   return chatTemplate({ template, variables });
 }
@@ -93,24 +98,4 @@ function configured(entry: unknown): string | undefined {
   const templates = entry.filter(isJsonObject);
   const chosen = templates.find(({ name }) => name === "default") ?? templates[0];
   return typeof chosen?.["template"] === "string" ? chosen["template"] : undefined;
-}
-
-function parseConfig(text: string | undefined, name: string): JsonObject {
-  if (text === undefined) return {};
-  const file = `${name}/tokenizer_config.json`;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new QuernError("TOKENIZER_MALFORMED", `${file} is not valid JSON: ${(cause as Error).message}`, {
-      subject: { file },
-      cause,
-    });
-  }
-  return isJsonObject(value) ? value : {};
-}
-
-async function readText(files: CheckpointFileSet, path: string): Promise<string | undefined> {
-  const bytes = await files.read(path);
-  return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
 }

@@ -29,7 +29,8 @@ export async function* jsonLinesParts(params: {
     } catch (cause) {
       throw malformed(where, source, `not valid JSON: ${(cause as Error).message}`, cause);
     }
-    if (!isJsonObject(record)) throw malformed(where, source, `a JSON object is expected, not ${kindOf(record)}`);
+    if (!isJsonObject(record))
+      throw malformed(where, source, `a JSON object is expected, not ${kindOf(record)}`);
     const read = reader(record, { file: source.name, where });
     yield { ...read, document, continues: false };
     document += 1;

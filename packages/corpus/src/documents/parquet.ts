@@ -58,14 +58,19 @@ async function checkFooter(source: ByteSource): Promise<void> {
   const smallest = 12;
   if (source.size < smallest) throw malformed(source, `a file of ${source.size} bytes is too short`);
   const tail = await source.read(source.size - 8, 8);
-  if (new TextDecoder("latin1").decode(tail.subarray(4)) !== "PAR1") throw malformed(source, "it does not end with PAR1");
+  if (new TextDecoder("latin1").decode(tail.subarray(4)) !== "PAR1")
+    throw malformed(source, "it does not end with PAR1");
   const length = new DataView(tail.buffer, tail.byteOffset).getUint32(0, true);
   if (length > source.size - smallest || length > LARGEST_FOOTER) {
     throw malformed(source, `a footer of ${length} bytes is announced in a file of ${source.size}`);
   }
 }
 
-function checkColumnSize(group: FileMetaData["row_groups"][number], column: string, source: ByteSource): void {
+function checkColumnSize(
+  group: FileMetaData["row_groups"][number],
+  column: string,
+  source: ByteSource,
+): void {
   let bytes = 0;
   for (const { meta_data: chunk } of group.columns) {
     if (chunk?.path_in_schema[0] === column) bytes += Number(chunk.total_uncompressed_size);
@@ -84,7 +89,7 @@ function asyncBuffer(source: ByteSource): AsyncBuffer {
     async slice(start, end = source.size) {
       const bytes = await source.read(start, end - start);
       // A view of a larger buffer would give the reader the whole of that.
-      return bytes.slice().buffer as ArrayBuffer;
+      return bytes.slice().buffer;
     },
   };
 }

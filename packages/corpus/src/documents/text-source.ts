@@ -25,7 +25,8 @@ const jsonLines: PartReader = (file) =>
   jsonLinesParts({ ...optional(file), source: file.source, reader: recordReader(file) });
 const parquet: PartReader = (file) =>
   parquetParts({ ...optional(file), source: file.source, reader: recordReader(file) });
-const plainText: PartReader = (file, whole) => plainTextParts({ ...optional(file), source: file.source, whole });
+const plainText: PartReader = (file, whole) =>
+  plainTextParts({ ...optional(file), source: file.source, whole });
 
 /** By file extension; everything else is plain text. */
 const FORMATS: ReadonlyMap<string, PartReader> = new Map([

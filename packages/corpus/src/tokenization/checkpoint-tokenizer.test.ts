@@ -25,7 +25,9 @@ interface Reference {
 }
 
 const fixtures = new URL("../../../../fixtures/", import.meta.url);
-const reference = JSON.parse(readFileSync(new URL("tokenized/reference.json", fixtures), "utf8")) as Reference;
+const reference = JSON.parse(
+  readFileSync(new URL("tokenized/reference.json", fixtures), "utf8"),
+) as Reference;
 
 const filesOf = async (name: string): Promise<CheckpointFileSet> =>
   (await openCheckpointDirectory(fileURLToPath(new URL(`golden/${name}/checkpoint`, fixtures)))).files;
@@ -54,28 +56,34 @@ const approximated = new Set(["xlm-roberta", "xlm-roberta-json"]);
 describe("tokenizers of checkpoints", () => {
   const names = Object.keys(reference.cases);
 
-  it.each(names.filter((name) => !approximated.has(name)))("%s cuts text as the original does", async (name) => {
-    const tokenizer = await checkpointTokenizer(await filesOf(name));
-    const made = Object.keys(reference.cases[name]!.tokens).map((text) => {
-      const ids = tokenizer.encode(textNamed(text), "parse");
-      return [text, { count: ids.length, sha256: sha256(ids) }];
-    });
-    expect(Object.fromEntries(made)).toEqual(reference.cases[name]!.tokens);
-  });
+  it.each(names.filter((name) => !approximated.has(name)))(
+    "%s cuts text as the original does",
+    async (name) => {
+      const tokenizer = await checkpointTokenizer(await filesOf(name));
+      const made = Object.keys(reference.cases[name]!.tokens).map((text) => {
+        const ids = tokenizer.encode(textNamed(text), "parse");
+        return [text, { count: ids.length, sha256: sha256(ids) }];
+      });
+      expect(Object.fromEntries(made)).toEqual(reference.cases[name]!.tokens);
+    },
+  );
 
   it.each(names)("%s is put between the same tokens", async (name) => {
     const tokenizer = await checkpointTokenizer(await filesOf(name));
     expect(whole(tokenizer, "a b")).toEqual(reference.cases[name]!.whole);
   });
 
-  it.each(names.filter((name) => reference.cases[name]!.chat !== undefined))("%s writes conversations as transformers does", async (name) => {
-    const template = await checkpointChatTemplate(await filesOf(name));
-    const messages = [
-      { role: "user", content: "Hi there" },
-      { role: "assistant", content: "Hello!" },
-    ];
-    expect(template!.render(messages, { file: "test", where: "test" })).toBe(reference.cases[name]!.chat);
-  });
+  it.each(names.filter((name) => reference.cases[name]!.chat !== undefined))(
+    "%s writes conversations as transformers does",
+    async (name) => {
+      const template = await checkpointChatTemplate(await filesOf(name));
+      const messages = [
+        { role: "user", content: "Hi there" },
+        { role: "assistant", content: "Hello!" },
+      ];
+      expect(template!.render(messages, { file: "test", where: "test" })).toBe(reference.cases[name]!.chat);
+    },
+  );
 
   it("read special tokens as text when asked to", async () => {
     const tokenizer = await checkpointTokenizer(await filesOf("qwen3"));
@@ -113,10 +121,22 @@ describe("refusals", () => {
     ["{", "TOKENIZER_MALFORMED", "not valid JSON"],
     ["[]", "TOKENIZER_MALFORMED", "a JSON object, not an array"],
     ["{}", "TOKENIZER_MALFORMED", "model must be an object, not nothing"],
-    ['{"model":{},"added_tokens":{}}', "TOKENIZER_MALFORMED", "added_tokens must be an array of objects, not an object"],
-    ['{"model":{"type":"BPE","vocab":{},"merges":[]},"normalizer":3}', "TOKENIZER_MALFORMED", "normalizer must be an object or null"],
+    [
+      '{"model":{},"added_tokens":{}}',
+      "TOKENIZER_MALFORMED",
+      "added_tokens must be an array of objects, not an object",
+    ],
+    [
+      '{"model":{"type":"BPE","vocab":{},"merges":[]},"normalizer":3}',
+      "TOKENIZER_MALFORMED",
+      "normalizer must be an object or null",
+    ],
     ['{"model":{"type":"Guess","vocab":{}}}', "TOKENIZER_UNSUPPORTED", 'model.type is "Guess"'],
-    ['{"model":{"type":"BPE","vocab":{},"merges":[]},"pre_tokenizer":{"type":"Tarot"}}', "TOKENIZER_UNSUPPORTED", "cannot be used"],
+    [
+      '{"model":{"type":"BPE","vocab":{},"merges":[]},"pre_tokenizer":{"type":"Tarot"}}',
+      "TOKENIZER_UNSUPPORTED",
+      "cannot be used",
+    ],
   ])("of %s", async (json, code, message) => {
     await expect(checkpointTokenizer(files({ "tokenizer.json": json }))).rejects.toMatchObject({
       code,

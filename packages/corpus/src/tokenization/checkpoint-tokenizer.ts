@@ -1,13 +1,17 @@
 import type { CheckpointFileSet } from "@quern/checkpoints";
 import { QuernError } from "@quern/tensor";
-import { isJsonObject, kindOf } from "../json.ts";
+import { isJsonObject } from "../json.ts";
 import type { JsonObject } from "../json.ts";
+import {
+  TOKENIZER_CONFIG,
+  TOKENIZER_JSON,
+  malformedFile,
+  readJsonFile,
+  tokenContent,
+} from "./checkpoint-files.ts";
 import { libraryTokenizer } from "./library-tokenizer.ts";
 import type { LibraryTokenizer, TokenizerDefinition } from "./library-tokenizer.ts";
 import type { TextTokenizer } from "./text-tokenizer.ts";
-
-const TOKENIZER_JSON = "tokenizer.json";
-const TOKENIZER_CONFIG = "tokenizer_config.json";
 
 /** Values of `model.type`. */
 const MODEL_TYPES: readonly string[] = ["BPE", "Unigram", "WordPiece"];
@@ -29,9 +33,9 @@ const SENTENCEPIECE_FILES = ["tokenizer.model", "sentencepiece.bpe.model", "spie
  * - `CHECKPOINT_*`, `SOURCE_*` reading failed
  */
 export async function checkpointTokenizer(files: CheckpointFileSet): Promise<TextTokenizer> {
-  const json = await readJson(files, TOKENIZER_JSON);
+  const json = await readJsonFile(files, TOKENIZER_JSON);
   if (json === undefined) throw missingTokenizer(files);
-  const config = (await readJson(files, TOKENIZER_CONFIG)) ?? {};
+  const config = (await readJsonFile(files, TOKENIZER_CONFIG)) ?? {};
   const name = `${files.name}/${TOKENIZER_JSON}`;
   const library = libraryTokenizer({ name, definition: definitionOf(json, name), config });
   const named = (role: string): number | undefined => {
@@ -76,22 +80,16 @@ function adjusted(
   return at === "start" ? [token, ...others] : [...others, token];
 }
 
-/** A token as configurations write it: its text, or an object with the text as `content`. */
-function tokenContent(entry: unknown): string | undefined {
-  if (typeof entry === "string") return entry;
-  return isJsonObject(entry) && typeof entry["content"] === "string" ? entry["content"] : undefined;
-}
-
 function definitionOf(json: JsonObject, name: string): TokenizerDefinition {
   const { model, added_tokens: added = [] } = json;
-  if (!isJsonObject(model)) throw malformed({ file: name, key: "model" }, "an object", model);
+  if (!isJsonObject(model)) throw malformedFile({ file: name, key: "model" }, "an object", model);
   if (!Array.isArray(added) || !added.every(isJsonObject)) {
-    throw malformed({ file: name, key: "added_tokens" }, "an array of objects", added);
+    throw malformedFile({ file: name, key: "added_tokens" }, "an array of objects", added);
   }
   const part = (key: string): JsonObject | null => {
     const value = json[key] ?? null;
     if (value === null || isJsonObject(value)) return value;
-    throw malformed({ file: name, key }, "an object or null", value);
+    throw malformedFile({ file: name, key }, "an object or null", value);
   };
   return {
     model: { ...model, type: modelType(model, name) },
@@ -117,30 +115,6 @@ function modelType(model: JsonObject, name: string): string {
     `${name}: model.type is ${JSON.stringify(type)}; text can be read with ${MODEL_TYPES.join(", ")}.`,
     { subject: { file: name, key: "model.type" } },
   );
-}
-
-async function readJson(files: CheckpointFileSet, path: string): Promise<JsonObject | undefined> {
-  const bytes = await files.read(path);
-  if (bytes === undefined) return undefined;
-  const file = `${files.name}/${path}`;
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    throw new QuernError("TOKENIZER_MALFORMED", `${file} is not valid JSON: ${(cause as Error).message}`, {
-      subject: { file },
-      cause,
-    });
-  }
-  if (isJsonObject(value)) return value;
-  throw malformed({ file }, "a JSON object", value);
-}
-
-function malformed(place: { file: string; key?: string }, expected: string, found: unknown): QuernError {
-  const where = place.key === undefined ? place.file : `${place.file}: ${place.key}`;
-  return new QuernError("TOKENIZER_MALFORMED", `${where} must be ${expected}, not ${kindOf(found)}.`, {
-    subject: place,
-  });
 }
 
 function missingTokenizer(files: CheckpointFileSet): QuernError {

@@ -21,7 +21,10 @@ function metadata(entries: Readonly<Record<string, unknown>>): VocabularyMetadat
 const tokenizerOf = (entries: Readonly<Record<string, unknown>>): TextTokenizer =>
   ggufTokenizer({ name: "model.gguf", metadata: metadata(entries) });
 
-const bytes = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`);
+const bytes = Array.from(
+  { length: 256 },
+  (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`,
+);
 
 describe("SentencePiece BPE", () => {
   const pieces = ["▁", "a", "b", "c", "ab", "bc", "▁a", "aa"];
@@ -32,8 +35,14 @@ describe("SentencePiece BPE", () => {
     token_type: [2, 3, 3, ...bytes.map(() => 6), ...pieces.map(() => 1), 4],
     add_space_prefix: false,
   };
-  const read = (text: string, change: Readonly<Record<string, unknown>> = {}, specialTokens: "parse" | "text" = "text"): string[] =>
-    [...tokenizerOf({ ...vocabulary, ...change }).encode(text, specialTokens)].map((id) => vocabulary.tokens[id]!);
+  const read = (
+    text: string,
+    change: Readonly<Record<string, unknown>> = {},
+    specialTokens: "parse" | "text" = "text",
+  ): string[] =>
+    [...tokenizerOf({ ...vocabulary, ...change }).encode(text, specialTokens)].map(
+      (id) => vocabulary.tokens[id]!,
+    );
 
   it("joins the pair with the highest score first, the leftmost of equals", () => {
     expect(read("abc")).toEqual(["a", "bc"]);
@@ -65,8 +74,18 @@ describe("SentencePiece BPE", () => {
       return { bos, eos, prefix, suffix };
     };
     expect(marks({})).toEqual({ bos: 1, eos: 2, prefix: [1], suffix: [] });
-    expect(marks({ add_bos_token: false, add_eos_token: true })).toEqual({ bos: 1, eos: 2, prefix: [], suffix: [2] });
-    expect(marks({ bos_token_id: 0, eos_token_id: 0xffffffff })).toEqual({ bos: 0, eos: 2, prefix: [0], suffix: [] });
+    expect(marks({ add_bos_token: false, add_eos_token: true })).toEqual({
+      bos: 1,
+      eos: 2,
+      prefix: [],
+      suffix: [2],
+    });
+    expect(marks({ bos_token_id: 0, eos_token_id: 0xffffffff })).toEqual({
+      bos: 0,
+      eos: 2,
+      prefix: [0],
+      suffix: [],
+    });
   });
 
   it("names a byte that the vocabulary lacks", () => {
@@ -78,20 +97,27 @@ describe("SentencePiece BPE", () => {
 
   it("gives back the text, in tokens of the vocabulary", () => {
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom("a", "b", "c", " ", "é", "漢", "😀"), maxLength: 60 }), (text) => {
-        const written = read(text).flatMap((token) => {
-          const byte = /^<0x(..)>$/.exec(token);
-          return byte === null ? [...new TextEncoder().encode(token.replaceAll("▁", " "))] : [Number.parseInt(byte[1]!, 16)];
-        });
-        expect(new TextDecoder().decode(Uint8Array.from(written))).toBe(text);
-      }),
+      fc.property(
+        fc.string({ unit: fc.constantFrom("a", "b", "c", " ", "é", "漢", "😀"), maxLength: 60 }),
+        (text) => {
+          const written = read(text).flatMap((token) => {
+            const byte = /^<0x(..)>$/.exec(token);
+            return byte === null
+              ? [...new TextEncoder().encode(token.replaceAll("▁", " "))]
+              : [Number.parseInt(byte[1]!, 16)];
+          });
+          expect(new TextDecoder().decode(Uint8Array.from(written))).toBe(text);
+        },
+      ),
     );
   });
 });
 
 describe("byte-level BPE of converted checkpoints", () => {
   const golden = new URL("../../../../fixtures/golden/", import.meta.url);
-  const { chktxt } = JSON.parse(readFileSync(new URL("pretokenizer-check.json", golden), "utf8")) as { chktxt: string };
+  const { chktxt } = JSON.parse(readFileSync(new URL("pretokenizer-check.json", golden), "utf8")) as {
+    chktxt: string;
+  };
 
   it.each([
     "deepseek2-lite",
@@ -122,14 +148,24 @@ describe("refusals", () => {
   it.each([
     [{}, "TOKENIZER_MISSING", "no vocabulary"],
     [{ model: "llama", tokens: [] }, "TOKENIZER_MISSING", "no vocabulary"],
-    [{ model: "bert", tokens }, "TOKENIZER_UNSUPPORTED", 'tokenizer.ggml.model is "bert"; text can be read with "gpt2" and "llama"'],
+    [
+      { model: "bert", tokens },
+      "TOKENIZER_UNSUPPORTED",
+      'tokenizer.ggml.model is "bert"; text can be read with "gpt2" and "llama"',
+    ],
     [{ model: "gpt2", pre: "kimi-k2", tokens }, "TOKENIZER_UNSUPPORTED", 'pre-tokenizer "kimi-k2"'],
     [{ model: 5, tokens }, "TOKENIZER_MALFORMED", "tokenizer.ggml.model must be a string"],
     [{ model: "llama", tokens: "ab" }, "TOKENIZER_MALFORMED", "an array of strings"],
     [{ model: "llama", tokens: [1, 2] }, "TOKENIZER_MALFORMED", "an array of strings"],
     [{ model: "llama", tokens, scores: [1] }, "TOKENIZER_MALFORMED", "2 numbers, one for each token, not 1"],
-    [{ model: "llama", tokens, add_bos_token: "yes" }, "TOKENIZER_MALFORMED", "add_bos_token must be a boolean"],
+    [
+      { model: "llama", tokens, add_bos_token: "yes" },
+      "TOKENIZER_MALFORMED",
+      "add_bos_token must be a boolean",
+    ],
   ])("%j", (entries, code, message) => {
-    expect(() => tokenizerOf(entries)).toThrow(expect.objectContaining({ code, message: expect.stringContaining(message) }));
+    expect(() => tokenizerOf(entries)).toThrow(
+      expect.objectContaining({ code, message: expect.stringContaining(message) }),
+    );
   });
 });

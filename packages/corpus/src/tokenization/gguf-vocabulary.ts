@@ -43,15 +43,23 @@ export function readGgufVocabulary(params: { name: string; metadata: VocabularyM
   const model = scalar(reader, "model", "string");
   const tokens = array(reader, "tokens", "string");
   if (model === undefined || tokens === undefined || tokens.length === 0) {
-    throw new QuernError("TOKENIZER_MISSING", `${name} has no vocabulary (${PREFIX}model, ${PREFIX}tokens).`, {
-      subject: { file: name },
-    });
+    throw new QuernError(
+      "TOKENIZER_MISSING",
+      `${name} has no vocabulary (${PREFIX}model, ${PREFIX}tokens).`,
+      {
+        subject: { file: name },
+      },
+    );
   }
   const perToken = (key: string, otherwise: number): readonly number[] => {
     const values = array(reader, key, "number");
     if (values === undefined) return tokens.map(() => otherwise);
     if (values.length >= tokens.length) return values;
-    throw malformed(reader, key, `an array of ${tokens.length} numbers, one for each token, not ${values.length}`);
+    throw malformed(
+      reader,
+      key,
+      `an array of ${tokens.length} numbers, one for each token, not ${values.length}`,
+    );
   };
   const id = (key: string): number | undefined => {
     const value = scalar(reader, key, "number");

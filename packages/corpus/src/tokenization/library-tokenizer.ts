@@ -14,6 +14,15 @@ export interface TokenizerDefinition {
   readonly decoder: JsonObject | null;
 }
 
+/** What is used of the library, whose own declarations do not resolve under `moduleResolution` "nodenext". */
+interface HuggingFaceTokenizer {
+  encode(
+    text: string,
+    options: { add_special_tokens: boolean },
+  ): { readonly ids: readonly (number | undefined)[] };
+  token_to_id(token: string): number | undefined;
+}
+
 /** A tokenizer of `@huggingface/tokenizers` that handles special tokens in both ways. */
 export interface LibraryTokenizer {
   readonly vocabularySize: number;
@@ -34,7 +43,7 @@ export function libraryTokenizer(params: {
   config: JsonObject;
 }): LibraryTokenizer {
   const { name, definition, config } = params;
-  const build = (added: readonly JsonObject[]): Tokenizer => {
+  const build = (added: readonly JsonObject[]): HuggingFaceTokenizer => {
     try {
       return new Tokenizer({ ...definition, added_tokens: added }, config);
     } catch (cause) {
@@ -47,11 +56,11 @@ export function libraryTokenizer(params: {
   };
   const parsing = build(definition.added_tokens);
   // The library always looks for added tokens. To read them as text, they must not be there.
-  let plain: Tokenizer | undefined;
-  const plainly = (): Tokenizer =>
+  let plain: HuggingFaceTokenizer | undefined;
+  const plainly = (): HuggingFaceTokenizer =>
     (plain ??= build(definition.added_tokens.filter((token) => token["special"] !== true)));
 
-  const run = (tokenizer: Tokenizer, text: string, whole: boolean): Int32Array => {
+  const run = (tokenizer: HuggingFaceTokenizer, text: string, whole: boolean): Int32Array => {
     const { ids } = tokenizer.encode(text, { add_special_tokens: whole });
     return checkedIds(ids, name);
   };

@@ -36,7 +36,17 @@ const PRE_TOKENIZERS: readonly PreTokenizer[] = [
     ],
   },
   {
-    names: ["llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano"],
+    names: [
+      "llama3",
+      "llama-v3",
+      "llama-bpe",
+      "falcon3",
+      "falcon-h1",
+      "pixtral",
+      "midm-2.0",
+      "lfm2",
+      "jina-v5-nano",
+    ],
     ignoresMerges: true,
     addsBos: true,
     splits: [
@@ -56,13 +66,7 @@ const PRE_TOKENIZERS: readonly PreTokenizer[] = [
   },
   {
     names: ["deepseek-coder"],
-    splits: [
-      "[\r\n]",
-      "\\s?\\p{L}+",
-      "\\s?\\p{P}+",
-      "[一-龥ࠀ-一가-퟿]+",
-      "\\p{N}",
-    ],
+    splits: ["[\r\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", "[一-龥ࠀ-一가-퟿]+", "\\p{N}"],
   },
   {
     names: ["deepseek-v3", "hunyuan-dense", "hy_v4", "joyai-llm"],
@@ -98,17 +102,32 @@ const PRE_TOKENIZERS: readonly PreTokenizer[] = [
     ],
   },
   {
-    names: ["mpt", "gpt-2", "phi-2", "jina-es", "jina-de", "gigachat", "jina-v2-es", "jina-v2-de", "a.x-4.0", "mellum", "modern-bert", "jina-v1-en", "jina-v2-code", "roberta-bpe", "olmo", "jais", "exaone4", "trillion", "granite-docling"],
-    splits: [
-      "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)",
+    names: [
+      "mpt",
+      "gpt-2",
+      "phi-2",
+      "jina-es",
+      "jina-de",
+      "gigachat",
+      "jina-v2-es",
+      "jina-v2-de",
+      "a.x-4.0",
+      "mellum",
+      "modern-bert",
+      "jina-v1-en",
+      "jina-v2-code",
+      "roberta-bpe",
+      "olmo",
+      "jais",
+      "exaone4",
+      "trillion",
+      "granite-docling",
     ],
+    splits: ["'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)"],
   },
   {
     names: ["starcoder", "refact", "command-r", "smollm", "codeshell", "exaone", "minerva-7b", "mellum2"],
-    splits: [
-      "\\p{N}",
-      "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)",
-    ],
+    splits: ["\\p{N}", "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)"],
   },
   {
     names: ["jais-2"],
@@ -117,7 +136,17 @@ const PRE_TOKENIZERS: readonly PreTokenizer[] = [
     ],
   },
   {
-    names: ["qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "stablelm2", "megrez", "hunyuan", "grok-2", "solar-open"],
+    names: [
+      "qwen2",
+      "deepseek-r1-qwen",
+      "kormo",
+      "f2llmv2",
+      "stablelm2",
+      "megrez",
+      "hunyuan",
+      "grok-2",
+      "solar-open",
+    ],
     splits: [
       "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
     ],
@@ -136,16 +165,11 @@ const PRE_TOKENIZERS: readonly PreTokenizer[] = [
   },
   {
     names: ["poro-chat", "bloom", "gpt3-finnish"],
-    splits: [
-      " ?[^(\\s|.,!?…。，、।۔،)]+",
-    ],
+    splits: [" ?[^(\\s|.,!?…。，、।۔،)]+"],
   },
   {
     names: ["viking"],
-    splits: [
-      " ?[^(\\s|.,!?…。，、।۔،)]+",
-      "\\p{N}",
-    ],
+    splits: [" ?[^(\\s|.,!?…。，、।۔،)]+", "\\p{N}"],
   },
   {
     names: ["tekken"],

@@ -19,7 +19,8 @@ export function sentencePieceBpe(vocabulary: GgufVocabulary): (text: string, out
   const append = (symbol: string, output: number[]): void => {
     const id = ids.get(symbol);
     if (id !== undefined) output.push(id);
-    else for (const byte of encoder.encode(symbol)) output.push(byteIds[byte] ?? missingByte(vocabulary, byte));
+    else
+      for (const byte of encoder.encode(symbol)) output.push(byteIds[byte] ?? missingByte(vocabulary, byte));
   };
 
   return (plain, output) => {
@@ -30,7 +31,7 @@ export function sentencePieceBpe(vocabulary: GgufVocabulary): (text: string, out
     const offer = (left: number, right: number): void => {
       if (left < 0 || right < 0) return;
       const length = lengths[left]! + lengths[right]!;
-      const id = ids.get(text.slice(starts[left]!, starts[left]! + length));
+      const id = ids.get(text.slice(starts[left], starts[left]! + length));
       if (id !== undefined) queue.push({ left, right, length, score: scores[id]! });
     };
 
@@ -45,10 +46,10 @@ export function sentencePieceBpe(vocabulary: GgufVocabulary): (text: string, out
       next[left] = next[right]!;
       if (next[right]! >= 0) previous[next[right]!] = left;
       offer(previous[left]!, left);
-      offer(left, next[left]!);
+      offer(left, next[left]);
     }
     for (let index = symbols.count > 0 ? 0 : -1; index >= 0; index = next[index]!) {
-      append(text.slice(starts[index]!, starts[index]! + lengths[index]!), output);
+      append(text.slice(starts[index], starts[index]! + lengths[index]!), output);
     }
   };
 }

@@ -53,7 +53,10 @@ function specialTokensOf({ tokens, types }: GgufVocabulary): SpecialToken[] {
 }
 
 /** Vocabularies may have thousands of special tokens: one pass finds the few that a text has. */
-function tokensIn(text: string, byFirstUnit: ReadonlyMap<number, readonly SpecialToken[]>): Set<SpecialToken> {
+function tokensIn(
+  text: string,
+  byFirstUnit: ReadonlyMap<number, readonly SpecialToken[]>,
+): Set<SpecialToken> {
   const present = new Set<SpecialToken>();
   for (let position = 0; position < text.length; position++) {
     const candidates = byFirstUnit.get(text.charCodeAt(position));

@@ -36,7 +36,7 @@ export async function* packedWindows(params: {
   };
 
   for await (const { document, tokens } of params.documents) {
-    for (let taken = 0; taken < tokens.length; ) {
+    for (let taken = 0; taken < tokens.length;) {
       if (filled === length) yield finish();
       if (sequences.at(-1)?.document !== document) {
         const start = filled;

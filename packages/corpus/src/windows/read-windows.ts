@@ -77,7 +77,11 @@ export function readWindows(params: WindowParams): WindowStream {
   async function* windows(): AsyncGenerator<TokenWindow, void, undefined> {
     let given = 0;
     let whole = 0;
-    for (let reader = nextReader(readers); reader !== undefined && given < limit; reader = nextReader(readers)) {
+    for (
+      let reader = nextReader(readers);
+      reader !== undefined && given < limit;
+      reader = nextReader(readers)
+    ) {
       const { value, done } = await reader.windows.next();
       if (done === true) {
         reader.exhausted = true;
@@ -163,7 +167,8 @@ function nextReader(readers: readonly SourceReader[]): SourceReader | undefined 
   let next: SourceReader | undefined;
   for (const reader of readers) {
     if (reader.exhausted) continue;
-    if (next === undefined || reader.givenTokens * next.weight < next.givenTokens * reader.weight) next = reader;
+    if (next === undefined || reader.givenTokens * next.weight < next.givenTokens * reader.weight)
+      next = reader;
   }
   return next;
 }
@@ -176,7 +181,8 @@ function checkOptions({ sources, rule, tokenizer, limit }: WindowParams): void {
   if (sources.length === 0) throw invalid("sources", "at least one source", "none");
   for (const source of sources) {
     const weight = weightOf(source);
-    if (!(weight > 0 && Number.isFinite(weight))) throw invalid(`weight of ${source.name}`, "above 0", weight);
+    if (!(weight > 0 && Number.isFinite(weight)))
+      throw invalid(`weight of ${source.name}`, "above 0", weight);
   }
   const shortest = Math.max(2, tokenizer.prefix.length + 1);
   if (!Number.isInteger(rule.length) || rule.length < shortest) {

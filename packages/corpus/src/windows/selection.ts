@@ -15,7 +15,9 @@ export interface WindowSelection {
  * @returns Whether a window is given
  * @throws QuernError `CORPUS_OPTION_INVALID`
  */
-export function windowSelector(selection: WindowSelection): (place: { source: number; index: number }) => boolean {
+export function windowSelector(
+  selection: WindowSelection,
+): (place: { source: number; index: number }) => boolean {
   const { holdOut, sample } = selection;
   if (holdOut !== undefined && (!Number.isInteger(holdOut.every) || holdOut.every < 2)) {
     throw invalid("holdOut.every", "a whole number from 2 on", holdOut.every);

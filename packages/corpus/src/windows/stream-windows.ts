@@ -21,7 +21,7 @@ export async function* streamWindows(params: {
   for await (const { document, tokens, continues } of params.documents) {
     const begun = continues ? 0 : prefix.length;
     const all = continues ? tokens : Int32Array.from([...prefix, ...tokens]);
-    for (let taken = 0; taken < all.length; ) {
+    for (let taken = 0; taken < all.length;) {
       if (sequences.at(-1)?.document !== document) {
         const before = Math.max(begun - taken, filled === 0 && replacesFirst ? 1 : 0);
         sequences.push({ document, start: filled, contentStart: Math.min(filled + before, length) });
