@@ -11,6 +11,7 @@ import {
 } from "./checkpoint-files.ts";
 import { libraryTokenizer } from "./library-tokenizer.ts";
 import type { LibraryTokenizer, TokenizerDefinition } from "./library-tokenizer.ts";
+import { splitAtSpaces } from "./split-at-spaces.ts";
 import type { TextTokenizer } from "./text-tokenizer.ts";
 
 /** Values of `model.type`. */
@@ -37,7 +38,7 @@ export async function checkpointTokenizer(files: CheckpointFileSet): Promise<Tex
   if (json === undefined) throw missingTokenizer(files);
   const config = (await readJsonFile(files, TOKENIZER_CONFIG)) ?? {};
   const name = `${files.name}/${TOKENIZER_JSON}`;
-  const library = libraryTokenizer({ name, definition: definitionOf(json, name), config });
+  const library = libraryTokenizer({ name, definition: splitAtSpaces(definitionOf(json, name)), config });
   const named = (role: string): number | undefined => {
     const content = tokenContent(config[role]);
     return content === undefined ? undefined : library.idOf(content);

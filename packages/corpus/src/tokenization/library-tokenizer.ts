@@ -16,6 +16,7 @@ export interface TokenizerDefinition {
 
 /** What is used of the library, whose own declarations do not resolve under `moduleResolution` "nodenext". */
 interface HuggingFaceTokenizer {
+  model: unknown;
   encode(
     text: string,
     options: { add_special_tokens: boolean },
@@ -32,6 +33,8 @@ export interface LibraryTokenizer {
   encodeWhole(text: string): Int32Array;
 }
 
+const EMPTY_MODEL: JsonObject = { type: "BPE", vocab: {}, merges: [] };
+
 /**
  * @param params.name For messages.
  * @param params.config tokenizer_config.json, of which the library reads a few switches.
@@ -43,9 +46,9 @@ export function libraryTokenizer(params: {
   config: JsonObject;
 }): LibraryTokenizer {
   const { name, definition, config } = params;
-  const build = (added: readonly JsonObject[]): HuggingFaceTokenizer => {
+  const build = (changes: Partial<TokenizerDefinition>): HuggingFaceTokenizer => {
     try {
-      return new Tokenizer({ ...definition, added_tokens: added }, config);
+      return new Tokenizer({ ...definition, ...changes }, config);
     } catch (cause) {
       throw new QuernError(
         "TOKENIZER_UNSUPPORTED",
@@ -54,11 +57,12 @@ export function libraryTokenizer(params: {
       );
     }
   };
-  const parsing = build(definition.added_tokens);
-  // The library always looks for added tokens. To read them as text, they must not be there.
-  let plain: HuggingFaceTokenizer | undefined;
-  const plainly = (): HuggingFaceTokenizer =>
-    (plain ??= build(definition.added_tokens.filter((token) => token["special"] !== true)));
+  const parsing = build({});
+  // The library always looks for added tokens. To read them as text, they must not be there. Making a model takes seconds and much
+  // memory, so that both use one.
+  const added = definition.added_tokens.filter((token) => token["special"] !== true);
+  const plain = build({ model: EMPTY_MODEL, added_tokens: added });
+  plain.model = parsing.model;
 
   const run = (tokenizer: HuggingFaceTokenizer, text: string, whole: boolean): Int32Array => {
     const { ids } = tokenizer.encode(text, { add_special_tokens: whole });
@@ -67,7 +71,7 @@ export function libraryTokenizer(params: {
   return {
     vocabularySize: vocabularySize(definition),
     idOf: (token) => parsing.token_to_id(token),
-    encode: (text, specialTokens) => run(specialTokens === "parse" ? parsing : plainly(), text, false),
+    encode: (text, specialTokens) => run(specialTokens === "parse" ? parsing : plain, text, false),
     encodeWhole: (text) => run(parsing, text, true),
   };
 }
