@@ -68,6 +68,27 @@ describe("SentencePiece BPE", () => {
     expect(read("<s><user>")).toEqual(["<0x3C>", "<0x73>", "<0x3E>", "<user>"]);
   });
 
+  it("knows some special tokens by their names", () => {
+    const named = (text: string, others: readonly string[], specialTokens: "parse" | "text"): number[] => {
+      const tokens = [...vocabulary.tokens.slice(0, -1), "<user>", ...others];
+      const padding = others.map(() => 0);
+      const change = {
+        tokens,
+        scores: [...vocabulary.scores, ...padding],
+        token_type: [...vocabulary.token_type, ...others.map(() => 1)],
+      };
+      return [...tokenizerOf({ ...vocabulary, ...change }).encode(text, specialTokens)];
+    };
+    const added = vocabulary.tokens.length;
+    expect(named("<|im_end|>", ["<|im_end|>"], "parse")).toEqual([added]);
+    expect(named("<|im_end|>", ["<|im_end|>"], "text").length).toBeGreaterThan(1);
+    expect(named("<|start|>", ["<|start|>"], "text")).toEqual([added]);
+    expect(named("<|end|>", ["<|end|>"], "text").length).toBeGreaterThan(1);
+    expect(named("<|end|>", ["<|end|>", "<|return|>", "<|call|>"], "text")).toEqual([added]);
+    expect(named("</s>", [], "parse")).toEqual([2]);
+    expect(named("</s>", ["<|tool_response>"], "parse").length).toBeGreaterThan(1);
+  });
+
   it("adds BOS as the file says, otherwise as llama.cpp does", () => {
     const marks = (change: Readonly<Record<string, unknown>>): unknown => {
       const { bos, eos, prefix, suffix } = tokenizerOf({ ...vocabulary, ...change });

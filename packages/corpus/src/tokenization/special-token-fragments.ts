@@ -1,4 +1,5 @@
-import { TOKEN_TYPE } from "./gguf-vocabulary.ts";
+import { foundTokens } from "./found-tokens.ts";
+import type { TokenFinding } from "./found-tokens.ts";
 import type { GgufVocabulary } from "./gguf-vocabulary.ts";
 import type { SpecialTokenHandling } from "./text-tokenizer.ts";
 
@@ -8,8 +9,7 @@ export type Fragment = { readonly token: number } | { readonly text: string };
 interface SpecialToken {
   readonly id: number;
   readonly text: string;
-  /** Control and unknown tokens, which are found only when special tokens are parsed. */
-  readonly hidden: boolean;
+  readonly finding: TokenFinding;
 }
 
 /**
@@ -31,7 +31,7 @@ export function specialTokenFragments(
     const present = tokensIn(text, byFirstUnit);
     let fragments: Fragment[] = text === "" ? [] : [{ text }];
     for (const token of special) {
-      if (!present.has(token) || (token.hidden && specialTokens === "text")) continue;
+      if (!present.has(token) || (token.finding === "parsed" && specialTokens === "text")) continue;
       fragments = fragments.flatMap((fragment) =>
         "text" in fragment ? splitAt(fragment.text, token) : [fragment],
       );
@@ -40,14 +40,12 @@ export function specialTokenFragments(
   };
 }
 
-function specialTokensOf({ tokens, types }: GgufVocabulary): SpecialToken[] {
+function specialTokensOf(vocabulary: GgufVocabulary): SpecialToken[] {
   const encoder = new TextEncoder();
-  return tokens
-    .flatMap((text, id) => {
-      const type = types[id];
-      const hidden = type === TOKEN_TYPE.control || type === TOKEN_TYPE.unknown;
-      if (text === "" || (!hidden && type !== TOKEN_TYPE.userDefined)) return [];
-      return [{ id, text, hidden, bytes: encoder.encode(text).byteLength }];
+  return [...foundTokens(vocabulary)]
+    .map(([id, finding]) => {
+      const text = vocabulary.tokens[id]!;
+      return { id, text, finding, bytes: encoder.encode(text).byteLength };
     })
     .sort((a, b) => b.bytes - a.bytes || a.id - b.id);
 }
