@@ -65,18 +65,11 @@ export function readWindows(params: WindowParams): WindowStream {
   const { sources, rule, tokenizer, limit = Number.POSITIVE_INFINITY } = params;
   checkOptions(params);
   const selects = windowSelector(params);
-  const hash = new ContentHash({
-    format: 1,
-    rule,
-    holdOut: params.holdOut,
-    sample: params.sample,
-    weights: sources.map(weightOf),
-  });
+  const hash = new ContentHash(rulesOf(params));
   const readers = sources.map((source, index) => openSource(source, index, params));
 
   async function* windows(): AsyncGenerator<TokenWindow, void, undefined> {
     let given = 0;
-    let whole = 0;
     for (
       let reader = nextReader(readers);
       reader !== undefined && given < limit;
@@ -89,10 +82,7 @@ export function readWindows(params: WindowParams): WindowStream {
         if (rule.kind === "stream" && reader.wholeWindows === 0) throw tooShort([reader], rule);
         continue;
       }
-      if (value.tokens.length === rule.length) {
-        reader.wholeWindows += 1;
-        whole += 1;
-      }
+      if (value.tokens.length === rule.length) reader.wholeWindows += 1;
       if (!selects(value)) continue;
       reader.given += 1;
       reader.givenTokens += value.tokens.length;
@@ -100,7 +90,9 @@ export function readWindows(params: WindowParams): WindowStream {
       await hash.add(value);
       yield value;
     }
-    if (limit > 0 && (whole === 0 || given === 0)) throw tooShort(readers, rule);
+    const ended = readers.every(({ exhausted }) => exhausted);
+    const whole = readers.some(({ wholeWindows }) => wholeWindows > 0);
+    if (ended && (given === 0 || !whole)) throw tooShort(readers, rule);
   }
 
   const iterator = windows();
@@ -171,6 +163,17 @@ function nextReader(readers: readonly SourceReader[]): SourceReader | undefined 
       next = reader;
   }
   return next;
+}
+
+/** In arrays, so that the order in which a caller names options changes no hash. */
+function rulesOf({ sources, rule, holdOut, sample }: WindowParams): unknown {
+  return {
+    format: 1,
+    rule: [rule.kind, rule.length],
+    weights: sources.map(weightOf),
+    holdOut: holdOut === undefined ? null : [holdOut.every, holdOut.part],
+    sample: sample === undefined ? null : [sample.share, sample.seed],
+  };
 }
 
 function weightOf({ weight = 1 }: TextSource): number {

@@ -211,6 +211,12 @@ describe("several sources", () => {
     expect(windows).toHaveLength(400);
   });
 
+  it("may be shorter than a window where others are not", async () => {
+    const tiny = [memorySource(["a"], { name: "tiny" }), memorySource(["b".repeat(95)], { name: "b" })];
+    const { windows } = await collectWindows({ sources: tiny, tokenizer, rule, limit: 1 });
+    expect(windows.map(({ tokens }) => textOf(tokens))).toEqual(["a"]);
+  });
+
   it("go on with the others when one ends, and the summary says so", async () => {
     const uneven = [
       memorySource(["a".repeat(30)], { name: "a" }),
