@@ -5,6 +5,9 @@ import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ggufTokenizer } from "@quern/corpus";
+import { readGguf } from "@quern/gguf";
+import { fileSource } from "@quern/tensor/node";
 import { getLlama, type Llama, LlamaCompletion, LlamaLogLevel, type LlamaModel } from "node-llama-cpp";
 import { main as quern } from "quern";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -207,5 +210,27 @@ describe("golden checkpoints as F32", () => {
     expect(marks).toBeLessThanOrEqual(2);
     const withoutMarks = [0, 1, 2].map((start) => chktok.slice(start, start + ids.length));
     expect(withoutMarks).toContainEqual(ids);
+  });
+
+  // WordPiece and Unigram vocabularies are those of embedding models, which are not evaluated on text windows.
+  const generative = cases.filter((name) => !["bert", "xlm-roberta", "xlm-roberta-json"].includes(name));
+
+  it.each(generative)("%s: its vocabulary reads text as llama.cpp does", async (name) => {
+    const path = (await convert(join(golden, name, "checkpoint"), ["F32"])).get("F32")!;
+    const file = await fileSource({ path });
+    const tokenizer = ggufTokenizer({ name, metadata: (await readGguf(file)).metadata });
+    await file.close();
+    const { texts } = JSON.parse(
+      await readFile(join(repository, "fixtures", "tokenized", "reference.json"), "utf8"),
+    ) as { texts: Readonly<Record<string, string>> };
+    const languages = join(repository, "packages", "corpus", "default-text", "languages.txt");
+
+    const model = await llama.loadModel({ modelPath: path });
+    for (const text of [...Object.values(texts), await readFile(languages, "utf8")]) {
+      expect([...tokenizer.encode(text, "parse")]).toEqual(model.tokenize(text, true));
+      expect([...tokenizer.encode(text, "text")]).toEqual(model.tokenize(text, false));
+    }
+    expect(tokenizer.prefix).toEqual(model.tokens.shouldPrependBosToken ? [model.tokens.bos] : []);
+    await model.dispose();
   });
 });

@@ -24,6 +24,8 @@ const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitC
   ["PLAN_*", exitCodes.usage],
   ["CHECKPOINT_*", exitCodes.input],
   ["CONFIG_*", exitCodes.input],
+  ["CORPUS_OPTION_INVALID", exitCodes.usage],
+  ["CORPUS_*", exitCodes.input],
   ["GGML_*", exitCodes.input],
   ["GGUF_EDIT_*", exitCodes.usage],
   ["GGUF_*", exitCodes.input],
