@@ -19,11 +19,31 @@ INLINE vf vlargest_of_rows(vf *rows) {
   return rows[0];
 }
 
-// Largest and smallest values of `count` consecutive blocks, one block per lane, whichever zero.
+// One of `count` consecutive blocks for every lane: the last one for those beyond. A loop over all lanes needs no memory for what
+// it finds.
+INLINE const float *block_of_lane(const float *blocks, int length, int count, int lane) {
+  return blocks + (lane < count ? lane : count - 1) * length;
+}
+
+// Largest magnitudes of `count` consecutive blocks.
+INLINE vf block_magnitudes(const float *blocks, int length, int count) {
+  vf magnitudes[VEC_LANES];
+#pragma GCC unroll 16
+  for (int lane = 0; lane < VEC_LANES; lane++) {
+    const float *block = block_of_lane(blocks, length, count, lane);
+    vf largest = vabs(vload(block));
+    for (int i = VEC_LANES; i < length; i += VEC_LANES) largest = vmax(largest, vabs(vload(block + i)));
+    magnitudes[lane] = largest;
+  }
+  return vlargest_of_rows(magnitudes);
+}
+
+// Largest and smallest values of `count` consecutive blocks, whichever zero.
 INLINE void block_ranges(const float *blocks, int count, vf *largest, vf *smallest) {
-  vf high[VEC_LANES] = {0}, low[VEC_LANES] = {0};
-  for (int lane = 0; lane < count; lane++) {
-    const float *block = blocks + lane * BLOCK;
+  vf high[VEC_LANES], low[VEC_LANES];
+#pragma GCC unroll 16
+  for (int lane = 0; lane < VEC_LANES; lane++) {
+    const float *block = block_of_lane(blocks, BLOCK, count, lane);
     vf first = vload(block), above = first, below = first;
     for (int i = VEC_LANES; i < BLOCK; i += VEC_LANES) {
       above = vmax(above, vload(block + i));

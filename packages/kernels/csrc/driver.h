@@ -85,27 +85,21 @@ static quern_result quantize_rows(const quern_type *type, const quern_type *sour
   int64_t chunk = chunk_size(type, importance != NULL);
   int64_t chunk_rows = columns < chunk ? chunk / columns : 1;
   bool in_place = source_type->is_float && (uintptr_t)source % sizeof(float) == 0;
-  // Finite F16 and BF16 elements come back from F32 as they were.
-  bool copied = type == source_type && type->block_size == 1 && type->halves.count == 1;
+  // Finite F16 and BF16 elements would come back from F32 as they were.
+  bool halves = source_type->block_size == 1 && source_type->halves.count == 1, copied = halves && type == source_type;
 
   for (int64_t row = 0; row < rows; row += chunk_rows) {
     int64_t count = rows - row < chunk_rows ? rows - row : chunk_rows;
     const uint8_t *chunk_source = source + row * columns / source_type->block_size * source_type->type_size;
     uint8_t *blocks = target + row * row_size;
+    const float *values = in_place ? (const float *)chunk_source : scratch;
+    if (!in_place && !copied) source_type->dequantize(chunk_source, scratch, count * columns / source_type->block_size);
+    int64_t bad = halves ? find_overflow(source_type, chunk_source, count * columns) : find_non_finite(values, count * columns);
+    if (bad >= 0) return (quern_result){QUERN_NOT_FINITE, row * columns + bad};
     if (copied) {
-      int64_t bad = find_overflow(type, chunk_source, count * columns);
-      if (bad >= 0) return (quern_result){QUERN_NOT_FINITE, row * columns + bad};
       __builtin_memcpy(blocks, chunk_source, (uintptr_t)(count * row_size));
       continue;
     }
-    const float *values = scratch;
-    if (in_place) {
-      values = (const float *)chunk_source;
-    } else {
-      source_type->dequantize(chunk_source, scratch, count * columns / source_type->block_size);
-    }
-    int64_t bad = find_non_finite(values, count * columns);
-    if (bad >= 0) return (quern_result){QUERN_NOT_FINITE, row * columns + bad};
     type->quantize(values, blocks, count, columns, importance);
     if (result.verdict != QUERN_SOUND) continue;
     int64_t overflowed = find_overflow(type, blocks, count * (columns / type->block_size));

@@ -17,11 +17,16 @@ INLINE float bits_float(uint32_t bits) {
   return value;
 }
 
-INLINE uint16_t load_u16(const uint8_t *source) { return (uint16_t)(source[0] | source[1] << 8); }
+// Every processor that these kernels run on is little-endian.
+INLINE uint16_t load_u16(const uint8_t *source) {
+  uint16_t half;
+  __builtin_memcpy(&half, source, 2);
+  return half;
+}
 
 INLINE void store_u16(uint8_t *target, uint32_t value) {
-  target[0] = (uint8_t)value;
-  target[1] = (uint8_t)(value >> 8);
+  uint16_t half = (uint16_t)value;
+  __builtin_memcpy(target, &half, 2);
 }
 
 INLINE void store_u32(uint8_t *target, uint32_t value) {

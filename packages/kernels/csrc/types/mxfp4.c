@@ -33,12 +33,7 @@ static void quantize_mxfp4(const float *source, uint8_t *target, int64_t rows, i
   int64_t blocks = rows * columns / BLOCK;
   for (int64_t first = 0; first < blocks; first += VEC_LANES) {
     int count = lanes_of(blocks - first);
-    vf magnitudes[VEC_LANES] = {0};
-    for (int lane = 0; lane < count; lane++) {
-      const float *block = source + (first + lane) * BLOCK;
-      for (int i = 0; i < BLOCK; i += VEC_LANES) magnitudes[lane] = vmax(magnitudes[lane], vabs(vload(block + i)));
-    }
-    vf largest = vlargest_of_rows(magnitudes);
+    vf largest = block_magnitudes(source + first * BLOCK, BLOCK, count);
     vi scales = mxfp4_scales(largest);
     for (int lane = 0; lane < count; lane++) {
       uint8_t *block = target + (first + lane) * MXFP4_SIZE;

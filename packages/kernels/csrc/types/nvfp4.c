@@ -24,13 +24,7 @@ INLINE vi vf32_to_ue4m3(vf value) {
 
 // Lane i becomes the scale of sub-block i.
 INLINE vi nvfp4_scales(const float *source, int count, vf *largest) {
-  vf magnitudes[VEC_LANES] = {0};
-  for (int lane = 0; lane < count; lane++) {
-    for (int i = 0; i < 16; i += VEC_LANES) {
-      magnitudes[lane] = vmax(magnitudes[lane], vabs(vload(source + lane * 16 + i)));
-    }
-  }
-  *largest = vlargest_of_rows(magnitudes);
+  *largest = block_magnitudes(source, 16, count);
   return vf32_to_ue4m3(*largest / 6.0f);
 }
 

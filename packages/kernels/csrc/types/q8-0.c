@@ -12,12 +12,7 @@ static void quantize_q8_0(const float *source, uint8_t *target, int64_t rows, in
   int64_t blocks = rows * columns / BLOCK;
   for (int64_t first = 0; first < blocks; first += VEC_LANES) {
     int count = lanes_of(blocks - first);
-    vf largest[VEC_LANES] = {0};
-    for (int lane = 0; lane < count; lane++) {
-      const float *block = source + (first + lane) * BLOCK;
-      for (int i = 0; i < BLOCK; i += VEC_LANES) largest[lane] = vmax(largest[lane], vabs(vload(block + i)));
-    }
-    vf scale = vlargest_of_rows(largest) / 127.0f;
+    vf scale = block_magnitudes(source + first * BLOCK, BLOCK, count) / 127.0f;
     vf inverse = inverse_or_zero(scale);
     vi half = vf32_to_f16(scale);
 
