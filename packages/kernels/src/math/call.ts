@@ -41,7 +41,7 @@ const KINDS = { F32: Float32Array, F64: Float64Array } as const;
 interface MatrixParams {
   /** What the array is called in messages. */
   readonly name: string;
-  readonly kind: keyof typeof KINDS;
+  readonly kind: "F32" | "F64";
   readonly data: Float32Array | Float64Array;
   readonly access: MathArray["access"];
   readonly rows: number;
