@@ -39,56 +39,30 @@ export function gemm(backend: MathBackend, types: readonly KernelType[], params:
   const { transposeA = false, transposeB = false } = params;
   checkCounts({ m, n, k });
   checkNumber("alpha", alpha);
+  const index = types.findIndex(({ name }) => name === bType);
+  if (index < 0) throw argumentError(`unknown type ${JSON.stringify(bType)} of b`);
+  const type = types[index]!;
   const [aRows, aColumns] = transposeA ? [k, m] : [m, k];
   const [bRows, bColumns] = transposeB ? [n, k] : [k, n];
   const { aStride = aColumns, bStride = bColumns, cStride = n } = params;
-  const left = matrix({
-    name: "a",
-    kind: "F32",
-    data: a,
-    access: "read",
-    rows: aRows,
-    columns: aColumns,
-    stride: aStride,
-  });
-  const type = types.findIndex(({ name }) => name === bType);
-  if (type < 0) throw argumentError(`unknown type ${JSON.stringify(bType)} of b`);
-  const right = typedMatrix(types[type]!, b, bRows, bColumns, bStride);
-  const access = accumulate ? "update" : "write";
-  const product = matrix({ name: "c", kind: "F32", data: c, access, rows: m, columns: n, stride: cStride });
-  if (spanOfRows(right) > backend.pieceBytes && n > PIECE_UNIT) {
+  const left = { name: "a", data: a, rows: aRows, columns: aColumns, stride: aStride };
+  const product = { name: "c", data: c, rows: m, columns: n, stride: cStride };
+  const arrays = [
+    matrix({ ...left, kind: "F32", access: "read" }),
+    typedMatrix(type, b, bRows, bColumns, bStride),
+    matrix({ ...product, kind: "F32", access: accumulate ? "update" : "write" }),
+  ];
+  if (bytesOf(type, bRows * bColumns) > backend.pieceBytes && n > PIECE_UNIT) {
     const half = Math.ceil(n / 2 / PIECE_UNIT) * PIECE_UNIT;
-    const offset = transposeB ? half * right.strideBytes : bytesOf(types[type]!, half);
-    const bytes = new Uint8Array(b.buffer, b.byteOffset, b.byteLength);
+    const offset = bytesOf(type, transposeB ? half * bStride : half);
+    const rest = new Uint8Array(b.buffer, b.byteOffset + offset, b.byteLength - offset);
     const strides = { aStride, bStride, cStride };
     gemm(backend, types, { ...params, ...strides, n: half });
-    gemm(backend, types, {
-      ...params,
-      ...strides,
-      n: n - half,
-      b: bytes.subarray(offset),
-      c: c.subarray(half),
-    });
+    gemm(backend, types, { ...params, ...strides, n: n - half, b: rest, c: c.subarray(half) });
     return;
   }
-  const flags = { transposeA: Number(transposeA), transposeB: Number(transposeB) };
-  backend.run({
-    operation: "gemm",
-    numbers: [
-      m,
-      n,
-      k,
-      aStride,
-      flags.transposeA,
-      type,
-      bStride,
-      flags.transposeB,
-      cStride,
-      alpha,
-      Number(accumulate),
-    ],
-    arrays: [left, right, product],
-  });
+  const numbers = [m, n, k, aStride, transposeA, index, bStride, transposeB, cStride, alpha, accumulate];
+  backend.run({ operation: "gemm", numbers: numbers.map(Number), arrays });
 }
 
 function typedMatrix(
@@ -98,9 +72,9 @@ function typedMatrix(
   columns: number,
   stride: number,
 ): MathArray {
-  const fits = type.name === "F32" ? data instanceof Float32Array : false;
-  if (!fits && !(data instanceof Uint8Array))
+  if (!(data instanceof Uint8Array || (data instanceof Float32Array && type.name === "F32"))) {
     throw argumentError(`b of type ${type.name} must be a Uint8Array`);
+  }
   checkStride("b", stride, rows, columns);
   for (const [what, count] of Object.entries({ "columns of b": columns, "the stride of b": stride })) {
     checkCount(what, count);
@@ -118,8 +92,4 @@ function typedMatrix(
 
 function bytesOf({ blockSize, typeSize }: KernelType, elements: number): number {
   return (elements / blockSize) * typeSize;
-}
-
-function spanOfRows({ rows, rowBytes }: MathArray): number {
-  return rows * rowBytes;
 }
