@@ -11,7 +11,7 @@ export interface MathBackend {
   run(call: MathCall): number;
 }
 
-export interface MathCall {
+interface MathCall {
   /** A name of the table in csrc/math/math.c. */
   readonly operation: string;
   /** The meaning of numbers and arrays is that of the operation's C file. */
@@ -19,7 +19,7 @@ export interface MathCall {
   readonly arrays: readonly (MathArray | undefined)[];
 }
 
-export type MathData = Float32Array | Float64Array | Uint8Array;
+type MathData = Float32Array | Float64Array | Uint8Array;
 
 /** The rows of a matrix in an array, from its beginning. */
 export interface MathArray {

@@ -26,7 +26,7 @@ export interface LayerNormParams extends RmsNormParams {
 }
 
 /** In the order of csrc/math/elementwise.h. */
-export const ACTIVATIONS = [
+const ACTIVATIONS = [
   "silu",
   "gelu",
   "gelu-tanh",
