@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
@@ -27,11 +27,11 @@ const COMMON = ["-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fwr
 /** Rows of the table of types leave out what they do not have. */
 COMMON.push("-Wno-missing-field-initializers");
 
-/** Per processor: the instruction sets that kernels.c is compiled for, and what that takes. */
+/** Per processor: the instruction sets that kernels.c and math/math.c are compiled for, and what that takes. */
 const INSTRUCTION_SETS = {
   x64: {
     baseline: ["-march=x86-64"],
-    avx2: ["-march=x86-64", "-mavx2"],
+    avx2: ["-march=x86-64", "-mavx2", "-mfma"],
     avx512: [
       "-march=x86-64",
       "-mavx512f",
@@ -116,7 +116,8 @@ async function buildWasm(_work, output) {
     "-Wl,-z,stack-size=262144",
     "-Wl,--stack-first",
   );
-  command.push("-Wl,--strip-all", "kernels.c", "wasm.c", "grids/grids.c", "-o", "kernels.wasm");
+  command.push("-Wl,--strip-all", "kernels.c", "math/math.c", "wasm.c", "grids/grids.c");
+  command.push("-o", "kernels.wasm");
   try {
     const result = await runClang(command, tree, { stdout: log, stderr: log });
     writeFileSync(output, result["kernels.wasm"]);
@@ -143,10 +144,12 @@ async function buildAddon(work, output) {
 
   const { include_dir: headers } = (await import("node-api-headers")).default;
   const compile = [...COMMON, "-fPIC", "-fvisibility=hidden", "-Wno-psabi", `-I${sources}`, "-c"];
-  const units = Object.entries(instructionSets).map(([isa, flags]) => ({
-    object: join(work, `${isa}.o`),
-    command: [...compile, ...flags, `-DQUERN_ISA=${isa}`, join(sources, "kernels.c")],
-  }));
+  const units = Object.entries(instructionSets).flatMap(([isa, flags]) =>
+    ["kernels.c", "math/math.c"].map((source) => ({
+      object: join(work, `${isa}-${basename(source)}.o`),
+      command: [...compile, ...flags, `-DQUERN_ISA=${isa}`, join(sources, source)],
+    })),
+  );
   units.push(
     {
       object: join(work, "addon.o"),

@@ -1,4 +1,4 @@
-// The Node-API addon: describe(), quantize(...), dequantize(...) and measure(...) over typed arrays. Its only state is a scratch buffer per
+// The Node-API addon: describe(), quantize(...), dequantize(...), measure(...) and math(...) over typed arrays. Its only state is a scratch buffer per
 // environment, so that every worker thread can load it. src/ reports wrong arguments to people; what is checked here keeps a
 // mistake there from reaching memory.
 
@@ -7,13 +7,16 @@
 #include <stdlib.h>
 
 #include "kernel.h"
+#include "math/operation.h"
 
 #if defined(__x86_64__)
 extern const quern_unit quern_unit_baseline, quern_unit_avx2, quern_unit_avx512;
 // Slowest first; what a processor supports is a head of this list.
 static const quern_unit *const UNITS[] = {&quern_unit_baseline, &quern_unit_avx2, &quern_unit_avx512};
+extern const quern_math quern_math_baseline, quern_math_avx2, quern_math_avx512;
+static const quern_math *const MATH[] = {&quern_math_baseline, &quern_math_avx2, &quern_math_avx512};
 static int32_t supported_units(void) {
-  if (!__builtin_cpu_supports("avx2")) return 1;
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 1;
   bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                 __builtin_cpu_supports("avx512vl");
   return avx512 ? 3 : 2;
@@ -21,6 +24,8 @@ static int32_t supported_units(void) {
 #else
 extern const quern_unit quern_unit_neon;
 static const quern_unit *const UNITS[] = {&quern_unit_neon};
+extern const quern_math quern_math_neon;
+static const quern_math *const MATH[] = {&quern_math_neon};
 static int32_t supported_units(void) { return 1; }
 #endif
 
@@ -183,13 +188,58 @@ static napi_value measure(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-// describe(): { isas: string[], types: { name, blockSize, typeSize, writable, requiresImportance }[] }; a position in one of these
+// Any typed array of at least so many bytes, or undefined.
+static void *read_bytes(napi_env env, napi_value value, double bytes, bool *ok) {
+  static const uint8_t SIZES[] = {[napi_uint8_array] = 1, [napi_float32_array] = 4, [napi_float64_array] = 8};
+  napi_valuetype kind;
+  if (napi_typeof(env, value, &kind) == napi_ok && kind == napi_undefined) return NULL;
+  napi_typedarray_type type;
+  size_t length = 0;
+  void *data = NULL;
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, NULL, NULL) != napi_ok) *ok = false;
+  else if (type >= sizeof SIZES || (double)length * SIZES[type] < bytes) *ok = false;
+  return data;
+}
+
+// math(unit, operation, numbers: Float64Array, arrays: (typed array | undefined)[], bytes: Float64Array): number. What numbers and
+// arrays mean is up to the operation; the caller says how many bytes of each array it reaches.
+static napi_value math(napi_env env, napi_callback_info info) {
+  napi_value arguments[5];
+  size_t count = 5;
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count < 5) return fail(env, "math: arguments");
+
+  bool ok = true;
+  int32_t unit = read_index(env, arguments[0], supported_units(), &ok);
+  const quern_operation *operation = &MATH[unit]->operations[read_index(env, arguments[1], MATH[unit]->count, &ok)];
+  const double *numbers = read_array(env, arguments[2], napi_float64_array, QUERN_MOST_NUMBERS, &ok);
+  const double *bytes = read_array(env, arguments[4], napi_float64_array, QUERN_MOST_ARRAYS, &ok);
+  uint32_t given = 0;
+  if (napi_get_array_length(env, arguments[3], &given) != napi_ok || given > QUERN_MOST_ARRAYS) ok = false;
+  if (!ok) return fail(env, "math: arguments that do not fit together");
+  void *arrays[QUERN_MOST_ARRAYS] = {0};
+  for (uint32_t i = 0; i < given; i++) {
+    napi_value array;
+    if (napi_get_element(env, arguments[3], i, &array) != napi_ok) ok = false;
+    else arrays[i] = read_bytes(env, array, bytes[i], &ok);
+  }
+  if (!ok) return fail(env, "math: arrays that are too short");
+
+  float *scratch = scratch_of(env, (operation->scratch_bytes(numbers) + 64) / (int64_t)sizeof(float));
+  if (!scratch) return fail(env, "math: no memory to work in");
+  uint8_t *aligned = (uint8_t *)(((uintptr_t)scratch + 63) / 64 * 64);
+  double result = operation->run(&(quern_call){numbers, arrays, aligned, UNITS[unit]->types});
+  napi_value value = NULL;
+  napi_create_double(env, result, &value);
+  return value;
+}
+
+// describe(): { isas: string[], operations: string[], types: { name, blockSize, typeSize, writable, requiresImportance }[] }; a position in one of these
 // lists is the index that the other functions take.
 static napi_value describe(napi_env env, napi_callback_info info) {
   (void)info;
-  napi_value result, isas, types;
+  napi_value result, isas, types, operations;
   if (napi_create_object(env, &result) != napi_ok || napi_create_array(env, &isas) != napi_ok ||
-      napi_create_array(env, &types) != napi_ok) {
+      napi_create_array(env, &types) != napi_ok || napi_create_array(env, &operations) != napi_ok) {
     return NULL;
   }
   for (int32_t i = 0; i < supported_units(); i++) napi_set_element(env, isas, (uint32_t)i, text(env, UNITS[i]->isa));
@@ -204,7 +254,11 @@ static napi_value describe(napi_env env, napi_callback_info info) {
     set_boolean(env, entry, "requiresImportance", type->requires_importance);
     napi_set_element(env, types, (uint32_t)i, entry);
   }
+  for (int32_t i = 0; i < MATH[0]->count; i++) {
+    napi_set_element(env, operations, (uint32_t)i, text(env, MATH[0]->operations[i].name));
+  }
   napi_set_named_property(env, result, "isas", isas);
+  napi_set_named_property(env, result, "operations", operations);
   napi_set_named_property(env, result, "types", types);
   return result;
 }
@@ -220,6 +274,7 @@ NAPI_MODULE_INIT() {
       {"quantize", NULL, quantize, NULL, NULL, NULL, napi_enumerable, NULL},
       {"dequantize", NULL, dequantize, NULL, NULL, NULL, napi_enumerable, NULL},
       {"measure", NULL, measure, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"math", NULL, math, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions);
   return exports;

@@ -3,10 +3,12 @@
 #include <stddef.h>
 
 #include "kernel.h"
+#include "math/operation.h"
 
 #define EXPORT(name) __attribute__((export_name(#name))) name
 
 extern const quern_unit quern_unit_simd128;
+extern const quern_math quern_math_simd128;
 
 int32_t EXPORT(type_count)(void) { return quern_unit_simd128.type_count; }
 // Zero-terminated.
@@ -37,4 +39,16 @@ void EXPORT(measure)(int32_t type, int32_t source_type, const uint8_t *source, c
   const quern_unit *unit = &quern_unit_simd128;
   unit->measure_rows(&unit->types[type], &unit->types[source_type], source, quantized, rows, columns, squared_weights,
                      squared_errors);
+}
+
+int32_t EXPORT(operation_count)(void) { return quern_math_simd128.count; }
+// Zero-terminated.
+const char *EXPORT(operation_name)(int32_t operation) { return quern_math_simd128.operations[operation].name; }
+
+double EXPORT(operation_scratch)(int32_t operation, const double *numbers) {
+  return (double)quern_math_simd128.operations[operation].scratch_bytes(numbers);
+}
+
+double EXPORT(operation_run)(int32_t operation, const double *numbers, void *const *arrays, uint8_t *scratch) {
+  return quern_math_simd128.operations[operation].run(&(quern_call){numbers, arrays, scratch, quern_unit_simd128.types});
 }

@@ -1,4 +1,5 @@
 import type { KernelBackend, QuantizeFault, RowErrors } from "./kernels.ts";
+import type { MathBackend } from "./math/call.ts";
 
 /** A row of the table of types in csrc/kernels.c. */
 export interface KernelType {
@@ -20,6 +21,7 @@ export interface Backend {
   quantize(params: BackendQuantizeParams): QuantizeFault | undefined;
   dequantize(params: BackendDequantizeParams): void;
   measureError(params: BackendMeasureParams): RowErrors;
+  readonly math: MathBackend;
 }
 
 interface BackendQuantizeParams {

@@ -4,6 +4,21 @@ import { reportBackends, selectKernels } from "./select-kernels.ts";
 import type { BackendLoader } from "./select-kernels.ts";
 import { wasmLoader } from "./wasm/wasm-loader.ts";
 
+export type { AttentionParams } from "./math/attention.ts";
+export type { GemmParams } from "./math/gemm.ts";
+export type { FactorParams, GramParams, SolveParams } from "./math/hessians.ts";
+export type { MathKernels } from "./math/math-kernels.ts";
+export type { RopeParams } from "./math/rope.ts";
+export type {
+  ActivateParams,
+  Activation,
+  AddBiasParams,
+  AddScaledParams,
+  LayerNormParams,
+  RmsNormParams,
+  RowsParams,
+  RowsToRowsParams,
+} from "./math/rows.ts";
 export type {
   BackendReport,
   DequantizeParams,

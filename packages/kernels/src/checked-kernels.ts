@@ -1,9 +1,7 @@
-import { QuernError } from "@quern/tensor";
+import { argumentError, checkCount } from "./arguments.ts";
 import type { Backend } from "./backend.ts";
 import type { Kernels } from "./kernels.ts";
-
-/** Rows and columns are 32-bit numbers in Wasm. */
-const MAX_COUNT = 2 ** 31 - 1;
+import { checkedMath } from "./math/checked-math.ts";
 
 /** Kernels that check every argument before compiled code, which does not, sees it. */
 export function checkedKernels(backend: Backend, reason: string): Kernels {
@@ -82,17 +80,9 @@ export function checkedKernels(backend: Backend, reason: string): Kernels {
         columns,
       });
     },
+
+    math: checkedMath(backend),
   };
-}
-
-function argumentError(message: string): QuernError {
-  return new QuernError("KERNEL_ARGUMENT", message);
-}
-
-function checkCount(what: string, count: number): void {
-  if (!Number.isInteger(count) || count < 0 || count > MAX_COUNT) {
-    throw argumentError(`${what} must be an integer from 0 to ${MAX_COUNT}, not ${count}`);
-  }
 }
 
 function checkArray(

@@ -13,3 +13,18 @@ export type {
   RowErrors,
   WasmSource,
 } from "./kernels.ts";
+export type { AttentionParams } from "./math/attention.ts";
+export type { GemmParams } from "./math/gemm.ts";
+export type { FactorParams, GramParams, SolveParams } from "./math/hessians.ts";
+export type { MathKernels } from "./math/math-kernels.ts";
+export type { RopeParams } from "./math/rope.ts";
+export type {
+  ActivateParams,
+  Activation,
+  AddBiasParams,
+  AddScaledParams,
+  LayerNormParams,
+  RmsNormParams,
+  RowsParams,
+  RowsToRowsParams,
+} from "./math/rows.ts";

@@ -1,4 +1,5 @@
 import type { ElementType } from "@quern/tensor";
+import type { MathKernels } from "./math/math-kernels.ts";
 import type { WasmSource } from "./wasm/wasm-module.ts";
 
 export type { WasmSource };
@@ -127,4 +128,6 @@ export interface Kernels {
    * @throws QuernError `KERNEL_ARGUMENT`
    */
   readonly measureError: (params: MeasureErrorParams) => RowErrors;
+  /** Linear algebra and what else models compute. */
+  readonly math: MathKernels;
 }

@@ -21,6 +21,7 @@ function emptyBackend(isa: string): Backend {
     quantize: () => undefined,
     dequantize: () => {},
     measureError: () => ({ squaredErrors: new Float64Array(0), squaredWeights: new Float64Array(0) }),
+    math: { pieceBytes: Infinity, run: () => 0 },
   };
 }
 

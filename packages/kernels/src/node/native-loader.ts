@@ -3,12 +3,14 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { Backend, KernelType } from "../backend.ts";
 import type { QuantizeFault } from "../kernels.ts";
+import { MOST_ARRAYS, MOST_NUMBERS, spanOf } from "../math/call.ts";
 import type { BackendLoader } from "../select-kernels.ts";
 
 /** What csrc/addon.c exports. */
 interface Addon {
   describe(): {
     readonly isas: readonly string[];
+    readonly operations: readonly string[];
     readonly types: readonly KernelType[];
   };
   quantize(
@@ -40,6 +42,13 @@ interface Addon {
     squaredWeights: Float64Array,
     squaredErrors: Float64Array,
   ): void;
+  math(
+    isa: number,
+    operation: number,
+    numbers: Float64Array,
+    arrays: readonly (ArrayBufferView | undefined)[],
+    bytes: Float64Array,
+  ): number;
 }
 
 /** The same file seen from src/node and from dist/node. */
@@ -54,7 +63,7 @@ export const nativeLoader: BackendLoader = {
       throw new Error("quern-kernels.node is missing; the build makes it where it finds a C compiler");
     }
     const addon = createRequire(import.meta.url)(ADDON) as Addon;
-    const { isas, types } = addon.describe();
+    const { isas, operations, types } = addon.describe();
     return {
       isas,
       open(isa): Backend {
@@ -82,6 +91,17 @@ export const nativeLoader: BackendLoader = {
               squaredErrors,
             );
             return { squaredErrors, squaredWeights };
+          },
+          math: {
+            pieceBytes: Infinity,
+            run({ operation, numbers, arrays }) {
+              const bytes = new Float64Array(MOST_ARRAYS);
+              for (const [i, array] of arrays.entries()) bytes[i] = array ? spanOf(array) : 0;
+              const padded = new Float64Array(MOST_NUMBERS);
+              padded.set(numbers);
+              const data = arrays.map((array) => array?.data);
+              return addon.math(index, operations.indexOf(operation), padded, data, bytes);
+            },
           },
         };
       },

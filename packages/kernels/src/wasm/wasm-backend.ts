@@ -1,6 +1,8 @@
 import { QuernError } from "@quern/tensor";
 import type { Backend } from "../backend.ts";
 import type { QuantizeFault } from "../kernels.ts";
+import { MOST_ARRAYS, MOST_NUMBERS, spanOf } from "../math/call.ts";
+import type { MathArray } from "../math/call.ts";
 
 /** What csrc/wasm.c exports. Pointers are byte offsets in `memory`. */
 interface WasmExports {
@@ -35,6 +37,10 @@ interface WasmExports {
     squaredWeights: number,
     squaredErrors: number,
   ): void;
+  operation_count(): number;
+  operation_name(operation: number): number;
+  operation_scratch(operation: number, numbers: number): number;
+  operation_run(operation: number, numbers: number, arrays: number, scratch: number): number;
 }
 
 /** `quern_verdict` of csrc/kernel.h. */
@@ -42,8 +48,12 @@ const FAULTS = [undefined, "not-finite", "overflow"] as const;
 
 /** Weights that are copied into the module's memory at a time; a longer row goes in whole. */
 const PIECE = 65_536;
+/** Bytes of weights that are copied for one matrix product. */
+const MATRIX_PIECE = 1 << 24;
 const PAGE = 65_536;
 const ALIGNMENT = 64;
+/** Numbers and pointers of an operation. */
+const HEAD_BYTES = 8 * MOST_NUMBERS + 4 * MOST_ARRAYS;
 
 /** Instantiates the module; each instance has its own memory. */
 export async function wasmBackend(module: WebAssembly.Module): Promise<Backend> {
@@ -57,6 +67,9 @@ export async function wasmBackend(module: WebAssembly.Module): Promise<Backend> 
     writable: wasm.writable(type) !== 0,
     requiresImportance: wasm.requires_importance(type) !== 0,
   }));
+  const operations = Array.from({ length: wasm.operation_count() }, (_, operation) =>
+    readText(wasm.memory, wasm.operation_name(operation)),
+  );
   const rowSize = (type: number, columns: number): number =>
     (columns / types[type]!.blockSize) * types[type]!.typeSize;
 
@@ -166,7 +179,51 @@ export async function wasmBackend(module: WebAssembly.Module): Promise<Backend> 
       }
       return { squaredErrors, squaredWeights };
     },
+
+    math: {
+      pieceBytes: MATRIX_PIECE,
+      run({ operation, numbers, arrays }) {
+        const index = operations.indexOf(operation);
+        const [head] = layOut([HEAD_BYTES]) as [number];
+        new Float64Array(wasm.memory.buffer, head, MOST_NUMBERS).set(numbers);
+        const scratchBytes = wasm.operation_scratch(index, head);
+        const sizes = arrays.map((array) => (array ? spanOf(array) : 0));
+        const [, scratch, ...offsets] = layOut([HEAD_BYTES, scratchBytes, ...sizes]);
+        const memory = new Uint8Array(wasm.memory.buffer);
+        const pointers = new Uint32Array(memory.buffer, head + 8 * MOST_NUMBERS, MOST_ARRAYS).fill(0);
+        for (const [i, array] of arrays.entries()) {
+          if (!array) continue;
+          pointers[i] = offsets[i]!;
+          if (array.access !== "write") copyRows(array, bytesOf(array), 0, memory, offsets[i]!);
+        }
+        const result = wasm.operation_run(index, head, pointers.byteOffset, scratch!);
+        for (const [i, array] of arrays.entries()) {
+          if (array && array.access !== "read") copyRows(array, memory, offsets[i]!, bytesOf(array), 0);
+        }
+        return result;
+      },
+    },
   };
+}
+
+function bytesOf({ data }: MathArray): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+/** What lies between the rows is left alone: another worker may be writing there. */
+function copyRows(
+  { rows, rowBytes, strideBytes }: MathArray,
+  source: Uint8Array,
+  sourceStart: number,
+  target: Uint8Array,
+  targetStart: number,
+): void {
+  const whole = rowBytes === strideBytes;
+  const length = whole ? rows * rowBytes : rowBytes;
+  for (let row = 0; row < (whole ? Math.min(rows, 1) : rows); row++) {
+    const start = sourceStart + row * strideBytes;
+    target.set(source.subarray(start, start + length), targetStart + row * strideBytes);
+  }
 }
 
 /** A zero-terminated ASCII string. */

@@ -1,0 +1,29 @@
+import type { Backend } from "../backend.ts";
+import { attention } from "./attention.ts";
+import { gemm } from "./gemm.ts";
+import { factorize, solve, syrk } from "./hessians.ts";
+import type { MathKernels } from "./math-kernels.ts";
+import { rope } from "./rope.ts";
+import { activate, addBias, addScaled, layerNorm, logSumExp, rmsNorm, softmax } from "./rows.ts";
+
+/** Operations that check every argument before compiled code, which does not, sees it. */
+export function checkedMath({ math, types }: Pick<Backend, "math" | "types">): MathKernels {
+  return {
+    gemm: (params) => gemm(math, types, params),
+    syrk: (params) => syrk(math, params),
+    mirror: (params) => void factorize(math, "mirror", params),
+    cholesky: (params) => factorize(math, "cholesky", params),
+    choleskyOfInverse: (params) => factorize(math, "choleskyOfInverse", params),
+    invert: (params) => factorize(math, "invert", params),
+    solve: (params) => solve(math, params),
+    rmsNorm: (params) => rmsNorm(math, params),
+    layerNorm: (params) => layerNorm(math, params),
+    softmax: (params) => softmax(math, params),
+    logSumExp: (params) => logSumExp(math, params),
+    activate: (params) => activate(math, params),
+    addScaled: (params) => addScaled(math, params),
+    addBias: (params) => addBias(math, params),
+    rope: (params) => rope(math, params),
+    attention: (params) => attention(math, params),
+  };
+}

@@ -1,0 +1,71 @@
+import type { AttentionParams } from "./attention.ts";
+import type { FactorParams, GramParams, SolveParams } from "./hessians.ts";
+import type { GemmParams } from "./gemm.ts";
+import type {
+  ActivateParams,
+  AddBiasParams,
+  AddScaledParams,
+  LayerNormParams,
+  RmsNormParams,
+  RowsParams,
+  RowsToRowsParams,
+} from "./rows.ts";
+import type { RopeParams } from "./rope.ts";
+
+/**
+ * Pure, single-threaded functions over matrices in typed arrays (of shared memory, too); rows lie one after the other. Where there is a
+ * stride, element (row, column) is `data[row * stride + column]`. Arrays may be longer than what they hold. Operations that take an `x` and
+ * make a `y` of the same shape accept the same array for both; other overlaps of what is read and what is written are not allowed.
+ *
+ * Every element of a result is computed in an order of its own: it is the same to the bit however rows, columns of products, tokens or
+ * heads are divided among calls. Instruction sets with fused multiply-add agree with each other, and so do those without.
+ *
+ * All of them throw QuernError `KERNEL_ARGUMENT` for sizes that do not fit, and `KERNEL_MEMORY` where Wasm has not enough memory.
+ */
+export interface MathKernels {
+  /** `c = alpha * a * b`, plus `c` if `accumulate`. */
+  readonly gemm: (params: GemmParams) => void;
+  /**
+   * `h += x^T x`, the lower triangle: `h[i * n + j]` for `j <= i`. Products of 256 tokens are summed in F32, their sums are added in F64: an
+   * element is off by at most 257 * 2^-24 of the sum of the magnitudes of its terms, whatever the number of tokens. Calls with
+   * multiples of 256 tokens give what one call for all of them gives.
+   */
+  readonly syrk: (params: GramParams) => void;
+  /** Copies the lower triangle to the upper one. */
+  readonly mirror: (params: FactorParams) => void;
+  /**
+   * In place: the lower triangular L with `matrix = L L^T`, and zeros above. Only the lower triangle is read.
+   *
+   * @returns the first index at which the matrix turns out not to be positive definite; then it is left half done.
+   */
+  readonly cholesky: (params: FactorParams) => number | undefined;
+  /**
+   * In place: the upper triangular U with `matrix^-1 = U^T U`, and zeros below, which is what GPTQ (Frantar et al. 2023, "Accurate
+   * Post-Training Quantization for Generative Pre-trained Transformers", algorithm 1) works with. Only the lower triangle is read.
+   *
+   * @returns like `cholesky`; the index counts from the end, from where this factorization begins: rows after it are fine.
+   */
+  readonly choleskyOfInverse: (params: FactorParams) => number | undefined;
+  /** In place: the inverse of a positive definite matrix, both triangles. Only the lower one is read. @returns like `cholesky` */
+  readonly invert: (params: FactorParams) => number | undefined;
+  /** `b := (L L^T)^-1 b`, with L from `cholesky`. */
+  readonly solve: (params: SolveParams) => void;
+  /** `y = x / sqrt(mean(x^2) + epsilon) * weight` of each row (Zhang and Sennrich 2019). */
+  readonly rmsNorm: (params: RmsNormParams) => void;
+  /** `y = (x - mean) / sqrt(variance + epsilon) * weight + bias` of each row (Ba et al. 2016). */
+  readonly layerNorm: (params: LayerNormParams) => void;
+  /** `y = exp(x) / sum(exp(x))` of each row. */
+  readonly softmax: (params: RowsToRowsParams) => void;
+  /** `ln(sum(exp(x)))` of each row. */
+  readonly logSumExp: (params: RowsParams) => Float64Array;
+  /** `y = f(x)`, or `y = f(x) * up`. */
+  readonly activate: (params: ActivateParams) => void;
+  /** `y += alpha * x` */
+  readonly addScaled: (params: AddScaledParams) => void;
+  /** Adds `bias` to every row of `y`. */
+  readonly addBias: (params: AddBiasParams) => void;
+  /** Rotary position embedding (Su et al. 2021) in place. */
+  readonly rope: (params: RopeParams) => void;
+  /** Softmax attention within one sequence. */
+  readonly attention: (params: AttentionParams) => void;
+}
