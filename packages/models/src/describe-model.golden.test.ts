@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import type { GgufValue } from "@quern/gguf";
-import { bytesSource, ELEMENT_TYPES, type TensorInfo } from "@quern/tensor";
-import { readSafetensors, type SafetensorsTensor } from "safetensors-js";
+import { ELEMENT_TYPES } from "@quern/tensor";
 import { describe, expect, it } from "vitest";
 import { describeModel } from "./describe-model.ts";
 import { decodeElements } from "./expressions/element-codec.ts";
 import { evaluateRows } from "./expressions/evaluate.ts";
 import type { TensorReader } from "./expressions/expression.ts";
-import type { CheckpointFiles, ModelDescription, ModelTensor } from "./model.ts";
+import type { ModelDescription, ModelTensor } from "./model.ts";
+import { GOLDEN, goldenCheckpoint } from "./testing/golden-checkpoint.ts";
 
 /** A key of the metadata, as in fixtures/golden/README.md. */
 interface Pair {
@@ -27,44 +27,13 @@ interface Expected {
   tensors: { name: string; type: string; ne: number[]; sha256: string }[];
 }
 
-const GOLDEN = new URL("../../../fixtures/golden/", import.meta.url);
 const CASES = readdirSync(GOLDEN).filter((name) =>
   existsSync(new URL(`${name}/checkpoint/config.json`, GOLDEN)),
 );
 
-function checkpointFiles(folder: URL): CheckpointFiles {
-  return {
-    name: "checkpoint",
-    has: (path) => existsSync(new URL(path, folder)),
-    read: async (path) =>
-      existsSync(new URL(path, folder)) ? readFileSync(new URL(path, folder)) : undefined,
-    list: (path) => (existsSync(new URL(path, folder)) ? readdirSync(new URL(path, folder)) : []),
-  };
-}
-
-/** Tensors in the order of the sorted shards, sorted by name within each. */
-async function checkpointTensors(folder: URL): Promise<Map<string, SafetensorsTensor>> {
-  const tensors = new Map<string, SafetensorsTensor>();
-  for (const name of readdirSync(folder)
-    .filter((file) => file.endsWith(".safetensors"))
-    .sort()) {
-    const file = await readSafetensors(bytesSource({ bytes: readFileSync(new URL(name, folder)), name }));
-    const names = [...file.tensors.keys()].sort();
-    for (const tensor of names) tensors.set(tensor, file.tensors.get(tensor)!);
-  }
-  return tensors;
-}
-
 async function describeCase(name: string): Promise<{ description: ModelDescription; reader: TensorReader }> {
-  const folder = new URL(`${name}/checkpoint/`, GOLDEN);
-  const tensors = await checkpointTensors(folder);
-  const infos = new Map<string, TensorInfo>([...tensors].map(([key, { info }]) => [key, info]));
-  const description = await describeModel({ files: checkpointFiles(folder), tensors: infos });
-  const reader: TensorReader = {
-    info: (tensor) => infos.get(tensor)!,
-    readRows: (tensor, start, count) => tensors.get(tensor)!.readRows(start, count),
-  };
-  return { description, reader };
+  const { input, reader } = await goldenCheckpoint(name);
+  return { description: await describeModel(input), reader };
 }
 
 async function hashOf(

@@ -47,7 +47,7 @@ export async function describeModel(input: ModelInput): Promise<ModelDescription
     vocabularySize: lengthOf(vocabulary.get("tokenizer.ggml.tokens")),
     ...(pooling === undefined ? {} : { pooling }),
   };
-  const { tensors, modules, leading, hyperparameters } = describeArchitecture({
+  const { tensors, modules, leading, hyperparameters, computation } = describeArchitecture({
     architecture,
     facts,
     tensors: input.tensors,
@@ -76,6 +76,12 @@ export async function describeModel(input: ModelInput): Promise<ModelDescription
       for (const [key, value] of vocabulary) metadata.set(key, value);
       return metadata;
     },
+    computation: () =>
+      new Map(
+        [...leading, ...hyperparameters, ...computation()].flatMap(([key, value]) =>
+          value === FILE_TYPE ? [] : [[key, value]],
+        ),
+      ),
   };
 }
 

@@ -87,4 +87,10 @@ export interface ModelDescription {
    * converter writes in the midst of the architecture's keys. Of a GGUF file: what it says, `fileType` too.
    */
   metadata(params: { readonly fileType: number }): GgufMetadata;
+  /**
+   * The metadata of the architecture, and what the forward pass needs to know beyond them.
+   *
+   * @throws QuernError `MODEL_CONFIG_VALUE_INVALID` for a configuration that asks for what the forward pass does not compute
+   */
+  computation(): GgufMetadata;
 }

@@ -1,5 +1,6 @@
 import type { GgufValue } from "@quern/gguf";
 import type { TensorExpression } from "../expressions/expression.ts";
+import type { ForwardRecord } from "../forward/record.ts";
 import type { VocabularyHints } from "../vocabulary/vocabulary-hints.ts";
 import type { Config } from "./config.ts";
 import type { ModuleRole } from "./module-role.ts";
@@ -116,6 +117,10 @@ export interface Architecture {
    * which predict tokens further ahead, are ignored.
    */
   readonly extraBlocks?: RegExp;
+  /** How hidden states are computed. Absent: they cannot be. */
+  readonly forward?: ForwardRecord;
+  /** What `forward` needs to know beside the metadata: keys that no file has (`computation-keys.ts`). */
+  readonly computation?: readonly Hyperparameter[];
   /** `quant_method` of checkpoints that can be read, and the `general.file_type` of their floating-point files. */
   readonly quantization?: { readonly method: string; readonly fileType: number };
 }

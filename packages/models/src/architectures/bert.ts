@@ -2,6 +2,7 @@ import type { Architecture } from "./architecture.ts";
 import type { Config } from "./config.ts";
 import { bool, COMMON_HYPERPARAMETERS, strings, uint32 } from "./hyperparameters.ts";
 import { embedding, layerNorm, linear } from "./modules.ts";
+import { COMMON_COMPUTATION, only } from "./computation-keys.ts";
 
 const BLOCK = "encoder.layer.{layer}";
 const ATTENTION = `${BLOCK}.attention`;
@@ -68,5 +69,15 @@ export const bert: Architecture = {
     /^embeddings\.position_ids$/,
     /^pooler\.dense\.(weight|bias)$/,
     /^cls\.(predictions|seq_relationship)/,
+  ],
+  forward: {
+    norm: "layer",
+    attention: { residual: "attn_output_norm", bidirectional: true },
+    feedForward: { residual: "layer_output_norm", activation: "gelu" },
+  },
+  computation: [
+    ...COMMON_COMPUTATION,
+    only("position_embedding_type", "absolute"),
+    only("is_decoder", false),
   ],
 };

@@ -9,6 +9,7 @@ import {
 } from "./hyperparameters.ts";
 import { decoderModel, gatedFeedForward, LAYER, norm, selfAttention } from "./modules.ts";
 import { ropeParameters } from "./rope.ts";
+import { COMMON_COMPUTATION } from "./computation-keys.ts";
 
 /** Command R7B (conversion/command_r.py, `Cohere2Model`). llama.cpp has no biases here. */
 export const cohere2: Architecture = {
@@ -43,4 +44,12 @@ export const cohere2: Architecture = {
     ...selfAttention({ input: "attn_norm", hasBias: "never", outputHasBias: "never" }),
     ...gatedFeedForward({ input: "attn_norm", hasBias: "never" }),
   ],
+  forward: {
+    norm: "layer",
+    // Blocks that see everything have no positions.
+    attention: { rope: { layout: "interleaved", rotates: ({ slides }) => slides }, fullEvery: 4 },
+    feedForward: { before: ["attn_norm"], activation: "silu" },
+    parallel: () => true,
+  },
+  computation: COMMON_COMPUTATION,
 };

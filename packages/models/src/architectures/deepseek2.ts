@@ -4,10 +4,13 @@ import { transpose } from "../expressions/operations/transpose.ts";
 import type { TensorExpression } from "../expressions/expression.ts";
 import type { Architecture, Module, SourceTensor } from "./architecture.ts";
 import type { Config } from "./config.ts";
-import { attentionHeads, bool, COMMON_HYPERPARAMETERS, float32, uint32 } from "./hyperparameters.ts";
+import { attentionHeads, bool, COMMON_HYPERPARAMETERS, float32, string, uint32 } from "./hyperparameters.ts";
 import { keyValueHeads } from "./llama.ts";
 import { decoderModel, experts, gatedFeedForward, LAYER, linear, norm } from "./modules.ts";
 import { ropeParameters } from "./rope.ts";
+import { COMMON_COMPUTATION } from "./computation-keys.ts";
+import { YARN_LOG_MULTIPLIER_UNIT, yarnMagnitude } from "../forward/yarn.ts";
+import type { ModelHyperparameters } from "../forward/plan/model-hyperparameters.ts";
 
 const ATTENTION = `${LAYER}.self_attn`;
 const MLP = `${LAYER}.mlp`;
@@ -64,6 +67,21 @@ function routedExperts(role: Module["role"], name: string, projection: string, i
     when: isSparse,
   });
 }
+
+/** Factor of the scores, sharper where YaRN stretches positions (DeepSeek's modeling_deepseek.py, `softmax_scale`). */
+function scoreScale(hyperparameters: ModelHyperparameters): number {
+  const stored = hyperparameters.optionalNumber("rope.scaling.yarn_log_multiplier");
+  const factor = hyperparameters.optionalNumber("rope.scaling.factor") ?? 1;
+  const magnitude = stored === undefined ? 1 : yarnMagnitude(factor, stored / YARN_LOG_MULTIPLIER_UNIT);
+  return magnitude ** 2 / Math.sqrt(hyperparameters.integer("attention.key_length_mla"));
+}
+
+/** How groups of experts are compared, of which the configuration has the method of choice. */
+const GROUP_SCORES: ReadonlyMap<string, string> = new Map([
+  ["greedy", "none"],
+  ["group_limited_greedy", "best"],
+  ["noaux_tc", "best-two"],
+]);
 
 const DEFAULTS = {
   rms_norm_eps: 1e-6,
@@ -157,6 +175,19 @@ export const deepseek2: Architecture = {
     }),
   ],
   extraBlocks: /^model\.layers\.(\d+)\./,
+  forward: {
+    norm: "rms",
+    attention: { kind: "latent", rope: { layout: "interleaved" }, scale: scoreScale },
+    feedForward: { activation: "silu" },
+    experts: { gating: "softmax", normalized: false },
+  },
+  computation: [
+    ...COMMON_COMPUTATION,
+    string("expert_group_score", (config) => {
+      const method = config.optionalString("topk_method");
+      return method === undefined ? undefined : (GROUP_SCORES.get(method) ?? method);
+    }),
+  ],
 };
 
 /** DeepSeek V3, which is a V2 to llama.cpp. */

@@ -11,6 +11,8 @@ export interface DescribedArchitecture extends DescribedTensors {
   /** Keys right after `general.architecture`. */
   readonly leading: readonly Pair[];
   readonly hyperparameters: readonly Pair[];
+  /** Keys that only the forward pass reads. */
+  computation(): readonly Pair[];
 }
 
 /**
@@ -35,6 +37,7 @@ export function describeArchitecture(params: {
   return {
     leading: evaluate(architecture.leadingHyperparameters ?? []),
     hyperparameters: evaluate(architecture.hyperparameters),
+    computation: () => evaluate(architecture.computation ?? []),
     ...described,
   };
 }

@@ -3,6 +3,7 @@ import type { Config } from "./config.ts";
 import { attentionHeads, fileType, float32, string, uint32 } from "./hyperparameters.ts";
 import { embedding, layerNorm, linear, output } from "./modules.ts";
 import { separateQkvOfGroups } from "./row-orders.ts";
+import { COMMON_COMPUTATION, only } from "./computation-keys.ts";
 
 const BLOCK = "h.{layer}";
 
@@ -58,4 +59,11 @@ export const falcon: Architecture = {
     linear("down", "ffn_down", `${BLOCK}.mlp.dense_4h_to_h`, { input: "ffn_up" }),
   ],
   renames: [[/^transformer\./, ""]],
+  forward: {
+    norm: "layer",
+    attention: { before: ["attn_norm_2", "attn_norm"], rope: { layout: "halves" } },
+    feedForward: { before: ["attn_norm"], activation: "gelu" },
+    parallel: () => true,
+  },
+  computation: [...COMMON_COMPUTATION, only("alibi", false), only("parallel_attn", true)],
 };

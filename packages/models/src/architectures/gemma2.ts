@@ -4,6 +4,9 @@ import type { Architecture, Module } from "./architecture.ts";
 import type { Config } from "./config.ts";
 import { attentionHeads, fileType, float32, uint32 } from "./hyperparameters.ts";
 import { embedding, gatedFeedForward, LAYER, norm, selfAttention } from "./modules.ts";
+import { COMMON_COMPUTATION, QUERY_SCALAR } from "./computation-keys.ts";
+import type { ForwardRecord } from "../forward/record.ts";
+import type { ModelHyperparameters } from "../forward/plan/model-hyperparameters.ts";
 
 /** A norm whose stored weight lacks the 1 that the model adds to it (transformers, `Gemma2RMSNorm`). */
 export function gemmaNorm(name: string, hf: string, options: Partial<Module> = {}): Module {
@@ -36,6 +39,29 @@ export function gemmaVocabulary(config: Config): VocabularyHints {
 /** The output is always tied to the embedding; some tools write it all the same. */
 export const GEMMA_IGNORED: readonly RegExp[] = [/^lm_head\.weight$/];
 
+/**
+ * Factor of the scores in files that do not say it: only the 27B models, known by their number of blocks, take the width of the
+ * hidden states per head (gemma2.cpp, gemma3.cpp).
+ */
+export function gemmaScale(params: {
+  readonly hyperparameters: ModelHyperparameters;
+  readonly blocksOf27B: number;
+}): number {
+  const { hyperparameters, blocksOf27B } = params;
+  const perHead =
+    hyperparameters.integer("embedding_length") / hyperparameters.integer("attention.head_count");
+  const is27B = hyperparameters.integer("block_count") === blocksOf27B;
+  return (is27B ? perHead : hyperparameters.integer("attention.key_length")) ** -0.5;
+}
+
+/** Norms on both sides of attention and feed-forward, and scaled embeddings. */
+export const GEMMA_FORWARD: ForwardRecord = {
+  norm: "rms",
+  attention: { after: "post_attention_norm" },
+  feedForward: { after: "post_ffw_norm", activation: "gelu-tanh" },
+  embeddingScale: (hyperparameters) => Math.sqrt(hyperparameters.integer("embedding_length")),
+};
+
 /** Gemma 2 (conversion/gemma.py, `Gemma2Model`). */
 export const gemma2: Architecture = {
   name: "gemma2",
@@ -67,4 +93,14 @@ export const gemma2: Architecture = {
   model: [embedding("model.embed_tokens"), gemmaNorm("output_norm", "model.norm")],
   block: gemmaBlock(),
   ignored: GEMMA_IGNORED,
+  forward: {
+    ...GEMMA_FORWARD,
+    attention: {
+      ...GEMMA_FORWARD.attention,
+      rope: { layout: "halves" },
+      fullEvery: 2,
+      scale: (hyperparameters) => gemmaScale({ hyperparameters, blocksOf27B: 46 }),
+    },
+  },
+  computation: [...COMMON_COMPUTATION, QUERY_SCALAR],
 };

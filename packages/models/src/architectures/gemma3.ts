@@ -1,9 +1,17 @@
 import { slice } from "../expressions/operations/slice.ts";
 import type { Architecture, Module } from "./architecture.ts";
 import { COMMON_HYPERPARAMETERS, float32, uint32 } from "./hyperparameters.ts";
-import { gemmaBlock, gemmaNorm, gemmaVocabulary, GEMMA_IGNORED } from "./gemma2.ts";
+import {
+  gemmaBlock,
+  gemmaNorm,
+  gemmaScale,
+  gemmaVocabulary,
+  GEMMA_FORWARD,
+  GEMMA_IGNORED,
+} from "./gemma2.ts";
 import { embedding, LAYER } from "./modules.ts";
 import { ropeParameters } from "./rope.ts";
+import { COMMON_COMPUTATION, only, QUERY_SCALAR } from "./computation-keys.ts";
 
 /** Rows beyond the vocabulary, which the tokenizer cannot reach, are left out (conversion/gemma.py, `Gemma3Model`). */
 const withoutUnreachableRows: Module["weight"] = [
@@ -67,4 +75,14 @@ export const gemma3: Architecture = {
     [/^model\.language_model\./, "model."],
   ],
   ignored: [...GEMMA_IGNORED, /^(model\.)?(vision_tower|multi_modal_projector)\./],
+  forward: {
+    ...GEMMA_FORWARD,
+    attention: {
+      ...GEMMA_FORWARD.attention,
+      rope: { layout: "halves", unscaledWindows: { base: 10_000 } },
+      fullEvery: 6,
+      scale: (hyperparameters) => gemmaScale({ hyperparameters, blocksOf27B: 62 }),
+    },
+  },
+  computation: [...COMMON_COMPUTATION, QUERY_SCALAR, only("use_bidirectional_attention", false)],
 };

@@ -2,6 +2,7 @@ import type { Architecture } from "./architecture.ts";
 import { attentionHeads, COMMON_HYPERPARAMETERS, headDimension, uint32 } from "./hyperparameters.ts";
 import { decoderModel, LAYER, linear, norm, selfAttention } from "./modules.ts";
 import { ropeParameters } from "./rope.ts";
+import { COMMON_COMPUTATION } from "./computation-keys.ts";
 
 /** GLM-4 of April 2025 (conversion/glm.py, `Glm4Model`). */
 export const glm4: Architecture = {
@@ -44,4 +45,10 @@ export const glm4: Architecture = {
     linear("down", "ffn_down", `${LAYER}.mlp.down_proj`, { input: "ffn_up" }),
     norm("post_ffw_norm", `${LAYER}.post_mlp_layernorm`, { input: "ffn_down" }),
   ],
+  forward: {
+    norm: "rms",
+    attention: { after: "post_attention_norm", rope: { layout: "interleaved" } },
+    feedForward: { after: "post_ffw_norm", activation: "silu" },
+  },
+  computation: COMMON_COMPUTATION,
 };

@@ -6,6 +6,7 @@ import type { TensorExpression } from "../expressions/expression.ts";
 import type { Architecture, Module, SourceTensor, TensorRecipe } from "./architecture.ts";
 import { attentionHeads, COMMON_HYPERPARAMETERS, headDimension, uint32 } from "./hyperparameters.ts";
 import { decoderModel, LAYER, linear, norm, selfAttention } from "./modules.ts";
+import { COMMON_COMPUTATION } from "./computation-keys.ts";
 
 const EXPERTS = `${LAYER}.mlp.experts`;
 const MXFP4 = { type: "MXFP4", blockSize: 32, blockBytes: 17 };
@@ -109,4 +110,12 @@ export const gptOss: Architecture = {
     }),
     expert("expert-up", "ffn_up_exps", "post_attention_norm", { tensor: "gate_up_proj", start: 1, step: 2 }),
   ],
+  forward: {
+    norm: "rms",
+    attention: { rope: { layout: "halves" }, fullEvery: 2 },
+    feedForward: { before: ["post_attention_norm"], activation: "swiglu-oai" },
+    experts: { gating: "selected-softmax", normalized: false },
+  },
+  // Whatever the configuration calls the activation, it is the one of the record (transformers, `GptOssExperts`).
+  computation: COMMON_COMPUTATION.filter(({ key }) => key !== "feed_forward.activation"),
 };

@@ -2,6 +2,7 @@ import { transpose } from "../expressions/operations/transpose.ts";
 import type { Architecture, Module } from "./architecture.ts";
 import { fileType, float32, uint32 } from "./hyperparameters.ts";
 import { embedding, layerNorm, linear, output } from "./modules.ts";
+import { COMMON_COMPUTATION, only } from "./computation-keys.ts";
 
 const BLOCK = "h.{layer}";
 
@@ -49,4 +50,10 @@ export const gpt2: Architecture = {
   renames: [[/^transformer\./, ""]],
   // The causal mask.
   ignored: [/\.attn\.(masked_)?bias$/],
+  forward: { norm: "layer", attention: {}, feedForward: { activation: "gelu-tanh" } },
+  computation: [
+    ...COMMON_COMPUTATION,
+    only("scale_attn_weights", true),
+    only("scale_attn_by_inverse_layer_idx", false),
+  ],
 };

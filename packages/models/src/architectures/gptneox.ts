@@ -4,6 +4,7 @@ import { attentionHeads, bool, float32, uint32 } from "./hyperparameters.ts";
 import { embedding, layerNorm, linear, output } from "./modules.ts";
 import { ropeParameters } from "./rope.ts";
 import { separateQkvOfHeads } from "./row-orders.ts";
+import { COMMON_COMPUTATION } from "./computation-keys.ts";
 
 const BLOCK = "gpt_neox.layers.{layer}";
 
@@ -50,4 +51,11 @@ export const gptneox: Architecture = {
     linear("up", "ffn_up", `${BLOCK}.mlp.dense_h_to_4h`, { input: "ffn_norm", hasBias: "always" }),
     linear("down", "ffn_down", `${BLOCK}.mlp.dense_4h_to_h`, { input: "ffn_up", hasBias: "always" }),
   ],
+  forward: {
+    norm: "layer",
+    attention: { rope: { layout: "halves" } },
+    feedForward: { activation: "gelu" },
+    parallel: (hyperparameters) => hyperparameters.optionalBoolean("use_parallel_residual") ?? true,
+  },
+  computation: COMMON_COMPUTATION,
 };

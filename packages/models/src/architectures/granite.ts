@@ -1,8 +1,15 @@
 import type { Architecture } from "./architecture.ts";
 import { attentionHeads, float32 } from "./hyperparameters.ts";
-import { llamaBlock, llamaVocabulary, LLAMA3_ROPE_FACTORS, LLAMA_HYPERPARAMETERS } from "./llama.ts";
+import {
+  llamaBlock,
+  llamaVocabulary,
+  LLAMA3_ROPE_FACTORS,
+  LLAMA_FORWARD,
+  LLAMA_HYPERPARAMETERS,
+} from "./llama.ts";
 import { decoderModel } from "./modules.ts";
 import type { Config } from "./config.ts";
+import { COMMON_COMPUTATION } from "./computation-keys.ts";
 
 /** A multiplier of 0 is one that the configuration does not use. */
 const multiplier =
@@ -37,4 +44,6 @@ export const granite: Architecture = {
   generated: [LLAMA3_ROPE_FACTORS],
   model: decoderModel(),
   block: llamaBlock(),
+  forward: { ...LLAMA_FORWARD, logitScale: "divides" },
+  computation: COMMON_COMPUTATION,
 };

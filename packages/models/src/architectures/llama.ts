@@ -5,6 +5,8 @@ import { attentionHeads, COMMON_HYPERPARAMETERS, headDimension, uint32 } from ".
 import { llama3RopeFactors } from "./llama3-rope-factors.ts";
 import { decoderModel, gatedFeedForward, LAYER, norm, selfAttention } from "./modules.ts";
 import { interleaveHeadHalves } from "./row-orders.ts";
+import { COMMON_COMPUTATION } from "./computation-keys.ts";
+import type { ForwardRecord } from "../forward/record.ts";
 
 /** Code Llama is known by its vocabulary of 32016 tokens, Granite's Llama models by theirs (conversion/llama.py, `set_vocab`). */
 const CODE_LLAMA_VOCABULARY = 32_016;
@@ -54,6 +56,14 @@ export function llamaBlock(): Module[] {
   return [...llamaAttention(), ...gatedFeedForward({ input: "ffn_norm" })];
 }
 
+/** How Llama and its descendants compute; llama.cpp's order of rows makes neighbours of what is rotated together. */
+export const LLAMA_FORWARD: ForwardRecord = {
+  norm: "rms",
+  attention: { rope: { layout: "interleaved" } },
+  feedForward: { activation: "silu" },
+  experts: { gating: "softmax", normalized: true },
+};
+
 /** Llama 1 to 3 (conversion/llama.py, `LlamaModel`). */
 export const llama: Architecture = {
   name: "llama",
@@ -65,4 +75,6 @@ export const llama: Architecture = {
   generated: [LLAMA3_ROPE_FACTORS],
   model: decoderModel(),
   block: llamaBlock(),
+  forward: LLAMA_FORWARD,
+  computation: COMMON_COMPUTATION,
 };

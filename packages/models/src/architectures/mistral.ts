@@ -1,7 +1,17 @@
 import type { Architecture } from "./architecture.ts";
 import { attentionHeads } from "./hyperparameters.ts";
-import { llamaBlock, llamaVocabulary, LLAMA3_ROPE_FACTORS, LLAMA_HYPERPARAMETERS } from "./llama.ts";
+import {
+  llamaBlock,
+  llamaVocabulary,
+  LLAMA3_ROPE_FACTORS,
+  LLAMA_FORWARD,
+  LLAMA_HYPERPARAMETERS,
+} from "./llama.ts";
 import { decoderModel } from "./modules.ts";
+import { COMMON_COMPUTATION, slidingWindow } from "./computation-keys.ts";
+
+/** Of `MistralConfig`. */
+const DEFAULT_WINDOW = 4096;
 
 /** Mistral, which is a Llama to llama.cpp (conversion/llama.py, `LlamaModel`). */
 export const mistral: Architecture = {
@@ -14,4 +24,11 @@ export const mistral: Architecture = {
   generated: [LLAMA3_ROPE_FACTORS],
   model: decoderModel(),
   block: llamaBlock(),
+  forward: LLAMA_FORWARD,
+  computation: [
+    ...COMMON_COMPUTATION,
+    slidingWindow((config) =>
+      config.has("sliding_window") ? config.optionalInteger("sliding_window") : DEFAULT_WINDOW,
+    ),
+  ],
 };

@@ -1,7 +1,14 @@
 import type { Architecture, Module } from "./architecture.ts";
 import { attentionHeads } from "./hyperparameters.ts";
-import { llamaAttention, llamaVocabulary, LLAMA3_ROPE_FACTORS, LLAMA_HYPERPARAMETERS } from "./llama.ts";
+import {
+  llamaAttention,
+  llamaVocabulary,
+  LLAMA3_ROPE_FACTORS,
+  LLAMA_FORWARD,
+  LLAMA_HYPERPARAMETERS,
+} from "./llama.ts";
 import { decoderModel, experts, LAYER, linear } from "./modules.ts";
+import { COMMON_COMPUTATION, slidingWindow } from "./computation-keys.ts";
 
 const MOE = `${LAYER}.block_sparse_moe`;
 
@@ -33,4 +40,6 @@ export const mixtral: Architecture = {
     expert("expert-down", "ffn_down_exps", "w2", "ffn_up_exps"),
     expert("expert-up", "ffn_up_exps", "w3", "ffn_norm"),
   ],
+  forward: LLAMA_FORWARD,
+  computation: [...COMMON_COMPUTATION, slidingWindow((config) => config.optionalInteger("sliding_window"))],
 };

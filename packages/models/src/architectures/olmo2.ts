@@ -1,6 +1,7 @@
 import type { Architecture } from "./architecture.ts";
 import { attentionHeads, bools, COMMON_HYPERPARAMETERS, uint32 } from "./hyperparameters.ts";
 import { decoderModel, gatedFeedForward, LAYER, norm, selfAttention } from "./modules.ts";
+import { COMMON_COMPUTATION } from "./computation-keys.ts";
 
 const DEFAULTS = { rms_norm_eps: 1e-5, rope_theta: 10_000, tie_word_embeddings: false };
 
@@ -33,6 +34,17 @@ export const olmo2: Architecture = {
     ...gatedFeedForward({}),
     norm("post_ffw_norm", `${LAYER}.post_feedforward_layernorm`, { input: "ffn_down" }),
   ],
+  forward: {
+    norm: "rms",
+    attention: {
+      after: "post_attention_norm",
+      rope: { layout: "halves", unscaledWindows: {} },
+      queryKeyNorm: "whole",
+      fullEvery: 4,
+    },
+    feedForward: { after: "post_ffw_norm", activation: "silu" },
+  },
+  computation: COMMON_COMPUTATION,
 };
 
 /** OLMo 3, which is a 2 with sliding windows to llama.cpp. */

@@ -1,9 +1,10 @@
 import { QuernError } from "@quern/tensor";
 import type { Architecture } from "./architecture.ts";
 import type { Config } from "./config.ts";
-import { attentionHeads, fileType, float32, uint32 } from "./hyperparameters.ts";
+import { attentionHeads, fileType, float32, string, uint32 } from "./hyperparameters.ts";
 import { decoderModel, LAYER, linear, norm } from "./modules.ts";
 import { ropeParameters } from "./rope.ts";
+import { COMMON_COMPUTATION } from "./computation-keys.ts";
 
 /** Kinds of scaling that this family calls differently and means the same by (transformers, `Phi3Config`). */
 const LONG_ROPE: ReadonlySet<string | undefined> = new Set(["longrope", "su", "yarn"]);
@@ -89,5 +90,15 @@ export const phi3: Architecture = {
     norm("ffn_norm", `${LAYER}.post_attention_layernorm`),
     linear("gate-up", "ffn_up", `${LAYER}.mlp.gate_up_proj`, { input: "ffn_norm" }),
     linear("down", "ffn_down", `${LAYER}.mlp.down_proj`, { input: "ffn_up" }),
+  ],
+  forward: {
+    norm: "rms",
+    attention: { rope: { layout: "halves" } },
+    feedForward: { activation: "silu" },
+  },
+  // The kind of scaling is not written: llama.cpp knows it by the tensors of factors.
+  computation: [
+    ...COMMON_COMPUTATION,
+    string("rope.scaling.type", (config) => (longFactors(config) === undefined ? undefined : "longrope")),
   ],
 };

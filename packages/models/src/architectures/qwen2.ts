@@ -3,6 +3,8 @@ import type { Architecture, Hyperparameter } from "./architecture.ts";
 import type { Config } from "./config.ts";
 import { attentionHeads, COMMON_HYPERPARAMETERS, uint32 } from "./hyperparameters.ts";
 import { decoderModel, gatedFeedForward, LAYER, norm, selfAttention } from "./modules.ts";
+import { COMMON_COMPUTATION, QWEN_WINDOW } from "./computation-keys.ts";
+import type { ForwardRecord } from "../forward/record.ts";
 
 /** Values that the configuration classes of Qwen fill in. */
 export const QWEN_DEFAULTS: NonNullable<Architecture["defaults"]> = {
@@ -22,6 +24,13 @@ export function qwenVocabulary(config: Config): VocabularyHints {
   return { tokenizers: ["sentencepiece", "byte-level-bpe"], vocabularySize: config.integer("vocab_size") };
 }
 
+export const QWEN_FORWARD: ForwardRecord = {
+  norm: "rms",
+  attention: { rope: { layout: "halves" } },
+  feedForward: { activation: "silu" },
+};
+export const QWEN_COMPUTATION: readonly Hyperparameter[] = [...COMMON_COMPUTATION, ...QWEN_WINDOW];
+
 /** Qwen 2 and 2.5 (conversion/qwen.py, `Qwen2Model`). */
 export const qwen2: Architecture = {
   name: "qwen2",
@@ -38,4 +47,6 @@ export const qwen2: Architecture = {
     norm("ffn_norm", `${LAYER}.post_attention_layernorm`),
     ...gatedFeedForward({ input: "ffn_norm" }),
   ],
+  forward: QWEN_FORWARD,
+  computation: QWEN_COMPUTATION,
 };

@@ -4,7 +4,8 @@ import type { Architecture, Hyperparameter, Module, TensorRecipe } from "./archi
 import type { Config } from "./config.ts";
 import { COMMON_HYPERPARAMETERS, uint32 } from "./hyperparameters.ts";
 import { decoderModel, experts, LAYER, linear, norm, selfAttention } from "./modules.ts";
-import { QWEN_DEFAULTS, QWEN_DERIVED } from "./qwen2.ts";
+import { QWEN_DEFAULTS, QWEN_DERIVED, QWEN_FORWARD } from "./qwen2.ts";
+import { COMMON_COMPUTATION, NORMALIZED_EXPERTS, only } from "./computation-keys.ts";
 
 const NO_DENSE_BLOCKS = "experts in every block, because llama.cpp has no dense ones in this architecture";
 
@@ -96,4 +97,6 @@ export const qwen2moe: Architecture = {
       input: "ffn_up_shexp",
     }),
   ],
+  forward: { ...QWEN_FORWARD, experts: { gating: "softmax", normalized: false } },
+  computation: [...COMMON_COMPUTATION, NORMALIZED_EXPERTS, only("use_sliding_window", false)],
 };

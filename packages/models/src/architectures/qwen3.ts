@@ -1,6 +1,13 @@
 import type { Architecture, Module } from "./architecture.ts";
 import { decoderModel, gatedFeedForward, LAYER, norm, selfAttention } from "./modules.ts";
-import { QWEN_DEFAULTS, QWEN_DERIVED, QWEN_HYPERPARAMETERS, qwenVocabulary } from "./qwen2.ts";
+import {
+  QWEN_COMPUTATION,
+  QWEN_DEFAULTS,
+  QWEN_DERIVED,
+  QWEN_FORWARD,
+  QWEN_HYPERPARAMETERS,
+  qwenVocabulary,
+} from "./qwen2.ts";
 
 /** Attention with norms of each head's queries and keys. */
 export function qwen3Attention(): Module[] {
@@ -24,4 +31,6 @@ export const qwen3: Architecture = {
   pooling: true,
   model: decoderModel(),
   block: [...qwen3Attention(), ...gatedFeedForward({ input: "ffn_norm" })],
+  forward: QWEN_FORWARD,
+  computation: QWEN_COMPUTATION,
 };

@@ -5,6 +5,7 @@ import { attentionHeads, bool, fileType, float32, uint32 } from "./hyperparamete
 import { keyValueHeads } from "./llama.ts";
 import { embedding, gatedFeedForward, LAYER, layerNorm, output, selfAttention } from "./modules.ts";
 import { ropeParameters } from "./rope.ts";
+import { COMMON_COMPUTATION } from "./computation-keys.ts";
 
 /** A norm of each head, one after the other. */
 function headNorms(
@@ -71,4 +72,12 @@ export const stablelm: Architecture = {
     ...gatedFeedForward({ input: "ffn_norm", when: (config) => !isParallel(config) }),
     ...gatedFeedForward({ input: "attn_norm", when: isParallel }),
   ],
+  forward: {
+    norm: "layer",
+    attention: { rope: { layout: "halves" }, queryKeyNorm: "per-head" },
+    feedForward: { before: ["ffn_norm", "attn_norm"], activation: "silu" },
+    // llama.cpp knows it by the missing norm (stablelm.cpp), files by the key.
+    parallel: (hyperparameters) => hyperparameters.optionalBoolean("use_parallel_residual") ?? false,
+  },
+  computation: COMMON_COMPUTATION,
 };

@@ -1,6 +1,7 @@
 import type { Architecture } from "./architecture.ts";
 import { attentionHeads, COMMON_HYPERPARAMETERS } from "./hyperparameters.ts";
 import { embedding, LAYER, layerNorm, linear, output, selfAttention } from "./modules.ts";
+import { COMMON_COMPUTATION, slidingWindow } from "./computation-keys.ts";
 
 /** StarCoder 2 (conversion/starcoder.py, `StarCoder2Model`). */
 export const starcoder2: Architecture = {
@@ -18,4 +19,10 @@ export const starcoder2: Architecture = {
     linear("up", "ffn_up", `${LAYER}.mlp.c_fc`, { input: "ffn_norm" }),
     linear("down", "ffn_down", `${LAYER}.mlp.c_proj`, { input: "ffn_up" }),
   ],
+  forward: {
+    norm: "layer",
+    attention: { rope: { layout: "halves" } },
+    feedForward: { activation: "gelu-tanh" },
+  },
+  computation: [...COMMON_COMPUTATION, slidingWindow((config) => config.optionalInteger("sliding_window"))],
 };

@@ -1,0 +1,93 @@
+import type { AttentionGraph, BlockGraph, FeedForwardGraph, NormGraph } from "../graph.ts";
+import type { Evaluation } from "./evaluation.ts";
+import { applyExperts } from "./experts.ts";
+import { applyNetwork } from "./feed-forward.ts";
+import { applyHeadsAttention } from "./heads-attention.ts";
+import { applyLatentAttention } from "./latent-attention.ts";
+import { applyNorm } from "./norm.ts";
+
+/**
+ * The hidden states of one sequence after a block.
+ *
+ * @param params.hidden tokens x width, before the block; it is left as it is. The first token has the position 0.
+ * @param params.evaluation `parameters` must have the tensors of `graph.tensors`.
+ * @throws QuernError `FORWARD_TENSOR_MISSING`, `FORWARD_TENSOR_INVALID` when a parameter is missing or not stored as it has to be
+ */
+export function evaluateBlock(params: {
+  readonly graph: BlockGraph;
+  readonly evaluation: Evaluation;
+  readonly hidden: Float32Array;
+  readonly tokens: number;
+}): Float32Array {
+  const { graph, evaluation, hidden, tokens } = params;
+  const { attention, feedForward, parallel, residualScale } = graph;
+  const { math } = evaluation.kernels;
+  const add = (x: Float32Array, y: Float32Array): void => math.addScaled({ x, y, alpha: residualScale });
+  const norms = new SharedNorms(evaluation);
+
+  const attended = normalize(
+    evaluation,
+    attention.norms.after,
+    applyAttention(evaluation, attention, norms.apply(attention.norms.before, hidden), tokens),
+  );
+  const feed = (input: Float32Array): Float32Array =>
+    normalize(
+      evaluation,
+      feedForward.norms.after,
+      applyFeedForward(evaluation, feedForward, norms.apply(feedForward.norms.before, input), tokens),
+    );
+  const middle = hidden.slice();
+  add(attended, middle);
+  if (parallel) {
+    add(feed(hidden), middle);
+    return middle;
+  }
+  const residual = normalize(evaluation, attention.norms.residual, middle);
+  const result = residual.slice();
+  add(feed(residual), result);
+  return normalize(evaluation, feedForward.norms.residual, result);
+}
+
+function applyAttention(
+  evaluation: Evaluation,
+  graph: AttentionGraph,
+  input: Float32Array,
+  tokens: number,
+): Float32Array {
+  return graph.kind === "latent"
+    ? applyLatentAttention(evaluation, graph, { input, tokens })
+    : applyHeadsAttention(evaluation, graph, { input, tokens });
+}
+
+function applyFeedForward(
+  evaluation: Evaluation,
+  graph: FeedForwardGraph,
+  input: Float32Array,
+  tokens: number,
+): Float32Array {
+  return graph.kind === "experts"
+    ? applyExperts(evaluation, graph, { input, tokens })
+    : applyNetwork(evaluation, graph.network, { input, rows: tokens });
+}
+
+function normalize(evaluation: Evaluation, norm: NormGraph | undefined, x: Float32Array): Float32Array {
+  return norm === undefined ? x : applyNorm(evaluation, norm, x);
+}
+
+/** Norms of which attention and feed-forward may share one: it is computed once, and its readers get the same array. */
+class SharedNorms {
+  readonly #evaluation: Evaluation;
+  #last?: { readonly module: string; readonly input: Float32Array; readonly result: Float32Array };
+
+  constructor(evaluation: Evaluation) {
+    this.#evaluation = evaluation;
+  }
+
+  apply(norm: NormGraph | undefined, input: Float32Array): Float32Array {
+    if (norm === undefined) return input;
+    if (this.#last?.module === norm.module && this.#last.input === input) return this.#last.result;
+    const result = applyNorm(this.#evaluation, norm, input);
+    this.#last = { module: norm.module, input, result };
+    return result;
+  }
+}

@@ -1,0 +1,79 @@
+import type { HeadsAttentionGraph, RopeGraph } from "../graph.ts";
+import { numbersOf } from "../parameters.ts";
+import type { Evaluation } from "./evaluation.ts";
+import { applyLinear } from "./linear.ts";
+import { applyNorm } from "./norm.ts";
+import { rotaryTable } from "./rotary.ts";
+import { columns } from "./columns.ts";
+
+type Projected = Record<"q" | "k" | "v", Float32Array>;
+
+/** Attention of one sequence: input and result are tokens x width. */
+export function applyHeadsAttention(
+  evaluation: Evaluation,
+  graph: HeadsAttentionGraph,
+  { input, tokens }: { readonly input: Float32Array; readonly tokens: number },
+): Float32Array {
+  const { kernels, parameters } = evaluation;
+  const { heads, keyValueHeads, headSize, valueSize, scale, window, bidirectional, softCap, sinks } = graph;
+  const { q, k, v } = project(evaluation, graph, input, tokens);
+  const queries = graph.queryNorm === undefined ? q : applyNorm(evaluation, graph.queryNorm, q);
+  const keys = graph.keyNorm === undefined ? k : applyNorm(evaluation, graph.keyNorm, k);
+  if (graph.rope !== undefined) rotate(evaluation, graph, graph.rope, { queries, keys, tokens });
+  const result = new Float32Array(tokens * heads * valueSize);
+  const reach = window === undefined ? Infinity : window - 1;
+  kernels.math.attention({
+    q: queries,
+    k: keys,
+    v,
+    y: result,
+    tokens,
+    keys: tokens,
+    heads,
+    kvHeads: keyValueHeads,
+    headSize,
+    valueSize,
+    scale,
+    before: reach,
+    after: bidirectional ? reach : 0,
+    ...(softCap !== undefined && { softCap }),
+    ...(sinks !== undefined && { sinks: numbersOf(parameters, `${sinks}.weight`) }),
+  });
+  return applyLinear(evaluation, graph.output, { input: result, rows: tokens });
+}
+
+function project(
+  evaluation: Evaluation,
+  { projections, heads, keyValueHeads, headSize, valueSize }: HeadsAttentionGraph,
+  input: Float32Array,
+  tokens: number,
+): Projected {
+  if (!("qkv" in projections)) {
+    const { q, k, v } = projections;
+    const of = (layer: typeof q): Float32Array => applyLinear(evaluation, layer, { input, rows: tokens });
+    return { q: of(q), k: of(k), v: of(v) };
+  }
+  const all = applyLinear(evaluation, projections.qkv, { input, rows: tokens });
+  const stride = projections.qkv.outputs;
+  const firstKey = heads * headSize;
+  const firstValue = firstKey + keyValueHeads * headSize;
+  const part = (start: number, width: number): Float32Array =>
+    columns({ matrix: all, rows: tokens, stride, start, width });
+  return {
+    q: part(0, firstKey),
+    k: part(firstKey, firstValue - firstKey),
+    v: part(firstValue, keyValueHeads * valueSize),
+  };
+}
+
+function rotate(
+  { kernels, parameters }: Evaluation,
+  { heads, keyValueHeads, headSize }: HeadsAttentionGraph,
+  rope: RopeGraph,
+  { queries, keys, tokens }: { queries: Float32Array; keys: Float32Array; tokens: number },
+): void {
+  const table = rotaryTable(rope, parameters, tokens);
+  const common = { tokens, headSize, rotated: rope.rotated, layout: rope.layout, ...table };
+  kernels.math.rope({ ...common, x: queries, heads });
+  kernels.math.rope({ ...common, x: keys, heads: keyValueHeads });
+}

@@ -1,0 +1,199 @@
+"""What transformers computes with the checkpoints of fixtures/golden, in float32: the reference of fixtures/forward.
+
+    python tools/forward/reference.py            # all cases
+    python tools/forward/reference.py gemma2 ... # some
+
+Needs transformers 4.57.6, torch, and nothing else; see fixtures/forward/README.md.
+"""
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import torch
+import transformers
+from safetensors.torch import load_file
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = ROOT / "fixtures" / "golden"
+TARGET = ROOT / "fixtures" / "forward"
+
+TOKENS = 24
+POSITIONS = [0, 1, 5, 11, 17, 23]
+ELEMENTS = 12
+
+# Name of the case -> checkpoint and edits of its configuration, which make windows, scaled positions and caps matter within a
+# few tokens.
+CASES = {
+    "llama2-spm": ("llama2-spm", {}),
+    "llama2-spm-linear": ("llama2-spm", {"rope_scaling": {"rope_type": "linear", "factor": 4.0}}),
+    "llama2-spm-yarn": (
+        "llama2-spm",
+        {"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}},
+    ),
+    "llama31-bpe": (
+        "llama31-bpe",
+        {
+            "rope_scaling": {
+                "factor": 32.0,
+                "high_freq_factor": 4.0,
+                "low_freq_factor": 1.0,
+                "original_max_position_embeddings": 64,
+                "rope_type": "llama3",
+            }
+        },
+    ),
+    "mistral-hf": ("mistral-hf", {"sliding_window": 7}),
+    "mixtral": ("mixtral", {}),
+    "qwen2": ("qwen2", {}),
+    "qwen2-window": ("qwen2", {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}),
+    "qwen2moe": ("qwen2moe", {}),
+    "qwen2moe-normalized": ("qwen2moe", {"norm_topk_prob": True}),
+    "qwen3": ("qwen3", {}),
+    # transformers 4 does not read rope_parameters.
+    "qwen3moe": ("qwen3moe", {"rope_theta": 1000000.0}),
+    "phi3-short": ("phi3", {"sliding_window": 10}),
+    "phi3-long": ("phi3", {"original_max_position_embeddings": 16}),
+    "gemma2": (
+        "gemma2",
+        {"sliding_window": 6, "attn_logit_softcapping": 0.5, "final_logit_softcapping": 1.5},
+    ),
+    "gemma3": ("gemma3", {"sliding_window": 6, "rope_scaling": {"rope_type": "linear", "factor": 8.0}}),
+    "gpt2": ("gpt2", {}),
+    "gptneox": ("gptneox", {}),
+    "gptneox-sequential": ("gptneox", {"use_parallel_residual": False}),
+    "falcon-7b": ("falcon-7b", {}),
+    "starcoder2": ("starcoder2", {"sliding_window": 8}),
+    "stablelm": ("stablelm", {}),
+    "cohere2": ("cohere2", {"sliding_window": 6}),
+    "granite": ("granite", {}),
+    "olmo2": ("olmo2", {}),
+    "glm4": ("glm4", {}),
+    "smollm3": ("smollm3", {}),
+    "smollm3-layers": ("smollm3", {"no_rope_layers": [0, 1, 1, 0]}),
+    "deepseek2-lite": (
+        "deepseek2-lite",
+        {
+            "rope_scaling": {
+                "beta_fast": 32,
+                "beta_slow": 1,
+                "factor": 40,
+                "mscale": 0.707,
+                "mscale_all_dim": 0.707,
+                "original_max_position_embeddings": 16,
+                "type": "yarn",
+            }
+        },
+    ),
+    "gpt-oss": (
+        "gpt-oss",
+        {
+            "sliding_window": 8,
+            "rope_scaling": {
+                "beta_fast": 32.0,
+                "beta_slow": 1.0,
+                "factor": 32.0,
+                "original_max_position_embeddings": 16,
+                "rope_type": "yarn",
+                "truncate": False,
+            },
+        },
+    ),
+    "bert": ("bert", {}),
+    "xlm-roberta": ("xlm-roberta", {}),
+    "xlm-roberta-json": ("xlm-roberta-json", {}),
+}
+
+ENCODERS = {"bert", "xlm-roberta", "xlm-roberta-json"}
+
+
+def token_ids(count):
+    """Pseudo-random ids that need no library: a linear congruential generator (Numerical Recipes)."""
+    state, ids = 12345, []
+    for _ in range(TOKENS):
+        state = (1664525 * state + 1013904223) % 2**32
+        ids.append(2 + (state >> 8) % (count - 2))
+    return ids
+
+
+def load_model(checkpoint, edits):
+    folder = GOLDEN / checkpoint / "checkpoint"
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    values = {**json.loads((folder / "config.json").read_text()), **edits}
+    kwargs = {k: v for k, v in values.items() if k not in ("auto_map", "quantization_config", "transformers_version")}
+    if "layer_types" not in edits and ("max_window_layers" in edits or checkpoint == "gemma3"):
+        kwargs.pop("layer_types", None)
+    config = type(config)(**kwargs)
+    config._attn_implementation = "eager"
+    maker = AutoModel if checkpoint in ENCODERS else AutoModelForCausalLM
+    if checkpoint == "gpt-oss":
+        model = maker.from_config(config, dtype=torch.float32)
+        model.load_state_dict(gpt_oss_weights(folder), strict=True)
+    else:
+        model = maker.from_pretrained(folder, config=config, dtype=torch.float32, attn_implementation="eager")
+    if checkpoint == "deepseek2-lite":
+        scale_scores(model, config)
+    return model.eval()
+
+
+def gpt_oss_weights(folder):
+    """The checkpoint with its MXFP4 experts as numbers, [experts, inputs, outputs]."""
+    values = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6])
+    state = load_file(folder / "model.safetensors")
+    weights = {k: v.float() for k, v in state.items() if not k.endswith(("_blocks", "_scales"))}
+    for name in [k for k in state if k.endswith("_blocks")]:
+        blocks, scales = state[name], state[name.replace("_blocks", "_scales")]
+        pairs = torch.stack([values[(blocks & 15).long()], values[(blocks >> 4).long()]], dim=-1)
+        numbers = pairs.flatten(-2) * torch.exp2(scales.float() - 127)[..., None]
+        weights[name.removesuffix("_blocks")] = numbers.flatten(-2).transpose(1, 2).contiguous()
+    return weights
+
+
+def scale_scores(model, config):
+    """The scale of attention scores of DeepSeek's own code (`softmax_scale *= mscale * mscale`), which
+    `DeepseekV2Attention` of transformers 4.57.6 lacks (its `DeepseekV3Attention` has it)."""
+    rope = config.rope_scaling
+    scale = 0.1 * rope["mscale_all_dim"] * math.log(rope["factor"]) + 1
+    for layer in model.model.layers:
+        layer.self_attn.scaling *= scale * scale
+
+
+def run(name):
+    checkpoint, edits = CASES[name]
+    model = load_model(checkpoint, edits)
+    ids = token_ids(model.get_input_embeddings().weight.shape[0])
+    with torch.no_grad():
+        outputs = model(torch.tensor([ids]), output_hidden_states=True)
+    result = outputs.last_hidden_state[0] if checkpoint in ENCODERS else outputs.logits[0]
+    result = result.double()
+    width = result.shape[1]
+    columns = [(7919 * index + 3) % width for index in range(ELEMENTS)]
+    return {
+        "checkpoint": checkpoint,
+        "edits": edits,
+        "output": "hidden" if checkpoint in ENCODERS else "logits",
+        "tokens": ids,
+        "width": width,
+        "positions": POSITIONS,
+        "columns": columns,
+        "values": [[float(f"{float(result[p, c]):.9g}") for c in columns] for p in POSITIONS],
+        # One number for every position: the root of the sum of squares over the whole width.
+        "norms": [float(f"{float(row.norm()):.9g}") for row in result],
+        # The same of the hidden states: the embeddings, and after each block (the last of a decoder with the final norm).
+        "hidden_norms": [float(f"{float(state.double().norm()):.9g}") for state in outputs.hidden_states],
+    }
+
+
+def main():
+    assert transformers.__version__ == "4.57.6", transformers.__version__
+    TARGET.mkdir(exist_ok=True)
+    for name in sys.argv[1:] or CASES:
+        text = json.dumps(run(name))
+        (TARGET / f"{name}.json").write_text(text + "\n")
+        print(name, flush=True)
+
+
+if __name__ == "__main__":
+    main()
