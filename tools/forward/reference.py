@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "fixtures" / "golden"
+CONVERTER = ROOT / "fixtures" / "converter"
 TARGET = ROOT / "fixtures" / "forward"
 
 TOKENS = 24
@@ -106,13 +107,48 @@ CASES = {
     "xlm-roberta-json": ("xlm-roberta-json", {}),
 }
 
-ENCODERS = {"bert", "xlm-roberta", "xlm-roberta-json"}
+# The same for the checkpoints of fixtures/converter.
+MADE_UP_CASES = {
+    "bert-mlm": {},
+    "cohere2-min": {"sliding_window": 6},
+    "deepseek2-plain": {},
+    "deepseek3-mtp": {},
+    "falcon40b": {"tie_word_embeddings": False},
+    "glm4-nobias": {"pad_token_id": 0},
+    "gptoss-bf16": {"sliding_window": 8, "num_experts_per_tok": 2},
+    "granite-min": {},
+    "llama-bias-invfreq": {},
+    "mixtral-min": {"sliding_window": 9},
+    "neox-min": {},
+    "olmo2-gqa": {},
+    "olmo3": {
+        "sliding_window": 6,
+        "rope_scaling": {
+            "rope_type": "yarn",
+            "factor": 8.0,
+            "original_max_position_embeddings": 16,
+            "attention_factor": 1.2,
+            "beta_fast": 32.0,
+            "beta_slow": 1.0,
+        },
+    },
+    "phi3-su": {"pad_token_id": 0, "original_max_position_embeddings": 16},
+    "phi4-mini": {"pad_token_id": 0, "original_max_position_embeddings": 16},
+    "qwen2-yarn": {
+        "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}
+    },
+    "qwen3-no-headdim": {},
+    "stablelm-seq": {},
+    "starcoder2-min": {},
+}
+
+ENCODERS = {"bert", "xlm-roberta", "xlm-roberta-json", "bert-mlm"}
 
 
-def token_ids(count):
+def token_ids(count, length):
     """Pseudo-random ids that need no library: a linear congruential generator (Numerical Recipes)."""
     state, ids = 12345, []
-    for _ in range(TOKENS):
+    for _ in range(length):
         state = (1664525 * state + 1013904223) % 2**32
         ids.append(2 + (state >> 8) % (count - 2))
     return ids
@@ -160,10 +196,47 @@ def scale_scores(model, config):
         layer.self_attn.scaling *= scale * scale
 
 
+def load_made_up_model(name, edits):
+    """A checkpoint of fixtures/converter, its made-up weights scaled as fixtures/forward/README.md says."""
+    case = json.loads((CONVERTER / f"{name}.json").read_text())
+    values = {**case["config"], **edits}
+    config = AutoConfig.for_model(**values)
+    weights = {key: made_up(key, shape) for key, (_, shape) in case["tensors"].items()}
+    maker = AutoModel if name in ENCODERS else AutoModelForCausalLM
+    # The class itself, because AutoModel wants a name.
+    model, info = maker._model_mapping[type(config)].from_pretrained(
+        None,
+        config=config,
+        state_dict=weights,
+        dtype=torch.float32,
+        attn_implementation="eager",
+        output_loading_info=True,
+    )
+    missing = [key for key in info["missing_keys"] if not key.startswith("pooler.")]
+    assert not missing and not info["mismatched_keys"], info
+    return model.eval()
+
+
+def made_up(name, shape):
+    seed = 2166136261
+    for byte in name.encode():
+        seed = (seed ^ byte) * 16777619 % 2**32
+    count = math.prod(shape)
+    numbers = [((index * 2654435761 + seed) % 2**32 >> 24) / 16 - 8 for index in range(count)]
+    tensor = torch.tensor(numbers, dtype=torch.float32).reshape(shape)
+    return 1 + tensor / 16 if len(shape) == 1 else tensor / 16
+
+
 def run(name):
-    checkpoint, edits = CASES[name]
-    model = load_model(checkpoint, edits)
-    ids = token_ids(model.get_input_embeddings().weight.shape[0])
+    if name in MADE_UP_CASES:
+        checkpoint, edits = name, MADE_UP_CASES[name]
+        model = load_made_up_model(name, edits)
+    else:
+        checkpoint, edits = CASES[name]
+        model = load_model(checkpoint, edits)
+    context = getattr(model.config, "n_positions", None) or model.config.max_position_embeddings
+    ids = token_ids(model.get_input_embeddings().weight.shape[0], min(TOKENS, context))
+    positions = [position for position in POSITIONS if position < len(ids)]
     with torch.no_grad():
         outputs = model(torch.tensor([ids]), output_hidden_states=True)
     result = outputs.last_hidden_state[0] if checkpoint in ENCODERS else outputs.logits[0]
@@ -171,14 +244,15 @@ def run(name):
     width = result.shape[1]
     columns = [(7919 * index + 3) % width for index in range(ELEMENTS)]
     return {
+        "set": "converter" if name in MADE_UP_CASES else "golden",
         "checkpoint": checkpoint,
         "edits": edits,
         "output": "hidden" if checkpoint in ENCODERS else "logits",
         "tokens": ids,
         "width": width,
-        "positions": POSITIONS,
+        "positions": positions,
         "columns": columns,
-        "values": [[float(f"{float(result[p, c]):.9g}") for c in columns] for p in POSITIONS],
+        "values": [[float(f"{float(result[p, c]):.9g}") for c in columns] for p in positions],
         # One number for every position: the root of the sum of squares over the whole width.
         "norms": [float(f"{float(row.norm()):.9g}") for row in result],
         # The same of the hidden states: the embeddings, and after each block (the last of a decoder with the final norm).
@@ -189,7 +263,7 @@ def run(name):
 def main():
     assert transformers.__version__ == "4.57.6", transformers.__version__
     TARGET.mkdir(exist_ok=True)
-    for name in sys.argv[1:] or CASES:
+    for name in sys.argv[1:] or [*CASES, *MADE_UP_CASES]:
         text = json.dumps(run(name))
         (TARGET / f"{name}.json").write_text(text + "\n")
         print(name, flush=True)

@@ -26,6 +26,7 @@ const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitC
   ["CONFIG_*", exitCodes.input],
   ["CORPUS_OPTION_INVALID", exitCodes.usage],
   ["CORPUS_*", exitCodes.input],
+  ["FORWARD_*", exitCodes.input],
   ["GGML_*", exitCodes.input],
   ["GGUF_EDIT_*", exitCodes.usage],
   ["GGUF_*", exitCodes.input],

@@ -76,12 +76,7 @@ export async function describeModel(input: ModelInput): Promise<ModelDescription
       for (const [key, value] of vocabulary) metadata.set(key, value);
       return metadata;
     },
-    computation: () =>
-      new Map(
-        [...leading, ...hyperparameters, ...computation()].flatMap(([key, value]) =>
-          value === FILE_TYPE ? [] : [[key, value]],
-        ),
-      ),
+    computation,
   };
 }
 

@@ -1,82 +1,54 @@
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { ggufUint32 } from "@quern/gguf";
-import { ELEMENT_TYPES, elementCount, QuernError, type TensorInfo } from "@quern/tensor";
+import { ELEMENT_TYPES, QuernError, type TensorInfo } from "@quern/tensor";
 import { describe, expect, it } from "vitest";
 import { decodeElements, encodeFloat16 } from "../expressions/element-codec.ts";
 import { evaluateRows } from "../expressions/evaluate.ts";
 import type { TensorReader } from "../expressions/expression.ts";
 import { rowShape } from "../expressions/row-shape.ts";
-import type { CheckpointFiles, ModelTensor } from "../model.ts";
+import type { ModelTensor } from "../model.ts";
+import {
+  CONVERTER,
+  MADE_UP_VOCABULARY,
+  type MadeUpCheckpoint,
+  madeUpCheckpoint,
+  madeUpFiles,
+  madeUpTensors,
+  madeUpWeights,
+} from "../testing/made-up-checkpoint.ts";
 import { FILE_TYPE, type ModelFacts } from "./architecture.ts";
 import { type DescribedArchitecture, describeArchitecture } from "./describe-architecture.ts";
 import { readPoolingType } from "./pooling-type.ts";
 import { fillIn, readConfig } from "./read-config.ts";
 import { architectureOf } from "./registry.ts";
 
-type Json = Record<string, unknown>;
+type Case = Pick<MadeUpCheckpoint, "config" | "files" | "tensors">;
 
-/** A checkpoint and what llama.cpp's converter makes of it, as in fixtures/converter/README.md. */
-interface Case {
-  config: Json;
-  files: Json;
-  tensors: Record<string, [type: TensorInfo["type"], shape: number[]]>;
-  expected: {
-    kv: { key: string; type: string; elements?: string; value: unknown }[];
-    tensors: { name: string; ne: number[]; sha256: string }[];
-  };
-}
-
-const FOLDER = new URL("../../../../fixtures/converter/", import.meta.url);
-const NAMES = readdirSync(FOLDER)
+const NAMES = readdirSync(CONVERTER)
   .filter((name) => name.endsWith(".json"))
   .map((name) => name.slice(0, -".json".length));
 
-const readCase = (name: string): Case =>
-  JSON.parse(readFileSync(new URL(`${name}.json`, FOLDER), "utf8")) as Case;
-
-function filesOf({ config, files }: Pick<Case, "config" | "files">): CheckpointFiles {
-  const all: Json = { ...files, "config.json": config };
-  return {
-    name: "checkpoint",
-    has: (path) => Object.hasOwn(all, path),
-    read: async (path) =>
-      Object.hasOwn(all, path) ? new TextEncoder().encode(JSON.stringify(all[path])) : undefined,
-    list: () => [],
-  };
-}
-
-const infosOf = ({ tensors }: Pick<Case, "tensors">): Map<string, TensorInfo> =>
-  new Map(Object.entries(tensors).map(([name, [type, shape]]) => [name, { name, type, shape }]));
-
-async function describeCase(
-  params: Pick<Case, "config" | "files" | "tensors">,
-): Promise<DescribedArchitecture> {
-  const files = filesOf(params);
+async function describeCase(params: Case): Promise<DescribedArchitecture> {
+  const files = madeUpFiles(params);
   const { config: given } = await readConfig(files);
   const architecture = architectureOf(given);
   const pooling = architecture.pooling ? await readPoolingType(files) : undefined;
   const facts: ModelFacts = {
     config: fillIn(given, architecture),
-    vocabularySize: 40,
+    vocabularySize: MADE_UP_VOCABULARY,
     ...(pooling === undefined ? {} : { pooling }),
   };
-  return describeArchitecture({ architecture, facts, tensors: infosOf(params) });
+  return describeArchitecture({ architecture, facts, tensors: madeUpTensors(params) });
 }
 
 /** Bytes of the made-up weights of a tensor. */
-function weightsOf({ name, type, shape }: TensorInfo): Uint8Array {
-  let seed = 2166136261;
-  for (const byte of new TextEncoder().encode(name)) seed = Math.imul(seed ^ byte, 16777619) >>> 0;
-  const numbers = Array.from(
-    { length: elementCount(shape) },
-    (_, index) => ((Math.imul(index, 2654435761) + seed) >>> 24) / 16 - 8,
-  );
-  const floats = Float32Array.from(numbers);
-  if (type === "F32") return new Uint8Array(floats.buffer);
+function weightsOf(info: TensorInfo): Uint8Array {
+  const floats = madeUpWeights(info);
+  if (info.type === "F32") return new Uint8Array(floats.buffer);
   const halves =
-    type === "F16"
-      ? numbers.map(encodeFloat16)
+    info.type === "F16"
+      ? [...floats].map(encodeFloat16)
       : [...new Uint32Array(floats.buffer)].map((bits) => bits >>> 16);
   return new Uint8Array(Uint16Array.from(halves).buffer);
 }
@@ -90,7 +62,7 @@ async function hashOf({ expression, sourceType, shape }: ModelTensor, reader: Te
 }
 
 describe.each(NAMES)("%s", (name) => {
-  const given = readCase(name);
+  const given = madeUpCheckpoint(name);
 
   it("has the hyper-parameters of llama.cpp's converter", async () => {
     const { leading, hyperparameters } = await describeCase(given);
@@ -110,7 +82,7 @@ describe.each(NAMES)("%s", (name) => {
 
   it("has the tensors of llama.cpp's converter, bit by bit", async () => {
     const { tensors } = await describeCase(given);
-    const infos = infosOf(given);
+    const infos = madeUpTensors(given);
     const reader: TensorReader = {
       info: (tensor) => infos.get(tensor)!,
       async readRows(tensor, start, count) {
@@ -118,7 +90,7 @@ describe.each(NAMES)("%s", (name) => {
         return weightsOf(infos.get(tensor)!).subarray(start * rowBytes, (start + count) * rowBytes);
       },
     };
-    const actual: Case["expected"]["tensors"] = [];
+    const actual: MadeUpCheckpoint["expected"]["tensors"] = [];
     for (const tensor of tensors) {
       actual.push({ name: tensor.name, ne: tensor.shape.toReversed(), sha256: await hashOf(tensor, reader) });
     }
@@ -137,7 +109,7 @@ describe("checkpoints that do not fit", () => {
     throw new Error("nothing was thrown");
   };
   const changed = (name: string, change: (given: Case) => void): Case => {
-    const given = readCase(name);
+    const given = madeUpCheckpoint(name);
     change(given);
     return given;
   };
@@ -300,7 +272,7 @@ describe("checkpoints that do not fit", () => {
 
 describe("modules", () => {
   it("say what feeds each linear layer", async () => {
-    const { modules } = await describeCase(readCase("llama-min"));
+    const { modules } = await describeCase(madeUpCheckpoint("llama-min"));
     const block = modules
       .filter(({ layer }) => layer === 1)
       .map(({ role, name, hf, input }) => ({ role, name, hf, input }));
@@ -325,7 +297,7 @@ describe("modules", () => {
   it.each(NAMES)(
     "of %s have inputs that exist, and every tensor of the checkpoint belongs to one",
     async (name) => {
-      const { modules, tensors } = await describeCase(readCase(name));
+      const { modules, tensors } = await describeCase(madeUpCheckpoint(name));
       const names = new Set(modules.map((module) => module.name));
       expect(names.size).toBe(modules.length);
       const inputs = modules.flatMap(({ input }) => input ?? []);

@@ -1,4 +1,4 @@
-import type { GgufValue } from "@quern/gguf";
+import type { GgufMetadata, GgufValue } from "@quern/gguf";
 import type { TensorInfo } from "@quern/tensor";
 import { type Architecture, FILE_TYPE, type Hyperparameter, type ModelFacts } from "./architecture.ts";
 import { type DescribedTensors, describeTensors } from "./describe-tensors.ts";
@@ -11,8 +11,8 @@ export interface DescribedArchitecture extends DescribedTensors {
   /** Keys right after `general.architecture`. */
   readonly leading: readonly Pair[];
   readonly hyperparameters: readonly Pair[];
-  /** Keys that only the forward pass reads. */
-  computation(): readonly Pair[];
+  /** All of them, and those that only the forward pass reads. */
+  computation(): GgufMetadata;
 }
 
 /**
@@ -34,10 +34,17 @@ export function describeArchitecture(params: {
       const known = value(facts);
       return known === undefined ? [] : [[`${architecture.name}.${key}`, known]];
     });
+  const leading = evaluate(architecture.leadingHyperparameters ?? []);
+  const hyperparameters = evaluate(architecture.hyperparameters);
   return {
-    leading: evaluate(architecture.leadingHyperparameters ?? []),
-    hyperparameters: evaluate(architecture.hyperparameters),
-    computation: () => evaluate(architecture.computation ?? []),
+    leading,
+    hyperparameters,
+    computation: () =>
+      new Map(
+        [...leading, ...hyperparameters, ...evaluate(architecture.computation ?? [])].flatMap(
+          ([key, value]) => (value === FILE_TYPE ? [] : [[key, value]]),
+        ),
+      ),
     ...described,
   };
 }

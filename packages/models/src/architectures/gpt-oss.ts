@@ -73,6 +73,7 @@ export const gptOss: Architecture = {
       beta_fast: 32,
       beta_slow: 1,
       original_max_position_embeddings: 4096,
+      truncate: false,
     },
     rope_theta: 150_000,
     sliding_window: 128,

@@ -6,7 +6,9 @@ import type { ForwardModel } from "./plan/plan-forward.ts";
  *
  * @throws QuernError `MODEL_CONFIG_VALUE_INVALID` for a configuration that asks for what the forward pass does not compute
  */
-export function forwardModel(description: ModelDescription): ForwardModel {
+export function forwardModel(
+  description: Pick<ModelDescription, "architecture" | "tensors" | "computation">,
+): ForwardModel {
   return {
     architecture: description.architecture,
     metadata: description.computation(),
