@@ -35,6 +35,7 @@ export function describeGguf({ name, metadata, tensors }: GgufInput): ModelDescr
     tensors: Array.from(tensors, describeTensor),
     modules: [],
     metadata: () => new Map(metadata),
+    computation: () => new Map(metadata),
   };
 }
 

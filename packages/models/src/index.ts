@@ -3,6 +3,17 @@ export type { ModuleRole } from "./architectures/module-role.ts";
 export { describeGguf } from "./describe-gguf.ts";
 export type { GgufInput } from "./describe-gguf.ts";
 export { describeModel } from "./describe-model.ts";
+export { embedTokens } from "./forward/evaluate/embed-tokens.ts";
+export { evaluateBlock } from "./forward/evaluate/evaluate-block.ts";
+export type { Evaluation, LinearInput } from "./forward/evaluate/evaluation.ts";
+export { outputLogits } from "./forward/evaluate/output-logits.ts";
+export { forwardModel } from "./forward/forward-model.ts";
+export type { BlockGraph, EmbeddingGraph, ForwardGraph, OutputGraph } from "./forward/graph.ts";
+export type { ElementwiseFunction, ForwardKernels, ForwardMath } from "./forward/kernels.ts";
+export { loadParameters } from "./forward/load-parameters.ts";
+export type { Parameter, ParameterSet } from "./forward/parameters.ts";
+export { planForward } from "./forward/plan/plan-forward.ts";
+export type { ForwardModel } from "./forward/plan/plan-forward.ts";
 export { evaluateRows, expressionSources, expressionType } from "./expressions/evaluate.ts";
 export type { ExpressionType, TensorExpression, TensorReader } from "./expressions/expression.ts";
 export type {

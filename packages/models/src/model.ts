@@ -88,7 +88,7 @@ export interface ModelDescription {
    */
   metadata(params: { readonly fileType: number }): GgufMetadata;
   /**
-   * The metadata of the architecture, and what the forward pass needs to know beyond them.
+   * The metadata of the architecture, and what the forward pass needs to know beyond them; of a GGUF file, its metadata.
    *
    * @throws QuernError `MODEL_CONFIG_VALUE_INVALID` for a configuration that asks for what the forward pass does not compute
    */

@@ -1,7 +1,7 @@
 import { QuernError } from "@quern/tensor";
 import type { Architecture } from "./architecture.ts";
 import type { Config } from "./config.ts";
-import { attentionHeads, fileType, float32, string, uint32 } from "./hyperparameters.ts";
+import { attentionHeads, fileType, float32, uint32 } from "./hyperparameters.ts";
 import { decoderModel, LAYER, linear, norm } from "./modules.ts";
 import { ropeParameters } from "./rope.ts";
 import { COMMON_COMPUTATION } from "./computation-keys.ts";
@@ -96,9 +96,5 @@ export const phi3: Architecture = {
     attention: { rope: { layout: "halves" } },
     feedForward: { activation: "silu" },
   },
-  // The kind of scaling is not written: llama.cpp knows it by the tensors of factors.
-  computation: [
-    ...COMMON_COMPUTATION,
-    string("rope.scaling.type", (config) => (longFactors(config) === undefined ? undefined : "longrope")),
-  ],
+  computation: COMMON_COMPUTATION,
 };

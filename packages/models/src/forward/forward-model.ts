@@ -2,7 +2,7 @@ import type { ModelDescription } from "../model.ts";
 import type { ForwardModel } from "./plan/plan-forward.ts";
 
 /**
- * A described checkpoint as a model to be run.
+ * A described checkpoint or GGUF file as a model to be run.
  *
  * @throws QuernError `MODEL_CONFIG_VALUE_INVALID` for a configuration that asks for what the forward pass does not compute
  */

@@ -5,7 +5,7 @@ import type { ModelTensor } from "../model.ts";
 import type { Parameter, ParameterSet } from "./parameters.ts";
 
 /**
- * Reads tensors of a described checkpoint, such as those that a block's graph lists. Matrices stay in the type that they are
+ * Reads tensors of a described checkpoint or GGUF file, such as those that a block's graph lists. Matrices stay in the type that they are
  * stored in; norms, biases and whatever else GGUF keeps in F32 are computed in F32 from the start, so that one added to a norm's
  * weights is not rounded to the type of the checkpoint.
  *
@@ -30,12 +30,10 @@ async function load(tensor: ModelTensor, reader: TensorReader): Promise<Paramete
   const rows = shape.slice(0, -1).reduce((product, size) => product * size, 1);
   const read = (from: TensorReader): Promise<Uint8Array> =>
     evaluateRows(expression, { reader: from, firstRow: 0, rows });
-  if (typeof storage === "object") return { type: storage.packed, shape, data: await read(reader) };
   if (storage === "f32") return { type: "F32", shape, data: toFloat32(await read(widened(reader)), "F32") };
   const data = await read(reader);
-  return sourceType === "F32"
-    ? { type: "F32", shape, data: toFloat32(data, "F32") }
-    : { type: sourceType, shape, data };
+  const type = typeof storage === "object" ? storage.packed : sourceType;
+  return { type, shape, data: type === "F32" ? toFloat32(data, type) : data };
 }
 
 /** The checkpoint as if it were all in F32. */

@@ -9,7 +9,7 @@ import { planAttention } from "./plan-attention.ts";
 import { normEpsilon, type PlanContext, planNorm } from "./plan-context.ts";
 import { planFeedForward } from "./plan-feed-forward.ts";
 
-/** A model to be run, a checkpoint on its way to GGUF (`forwardModel`) or a GGUF file. */
+/** A model to be run, as `forwardModel` makes it from a description. */
 export interface ForwardModel {
   /** `general.architecture`. */
   readonly architecture: string;

@@ -117,7 +117,8 @@ function factorTensors(
   tensors: TensorSection,
 ): Pick<RopeGraph, "factors" | "contextFactors"> {
   if (tensors.has("rope_freqs")) return { factors: tensors.module("rope_freqs") };
-  if (hyperparameters.optionalString("rope.scaling.type") !== "longrope") return {};
+  const isLong = hyperparameters.optionalString("rope.scaling.type") === "longrope";
+  if (!isLong && !tensors.has("rope_factors_short")) return {};
   const short = tensors.module("rope_factors_short");
   const long = tensors.module("rope_factors_long");
   return { contextFactors: { short, long, context: originalContext(hyperparameters) } };
