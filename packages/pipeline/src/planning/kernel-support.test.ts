@@ -22,6 +22,7 @@ function check(model: Partial<ModelTensor>, planned: Partial<PlannedTensor>): vo
     tensors: [{ ...tensor, ...model }],
     modules: [],
     metadata: () => new Map(),
+    computation: () => new Map(),
   };
   const contents: FileContents = {
     type: "Q8_0",
