@@ -64,8 +64,10 @@ CASES = {
     "gemma3": ("gemma3", {"sliding_window": 6, "rope_scaling": {"rope_type": "linear", "factor": 8.0}}),
     "gpt2": ("gpt2", {}),
     "gptneox": ("gptneox", {}),
+    "gptneox-base": ("gptneox", {"rotary_emb_base": 300}),
     "gptneox-sequential": ("gptneox", {"use_parallel_residual": False}),
     "falcon-7b": ("falcon-7b", {}),
+    "falcon-7b-base": ("falcon-7b", {"rope_theta": 200.0}),
     "starcoder2": ("starcoder2", {"sliding_window": 8}),
     "stablelm": ("stablelm", {}),
     "cohere2": ("cohere2", {"sliding_window": 6}),
@@ -87,6 +89,10 @@ CASES = {
                 "type": "yarn",
             }
         },
+    ),
+    "deepseek2-lite-groups": (
+        "deepseek2-lite",
+        {"topk_method": "group_limited_greedy", "n_group": 3, "topk_group": 2, "routed_scaling_factor": 1.5},
     ),
     "gpt-oss": (
         "gpt-oss",

@@ -72,7 +72,7 @@ export const bert: Architecture = {
   ],
   forward: {
     norm: "layer",
-    attention: { residual: "attn_output_norm", bidirectional: true },
+    attention: { residual: "attn_output_norm" },
     feedForward: { residual: "layer_output_norm", activation: "gelu" },
   },
   computation: [

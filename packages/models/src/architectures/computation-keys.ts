@@ -1,6 +1,6 @@
 import type { Hyperparameter } from "./architecture.ts";
 import type { Config } from "./config.ts";
-import { bool, bools, float32, string, uint32 } from "./hyperparameters.ts";
+import { bool, bools, float32, ROPE_SCALING, string, uint32 } from "./hyperparameters.ts";
 import { ropeParameters } from "./rope.ts";
 
 /*
@@ -8,8 +8,10 @@ import { ropeParameters } from "./rope.ts";
  * forward pass reads these keys; no file has them.
  */
 
-/** Values that transformers reads for many families. */
-export const COMMON_COMPUTATION: readonly Hyperparameter[] = [
+/** Values that transformers reads for many families, and Llama's frequencies, which are a tensor in its descendants' files. */
+export const LLAMA_COMPUTATION: readonly Hyperparameter[] = [
+  ...ROPE_SCALING,
+  float32("rope.freq_base", (config) => ropeParameters(config).full.optionalNumber("rope_theta")),
   string("feed_forward.activation", (config) =>
     config.optionalString("hidden_activation", "hidden_act", "activation_function", "activation"),
   ),
@@ -18,10 +20,28 @@ export const COMMON_COMPUTATION: readonly Hyperparameter[] = [
   bools("attention.sliding_window_pattern", slidingBlocks),
 ];
 
+/** The same without these frequencies. */
+export const COMMON_COMPUTATION: readonly Hyperparameter[] = [
+  ...LLAMA_COMPUTATION,
+  {
+    key: "rope.scaling.type",
+    value({ config }) {
+      const rope = ropeParameters(config).full;
+      if (rope.optionalString("rope_type") === "llama3") {
+        throw rope.error(["rope_type", "type"], "a kind that this architecture has, which llama3 is not");
+      }
+      return undefined;
+    },
+  },
+];
+
 /** A window that all blocks have, which llama.cpp leaves out. */
 export function slidingWindow(value: (config: Config) => number | undefined): Hyperparameter {
   return uint32("attention.sliding_window", value);
 }
+
+/** Of `Qwen2Config` and `SmolLM3Config`. */
+const DEFAULT_WINDOW_LAYERS = 28;
 
 /** Qwen's window, which only some of its models use, from a certain block on. */
 export const QWEN_WINDOW: readonly Hyperparameter[] = [
@@ -33,8 +53,6 @@ export const QWEN_WINDOW: readonly Hyperparameter[] = [
     return slidingBlocks(config) ?? blocksOf(config).map((layer) => layer >= first);
   }),
 ];
-
-const DEFAULT_WINDOW_LAYERS = 28;
 
 /** Refuses a value of the configuration that makes the model compute something else. */
 export function only(key: string, expected: boolean | string): Hyperparameter {
@@ -48,13 +66,14 @@ export function only(key: string, expected: boolean | string): Hyperparameter {
   };
 }
 
+/** Of `Gemma2Config` and `Gemma3TextConfig`. */
+const DEFAULT_QUERY_SCALAR = 256;
+
 /** Factor of the scores as a power of the number that they are scaled by. */
 export const QUERY_SCALAR: Hyperparameter = float32(
   "attention.scale",
   (config) => (config.optionalNumber("query_pre_attn_scalar") ?? DEFAULT_QUERY_SCALAR) ** -0.5,
 );
-
-const DEFAULT_QUERY_SCALAR = 256;
 
 /** Whether the weights of the chosen experts are made to add up to 1, as Qwen's configuration says. */
 export const NORMALIZED_EXPERTS: Hyperparameter = bool(

@@ -2,13 +2,13 @@ import { reshape } from "../expressions/operations/reshape.ts";
 import { slice } from "../expressions/operations/slice.ts";
 import { transpose } from "../expressions/operations/transpose.ts";
 import type { TensorExpression } from "../expressions/expression.ts";
-import type { Architecture, Module, SourceTensor } from "./architecture.ts";
+import type { Architecture, Hyperparameter, Module, SourceTensor } from "./architecture.ts";
 import type { Config } from "./config.ts";
 import { attentionHeads, bool, COMMON_HYPERPARAMETERS, float32, string, uint32 } from "./hyperparameters.ts";
 import { keyValueHeads } from "./llama.ts";
 import { decoderModel, experts, gatedFeedForward, LAYER, linear, norm } from "./modules.ts";
 import { ropeParameters } from "./rope.ts";
-import { COMMON_COMPUTATION } from "./computation-keys.ts";
+import { COMMON_COMPUTATION, only } from "./computation-keys.ts";
 import { YARN_LOG_MULTIPLIER_UNIT, yarnMagnitude } from "../forward/yarn.ts";
 import type { ModelHyperparameters } from "../forward/plan/model-hyperparameters.ts";
 
@@ -89,6 +89,18 @@ const DEFAULTS = {
   routed_scaling_factor: 1,
   tie_word_embeddings: false,
 };
+
+const DEEPSEEK_COMPUTATION: readonly Hyperparameter[] = [
+  ...COMMON_COMPUTATION,
+  only("rope_interleave", true),
+];
+
+function groupScore(defaultMethod: string): Hyperparameter {
+  return string("expert_group_score", (config) => {
+    const method = config.optionalString("topk_method") ?? defaultMethod;
+    return GROUP_SCORES.get(method) ?? method;
+  });
+}
 
 /** DeepSeek V2: attention through latent vectors, and experts (conversion/deepseek.py, `DeepseekV2Model`). */
 export const deepseek2: Architecture = {
@@ -181,18 +193,22 @@ export const deepseek2: Architecture = {
     feedForward: { activation: "silu" },
     experts: { gating: "softmax", normalized: false },
   },
-  computation: [
-    ...COMMON_COMPUTATION,
-    string("expert_group_score", (config) => {
-      const method = config.optionalString("topk_method");
-      return method === undefined ? undefined : (GROUP_SCORES.get(method) ?? method);
-    }),
-  ],
+  computation: [...DEEPSEEK_COMPUTATION, groupScore("greedy")],
 };
+
+/** llama.cpp's number of the gating function that V3 always has (gguf-py, `ExpertGatingFuncType`). */
+const SIGMOID = 2;
 
 /** DeepSeek V3, which is a V2 to llama.cpp. */
 export const deepseek3: Architecture = {
   ...deepseek2,
   classes: ["DeepseekV3ForCausalLM"],
   defaults: { ...DEFAULTS, n_group: 8, norm_topk_prob: true, routed_scaling_factor: 2.5, topk_group: 4 },
+  computation: [
+    ...DEEPSEEK_COMPUTATION,
+    groupScore("noaux_tc"),
+    uint32("expert_gating_func", (config) =>
+      config.value("scoring_func") === undefined ? SIGMOID : undefined,
+    ),
+  ],
 };

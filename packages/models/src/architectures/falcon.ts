@@ -65,5 +65,10 @@ export const falcon: Architecture = {
     feedForward: { before: ["attn_norm"], activation: "gelu" },
     parallel: () => true,
   },
-  computation: [...COMMON_COMPUTATION, only("alibi", false), only("parallel_attn", true)],
+  computation: [
+    ...COMMON_COMPUTATION,
+    only("alibi", false),
+    only("parallel_attn", true),
+    only("apply_residual_connection_post_layernorm", false),
+  ],
 };

@@ -9,7 +9,7 @@ import {
 } from "./llama.ts";
 import { decoderModel } from "./modules.ts";
 import type { Config } from "./config.ts";
-import { COMMON_COMPUTATION } from "./computation-keys.ts";
+import { LLAMA_COMPUTATION } from "./computation-keys.ts";
 
 /** A multiplier of 0 is one that the configuration does not use. */
 const multiplier =
@@ -45,5 +45,5 @@ export const granite: Architecture = {
   model: decoderModel(),
   block: llamaBlock(),
   forward: { ...LLAMA_FORWARD, logitScale: "divides" },
-  computation: COMMON_COMPUTATION,
+  computation: LLAMA_COMPUTATION,
 };

@@ -39,7 +39,7 @@ const GATING_FUNCTIONS: Readonly<Record<string, number>> = { softmax: 1, sigmoid
 const GATING_KEYS = ["score_function", "scoring_func", "score_func", "moe_router_activation"];
 
 /** Keys of rotary position scaling (conversion/base.py, `TextModel.set_gguf_parameters`). */
-const ROPE_SCALING: readonly Hyperparameter[] = [
+export const ROPE_SCALING: readonly Hyperparameter[] = [
   string("rope.scaling.type", (config) => ropeScaling(config)?.type),
   float32("rope.scaling.factor", (config) => factorOf(config, ["linear", "yarn"])),
   uint32("rope.scaling.original_context_length", (config) =>

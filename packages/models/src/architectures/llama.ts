@@ -5,7 +5,7 @@ import { attentionHeads, COMMON_HYPERPARAMETERS, headDimension, uint32 } from ".
 import { llama3RopeFactors } from "./llama3-rope-factors.ts";
 import { decoderModel, gatedFeedForward, LAYER, norm, selfAttention } from "./modules.ts";
 import { interleaveHeadHalves } from "./row-orders.ts";
-import { COMMON_COMPUTATION } from "./computation-keys.ts";
+import { LLAMA_COMPUTATION } from "./computation-keys.ts";
 import type { ForwardRecord } from "../forward/record.ts";
 
 /** Code Llama is known by its vocabulary of 32016 tokens, Granite's Llama models by theirs (conversion/llama.py, `set_vocab`). */
@@ -76,5 +76,5 @@ export const llama: Architecture = {
   model: decoderModel(),
   block: llamaBlock(),
   forward: LLAMA_FORWARD,
-  computation: COMMON_COMPUTATION,
+  computation: LLAMA_COMPUTATION,
 };

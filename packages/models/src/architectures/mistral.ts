@@ -8,7 +8,7 @@ import {
   LLAMA_HYPERPARAMETERS,
 } from "./llama.ts";
 import { decoderModel } from "./modules.ts";
-import { COMMON_COMPUTATION, slidingWindow } from "./computation-keys.ts";
+import { LLAMA_COMPUTATION, slidingWindow } from "./computation-keys.ts";
 
 /** Of `MistralConfig`. */
 const DEFAULT_WINDOW = 4096;
@@ -26,7 +26,7 @@ export const mistral: Architecture = {
   block: llamaBlock(),
   forward: LLAMA_FORWARD,
   computation: [
-    ...COMMON_COMPUTATION,
+    ...LLAMA_COMPUTATION,
     slidingWindow((config) =>
       config.has("sliding_window") ? config.optionalInteger("sliding_window") : DEFAULT_WINDOW,
     ),

@@ -8,7 +8,7 @@ import {
   LLAMA_HYPERPARAMETERS,
 } from "./llama.ts";
 import { decoderModel, experts, LAYER, linear } from "./modules.ts";
-import { COMMON_COMPUTATION, slidingWindow } from "./computation-keys.ts";
+import { LLAMA_COMPUTATION, slidingWindow } from "./computation-keys.ts";
 
 const MOE = `${LAYER}.block_sparse_moe`;
 
@@ -41,5 +41,5 @@ export const mixtral: Architecture = {
     expert("expert-up", "ffn_up_exps", "w3", "ffn_norm"),
   ],
   forward: LLAMA_FORWARD,
-  computation: [...COMMON_COMPUTATION, slidingWindow((config) => config.optionalInteger("sliding_window"))],
+  computation: [...LLAMA_COMPUTATION, slidingWindow((config) => config.optionalInteger("sliding_window"))],
 };

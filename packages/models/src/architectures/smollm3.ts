@@ -9,7 +9,7 @@ import {
 } from "./llama.ts";
 import { decoderModel } from "./modules.ts";
 import type { Config } from "./config.ts";
-import { COMMON_COMPUTATION, QWEN_WINDOW } from "./computation-keys.ts";
+import { LLAMA_COMPUTATION, QWEN_WINDOW } from "./computation-keys.ts";
 import { bools } from "./hyperparameters.ts";
 
 /** Every fourth block has no positions, unless the configuration says otherwise (llama.cpp, smollm3.cpp). */
@@ -42,5 +42,5 @@ export const smollm3: Architecture = {
       },
     },
   },
-  computation: [...COMMON_COMPUTATION, ...QWEN_WINDOW, bools("rope.rotated_blocks", rotatedBlocks)],
+  computation: [...LLAMA_COMPUTATION, ...QWEN_WINDOW, bools("rope.rotated_blocks", rotatedBlocks)],
 };

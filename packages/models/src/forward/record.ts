@@ -43,8 +43,6 @@ export interface AttentionRecord extends Partial<NormPlaces> {
   readonly queryKeyNorm?: "shared" | "per-head" | "whole";
   /** Factor of the scores where the metadata have no `attention.scale`. Default: 1 / sqrt(head size). */
   readonly scale?: (hyperparameters: ModelHyperparameters) => number;
-  /** Whether tokens see later ones too. @default false */
-  readonly bidirectional?: boolean;
   /** In windowed models, every n-th block sees everything. Default: none does. */
   readonly fullEvery?: number;
 }

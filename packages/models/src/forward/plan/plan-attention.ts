@@ -47,7 +47,7 @@ function planHeads(context: BlockContext): HeadsAttentionGraph {
     ...headNorms(context, sizes),
     ...(rope !== undefined && { rope }),
     ...(window !== undefined && { window }),
-    bidirectional: attention.bidirectional ?? false,
+    bidirectional: hyperparameters.optionalBoolean("attention.causal") === false,
     scale: scaleOf(context, headSize),
     ...(softCap && { softCap }),
     ...(block.has("attn_sinks") && { sinks: block.module("attn_sinks") }),
