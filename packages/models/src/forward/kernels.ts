@@ -8,10 +8,7 @@ export type ElementwiseFunction =
   | "relu-squared"
   | "sigmoid";
 
-/**
- * The operations that a forward pass is made of: the part of `Kernels.math` of @quern/kernels that it uses. All matrices are
- * row-major; element (row, column) is at `row * stride + column`.
- */
+/** The operations that a forward pass is made of: the part of `Kernels.math` of @quern/kernels that it uses. Matrices are row-major. */
 export interface ForwardMath {
   /** c = op(a) op(b), m x k times k x n; `b` may be stored in any type that kernels read. */
   gemm(params: {
@@ -19,12 +16,10 @@ export interface ForwardMath {
     n: number;
     k: number;
     a: Float32Array;
-    aStride?: number;
     b: Float32Array | Uint8Array;
     bType?: string;
     transposeB?: boolean;
     c: Float32Array;
-    cStride?: number;
   }): void;
   rmsNorm(params: {
     x: Float32Array;
@@ -43,7 +38,6 @@ export interface ForwardMath {
     bias?: Float32Array;
     epsilon: number;
   }): void;
-  softmax(params: { x: Float32Array; y: Float32Array; rows: number; columns: number }): void;
   /** y = f(x), or f(x) * up. */
   activate(params: {
     kind: ElementwiseFunction;
@@ -59,7 +53,6 @@ export interface ForwardMath {
   /** Rotates the first `rotated` elements of each head in place; cos and sin are tokens x rotated / 2. */
   rope(params: {
     x: Float32Array;
-    stride?: number;
     tokens: number;
     heads: number;
     headSize: number;
@@ -72,9 +65,7 @@ export interface ForwardMath {
   attention(params: {
     q: Float32Array;
     k: Float32Array;
-    kStride?: number;
     v: Float32Array;
-    vStride?: number;
     y: Float32Array;
     tokens: number;
     keys: number;

@@ -6,16 +6,16 @@ import type { ForwardKernels, ForwardMath } from "../forward/kernels.ts";
  * the evaluator are compared with.
  */
 export const referenceMath: ForwardMath = {
-  gemm({ m, n, k, a, aStride = k, b, bType = "F32", transposeB = false, c, cStride = n }) {
+  gemm({ m, n, k, a, b, bType = "F32", transposeB = false, c }) {
     const numbers = numbersOf(bType, b);
     for (let row = 0; row < m; row++) {
       for (let column = 0; column < n; column++) {
         let sum = 0;
         for (let index = 0; index < k; index++) {
           const factor = transposeB ? numbers[column * k + index]! : numbers[index * n + column]!;
-          sum += a[row * aStride + index]! * factor;
+          sum += a[row * k + index]! * factor;
         }
-        c[row * cStride + column] = sum;
+        c[row * n + column] = sum;
       }
     }
   },
@@ -39,11 +39,6 @@ export const referenceMath: ForwardMath = {
       }
     });
   },
-  softmax({ x, y, rows, columns }) {
-    eachRow(rows, columns, (row) => {
-      y.set(softmax([...x.subarray(row, row + columns)]), row);
-    });
-  },
   activate({ kind, x, y, up, count = x.length }) {
     for (let index = 0; index < count; index++) {
       y[index] = FUNCTIONS[kind](x[index]!) * (up?.[index] ?? 1);
@@ -57,11 +52,11 @@ export const referenceMath: ForwardMath = {
       for (let column = 0; column < columns; column++) y[row + column]! += bias[column]!;
     });
   },
-  rope({ x, tokens, heads, headSize, stride = heads * headSize, rotated = headSize, cos, sin, layout }) {
+  rope({ x, tokens, heads, headSize, rotated = headSize, cos, sin, layout }) {
     const pairs = rotated / 2;
     for (let token = 0; token < tokens; token++) {
       for (let head = 0; head < heads; head++) {
-        const start = token * stride + head * headSize;
+        const start = (token * heads + head) * headSize;
         for (let pair = 0; pair < pairs; pair++) {
           const first = start + (layout === "halves" ? pair : 2 * pair);
           const second = first + (layout === "halves" ? pairs : 1);
@@ -75,7 +70,6 @@ export const referenceMath: ForwardMath = {
   },
   attention(params) {
     const { q, k, v, y, tokens, keys, heads, kvHeads, headSize, valueSize = headSize } = params;
-    const { kStride = kvHeads * headSize, vStride = kvHeads * valueSize } = params;
     const { scale, before = Infinity, after = 0, softCap, sinks } = params;
     for (let token = 0; token < tokens; token++) {
       for (let head = 0; head < heads; head++) {
@@ -83,14 +77,14 @@ export const referenceMath: ForwardMath = {
         const query = (token * heads + head) * headSize;
         const visible = range(keys).filter((key) => key >= token - before && key <= token + after);
         const scores = visible.map((key) => {
-          const start = key * kStride + group * headSize;
+          const start = (key * kvHeads + group) * headSize;
           const dot = range(headSize).reduce((sum, index) => sum + q[query + index]! * k[start + index]!, 0);
           return softCap === undefined ? dot * scale : softCap * Math.tanh((dot * scale) / softCap);
         });
         const weights = softmax(sinks === undefined ? scores : [...scores, sinks[head]!]);
         for (let index = 0; index < valueSize; index++) {
           y[(token * heads + head) * valueSize + index] = visible.reduce(
-            (sum, key, place) => sum + weights[place]! * v[key * vStride + group * valueSize + index]!,
+            (sum, key, place) => sum + weights[place]! * v[(key * kvHeads + group) * valueSize + index]!,
             0,
           );
         }

@@ -1,4 +1,4 @@
-import type { LatentAttentionGraph } from "../graph.ts";
+import type { LatentAttentionGraph, StackedLinearGraph } from "../graph.ts";
 import { columns, setColumns } from "./columns.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { applyLinear, applyMatrix } from "./linear.ts";
@@ -14,74 +14,27 @@ export function applyLatentAttention(
   graph: LatentAttentionGraph,
   { input, tokens }: { readonly input: Float32Array; readonly tokens: number },
 ): Float32Array {
-  const { kernels } = evaluation;
-  const { heads, keyUp, valueUp, keyValueDown, scale } = graph;
+  const { heads, keyUp, valueUp, scale } = graph;
   const latent = valueUp.inputs;
-  const rotated = keyValueDown.outputs - latent;
-  const keySize = latent + rotated;
-  const down = applyLinear(evaluation, keyValueDown, { input, rows: tokens });
-  const compressed = columns({ matrix: down, rows: tokens, stride: keySize, start: 0, width: latent });
-  const values = applyNorm(evaluation, graph.keyValueNorm, compressed);
-  const keyPositions = columns({
-    matrix: down,
-    rows: tokens,
-    stride: keySize,
-    start: latent,
-    width: rotated,
-  });
-  const query = queriesOf(evaluation, graph, input, tokens);
-  const headSize = query.length / tokens / heads;
-  const plainSize = headSize - rotated;
+  const keySize = graph.keyValueDown.outputs;
+  const rotated = keySize - latent;
 
-  const queryPositions = new Float32Array(tokens * heads * rotated);
-  for (let head = 0; head < heads; head++) {
-    const start = head * headSize + plainSize;
-    const source = columns({ matrix: query, rows: tokens, stride: heads * headSize, start, width: rotated });
-    setColumns({
-      target: queryPositions,
-      rows: tokens,
-      stride: heads * rotated,
-      start: head * rotated,
-      source,
-    });
-  }
+  const compressed = applyLinear(evaluation, graph.keyValueDown, { input, rows: tokens });
+  const [latents, keyPositions] = split(compressed, latent, rotated);
+  const [plain, queryPositions] = split(queriesOf(evaluation, graph, input, tokens), keyUp.inputs, rotated);
+  const values = applyNorm(evaluation, graph.keyValueNorm, latents);
   if (graph.rope !== undefined) {
     const { layout } = graph.rope;
     const table = rotaryTable(graph.rope, evaluation.parameters, tokens);
     const common = { tokens, headSize: rotated, rotated, layout, ...table };
-    kernels.math.rope({ ...common, x: queryPositions, heads });
-    kernels.math.rope({ ...common, x: keyPositions, heads: 1 });
+    evaluation.kernels.math.rope({ ...common, x: queryPositions, heads });
+    evaluation.kernels.math.rope({ ...common, x: keyPositions, heads: 1 });
   }
-
-  const queries = new Float32Array(tokens * heads * keySize);
-  for (let head = 0; head < heads; head++) {
-    const plain = columns({
-      matrix: query,
-      rows: tokens,
-      stride: heads * headSize,
-      start: head * headSize,
-      width: plainSize,
-    });
-    const target = { target: queries, rows: tokens, stride: heads * keySize };
-    const inLatentSpace = applyMatrix(evaluation, keyUp, { input: plain, rows: tokens, matrix: head });
-    setColumns({ ...target, start: head * keySize, source: inLatentSpace });
-    const positions = columns({
-      matrix: queryPositions,
-      rows: tokens,
-      stride: heads * rotated,
-      start: head * rotated,
-      width: rotated,
-    });
-    setColumns({ ...target, start: head * keySize + latent, source: positions });
-  }
-  const keys = new Float32Array(tokens * keySize);
-  setColumns({ target: keys, rows: tokens, stride: keySize, start: 0, source: values });
-  setColumns({ target: keys, rows: tokens, stride: keySize, start: latent, source: keyPositions });
 
   const mixed = new Float32Array(tokens * heads * latent);
-  kernels.math.attention({
-    q: queries,
-    k: keys,
+  evaluation.kernels.math.attention({
+    q: join(applyToHeads(evaluation, keyUp, plain, tokens), queryPositions, latent, rotated),
+    k: join(values, keyPositions, latent, rotated),
     v: values,
     y: mixed,
     tokens,
@@ -94,23 +47,7 @@ export function applyLatentAttention(
     before: Infinity,
     after: 0,
   });
-  const result = new Float32Array(tokens * heads * valueUp.outputs);
-  for (let head = 0; head < heads; head++) {
-    const part = columns({
-      matrix: mixed,
-      rows: tokens,
-      stride: heads * latent,
-      start: head * latent,
-      width: latent,
-    });
-    setColumns({
-      target: result,
-      rows: tokens,
-      stride: heads * valueUp.outputs,
-      start: head * valueUp.outputs,
-      source: applyMatrix(evaluation, valueUp, { input: part, rows: tokens, matrix: head }),
-    });
-  }
+  const result = applyToHeads(evaluation, valueUp, mixed, tokens);
   return applyLinear(evaluation, graph.output, { input: result, rows: tokens });
 }
 
@@ -124,4 +61,52 @@ function queriesOf(
   const down = applyLinear(evaluation, compressedQuery.down, { input, rows });
   const normalized = applyNorm(evaluation, compressedQuery.norm, down);
   return applyLinear(evaluation, query, { input: normalized, rows });
+}
+
+/** Each head of a matrix, tokens x heads x inputs, through its own layer: tokens x heads x outputs. */
+function applyToHeads(
+  evaluation: Evaluation,
+  layer: StackedLinearGraph,
+  input: Float32Array,
+  tokens: number,
+): Float32Array {
+  const { matrices, inputs, outputs } = layer;
+  const result = new Float32Array(tokens * matrices * outputs);
+  for (let head = 0; head < matrices; head++) {
+    const own = columns({
+      matrix: input,
+      rows: tokens,
+      stride: matrices * inputs,
+      start: head * inputs,
+      width: inputs,
+    });
+    setColumns({
+      target: result,
+      rows: tokens,
+      stride: matrices * outputs,
+      start: head * outputs,
+      source: applyMatrix(evaluation, layer, { input: own, rows: tokens, matrix: head }),
+    });
+  }
+  return result;
+}
+
+/** The first and the second part of rows of both. */
+function split(matrix: Float32Array, first: number, second: number): [Float32Array, Float32Array] {
+  const stride = first + second;
+  const rows = matrix.length / stride;
+  return [
+    columns({ matrix, rows, stride, start: 0, width: first }),
+    columns({ matrix, rows, stride, start: first, width: second }),
+  ];
+}
+
+/** The opposite of `split`. */
+function join(a: Float32Array, b: Float32Array, first: number, second: number): Float32Array {
+  const stride = first + second;
+  const rows = a.length / first;
+  const target = new Float32Array(rows * stride);
+  setColumns({ target, rows, stride, start: 0, source: a });
+  setColumns({ target, rows, stride, start: first, source: b });
+  return target;
 }

@@ -52,7 +52,7 @@ export class TensorSection {
     return name;
   }
 
-  /** Whether there is a tensor that is not named like a weight; it counts as used. */
+  /** Whether there is a tensor that is not named like a weight. */
   hasPart(module: string, part: string): boolean {
     return this.#shapes.has(`${this.#prefix}${module}.${part}`);
   }
