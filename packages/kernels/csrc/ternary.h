@@ -20,12 +20,7 @@ INLINE void quantize_ternary(const float *source, uint8_t *target, int64_t block
                              ternary_pack *pack) {
   for (int64_t first = 0; first < blocks; first += VEC_LANES) {
     int count = lanes_of(blocks - first);
-    vf largest[VEC_LANES] = {0};
-    for (int lane = 0; lane < count; lane++) {
-      const float *block = source + (first + lane) * TERNARY_BLOCK;
-      for (int i = 0; i < TERNARY_BLOCK; i += VEC_LANES) largest[lane] = vmax(largest[lane], vabs(vload(block + i)));
-    }
-    vf scale = vlargest_of_rows(largest);
+    vf scale = block_magnitudes(source + first * TERNARY_BLOCK, TERNARY_BLOCK, count);
     vf inverse = inverse_or_zero(scale);
     vi half = vf32_to_f16(scale);
     for (int lane = 0; lane < count; lane++) {

@@ -10,15 +10,9 @@ const types = kernels[0]!.types;
 const library = findGgmlLibrary();
 const reason = "missing" in library ? ` (skipped: ${library.missing})` : "";
 
-/** Rows of the usual and of odd lengths; the last one takes more than the kernels convert at a time. */
+/** Rows of the usual and of odd lengths; the first are more than the kernels convert at a time. */
 function setsUpTo(largest: number): readonly WeightSet[] {
-  return [
-    gaussianWeights(9, 2048, 1),
-    edgeWeights(9, 2048, 2, largest),
-    gaussianWeights(67, 256, 3),
-    edgeWeights(5, 1280, 4, largest),
-    gaussianWeights(1, 67 * 256, 5),
-  ];
+  return [gaussianWeights(9, 2048, 1), gaussianWeights(17, 256, 2), edgeWeights(5, 1280, 3, largest)];
 }
 
 function quantizeFloats(

@@ -11,7 +11,7 @@ export interface ParitySet extends WeightSet {
 const SLICE = 1 << 20;
 const COLUMNS = 4096;
 /** One row of this takes more than the kernels convert at a time. */
-const LONG_ROW = 67 * 256;
+const LONG_ROW = 259 * 256;
 
 /**
  * About `total` weights: per million, half plain gaussian, a quarter edge cases, the rest gaussian and edge cases from BF16 and
