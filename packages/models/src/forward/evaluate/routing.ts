@@ -28,7 +28,7 @@ export function routeTokens(
   const experts = logits.length / tokens;
   const routes = Array.from({ length: experts }, () => ({ tokens: [] as number[], weights: [] as number[] }));
   for (let token = 0; token < tokens; token++) {
-    const scores = gate(graph.gating, [...logits.subarray(token * experts, (token + 1) * experts)]);
+    const scores = GATES[graph.gating]([...logits.subarray(token * experts, (token + 1) * experts)]);
     const biased = scores.map((score, expert) => score + (selectionBias?.[expert] ?? 0));
     const chosen = best(inBestGroups(graph.groups, biased), graph.used);
     const weights = weightsOf(
@@ -43,16 +43,11 @@ export function routeTokens(
   return routes;
 }
 
-function gate(gating: ExpertsGraph["gating"], logits: readonly number[]): readonly number[] {
-  switch (gating) {
-    case "softmax":
-      return softmax(logits);
-    case "sigmoid":
-      return logits.map((logit) => 1 / (1 + Math.exp(-logit)));
-    case "selected-softmax":
-      return logits;
-  }
-}
+const GATES: Readonly<Record<ExpertsGraph["gating"], (logits: readonly number[]) => readonly number[]>> = {
+  softmax,
+  sigmoid: (logits) => logits.map((logit) => 1 / (1 + Math.exp(-logit))),
+  "selected-softmax": (logits) => logits,
+};
 
 function weightsOf(
   { gating, normalized, scale }: Pick<ExpertsGraph, "gating" | "normalized" | "scale">,

@@ -110,14 +110,12 @@ function headNorms(
 ): Pick<HeadsAttentionGraph, "queryNorm" | "keyNorm"> {
   const kind = record.norm;
   const norm = (module: string, count: number): NormGraph => {
-    switch (record.attention.queryKeyNorm ?? "shared") {
-      case "shared":
-        return block.norm(module, { kind, epsilon, size: headSize });
-      case "per-head":
-        return block.norm(module, { kind, epsilon, size: headSize, weights: count * headSize });
-      case "whole":
-        return block.norm(module, { kind, epsilon, size: count * headSize });
-    }
+    const sizes = {
+      shared: { size: headSize },
+      "per-head": { size: headSize, weights: count * headSize },
+      whole: { size: count * headSize },
+    };
+    return block.norm(module, { kind, epsilon, ...sizes[record.attention.queryKeyNorm ?? "shared"] });
   };
   return {
     ...(block.has("attn_q_norm") && { queryNorm: norm("attn_q_norm", heads) }),
