@@ -101,8 +101,9 @@ function compare(type, source, weighted) {
     const floats = source === "BF16" ? data.widened : data.f32;
     ggml.quantize(TYPES[type].number, floats, expected, 0, rows, COLUMNS, importance ?? null);
   };
-  runGgml(SAMPLE_ROWS);
-  const sampleTime = processorTime(() => runGgml(SAMPLE_ROWS), 1);
+  const sampleTime = Math.min(
+    ...Array.from({ length: 5 }, () => processorTime(() => runGgml(SAMPLE_ROWS), 1)),
+  );
   const rows = Math.min(mostRows, Math.max(SAMPLE_ROWS, Math.floor((LONGEST / sampleTime) * SAMPLE_ROWS)));
   const count = rows * COLUMNS;
   const targetSize = ggml.rowSize(TYPES[type].number, COLUMNS) * rows;

@@ -65,20 +65,20 @@ INLINE void affine_begin(int count, const affine_element *elements, affine_state
   }
 }
 
-// The next attempt makes the range `width` codes wide. Rounding is monotone, so that the lowest and the highest value tell what
-// can become of all others. Comparisons fail for NaN, which comes of a scale of 0 and an overflowing distance.
+// The next attempt makes the range `width` codes wide. Scaling is monotone, so that all values end up between what the lowest and
+// the highest one become; rising or falling, since a minimum above them all makes the scale negative. Comparisons fail for NaN,
+// which comes of a scale of 0 and an overflowing distance.
 INLINE void affine_prepare(float max_code, float width, affine_state *state) {
   vm not_low = vmask_all(), not_high = vmask_all(), in_range = vmask_all();
   EACH_STREAM {
     vf code_scale = width / (state->highest[s] - state->min[s]);
-    vf low = code_scale * (state->lowest[s] - state->min[s]), high = code_scale * (state->highest[s] - state->min[s]);
-    not_low &= vgt(low, vsplat(-0.5f));
-    not_high &= vlt(high, vsplat(max_code + 0.5f));
-    in_range &= vlt(vabs(low), vsplat(ROUND_LIMIT)) & vlt(vabs(high), vsplat(ROUND_LIMIT));
+    vf one = code_scale * (state->lowest[s] - state->min[s]), other = code_scale * (state->highest[s] - state->min[s]);
+    not_low &= vgt(vmin(one, other), vsplat(-0.5f));
+    not_high &= vlt(vmax(one, other), vsplat(max_code + 0.5f));
+    in_range &= vlt(vabs(one), vsplat(ROUND_LIMIT)) & vlt(vabs(other), vsplat(ROUND_LIMIT));
     state->code_scale[s] = code_scale;
   }
-  bool kept = vall(not_low), below = vall(not_high);
-  state->rounding = !vall(in_range) ? WRAP_AND_CUT : !kept ? CUT : !below ? CUT_ABOVE : KEEP;
+  state->rounding = !vall(in_range) ? WRAP_AND_CUT : !vall(not_low) ? CUT : !vall(not_high) ? CUT_ABOVE : KEEP;
 }
 
 // Codes of all blocks and their weighted sums.

@@ -156,3 +156,23 @@ export function edgeWeights(
   }
   return { name: "edge", rows, columns, weights, importance };
 }
+
+/**
+ * Weights of one sign in each 32, but one column in 16 matters nothing and holds outliers. Searches with importance then find
+ * minimums beyond all weights that matter, and scales of the wrong sign.
+ */
+export function outlierWeights(rows: number, columns: number, seed: number): WeightSet {
+  const random = createRandom(seed);
+  const importance = Float32Array.from({ length: columns }, () =>
+    random.integer(16) === 0 ? 0 : Math.exp(random.gaussian()),
+  );
+  const weights = new Float32Array(rows * columns);
+  for (let start = 0; start < weights.length; start += 32) {
+    const sign = random.uniform() < 0.5 ? -1 : 1;
+    for (let i = start; i < start + 32; i++) {
+      const size = importance[i % columns] === 0 ? 10 ** random.integer(4) : 1;
+      weights[i] = sign * Math.abs(random.gaussian()) * size;
+    }
+  }
+  return { name: "outliers", rows, columns, weights, importance };
+}
