@@ -79,7 +79,7 @@ const columns = [
   "ggml",
   ...kernels.map(({ info }) => `${info.backend} ${info.isa}`),
 ];
-const widths = [6, 10, 6, 5, 6, ...kernels.map(() => 17)];
+const widths = [7, 10, 6, 5, 6, ...kernels.map(() => 17)];
 printRow(columns);
 let differing = 0;
 for (const type of options.types.split(",")) {
