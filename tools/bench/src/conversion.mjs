@@ -168,7 +168,15 @@ async function runQuern({ checkpoint, types, output, threads }) {
     "--threads",
     String(threads),
   ];
-  const result = await measure(process.execPath, [...script, "--json", "--kernels", options.kernels]);
+  // Q8_0 is also a type of the converter, whose file has another order of tensors than the quantizer's.
+  const flavour = types === "BF16" ? [] : ["--flavour", "quantizer"];
+  const result = await measure(process.execPath, [
+    ...script,
+    ...flavour,
+    "--json",
+    "--kernels",
+    options.kernels,
+  ]);
   const { profile } = JSON.parse(result.lastLine);
   return { ...result, profile: { ...profile, total: result.seconds } };
 }
