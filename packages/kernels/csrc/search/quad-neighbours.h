@@ -176,12 +176,15 @@ INLINE void quad_judge(const quern_grid *grid, int tries, const float *x, const 
   const int vectors = (tries + VEC_LANES - 1) / VEC_LANES;
   quad_costs costs;
   uint32_t levels = 0;
+  // Where rounding wraps around, a cell comes back after others have been; some of its tries may have their points by then.
+  int32_t cells[MOST_TRIES];
+  for (int v = 0; v < vectors; v++) vstore((float *)(cells + v * VEC_LANES), vload((const float *)(points + v * VEC_LANES)));
   for (uint32_t left = starts; left != 0; left &= left - 1) levels |= grid->levels[points[__builtin_ctz(left)]];
   quad_cost(vectors, x, roots, scales, levels, costs);
   while (starts != 0) {
     int low = __builtin_ctz(starts);
     starts &= starts - 1;
-    int32_t cell = points[low];
+    int32_t cell = cells[low];
     uint32_t entry = grid->cells[cell];
     if (grid_is_point(entry)) continue;
     int high = __builtin_ctz(starts | 1u << tries), length = (int)grid_length(entry);
