@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { openCheckpointDirectory } from "@quern/checkpoints/node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { convert, convertIter } from "./conversion/convert.ts";
-import { readImportance } from "./importance/read-importance.ts";
+import { readImportance } from "@quern/statistics";
 import type { PlanParams } from "./plan.ts";
 import { planConversion } from "./planning/plan-conversion.ts";
 import type { OutputRequest } from "./recipe.ts";

@@ -7,7 +7,7 @@ import { kernelInfo } from "@quern/kernels";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { convert } from "./conversion/convert.ts";
 import { planSlabs } from "./conversion/plan-slabs.ts";
-import { readImportance } from "./importance/read-importance.ts";
+import { readImportance } from "@quern/statistics";
 import type { PlanParams } from "./plan.ts";
 import { planConversion } from "./planning/plan-conversion.ts";
 import { goldenPath } from "./testing/golden.ts";

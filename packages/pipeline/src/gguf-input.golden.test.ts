@@ -7,7 +7,7 @@ import { openCheckpointDirectory, openGgufModel } from "@quern/checkpoints/node"
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { convert } from "./conversion/convert.ts";
 import type { ConversionReport } from "./events.ts";
-import { readImportance } from "./importance/read-importance.ts";
+import { readImportance } from "@quern/statistics";
 import type { ModelSource } from "./plan.ts";
 import { planConversion } from "./planning/plan-conversion.ts";
 import type { IntermediateType, OutputRequest } from "./recipe.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { openCheckpointDirectory } from "@quern/checkpoints/node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { convert } from "./conversion/convert.ts";
-import { readImportance } from "./importance/read-importance.ts";
+import { readImportance } from "@quern/statistics";
 import { planConversion } from "./planning/plan-conversion.ts";
 import type { IntermediateType, OutputRequest } from "./recipe.ts";
 import {

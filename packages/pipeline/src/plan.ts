@@ -3,7 +3,7 @@ import type { GgufLayout } from "@quern/gguf";
 import type { KernelBackend, KernelInfo } from "@quern/kernels";
 import type { ModelTensor } from "@quern/models";
 import type { QuernError } from "@quern/tensor";
-import type { Importance } from "./importance/importance.ts";
+import type { Importance } from "@quern/statistics";
 import type { Flavour, OutputRequest } from "./recipe.ts";
 
 /** Where weights come from: a Hugging Face checkpoint, or GGUF files. */

@@ -11,7 +11,7 @@ import {
 } from "safetensors-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { convert } from "./conversion/convert.ts";
-import { readImportance } from "./importance/read-importance.ts";
+import { readImportance } from "@quern/statistics";
 import type { ConversionPlan, PlanParams } from "./plan.ts";
 import { planConversion } from "./planning/plan-conversion.ts";
 import { describeGguf, goldenPath, type GoldenTensor } from "./testing/golden.ts";

@@ -5,7 +5,7 @@ import {
   mergeImportance,
   openImportanceFile,
   writeImportance,
-} from "@quern/pipeline";
+} from "@quern/statistics";
 import { type Command, Option } from "commander";
 import { formatBytes } from "../format/bytes.ts";
 import { formatInteger } from "../format/number.ts";

@@ -7,7 +7,7 @@ import {
   type ImportanceStatistics,
   layerStatistics,
   openImportanceFile,
-} from "@quern/pipeline";
+} from "@quern/statistics";
 import type { Command } from "commander";
 import { formatImportance } from "../format/importance.ts";
 import type { Host } from "../host.ts";

@@ -1,4 +1,5 @@
-import type { ConversionPlan, Importance } from "@quern/pipeline";
+import type { ConversionPlan } from "@quern/pipeline";
+import type { Importance } from "@quern/statistics";
 
 /** A plan as `--json` reports it: plain data, without the parts that only the run needs. */
 export function planRecord(plan: ConversionPlan): Record<string, unknown> {

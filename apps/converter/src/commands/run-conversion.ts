@@ -1,14 +1,7 @@
 import { resolve } from "node:path";
 import { openModel } from "@quern/checkpoints/node";
-import {
-  type ConversionPlan,
-  convert,
-  type Importance,
-  type OutputRequest,
-  planConversion,
-  readImportance,
-  selectImportance,
-} from "@quern/pipeline";
+import { type ConversionPlan, convert, type OutputRequest, planConversion } from "@quern/pipeline";
+import { type Importance, readImportance, selectImportance } from "@quern/statistics";
 import { loadKernels } from "@quern/kernels";
 import { QuernError } from "@quern/tensor";
 import { formatPlanSummary, formatPlanTensors } from "../format/plan.ts";

@@ -3,7 +3,7 @@ import {
   type ImportanceFile,
   type ImportanceStatistics,
   layerStatistics,
-} from "@quern/pipeline";
+} from "@quern/statistics";
 import type { ShownTensor } from "../commands/imatrix-show.ts";
 import { formatInteger } from "./number.ts";
 import { printable } from "./printable.ts";

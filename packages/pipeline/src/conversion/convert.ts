@@ -1,14 +1,14 @@
 import { createOutputSet, type OutputSet } from "@quern/tensor/node";
 import type { ConversionEvent, ConversionReport, ConvertedFile, ConvertedOutput } from "../events.ts";
-import { closeRunners, startRunners } from "../node/start-runners.ts";
+import { closeThreads, compiledModule, runTasks, startThreads } from "@quern/threads";
+import { createService } from "../node/slab-service.ts";
 import type { ConversionPlan, PlannedFile, PlannedOutput } from "../plan.ts";
 import { EventQueue } from "./event-queue.ts";
 import { Profiler } from "./profile.ts";
 import { ProgressTracker } from "./progress-tracker.ts";
 import { RequantizationTracker } from "./requantization-tracker.ts";
-import { runSlabs } from "./run-slabs.ts";
 import { planSlabs } from "./plan-slabs.ts";
-import type { SlabRunner } from "./slab-runner.ts";
+import { SLABS_IN_FLIGHT, type SlabRunner } from "./slab-runner.ts";
 
 export interface ConvertIterOptions {
   /** Stops the conversion and removes what it has written; the iteration throws the reason of the signal. */
@@ -77,19 +77,25 @@ async function execute(
     signal.throwIfAborted();
     for (const output of plan.outputs) unfinished.add(await createOutput(output, plan.force));
     const { slabs, count } = planSlabs(plan);
-    runners = await startRunners(Math.min(plan.resources.threads, count), {
-      shards: plan.checkpoint.shards,
-      files: plan.outputs.flatMap(({ files }) => files.map(({ path }) => path)),
-      ...(plan.backend === undefined ? {} : { backend: plan.backend }),
+    runners = await startThreads({
+      count: Math.min(plan.resources.threads, count),
+      createService,
+      module: () => compiledModule("../node/slab-service.ts", import.meta.url),
+      options: {
+        shards: plan.checkpoint.shards,
+        files: plan.outputs.flatMap(({ files }) => files.map(({ path }) => path)),
+        ...(plan.backend === undefined ? {} : { backend: plan.backend }),
+      },
     });
-    const { kernels } = runners[0]!;
+    const kernels = runners[0]!.description;
     profiler.ready();
     const requantization = new RequantizationTracker(plan);
     const tracker = new ProgressTracker({ plan, emit, requantization });
     tracker.start();
-    await runSlabs({
-      slabs,
-      runners,
+    await runTasks({
+      tasks: slabs,
+      threads: runners,
+      lanes: SLABS_IN_FLIGHT,
       signal,
       onStart: (slab) => tracker.slabStarted(slab),
       onDone: (slab, result) => {
@@ -98,7 +104,7 @@ async function execute(
       },
     });
     profiler.slabsDone({ idle: runners.map((runner) => runner.idleTime()) });
-    await closeRunners(runners);
+    await closeThreads(runners);
     runners = [];
     for (const set of unfinished) {
       await set.finish();
@@ -124,7 +130,7 @@ async function execute(
     emit({ type: "done", report });
     return report;
   } finally {
-    await closeRunners(runners);
+    await closeThreads(runners);
     await Promise.all([...unfinished].map((set) => set.abandon()));
   }
 }

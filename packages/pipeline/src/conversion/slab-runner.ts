@@ -1,16 +1,11 @@
+import type { Service, Thread } from "@quern/threads";
 import type { Slab, SlabResult } from "./slab.ts";
 
-/** Runs slabs, on this thread or on another one. */
-export interface SlabRunner {
-  /** Kernels that it uses: "native avx512". */
-  readonly kernels: string;
-  /** Up to {@link SLABS_IN_FLIGHT} may run at the same time, each with its own `lane`. */
-  run(slab: Slab, lane: number): Promise<SlabResult>;
-  /** Milliseconds that the thread has had nothing to do since the runner was made. */
-  idleTime(): number;
-  /** Frees everything; slabs in hand are finished first or given up. */
-  close(): Promise<void>;
-}
+/** What threads of a conversion do. */
+export type SlabService = Service<Slab, SlabResult>;
+
+/** Runs slabs, on this thread or on another one: up to {@link SLABS_IN_FLIGHT} at the same time. */
+export type SlabRunner = Thread<Slab, SlabResult>;
 
 /**
  * Slabs that a runner has in hand: while the kernels work on one, the other is being read or written. Its buffers count

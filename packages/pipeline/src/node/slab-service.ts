@@ -1,11 +1,10 @@
-import { performance } from "node:perf_hooks";
 import type { CheckpointShard } from "@quern/checkpoints";
+import { ShardReader } from "@quern/checkpoints/node";
 import { type KernelBackend, loadKernels } from "@quern/kernels";
 import { LaneBuffers } from "../conversion/lane-buffers.ts";
 import { processSlab } from "../conversion/process-slab.ts";
-import type { SlabRunner } from "../conversion/slab-runner.ts";
+import type { SlabService } from "../conversion/slab-runner.ts";
 import { PartialWriter } from "./partial-writer.ts";
-import { ShardReader } from "./shard-reader.ts";
 
 /** What a thread needs to know to run slabs. Plain data. */
 export interface SlabServiceOptions {
@@ -17,7 +16,7 @@ export interface SlabServiceOptions {
 }
 
 /** Runs slabs on the thread that it is created on, with its own kernels and its own open files. */
-export async function createSlabService(options: SlabServiceOptions): Promise<SlabRunner> {
+export async function createService(options: SlabServiceOptions): Promise<SlabService> {
   const kernels = await loadKernels(options.backend === undefined ? {} : { backend: options.backend });
   const shards = new ShardReader(options.shards);
   const writer = new PartialWriter(options.files);
@@ -27,10 +26,8 @@ export async function createSlabService(options: SlabServiceOptions): Promise<Sl
     await Promise.allSettled(running);
     await Promise.all([shards.close(), writer.close()]);
   };
-  const idleBefore = performance.eventLoopUtilization().idle;
   return {
-    kernels: `${kernels.info.backend} ${kernels.info.isa}`,
-    idleTime: () => performance.eventLoopUtilization().idle - idleBefore,
+    description: `${kernels.info.backend} ${kernels.info.isa}`,
     async run(slab, lane) {
       const buffers = (lanes[lane] ??= new LaneBuffers());
       const result = processSlab({

@@ -1,7 +1,7 @@
 import { ggmlType } from "@quern/gguf";
 import type { ModelDescription } from "@quern/models";
 import { QuernError } from "@quern/tensor";
-import type { Importance } from "../importance/importance.ts";
+import type { Importance } from "@quern/statistics";
 import type { ModelSource, PlannedTensor } from "../plan.ts";
 import type { Flavour, OutputRequest } from "../recipe.ts";
 import type { OutputLayout } from "./lay-out.ts";

@@ -1,6 +1,6 @@
 import { ggmlType } from "@quern/gguf";
 import { QuernError } from "@quern/tensor";
-import type { Importance } from "../importance/importance.ts";
+import type { Importance } from "@quern/statistics";
 import { listNames } from "../name-list.ts";
 
 /** A tensor of an output, as far as importance weights are concerned. */

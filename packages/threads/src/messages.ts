@@ -1,22 +1,29 @@
 import { type ErrorSubject, QuernError } from "@quern/tensor";
-import type { Slab, SlabResult } from "../conversion/slab.ts";
 
-/** To a worker. */
-export interface SlabRequest {
+/** What a thread is started with. */
+export interface ThreadOptions {
+  /** URL of the module that exports `createService`. */
+  readonly module: string;
+  /** What `createService` gets. */
+  readonly options: unknown;
+}
+
+/** To a thread. */
+export interface ThreadRequest {
   readonly id: number;
-  readonly slab: Slab;
+  readonly task: unknown;
   readonly lane: number;
 }
 
-/** From a worker: `ready` or `failed` once, then an answer to each request. */
-export type WorkerMessage =
-  | { readonly type: "ready"; readonly kernels: string }
+/** From a thread: `ready` or `failed` once, then an answer to each request. */
+export type ThreadMessage =
+  | { readonly type: "ready"; readonly description: string }
   | { readonly type: "failed"; readonly error: PlainError }
-  | { readonly type: "done"; readonly id: number; readonly result: SlabResult }
+  | { readonly type: "done"; readonly id: number; readonly result: unknown }
   | { readonly type: "error"; readonly id: number; readonly error: PlainError };
 
 /** An error as plain data: structured cloning keeps no code and no subject. */
-export interface PlainError {
+interface PlainError {
   readonly code: string;
   readonly message: string;
   readonly subject: ErrorSubject;

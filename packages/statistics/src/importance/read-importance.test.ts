@@ -13,7 +13,7 @@ import {
   planGguf,
 } from "@quern/gguf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { goldenPath } from "../testing/golden.ts";
+import { goldenPath } from "../testing/golden-path.ts";
 import { imatrixPath, writeSample } from "../testing/importance.ts";
 import type { Importance } from "./importance.ts";
 import { readImportance } from "./read-importance.ts";

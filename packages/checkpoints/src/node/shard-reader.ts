@@ -1,7 +1,13 @@
-import type { CheckpointShard, CheckpointTensor } from "@quern/checkpoints";
-import type { TensorReader } from "@quern/models";
 import { type ByteSource, elementCount, QuernError } from "@quern/tensor";
 import { fileSource } from "@quern/tensor/node";
+import type { CheckpointShard, CheckpointTensor } from "../checkpoint.ts";
+
+/** Reads rows of tensors by name. */
+export interface ShardTensorReader {
+  info(name: string): CheckpointTensor;
+  /** Bytes of `count` rows from row `start` on; all dimensions but the last count as rows. */
+  readRows(name: string, start: number, count: number): Promise<Uint8Array>;
+}
 
 /** Reads rows of the tensors of a checkpoint, opening each shard once, when it is first needed. */
 export class ShardReader {
@@ -20,7 +26,7 @@ export class ShardReader {
   reading(params: {
     tensors: readonly CheckpointTensor[];
     buffer: (size: number) => Uint8Array;
-  }): TensorReader {
+  }): ShardTensorReader {
     const { tensors, buffer } = params;
     const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
     const find = (name: string): CheckpointTensor => {
@@ -67,7 +73,7 @@ export class ShardReader {
     await source.close();
     throw new QuernError(
       "CHECKPOINT_CHANGED",
-      `${name}: ${source.size} bytes, but there were ${shard.size} when the conversion was planned`,
+      `${name}: ${source.size} bytes, but there were ${shard.size} when it was opened`,
       { subject: { file: name } },
     );
   }

@@ -1,0 +1,4 @@
+export { compiledModule } from "./compiled-module.ts";
+export { runTasks } from "./run-tasks.ts";
+export type { CreateService, Service, Thread } from "./service.ts";
+export { closeThreads, startThreads } from "./start-threads.ts";
