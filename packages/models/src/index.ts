@@ -12,6 +12,8 @@ export type { BlockGraph, EmbeddingGraph, ForwardGraph, OutputGraph } from "./fo
 export type { ElementwiseFunction, ForwardKernels, ForwardMath } from "./forward/kernels.ts";
 export { loadParameters } from "./forward/load-parameters.ts";
 export type { Parameter, ParameterSet } from "./forward/parameters.ts";
+export { linearInputs, outputInputs } from "./forward/plan/linear-inputs.ts";
+export type { LinearInputs } from "./forward/plan/linear-inputs.ts";
 export { planForward } from "./forward/plan/plan-forward.ts";
 export type { ForwardModel } from "./forward/plan/plan-forward.ts";
 export { evaluateRows, expressionSources, expressionType } from "./expressions/evaluate.ts";
