@@ -1,1 +1,9 @@
-export {};
+export type {
+  CalibrationBlockDoneEvent,
+  CalibrationDoneEvent,
+  CalibrationEvent,
+  CalibrationOutputDoneEvent,
+  CalibrationProgressEvent,
+  CalibrationReport,
+  CalibrationStartEvent,
+} from "./events.ts";
