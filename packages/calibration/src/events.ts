@@ -1,3 +1,5 @@
+import type { RareExperts } from "./running/rare-experts.ts";
+
 /** The model has been opened, threads are running. */
 export interface CalibrationStartEvent {
   readonly type: "start";
@@ -68,4 +70,6 @@ export interface CalibrationReport {
   /** Kernels that ran: "native avx512". */
   readonly kernels: string;
   readonly threads: number;
+  /** Layers of which some experts saw few tokens. */
+  readonly rareExperts: readonly RareExperts[];
 }
