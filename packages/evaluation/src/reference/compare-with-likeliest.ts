@@ -48,11 +48,10 @@ export function compareWithLikeliest(params: {
 }
 
 /** What the model makes of the tokens that the reference does not keep. */
-function tailOf({
-  reference,
-  logits,
-  summary: { logSum },
-}: Parameters<typeof compareWithLikeliest>[0]): { mass: number; leastLogProbability: number } {
+function tailOf({ reference, logits, summary: { logSum } }: Parameters<typeof compareWithLikeliest>[0]): {
+  mass: number;
+  leastLogProbability: number;
+} {
   const kept = new Set<number>();
   for (let place = 0; place < reference.tokens.length; place++) kept.add(reference.tokens[place]!);
   let mass = 0;

@@ -5,15 +5,13 @@ import { compareWithLikeliest } from "./compare-with-likeliest.ts";
 import { type LikeliestTokens, likeliestTokens } from "./likeliest-tokens.ts";
 
 const logit = fc.oneof(fc.float({ min: -20, max: 20, noNaN: true }), fc.constantFrom(0, 1, 1, 2));
-const rows = fc
-  .integer({ min: 1, max: 80 })
-  .chain((length) =>
-    fc.tuple(
-      fc.float32Array({ minLength: length, maxLength: length, min: -20, max: 20, noNaN: true }),
-      fc.array(logit, { minLength: length, maxLength: length }).map((values) => Float32Array.from(values)),
-      fc.integer({ min: 1, max: 90 }),
-    ),
-  );
+const rows = fc.integer({ min: 1, max: 80 }).chain((length) =>
+  fc.tuple(
+    fc.float32Array({ minLength: length, maxLength: length, min: -20, max: 20, noNaN: true }),
+    fc.array(logit, { minLength: length, maxLength: length }).map((values) => Float32Array.from(values)),
+    fc.integer({ min: 1, max: 90 }),
+  ),
+);
 
 function keep(logits: Float32Array, count: number): LikeliestTokens {
   return likeliestTokens({ logits, summary: summarizeLogits(logits), count });
@@ -86,7 +84,11 @@ describe("the most likely tokens", () => {
     for (let seed = 0; seed < positions; seed++) {
       const [reference, model] = trainedLogits(16_000, seed, noise);
       const kept = keep(reference, 256);
-      const estimate = compareWithLikeliest({ reference: kept, logits: model, summary: summarizeLogits(model) });
+      const estimate = compareWithLikeliest({
+        reference: kept,
+        logits: model,
+        summary: summarizeLogits(model),
+      });
       sums.exact += compareLogits(reference, model).divergence;
       sums.value += estimate.value;
       sums.low += estimate.low;
