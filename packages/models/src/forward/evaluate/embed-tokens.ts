@@ -3,10 +3,12 @@ import type { EmbeddingGraph } from "../graph.ts";
 import { numbersOf, parameterOf } from "../parameters.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { applyNorm } from "./norm.ts";
+import { rowsOf, type Sequence, sequencesOf } from "./sequences.ts";
 
 /**
- * The hidden states of a sequence before the first block, tokens x width.
+ * The hidden states of a window before the first block, tokens x width.
  *
+ * @param params.starts Tokens that begin a sequence, in ascending order. Default: one sequence.
  * @param params.evaluation `parameters` must have the tensors of `graph.tensors`.
  * @throws QuernError `FORWARD_TOKENS` for an id that the vocabulary lacks or more tokens than the model has positions, and the
  * codes of `evaluateBlock`
@@ -15,11 +17,13 @@ export function embedTokens(params: {
   readonly graph: EmbeddingGraph;
   readonly evaluation: Evaluation;
   readonly tokens: readonly number[] | Int32Array;
+  readonly starts?: readonly number[];
 }): Float32Array {
   const { graph, evaluation, tokens } = params;
+  const sequences = sequencesOf(tokens.length, params.starts);
   const { kernels, parameters } = evaluation;
   const { width, scale, positions, tokenTypes, norm } = graph;
-  checkTokens(graph, tokens);
+  checkTokens(graph, tokens, sequences);
   const { type, data } = parameterOf(parameters, `${graph.module}.weight`);
   const rowLength = data.length / graph.tokens;
   const hidden = new Float32Array(tokens.length * width);
@@ -36,17 +40,25 @@ export function embedTokens(params: {
   }
   if (positions !== undefined) {
     const table = numbersOf(parameters, `${positions.module}.weight`);
-    kernels.math.addScaled({ x: table.subarray(0, hidden.length), y: hidden });
+    for (const sequence of sequences) {
+      const y = rowsOf(hidden, sequence, width);
+      kernels.math.addScaled({ x: table.subarray(0, y.length), y });
+    }
   }
   return norm === undefined ? hidden : applyNorm(evaluation, norm, hidden);
 }
 
-function checkTokens(graph: EmbeddingGraph, tokens: readonly number[] | Int32Array): void {
+function checkTokens(
+  graph: EmbeddingGraph,
+  tokens: readonly number[] | Int32Array,
+  sequences: readonly Sequence[],
+): void {
   const limit = graph.positions?.count ?? Infinity;
-  if (tokens.length > limit) {
+  const longest = Math.max(...sequences.map((sequence) => sequence.tokens));
+  if (longest > limit) {
     throw new QuernError(
       "FORWARD_TOKENS",
-      `a sequence of ${tokens.length} tokens: the model has positions for ${limit}`,
+      `a sequence of ${longest} tokens: the model has positions for ${limit}`,
     );
   }
   const wrong = tokens.findIndex(
@@ -55,7 +67,7 @@ function checkTokens(graph: EmbeddingGraph, tokens: readonly number[] | Int32Arr
   if (wrong < 0) return;
   throw new QuernError(
     "FORWARD_TOKENS",
-    `token ${wrong} of the sequence is ${tokens[wrong]}: expected an id from 0 to ${graph.tokens - 1}`,
+    `token ${wrong} of the window is ${tokens[wrong]}: expected an id from 0 to ${graph.tokens - 1}`,
     { subject: { offset: wrong } },
   );
 }

@@ -5,11 +5,14 @@ import { applyNetwork } from "./feed-forward.ts";
 import { applyHeadsAttention } from "./heads-attention.ts";
 import { applyLatentAttention } from "./latent-attention.ts";
 import { applyNorm } from "./norm.ts";
+import { type Sequence, sequencesOf } from "./sequences.ts";
 
 /**
- * The hidden states of one sequence after a block.
+ * The hidden states of a window after a block.
  *
- * @param params.hidden tokens x width, before the block; it is left as it is. The first token has the position 0.
+ * @param params.hidden tokens x width, before the block; it is left as it is.
+ * @param params.starts Tokens that begin a sequence, in ascending order: their position is 0, and attention does not reach across
+ * them. Default: one sequence.
  * @param params.evaluation `parameters` must have the tensors of `graph.tensors`.
  * @throws QuernError `FORWARD_TENSOR_MISSING`, `FORWARD_TENSOR_INVALID` when a parameter is missing or not stored as it has to be
  */
@@ -18,8 +21,9 @@ export function evaluateBlock(params: {
   readonly evaluation: Evaluation;
   readonly hidden: Float32Array;
   readonly tokens: number;
+  readonly starts?: readonly number[];
 }): Float32Array {
-  const { graph, evaluation, hidden, tokens } = params;
+  const { graph, evaluation, hidden, tokens, starts } = params;
   const { attention, feedForward, parallel, residualScale } = graph;
   const { math } = evaluation.kernels;
   const add = (x: Float32Array, y: Float32Array): void => math.addScaled({ x, y, alpha: residualScale });
@@ -28,7 +32,11 @@ export function evaluateBlock(params: {
   const attended = normalize(
     evaluation,
     attention.norms.after,
-    applyAttention(evaluation, attention, norms.apply(attention.norms.before, hidden), tokens),
+    applyAttention(evaluation, attention, {
+      input: norms.apply(attention.norms.before, hidden),
+      tokens,
+      sequences: sequencesOf(tokens, starts),
+    }),
   );
   const feed = (input: Float32Array): Float32Array =>
     normalize(
@@ -51,12 +59,11 @@ export function evaluateBlock(params: {
 function applyAttention(
   evaluation: Evaluation,
   graph: AttentionGraph,
-  input: Float32Array,
-  tokens: number,
+  params: { readonly input: Float32Array; readonly tokens: number; readonly sequences: readonly Sequence[] },
 ): Float32Array {
   return graph.kind === "latent"
-    ? applyLatentAttention(evaluation, graph, { input, tokens })
-    : applyHeadsAttention(evaluation, graph, { input, tokens });
+    ? applyLatentAttention(evaluation, graph, params)
+    : applyHeadsAttention(evaluation, graph, params);
 }
 
 function applyFeedForward(

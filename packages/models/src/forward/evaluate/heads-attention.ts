@@ -4,41 +4,50 @@ import type { Evaluation } from "./evaluation.ts";
 import { applyLinear } from "./linear.ts";
 import { applyNorm } from "./norm.ts";
 import { rotaryTable } from "./rotary.ts";
+import { rowsOf, type Sequence } from "./sequences.ts";
 import { columns } from "./columns.ts";
 
 type Projected = Record<"q" | "k" | "v", Float32Array>;
 
-/** Attention of one sequence: input and result are tokens x width. */
+/** Attention within each sequence: input and result are tokens x width. */
 export function applyHeadsAttention(
   evaluation: Evaluation,
   graph: HeadsAttentionGraph,
-  { input, tokens }: { readonly input: Float32Array; readonly tokens: number },
+  params: { readonly input: Float32Array; readonly tokens: number; readonly sequences: readonly Sequence[] },
 ): Float32Array {
+  const { input, tokens, sequences } = params;
   const { kernels, parameters } = evaluation;
   const { heads, keyValueHeads, headSize, valueSize, scale, window, bidirectional, softCap, sinks } = graph;
   const { q, k, v } = project(evaluation, graph, input, tokens);
   const queries = graph.queryNorm === undefined ? q : applyNorm(evaluation, graph.queryNorm, q);
   const keys = graph.keyNorm === undefined ? k : applyNorm(evaluation, graph.keyNorm, k);
-  if (graph.rope !== undefined) rotate(evaluation, graph, graph.rope, { queries, keys, tokens });
   const result = new Float32Array(tokens * heads * valueSize);
   const reach = window === undefined ? Infinity : window - 1;
-  kernels.math.attention({
-    q: queries,
-    k: keys,
-    v,
-    y: result,
-    tokens,
-    keys: tokens,
-    heads,
-    kvHeads: keyValueHeads,
-    headSize,
-    valueSize,
-    scale,
-    before: reach,
-    after: bidirectional ? reach : 0,
-    ...(softCap !== undefined && { softCap }),
-    ...(sinks !== undefined && { sinks: numbersOf(parameters, `${sinks}.weight`) }),
-  });
+  for (const sequence of sequences) {
+    const own = {
+      queries: rowsOf(queries, sequence, heads * headSize),
+      keys: rowsOf(keys, sequence, keyValueHeads * headSize),
+      tokens: sequence.tokens,
+    };
+    if (graph.rope !== undefined) rotate(evaluation, graph, graph.rope, own);
+    kernels.math.attention({
+      q: own.queries,
+      k: own.keys,
+      v: rowsOf(v, sequence, keyValueHeads * valueSize),
+      y: rowsOf(result, sequence, heads * valueSize),
+      tokens: sequence.tokens,
+      keys: sequence.tokens,
+      heads,
+      kvHeads: keyValueHeads,
+      headSize,
+      valueSize,
+      scale,
+      before: reach,
+      after: bidirectional ? reach : 0,
+      ...(softCap !== undefined && { softCap }),
+      ...(sinks !== undefined && { sinks: numbersOf(parameters, `${sinks}.weight`) }),
+    });
+  }
   return applyLinear(evaluation, graph.output, { input: result, rows: tokens });
 }
 

@@ -4,6 +4,7 @@ import type { Evaluation } from "./evaluation.ts";
 import { applyLinear, applyMatrix } from "./linear.ts";
 import { applyNorm } from "./norm.ts";
 import { rotaryTable } from "./rotary.ts";
+import { rowsOf, type Sequence } from "./sequences.ts";
 
 /**
  * Attention through latent vectors, as llama.cpp computes it (deepseek2.cpp): queries are brought into the latent space, so that
@@ -12,8 +13,9 @@ import { rotaryTable } from "./rotary.ts";
 export function applyLatentAttention(
   evaluation: Evaluation,
   graph: LatentAttentionGraph,
-  { input, tokens }: { readonly input: Float32Array; readonly tokens: number },
+  params: { readonly input: Float32Array; readonly tokens: number; readonly sequences: readonly Sequence[] },
 ): Float32Array {
+  const { input, tokens, sequences } = params;
   const { heads, keyUp, valueUp, scale } = graph;
   const latent = valueUp.inputs;
   const keySize = graph.keyValueDown.outputs;
@@ -25,28 +27,35 @@ export function applyLatentAttention(
   const values = applyNorm(evaluation, graph.keyValueNorm, latents);
   if (graph.rope !== undefined) {
     const { layout } = graph.rope;
-    const table = rotaryTable(graph.rope, evaluation.parameters, tokens);
-    const common = { tokens, headSize: rotated, rotated, layout, ...table };
-    evaluation.kernels.math.rope({ ...common, x: queryPositions, heads });
-    evaluation.kernels.math.rope({ ...common, x: keyPositions, heads: 1 });
+    for (const sequence of sequences) {
+      const table = rotaryTable(graph.rope, evaluation.parameters, sequence.tokens);
+      const common = { tokens: sequence.tokens, headSize: rotated, rotated, layout, ...table };
+      const ownQueries = rowsOf(queryPositions, sequence, heads * rotated);
+      evaluation.kernels.math.rope({ ...common, x: ownQueries, heads });
+      evaluation.kernels.math.rope({ ...common, x: rowsOf(keyPositions, sequence, rotated), heads: 1 });
+    }
   }
 
+  const queries = join(applyToHeads(evaluation, keyUp, plain, tokens), queryPositions, latent, rotated);
+  const keys = join(values, keyPositions, latent, rotated);
   const mixed = new Float32Array(tokens * heads * latent);
-  evaluation.kernels.math.attention({
-    q: join(applyToHeads(evaluation, keyUp, plain, tokens), queryPositions, latent, rotated),
-    k: join(values, keyPositions, latent, rotated),
-    v: values,
-    y: mixed,
-    tokens,
-    keys: tokens,
-    heads,
-    kvHeads: 1,
-    headSize: keySize,
-    valueSize: latent,
-    scale,
-    before: Infinity,
-    after: 0,
-  });
+  for (const sequence of sequences) {
+    evaluation.kernels.math.attention({
+      q: rowsOf(queries, sequence, heads * keySize),
+      k: rowsOf(keys, sequence, keySize),
+      v: rowsOf(values, sequence, latent),
+      y: rowsOf(mixed, sequence, heads * latent),
+      tokens: sequence.tokens,
+      keys: sequence.tokens,
+      heads,
+      kvHeads: 1,
+      headSize: keySize,
+      valueSize: latent,
+      scale,
+      before: Infinity,
+      after: 0,
+    });
+  }
   const result = applyToHeads(evaluation, valueUp, mixed, tokens);
   return applyLinear(evaluation, graph.output, { input: result, rows: tokens });
 }
