@@ -13,7 +13,7 @@ export interface GgufInput {
 }
 
 /** A tensor as it is read (quantized ones: rows of U8 bytes), and what ggml calls it. */
-interface GgufInputTensor extends TensorInfo {
+export interface GgufInputTensor extends TensorInfo {
   readonly ggmlType: string;
   /** Counts elements, the contiguous dimension first. */
   readonly ne: readonly number[];

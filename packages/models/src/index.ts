@@ -3,6 +3,8 @@ export type { ModuleRole } from "./architectures/module-role.ts";
 export { describeGguf } from "./describe-gguf.ts";
 export type { GgufInput } from "./describe-gguf.ts";
 export { describeModel } from "./describe-model.ts";
+export { describeSource, isGguf } from "./describe-source.ts";
+export type { DescribableSource } from "./describe-source.ts";
 export { embedTokens } from "./forward/evaluate/embed-tokens.ts";
 export { evaluateBlock } from "./forward/evaluate/evaluate-block.ts";
 export type { Evaluation, LinearInput } from "./forward/evaluate/evaluation.ts";
@@ -10,7 +12,7 @@ export { normalizeOutput, outputLogits } from "./forward/evaluate/output-logits.
 export { forwardModel } from "./forward/forward-model.ts";
 export type { BlockGraph, EmbeddingGraph, ForwardGraph, OutputGraph } from "./forward/graph.ts";
 export type { ElementwiseFunction, ForwardKernels, ForwardMath } from "./forward/kernels.ts";
-export { loadParameters } from "./forward/load-parameters.ts";
+export { loadParameterRows, loadParameters } from "./forward/load-parameters.ts";
 export type { Parameter, ParameterSet } from "./forward/parameters.ts";
 export { linearInputs, outputInputs } from "./forward/plan/linear-inputs.ts";
 export type { LinearInputs } from "./forward/plan/linear-inputs.ts";

@@ -1,13 +1,13 @@
 import { loadKernels } from "@quern/kernels";
-import { expressionSources, type ModelTensor } from "@quern/models";
+import { describeSource, expressionSources, type ModelTensor } from "@quern/models";
 import { elementCount, QuernError } from "@quern/tensor";
+import { resolveThreads } from "@quern/threads";
 import type { ConversionPlan, PlanParams } from "../plan.ts";
-import { describeSource } from "./describe-source.ts";
 import { estimateSeconds } from "./duration.ts";
 import { checkKernelTypes } from "./kernel-support.ts";
 import { planFile } from "./plan-file.ts";
 import { planOutputs } from "./plan-outputs.ts";
-import { estimatePeakMemory, resolveMemory, resolveThreads } from "./resources.ts";
+import { estimatePeakMemory, resolveMemory } from "./resources.ts";
 
 /**
  * Finds out everything about a conversion that can be known without reading weights, and checks everything that can be
@@ -30,7 +30,10 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     throw new QuernError("PLAN_NO_OUTPUTS", "There is nothing to write: expected an output.");
 
   const warnings: QuernError[] = [];
-  const model = await describeSource(params, (warning) => warnings.push(warning));
+  const model = await describeSource(params.checkpoint, {
+    onWarning: (warning) => warnings.push(warning),
+    ...(params.preTokenizer === undefined ? {} : { preTokenizer: params.preTokenizer }),
+  });
   const kernels = await loadKernels({ backend });
   const contents = params.outputs.map((request) => {
     const file = planFile({

@@ -1,7 +1,7 @@
 import { QuernError } from "@quern/tensor";
 import type { ModelSource } from "../plan.ts";
 import { findRecipe } from "../recipes.ts";
-import { isGguf } from "./describe-source.ts";
+import { isGguf } from "@quern/models";
 import type { FileContents, FileParams } from "./file-contents.ts";
 import { converterAutoType } from "./float-type.ts";
 import { planConverterFile } from "./plan-converter-file.ts";

@@ -4,7 +4,7 @@ import type { ModelDescription, ModelTensor } from "@quern/models";
 import { quantizedTensorOrder, storageFormat } from "../mixtures/index.ts";
 import type { ModelSource } from "../plan.ts";
 import type { OutputRequest } from "../recipe.ts";
-import { isGguf } from "./describe-source.ts";
+import { isGguf } from "@quern/models";
 import { losslessFloatType } from "./float-type.ts";
 import { refuseOptions } from "./file-contents.ts";
 import { storedAs } from "./stored-as.ts";

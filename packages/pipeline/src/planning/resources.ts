@@ -1,4 +1,4 @@
-import { availableParallelism, totalmem } from "node:os";
+import { totalmem } from "node:os";
 import { QuernError } from "@quern/tensor";
 import { slabBytes, SLABS_IN_FLIGHT } from "../conversion/slab-runner.ts";
 
@@ -13,21 +13,6 @@ export function resolveMemory(memory: number | undefined): number {
     subject: { key: "memory" },
   });
 }
-
-/** @returns worker threads; 0 is the calling thread */
-export function resolveThreads(threads: number | undefined): number {
-  if (threads === undefined) return availableParallelism();
-  if (Number.isSafeInteger(threads) && threads >= 0 && threads <= MOST_THREADS) return threads;
-  throw new QuernError(
-    "PLAN_THREADS",
-    `threads: ${threads} is not a whole number from 0 to ${MOST_THREADS}`,
-    {
-      subject: { key: "threads" },
-    },
-  );
-}
-
-const MOST_THREADS = 1024;
 
 /**
  * Resident memory of Node with this package loaded and a model described, and of each further thread with its kernels: as

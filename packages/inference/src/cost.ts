@@ -1,0 +1,41 @@
+import { expressionType, type ModelTensor } from "@quern/models";
+import { byteSize } from "@quern/tensor";
+import type { RunnableModel } from "./model.ts";
+
+/** Bytes of parameters as `ParameterSource` loads them. */
+export function parameterBytes(model: RunnableModel, names: readonly string[]): number {
+  let bytes = 0;
+  for (const name of new Set(names)) {
+    const tensor = model.tensors.get(name);
+    if (tensor !== undefined) bytes += tensorBytes(model, tensor);
+  }
+  return bytes;
+}
+
+function tensorBytes({ source }: RunnableModel, { shape, storage, expression }: ModelTensor): number {
+  if (storage === "f32") return byteSize({ type: "F32", shape });
+  return byteSize(expressionType(expression, { info: (name) => source.tensors.get(name)! }));
+}
+
+/** Floating-point operations of the linear layers for each token: of every block, and of the layer that makes logits. */
+export function linearOperations({ inputs, outputInputs, tensors }: RunnableModel): {
+  readonly blocks: readonly number[];
+  readonly output: number;
+} {
+  const ofGroup = ({ modules, rowsPerToken, matrices }: (typeof inputs)[number][number]): number => {
+    const elements = modules.map((module) => elementsOf(tensors.get(`${module}.weight`)));
+    return (2 * sum(elements) * rowsPerToken) / matrices;
+  };
+  return {
+    blocks: inputs.map((groups) => sum(groups.map(ofGroup))),
+    output: outputInputs === undefined ? 0 : ofGroup(outputInputs),
+  };
+}
+
+function elementsOf(tensor: ModelTensor | undefined): number {
+  return tensor === undefined ? 0 : tensor.shape.reduce((product, size) => product * size, 1);
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

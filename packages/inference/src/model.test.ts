@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest";
+import { linearOperations, parameterBytes } from "./cost.ts";
+import { modelIdentity } from "./model-identity.ts";
+import { goldenModel } from "./testing/golden-model.ts";
+
+describe("modelIdentity", () => {
+  const tensor = (name: string, ...shape: number[]) => ({ name, shape }) as never;
+  const identity = (architecture: string, ...tensors: never[]): Promise<string> =>
+    modelIdentity({ architecture, tensors });
+
+  it("depends on architecture, names and shapes, not on their order or on leading ones", async () => {
+    const one = await identity("llama", tensor("a", 2, 3), tensor("b", 1, 4));
+    expect(one).toMatch(/^[0-9a-f]{64}$/);
+    expect(await identity("llama", tensor("b", 4), tensor("a", 2, 3))).toBe(one);
+    expect(await identity("qwen2", tensor("a", 2, 3), tensor("b", 4))).not.toBe(one);
+    expect(await identity("llama", tensor("a", 3, 2), tensor("b", 4))).not.toBe(one);
+    expect(await identity("llama", tensor("c", 2, 3), tensor("b", 4))).not.toBe(one);
+  });
+});
+
+describe("openRunnable", () => {
+  it("knows what a model costs", async () => {
+    const model = await goldenModel("qwen3moe");
+    const { blocks, output } = linearOperations(model);
+    // Of its experts a token sees a part: counted by hand from the shapes.
+    const elements = (name: string): number => model.tensors.get(name)!.shape.reduce((a, b) => a * b, 1);
+    const plain = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate_inp"];
+    const experts = ["ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"];
+    const own = (names: readonly string[]): number =>
+      names.reduce((sum, name) => sum + 2 * elements(`blk.0.${name}.weight`), 0);
+    const { rowsPerToken, matrices } = model.inputs[0]!.find(({ name }) => name.endsWith("ffn_gate_exps"))!;
+    expect(matrices).toBeGreaterThan(rowsPerToken);
+    expect(blocks[0]).toBe(own(plain) + (own(experts) * rowsPerToken) / matrices);
+    expect(output).toBe(2 * model.vocabularySize * model.graph.embedding.width);
+  });
+
+  it.each(["llama2-spm", "gpt-oss", "qwen3moe"])("knows the size of parameters of %s", async (name) => {
+    const model = await goldenModel(name);
+    const { openParameters } = await import("./node/parameter-source.ts");
+    const source = openParameters(model);
+    for (const { tensors } of model.graph.blocks) {
+      const loaded = [...(await source.load(tensors)).values()];
+      expect(loaded.every(({ data }) => data.buffer instanceof SharedArrayBuffer)).toBe(true);
+      expect(parameterBytes(model, tensors)).toBe(loaded.reduce((sum, { data }) => sum + data.byteLength, 0));
+    }
+    await source.close();
+  });
+});

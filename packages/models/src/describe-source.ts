@@ -1,0 +1,43 @@
+import { QuernError } from "@quern/tensor";
+import { describeGguf, type GgufInputTensor } from "./describe-gguf.ts";
+import { describeModel } from "./describe-model.ts";
+import type { ModelDescription, ModelInput } from "./model.ts";
+import type { GgufMetadata } from "@quern/gguf";
+
+/** A GGUF file as it has been opened. */
+interface GgufSource {
+  readonly name: string;
+  readonly metadata: GgufMetadata;
+  readonly tensors: ReadonlyMap<string, GgufInputTensor>;
+}
+
+/** A model that has been opened: a Hugging Face checkpoint or a GGUF file. */
+export type DescribableSource = Pick<ModelInput, "files" | "tensors"> | GgufSource;
+
+/** Whether weights come as GGUF rather than from a Hugging Face checkpoint. */
+export function isGguf<Gguf extends GgufSource>(source: Pick<ModelInput, "files"> | Gguf): source is Gguf {
+  return "metadata" in source;
+}
+
+/**
+ * What is to be known about a model before weights are read.
+ *
+ * @throws QuernError `RECIPE_OPTION` for a pre-tokenizer where the vocabulary is there already, and the codes of `describeGguf` and
+ * `describeModel`
+ */
+export async function describeSource(
+  source: DescribableSource,
+  options: Pick<ModelInput, "preTokenizer" | "onWarning"> = {},
+): Promise<ModelDescription> {
+  if (!isGguf(source)) {
+    const { files, tensors } = source;
+    return describeModel({ files, tensors, ...options });
+  }
+  if (options.preTokenizer !== undefined) {
+    throw new QuernError("RECIPE_OPTION", "preTokenizer means nothing for GGUF, which has its vocabulary", {
+      subject: { key: "preTokenizer" },
+    });
+  }
+  const { name, metadata, tensors } = source;
+  return describeGguf({ name, metadata, tensors: tensors.values() });
+}
