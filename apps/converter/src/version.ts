@@ -5,4 +5,4 @@ const packageJson = createRequire(import.meta.url)("../package.json") as { reado
 export const version: string = packageJson.version;
 
 /** What files that are made say they were made by. */
-export const tool = `quern ${version}`;
+export const tool: string = `quern ${version}`;

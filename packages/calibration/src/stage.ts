@@ -2,6 +2,9 @@ import type { BlockTask, Capture, ModelWindow, RunnableModel } from "@quern/infe
 import type { LinearInputs, ParameterSet } from "@quern/models";
 import type { OutputTask } from "./accumulation/output.ts";
 
+/** Runs one window through a stage, and captures what is read. */
+export type StageTask = BlockTask | OutputTask;
+
 /** What is collected together: the inputs of a block, or that of the output layer. */
 export interface Stage {
   /** Number of the block; for the output layer, the number of blocks. */
@@ -20,7 +23,7 @@ export interface Stage {
     readonly hidden: Float32Array;
     readonly keep: boolean;
     readonly capture: readonly Capture[];
-  }): BlockTask | OutputTask;
+  }): StageTask;
 }
 
 /** In the order of the computation. */

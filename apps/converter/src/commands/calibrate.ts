@@ -37,8 +37,13 @@ export const CALIBRATION_MEMORY = "a quarter of the machine's, at most 4 GiB";
 export function registerCalibrate(program: Command, host: Host): void {
   const command = program
     .command("calibrate")
-    .description("Run a model on texts and collect what its linear layers read: what quantizing well needs to know.")
-    .argument("<model>", "folder with config.json, tokenizer and *.safetensors; or a GGUF file (any one of a split set)")
+    .description(
+      "Run a model on texts and collect what its linear layers read: what quantizing well needs to know.",
+    )
+    .argument(
+      "<model>",
+      "folder with config.json, tokenizer and *.safetensors; or a GGUF file (any one of a split set)",
+    )
     .option(
       "--data <file[:weight]...>",
       "texts (.txt), conversations or texts (.jsonl, .parquet), each with its share of the tokens (default: a bundled mixture)",
@@ -61,8 +66,14 @@ export function registerCalibrate(program: Command, host: Host): void {
       countArgument,
       10,
     )
-    .option("--no-hessians", "leave out X^T X, which GPTQ and its like need, and which takes most of the file and half of the time")
-    .option("-f, --force", "replace a file that exists, and what a run with other options has left unfinished")
+    .option(
+      "--no-hessians",
+      "leave out X^T X, which GPTQ and its like need, and which takes most of the file and half of the time",
+    )
+    .option(
+      "-f, --force",
+      "replace a file that exists, and what a run with other options has left unfinished",
+    )
     .option("-n, --dry-run", "show the plan, and run nothing");
   addMessageOptions(addResourceOptions(command, CALIBRATION_MEMORY)).action(
     async (model: string, options: CalibrateOptions) => {

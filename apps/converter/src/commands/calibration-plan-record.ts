@@ -2,8 +2,19 @@ import type { CalibrationPlan } from "@quern/calibration";
 
 /** A plan as `--json` reports it. */
 export function calibrationPlanRecord(plan: CalibrationPlan): Record<string, unknown> {
-  const { model, windows, tokens, output, fileSize, temporaryBytes, replaces, stages, memory, threads, estimate } =
-    plan;
+  const {
+    model,
+    windows,
+    tokens,
+    output,
+    fileSize,
+    temporaryBytes,
+    replaces,
+    stages,
+    memory,
+    threads,
+    estimate,
+  } = plan;
   const { rule, calibration, holdOut, holdOutEvery } = windows;
   return {
     type: "plan",

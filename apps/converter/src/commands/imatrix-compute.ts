@@ -1,7 +1,12 @@
 import { rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { WeightedFile } from "@quern/corpus";
-import { type ImportanceFormat, openStatistics, statisticsAsImportance, writeImportance } from "@quern/statistics";
+import {
+  type ImportanceFormat,
+  openStatistics,
+  statisticsAsImportance,
+  writeImportance,
+} from "@quern/statistics";
 import { QuernError } from "@quern/tensor";
 import { checkOutputPlaces } from "@quern/tensor/node";
 import { type Command, Option } from "commander";
@@ -29,10 +34,17 @@ interface ComputeOptions extends ResourceOptions, MessageOptions {
 /** Makes `quern imatrix <model>` compute a matrix; its subcommands stay what they are. */
 export function registerImatrixCompute(imatrix: Command, host: Host): void {
   imatrix
-    .argument("<model>", "folder with config.json, tokenizer and *.safetensors; or a GGUF file (any one of a split set)")
+    .argument(
+      "<model>",
+      "folder with config.json, tokenizer and *.safetensors; or a GGUF file (any one of a split set)",
+    )
     // A mistyped subcommand has more arguments than a model has: better said in other words.
     .allowExcessArguments()
-    .option("-f, --data <file[:weight]...>", "texts to run the model on (default: a bundled mixture)", dataArgument)
+    .option(
+      "-f, --data <file[:weight]...>",
+      "texts to run the model on (default: a bundled mixture)",
+      dataArgument,
+    )
     .option("-o, --output <file>", "file to write", "imatrix.gguf")
     .addOption(
       new Option(
@@ -50,7 +62,11 @@ export function registerImatrixCompute(imatrix: Command, host: Host): void {
       checkArguments(imatrix);
       const { output, ctxSize: length, chunks } = options;
       const path = resolve(host.cwd, output);
-      await checkOutputPlaces({ places: [{ path, fileSize: 0 }], sources: [], force: options.force === true });
+      await checkOutputPlaces({
+        places: [{ path, fileSize: 0 }],
+        sources: [],
+        force: options.force === true,
+      });
       await runCalibration({
         ...{ model, host },
         // The statistics are ours, from wherever they come.

@@ -86,7 +86,10 @@ async function tell(params: {
   const peakMemory = process.resourceUsage().maxRSS * 1024;
   if (!options.quiet) writeWarnings(rareExpertWarnings(report), host);
   if (options.json) writeJsonLine(host.stdout, { type: "result", ...report, peakMemory });
-  else host.stdout.write(formatCalibrationReport({ report, peakMemory, style: styleFor(host.stdout, host.env) }));
+  else
+    host.stdout.write(
+      formatCalibrationReport({ report, peakMemory, style: styleFor(host.stdout, host.env) }),
+    );
 }
 
 async function makePlan(params: RunCalibrationParams): Promise<CalibrationPlan> {

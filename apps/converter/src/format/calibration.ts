@@ -22,7 +22,8 @@ export function formatCalibrationPlan(params: {
     `${formatParameters(parametersOf(plan))} parameters`,
     `${model.graph.blocks.length} blocks`,
   ].join(" · ");
-  const stateNote = plan.temporaryBytes === 0 ? "" : `, ${formatBytes(plan.temporaryBytes)} more while it is made`;
+  const stateNote =
+    plan.temporaryBytes === 0 ? "" : `, ${formatBytes(plan.temporaryBytes)} more while it is made`;
   const facts = formatFacts({
     facts: [
       ["tokens", tokensText(plan)],

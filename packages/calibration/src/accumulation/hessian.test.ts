@@ -43,7 +43,8 @@ describe.each(["native", "wasm"] as const)("addHessians with %s kernels", (backe
         kernels.math.syrk({ x, tokens: part.rows, n: columns, h: whole });
         for (let row = 0; row < part.rows; row++) {
           for (let i = 0; i < columns; i++) {
-            for (let j = 0; j <= i; j++) exact[i * columns + j]! += x[row * columns + i]! * x[row * columns + j]!;
+            for (let j = 0; j <= i; j++)
+              exact[i * columns + j]! += x[row * columns + i]! * x[row * columns + j]!;
           }
         }
       }

@@ -1,4 +1,4 @@
-import type { HiddenStates, ModelWindow } from "@quern/inference";
+import type { BlockResult, HiddenStates, ModelWindow } from "@quern/inference";
 import type { ParameterSet } from "@quern/models";
 import type { StatisticsWriter } from "@quern/statistics";
 import { runTasks } from "@quern/threads";
@@ -8,7 +8,7 @@ import { allocatePass, type PassMemory } from "../accumulation/pass-memory.ts";
 import type { SharedArena } from "../accumulation/shared-arena.ts";
 import type { CalibrationTask, CalibrationThread } from "../node/calibration-service.ts";
 import type { BlockPass } from "../planning/block-passes.ts";
-import type { Stage } from "../stage.ts";
+import type { Stage, StageTask } from "../stage.ts";
 import { writePass } from "./write-pass.ts";
 
 /** A window, and what it is for. */
@@ -81,9 +81,7 @@ async function captureBatch(params: {
   const last = Math.min(first + context.batch, windows.length);
   const targetsOf = (index: number): readonly Float32Array[] => memory.captures[index - first]!;
 
-  async function* tasks(): AsyncGenerator<
-    CalibrationTask & { readonly hidden: Float32Array; readonly index: number }
-  > {
+  async function* tasks(): AsyncGenerator<StageTask, void, undefined> {
     for (let index = first; index < last; index++) {
       const capture = pass.captured.map((input, place) => ({
         module: stage.inputs[input]!.name,
@@ -94,7 +92,7 @@ async function captureBatch(params: {
       yield stage.task({ parameters, window: { tokens, starts }, index, hidden, keep, capture });
     }
   }
-  await runTasks({
+  await runTasks<StageTask, BlockResult | void>({
     tasks: tasks(),
     threads,
     ...(signal === undefined ? {} : { signal }),

@@ -1,0 +1,1 @@
+export type { QuantizedMatrix } from "./quantized-matrix.ts";
