@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { registerCalibrate } from "./commands/calibrate.ts";
 import { registerConvert } from "./commands/convert.ts";
 import { registerEdit } from "./commands/edit.ts";
+import { registerEvaluate } from "./commands/evaluate.ts";
 import { registerImatrix } from "./commands/imatrix.ts";
 import { registerInfo } from "./commands/info.ts";
 import { registerInspect } from "./commands/inspect.ts";
@@ -74,6 +75,7 @@ function createProgram(host: Host): Command {
   registerMerge(program, host);
   registerEdit(program, host);
   registerQuantize(program, host);
+  registerEvaluate(program, host);
   registerInspect(program, host);
   registerCalibrate(program, host);
   registerImatrix(program, host);

@@ -9,6 +9,7 @@ export { DEFAULT_CONFIDENCE } from "./measures/bootstrap.ts";
 export type { Confidence } from "./measures/bootstrap.ts";
 export { compareLogits, summarizeLogits } from "./measures/score-logits.ts";
 export type { LogitComparison, LogitSummary } from "./measures/score-logits.ts";
+export { openEvaluationText } from "./node/open-evaluation-text.ts";
 export { openReference } from "./node/open-reference.ts";
 export type { SavedReference } from "./node/open-reference.ts";
 export type { MemoryDivision } from "./planning/divide-memory.ts";

@@ -10,7 +10,7 @@ import {
   type TextTokenizer,
   type WeightedFile,
 } from "@quern/corpus";
-import { openDefaultText, openTextFiles } from "@quern/corpus/node";
+import { openDefaultText, openTextFiles, type OpenTextFiles } from "@quern/corpus/node";
 import { describeSource, isGguf } from "@quern/models";
 import { QuernError } from "@quern/tensor";
 import type { Host } from "../host.ts";
@@ -62,17 +62,20 @@ function unless<Result>(code: string, otherwise: () => Promise<Result>): (error:
 /**
  * Opens texts, by default the bundled ones; to be closed.
  *
- * @param params.files Default: the bundled texts, without dialogues where there is no chat template.
+ * @param params.files Default: bundled texts.
+ * @param params.bundled Opens these. Default: the calibration texts, without dialogues where there is no chat template.
  */
 export async function openTexts(params: {
   readonly files: readonly WeightedFile[] | undefined;
   readonly chatTemplate: ChatTemplate | undefined;
   readonly host: Host;
-}): Promise<{ readonly sources: readonly TextSource[]; close(): Promise<void> }> {
+  readonly bundled?: () => Promise<OpenTextFiles>;
+}): Promise<OpenTextFiles> {
   const { files, chatTemplate, host } = params;
   const template = chatTemplate === undefined ? {} : { chatTemplate };
   if (files === undefined) {
-    const { sources, close } = await openDefaultText(template);
+    const { bundled = () => openDefaultText(template) } = params;
+    const { sources, close } = await bundled();
     // Where they lie is a matter of the installation, and results name their texts.
     const nameOf = ({ name }: TextSource): string => `${basename(dirname(name))}/${basename(name)}`;
     return { sources: sources.map((source) => renamed(source, nameOf(source))), close };

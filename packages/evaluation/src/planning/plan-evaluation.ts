@@ -35,8 +35,8 @@ export interface EvaluationRequest {
   readonly reference?: EvaluationInput | SavedReference;
   /** Texts, each a domain. Default: those of a saved reference. */
   readonly sources?: readonly TextSource[];
-  /** Default: that of a saved reference, otherwise llama-perplexity's. */
-  readonly rule?: EvaluationRule;
+  /** Default: as a saved reference has it, otherwise llama-perplexity's. */
+  readonly rule?: Partial<EvaluationRule>;
   /** Windows after which to stop; texts take turns. Default: all. */
   readonly limit?: number;
   /** Where to keep what a later comparison with this model needs. */
@@ -105,7 +105,7 @@ export async function planEvaluation(request: EvaluationRequest): Promise<Evalua
   const threads = resolveThreads(request.threads);
   const budget = resolveMemory(request.memory);
   const saved = savedOf(request.reference);
-  const rule = request.rule ?? saved?.header.rule ?? DEFAULT_RULE;
+  const rule = { ...(saved?.header.rule ?? DEFAULT_RULE), ...request.rule };
   const positions = scoredPositions(rule);
   const model = await openEvaluationModel(request.model.source, rule);
   const other = inputOf(request.reference);
