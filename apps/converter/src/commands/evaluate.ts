@@ -82,7 +82,9 @@ export function registerEvaluate(program: Command, host: Host): void {
       const { against, saveReference, output, likeliest } = options;
       const limit = options.windows ?? options.chunks;
       await runEvaluation({
-        ...{ model, host, options },
+        model,
+        host,
+        options,
         ...(against === undefined ? {} : { reference: against }),
         text: {
           files: options.data,

@@ -47,8 +47,10 @@ export function likeliestTokens(params: {
 /** Indices of the largest values, the largest first; of equal values, the one with the smaller index. */
 function largestIndices(values: Float32Array, count: number): number[] {
   /** Whether `a` comes after `b` in the result. */
-  const isAfter = (a: number, b: number): boolean =>
-    values[a]! < values[b]! || (values[a]! === values[b]! && a > b);
+  const isAfter = (a: number, b: number): boolean => {
+    const difference = values[a]! - values[b]!;
+    return difference < 0 || (difference === 0 && a > b);
+  };
   // A heap with the last of those kept at its root: nearly all values are turned away by one comparison with it.
   const heap: number[] = [];
   const sink = (start: number): void => {

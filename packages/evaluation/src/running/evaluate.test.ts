@@ -36,8 +36,8 @@ async function plan(name: string, request: Partial<EvaluationRequest> = {}): Pro
 }
 
 /** What does not depend on the machine. */
-function figures({ run: _, ...report }: EvaluationReport): Omit<EvaluationReport, "run"> {
-  return report;
+function figures(report: EvaluationReport): Omit<EvaluationReport, "run"> {
+  return { ...report, run: undefined } as Omit<EvaluationReport, "run">;
 }
 
 /** A copy of a checkpoint with other weights. @param change Is given the numbers of every tensor, in F32 or BF16 words. */
@@ -241,7 +241,11 @@ describe("a saved reference", () => {
       await plan("llama31-bpe", { model, reference: await openInput(checkpointPath("llama31-bpe")) }),
     );
     const vocabulary = exact.model.vocabularySize;
-    for (const likeliest of [vocabulary + 1, 64, 1]) {
+    for (const [likeliest, tolerance] of [
+      [vocabulary + 1, 1e-6],
+      [vocabulary >> 1, 1e-3],
+      [1, 1],
+    ] as const) {
       await rm(path(), { force: true });
       await saveReference("llama31-bpe", likeliest);
       const reference = await openReference(path());
@@ -253,7 +257,7 @@ describe("a saved reference", () => {
       const [low, high] = found.total.comparison!.divergence.bounds!;
       expect(low).toBeLessThan(exactMean! + 1e-6);
       expect(high).toBeGreaterThan(exactMean! - 1e-6);
-      if (likeliest > vocabulary) expect(Math.abs(mean! - exactMean!)).toBeLessThan(1e-6);
+      expect(Math.abs(mean! - exactMean!)).toBeLessThan(tolerance);
       const { agreement, referencePerplexity, deltaP } = exact.total.comparison!;
       expect(found.total.comparison!.agreement.value).toBe(agreement.value);
       expect(found.total.comparison!.referencePerplexity.value / referencePerplexity.value).toBeCloseTo(1, 6);
