@@ -9,5 +9,25 @@ export type { MergedImportance } from "./importance/merge-importance.ts";
 export { openImportanceFile } from "./importance/open-importance-file.ts";
 export { readImportance } from "./importance/read-importance.ts";
 export { selectImportance } from "./importance/select-importance.ts";
+export { statisticsAsImportance } from "./importance/statistics-view.ts";
 export { writeImportance } from "./importance/write-importance.ts";
 export type { WrittenImportance } from "./importance/write-importance.ts";
+export { checkStatisticsModel } from "./statistics-file/check-model.ts";
+export type {
+  JsonValue,
+  StatisticsCorpus,
+  StatisticsCorpusPart,
+  StatisticsDescription,
+  StatisticsInput,
+  StatisticsModel,
+  StatisticsTensor,
+} from "./statistics-file/description.ts";
+export type { StatisticsEntry } from "./statistics-file/entries.ts";
+export { addToHistogram, HISTOGRAM_BINS, percentile } from "./statistics-file/histogram.ts";
+export { openStatistics, readStatistics } from "./statistics-file/open-statistics.ts";
+export { packedLength } from "./statistics-file/packed-triangle.ts";
+export { planStatistics } from "./statistics-file/plan.ts";
+export type { StatisticsPlan } from "./statistics-file/plan.ts";
+export type { ChannelStatistics, HoldOutStatistics, Statistics } from "./statistics-file/statistics.ts";
+export { createStatisticsWriter } from "./statistics-file/writer.ts";
+export type { StatisticsValues, StatisticsWriter } from "./statistics-file/writer.ts";

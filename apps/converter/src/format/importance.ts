@@ -41,12 +41,18 @@ export function formatImportance(params: {
   ].join("");
 }
 
+const FORMATS: Readonly<Record<ImportanceFile["format"], string>> = {
+  gguf: "GGUF",
+  dat: "dat (the older layout)",
+  statistics: "statistics file",
+};
+
 function formatHead({ name, format, datasets, chunks, chunkSize }: ImportanceFile, style: Style): string {
   const size = chunkSize === 0 ? "" : ` of ${formatInteger(chunkSize)} tokens`;
   return formatFacts({
     facts: [
       ["file", printable(name)],
-      ["format", format === "gguf" ? "GGUF" : "dat (the older layout)"],
+      ["format", FORMATS[format]],
       ["texts", datasets.length === 0 ? "not named" : datasets.map(printable).join(", ")],
       ["chunks", chunks === 0 ? "unknown" : `${formatInteger(chunks)}${size}`],
     ],

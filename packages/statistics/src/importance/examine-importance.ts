@@ -44,7 +44,7 @@ async function examineEntry(file: ImportanceFile, entry: ImportanceEntry): Promi
     }
   }
   // Without calls, the older layout says nothing of whether there were inputs.
-  const unseen = file.format === "gguf" ? counts.filter((count) => count === 0).length : 0;
+  const unseen = file.format !== "dat" ? counts.filter((count) => count === 0).length : 0;
   return {
     name,
     columns,

@@ -8,7 +8,7 @@ export interface ImportanceEntry {
   /** Number of sums: `columns`, or `experts x columns` for a tensor of merged experts. */
   readonly length: number;
   /**
-   * How many inputs the sums are of. GGUF: vectors, for each matrix. The older layout: one number of batches ("calls"), and the
+   * How many inputs the sums are of: vectors, for each matrix or for all of them together. In the older layout one number of batches ("calls"), and the
    * sums are means times that number.
    */
   readonly counts: readonly number[];
@@ -18,7 +18,8 @@ export interface ImportanceEntry {
 export interface ImportanceFile {
   /** Path as the user gave it. */
   readonly name: string;
-  readonly format: ImportanceFormat;
+  /** Its layout; "statistics" for a statistics file, seen as an importance matrix. */
+  readonly format: ImportanceFormat | "statistics";
   /** Calibration texts, when the file names them. */
   readonly datasets: readonly string[];
   /** Chunks of text that went in; 0 when unknown. */
@@ -42,7 +43,7 @@ export interface ImportanceFile {
  * @param params.start Index of the first sum in its entry.
  */
 export function toMeans(params: {
-  format: ImportanceFormat;
+  format: ImportanceFile["format"];
   entry: ImportanceEntry;
   sums: Float32Array;
   start: number;
@@ -53,7 +54,7 @@ export function toMeans(params: {
     // As a float: dividing by it rounds as the reference does.
     const count = Math.fround(entry.counts[Math.floor((start + index) / columns)]!);
     if (count > 0) sums[index] = sums[index]! / count;
-    else if (format === "gguf") sums[index] = 1;
+    else if (format !== "dat") sums[index] = 1;
   }
   return sums;
 }

@@ -1,19 +1,32 @@
 import { type ByteSource, QuernError } from "@quern/tensor";
 import { fileSource } from "@quern/tensor/node";
 import { readGgufImportance } from "./gguf-reader.ts";
+import { readStatistics } from "../statistics-file/open-statistics.ts";
 import type { ImportanceFile } from "./importance-file.ts";
 import { readLegacyImportance } from "./legacy-reader.ts";
+import { importanceOfStatistics } from "./statistics-view.ts";
 
 /**
- * Opens a file of `llama-imatrix`, GGUF or the older layout: its entries, not yet their sums.
+ * Opens a file of `llama-imatrix`, GGUF or the older layout, or a statistics file: its entries, not yet their sums.
  *
  * @param params.name What messages call the file; the path unless given.
- * @throws QuernError `IMPORTANCE_INVALID`; what `fileSource` and `readGguf` throw
+ * @throws QuernError `IMPORTANCE_INVALID`; what `fileSource`, `readGguf` and `openStatistics` throw
  */
 export async function openImportanceFile(params: { path: string; name?: string }): Promise<ImportanceFile> {
   const source = await reopeningSource(params);
-  const isGguf = source.size >= 4 && new TextDecoder("latin1").decode(await source.read(0, 4)) === "GGUF";
-  return isGguf ? readGgufImportance(source) : readLegacyImportance(source);
+  const start = await source.read(0, Math.min(source.size, 9));
+  if (new TextDecoder("latin1").decode(start).startsWith("GGUF")) return readGgufImportance(source);
+  return isSafetensors(start)
+    ? importanceOfStatistics(await readStatistics(source))
+    : readLegacyImportance(source);
+}
+
+/**
+ * Whether a file begins as safetensors do: with a length of eight bytes and "{". In the older layout of importance matrices the upper
+ * half of that length is that of a name, which is never empty.
+ */
+function isSafetensors(start: Uint8Array): boolean {
+  return start[8] === 0x7b && start.subarray(4, 8).every((byte) => byte === 0);
 }
 
 /** A file that is open only while it is read: there are few reads, and between them nothing that would have to be closed. */

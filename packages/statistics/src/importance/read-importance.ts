@@ -4,7 +4,7 @@ import { toMeans } from "./importance-file.ts";
 import { openImportanceFile } from "./open-importance-file.ts";
 
 /**
- * Reads a file of `llama-imatrix`: GGUF, or the older binary layout (usually called `imatrix.dat`). Every number is checked; none is
+ * Reads a file of `llama-imatrix`: GGUF, or the older binary layout (usually called `imatrix.dat`), or a statistics file. Every number is checked; none is
  * kept: weights are read again when a tensor needs them, so that the matrices of large models with experts take no memory.
  *
  * @param options.name Name of the file in messages and in the metadata of quantized files; the path unless given.

@@ -1,5 +1,12 @@
 export { fileSource } from "./file-source.ts";
-export { partialPathOf, reportingAs, syncDirectory, writeAt } from "./output-file.ts";
+export {
+  createPartialFile,
+  partialPathOf,
+  reopenPartialFile,
+  reportingAs,
+  syncDirectory,
+  writeAt,
+} from "./output-file.ts";
 export type { PartialFile } from "./output-file.ts";
 export { checkOutputPlaces } from "./output-place.ts";
 export type { OutputPlace } from "./output-place.ts";

@@ -28,12 +28,8 @@ export function partialPathOf(path: string): string {
  * @param params.replace Whether `place` may replace a file called `path`.
  * @throws QuernError `OUTPUT_DISK_FULL`, `OUTPUT_WRITE_FAILED`
  */
-export async function createPartialFile(params: {
-  path: string;
-  size: number;
-  replace: boolean;
-}): Promise<PartialFile> {
-  const { path, size, replace } = params;
+export async function createPartialFile(params: PartialFileParams): Promise<PartialFile> {
+  const { path, size } = params;
   const partialPath = partialPathOf(path);
   const handle = await reportingAs(path, async () => {
     await rm(partialPath, { force: true });
@@ -45,6 +41,28 @@ export async function createPartialFile(params: {
     await discard(handle, partialPath);
     throw error;
   }
+  return partialFileOf(handle, params);
+}
+
+/**
+ * Opens `<path>.partial` as an interrupted run left it, to go on with; it must have its final size.
+ *
+ * @param params.replace Whether `place` may replace a file called `path`.
+ * @throws QuernError `OUTPUT_NOT_WRITABLE`, `OUTPUT_WRITE_FAILED`
+ */
+export async function reopenPartialFile(params: PartialFileParams): Promise<PartialFile> {
+  const handle = await reportingAs(params.path, () => open(partialPathOf(params.path), "r+"));
+  return partialFileOf(handle, params);
+}
+
+interface PartialFileParams {
+  readonly path: string;
+  readonly size: number;
+  readonly replace: boolean;
+}
+
+function partialFileOf(handle: FileHandle, { path, size, replace }: PartialFileParams): PartialFile {
+  const partialPath = partialPathOf(path);
   let name = partialPath;
   return {
     path,

@@ -1,0 +1,262 @@
+import { mkdir } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { byteSize, encodeElements, type ErrorSubject, QuernError } from "@quern/tensor";
+import {
+  checkOutputPlaces,
+  createPartialFile,
+  type PartialFile,
+  reopenPartialFile,
+  reportingAs,
+  syncDirectory,
+} from "@quern/tensor/node";
+import { findInvalidValue } from "./check-values.ts";
+import type { StatisticsInput } from "./description.ts";
+import { elementsOf, ENTRIES, entriesOf, type StatisticsEntry, tensorOf } from "./entries.ts";
+import { findCompleted, removeJournal, runOf, type StatisticsRun, writeJournal } from "./journal.ts";
+import type { StatisticsPlan } from "./plan.ts";
+import { WrittenRanges } from "./written-ranges.ts";
+
+/** Values of an entry of an input. */
+export interface StatisticsValues {
+  /** Name of the input. */
+  readonly input: string;
+  readonly entry: StatisticsEntry;
+  /** Default: the first. */
+  readonly matrix?: number;
+  /** Index of the first value among those of the matrix. Default: 0. */
+  readonly start?: number;
+  /** Rounded to the type of the entry. They may go on into the matrices that follow. */
+  readonly values: Float32Array | Float64Array | readonly number[];
+}
+
+/** Values that are encoded at a time. */
+const CHUNK = 2 ** 18;
+
+/**
+ * Begins to write a statistics file, or goes on where an interrupted run stopped. Until it is finished it is called `<path>.partial`,
+ * which no reader takes for a statistics file, with `<path>.journal` beside it.
+ *
+ * @param params.force Whether a finished file may be replaced in the end, and an unfinished one of another run thrown away. Default: false.
+ * @param params.restart Whether an unfinished file is thrown away, even one of this very run. Default: false.
+ * @throws QuernError `STATISTICS_OTHER_RUN`, `STATISTICS_JOURNAL_INVALID`; `OUTPUT_*` as `checkOutputPlaces`; `OUTPUT_DISK_FULL`,
+ * `OUTPUT_WRITE_FAILED`
+ */
+export async function createStatisticsWriter(params: {
+  plan: StatisticsPlan;
+  path: string;
+  force?: boolean;
+  restart?: boolean;
+}): Promise<StatisticsWriter> {
+  const { plan, force = false, restart = false } = params;
+  const path = resolve(params.path);
+  const run = runOf(plan);
+  const file = { path, size: plan.fileSize, replace: force };
+  const completed = restart ? undefined : await findCompletedOr(force, { path, plan, run });
+  // What goes on has its room on the disk, or finds out.
+  const fileSize = completed === undefined ? plan.fileSize : 0;
+  await checkOutputPlaces({ places: [{ path, fileSize }], sources: [], force });
+  if (completed !== undefined) {
+    return new StatisticsWriter({ plan, run, completed, file: await reopenPartialFile(file) });
+  }
+  await reportingAs(path, () => mkdir(dirname(path), { recursive: true }));
+  await removeJournal(path);
+  return new StatisticsWriter({ plan, run, completed: new Set(), file: await createPartialFile(file) });
+}
+
+async function findCompletedOr(
+  force: boolean,
+  params: { path: string; plan: StatisticsPlan; run: StatisticsRun },
+): Promise<Set<number> | undefined> {
+  try {
+    return await findCompleted(params);
+  } catch (error) {
+    if (force && error instanceof QuernError && error.code.startsWith("STATISTICS_")) return undefined;
+    throw error;
+  }
+}
+
+/** Writes a statistics file in place, in any order; see {@link createStatisticsWriter}. */
+export class StatisticsWriter {
+  readonly #plan: StatisticsPlan;
+  readonly #run: StatisticsRun;
+  readonly #file: PartialFile;
+  readonly #completed: Set<number>;
+  readonly #inputs: ReadonlyMap<string, StatisticsInput>;
+  /** By tensor name. */
+  readonly #written = new Map<string, WrittenRanges>();
+  #open = true;
+
+  /** For {@link createStatisticsWriter}. */
+  constructor(params: {
+    plan: StatisticsPlan;
+    run: StatisticsRun;
+    completed: Set<number>;
+    file: PartialFile;
+  }) {
+    this.#plan = params.plan;
+    this.#run = params.run;
+    this.#file = params.file;
+    this.#completed = params.completed;
+    this.#inputs = new Map(this.#plan.description.inputs.map((input) => [input.name, input]));
+  }
+
+  /** Numbers of the blocks that are complete and on disk, those of earlier runs included. */
+  get completed(): ReadonlySet<number> {
+    return this.#completed;
+  }
+
+  /**
+   * Writes values, each once.
+   *
+   * @throws QuernError `STATISTICS_WRITE_INVALID` for values that have no place, or have been written; `STATISTICS_VALUE_INVALID` for a
+   * number that the entry cannot hold (NaN, too large, negative where it is a sum of squares); `OUTPUT_DISK_FULL`, `OUTPUT_WRITE_FAILED`
+   */
+  async write({ input: name, entry, matrix = 0, start = 0, values }: StatisticsValues): Promise<void> {
+    this.#checkOpen();
+    const input = this.#inputs.get(name);
+    if (input === undefined || !entriesOf(input).includes(entry)) {
+      throw this.#refused(`the input "${name}" has no ${entry} in the plan`, { tensor: name });
+    }
+    const tensor = tensorOf(input, entry);
+    const subject = { tensor: tensor.name };
+    if (this.#completed.has(input.block)) {
+      throw this.#refused(`"${tensor.name}" is of block ${input.block}, which is complete`, subject);
+    }
+    const perMatrix = elementsOf(input, entry);
+    const first = matrix * perMatrix + start;
+    const end = first + values.length;
+    if (!(first >= 0 && end <= perMatrix * input.matrices)) {
+      const room = perMatrix * input.matrices;
+      throw this.#refused(`the values ${first} to ${end} of "${tensor.name}" are not among its ${room}`, {
+        ...subject,
+        offset: first,
+      });
+    }
+    if (!this.#rangesOf(tensor.name).add(first, end)) {
+      const problem = `some of the values ${first} to ${end} of "${tensor.name}" have been written`;
+      throw this.#refused(problem, { ...subject, offset: first });
+    }
+    for (let done = 0; done < values.length; done += CHUNK) {
+      const chunk = values.slice(done, done + CHUNK);
+      this.#checkValues({ chunk, entry, tensor: tensor.name, offset: first + done });
+      await this.#put(tensor.name, first + done, encodeElements({ type: tensor.type, values: chunk }));
+    }
+  }
+
+  /**
+   * Makes sure that all statistics of a block are on disk, and notes it.
+   *
+   * @throws QuernError `STATISTICS_INCOMPLETE`; `OUTPUT_REPLACED` when another process took the file, `OUTPUT_DISK_FULL`,
+   * `OUTPUT_WRITE_FAILED`
+   */
+  async completeBlock(block: number): Promise<void> {
+    this.#checkOpen();
+    if (!this.#plan.blocks.includes(block)) {
+      throw this.#refused(`there is no block ${block} in the plan`, {});
+    }
+    if (this.#completed.has(block)) return;
+    for (const input of this.#inputs.values()) {
+      if (input.block !== block) continue;
+      for (const entry of entriesOf(input)) await this.#completeEntry(input, entry);
+    }
+    await this.#file.settle();
+    const completed = new Set([...this.#completed, block]);
+    await writeJournal({ path: this.#file.path, run: this.#run, completed });
+    this.#completed.add(block);
+  }
+
+  /**
+   * Gives the file its final name.
+   *
+   * @throws QuernError `STATISTICS_INCOMPLETE` unless all blocks are complete; `OUTPUT_EXISTS`, `OUTPUT_REPLACED`,
+   * `OUTPUT_DISK_FULL`, `OUTPUT_WRITE_FAILED`
+   */
+  async finish(): Promise<void> {
+    this.#checkOpen();
+    const missing = this.#plan.blocks.find((block) => !this.#completed.has(block));
+    if (missing !== undefined) throw this.#incomplete(`block ${missing} is not complete`, {});
+    // Last: without its header nothing can read the file.
+    await this.#file.write(this.#plan.layout.header, 0);
+    await this.#file.settle();
+    await this.#file.place();
+    this.#open = false;
+    await this.#file.close();
+    await syncDirectory(dirname(this.#file.path));
+    await removeJournal(this.#file.path);
+  }
+
+  /** Stops: blocks that are complete stay for a later run; without any, nothing is left. Does nothing after `finish`. */
+  async close(): Promise<void> {
+    if (this.#completed.size === 0) return this.abandon();
+    if (!this.#open) return;
+    this.#open = false;
+    await this.#file.close();
+  }
+
+  /** Stops and removes what has been written. Does nothing after `finish` or `close`. */
+  async abandon(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await this.#file.abandon();
+    await removeJournal(this.#file.path);
+  }
+
+  async #completeEntry(input: StatisticsInput, entry: StatisticsEntry): Promise<void> {
+    const { name, type } = tensorOf(input, entry);
+    const length = elementsOf(input, entry) * input.matrices;
+    for (const { start, end } of this.#rangesOf(name).gaps(length)) {
+      if (ENTRIES[entry].sparse !== true) {
+        const problem = `the values ${start} to ${end} of "${name}" have not been written`;
+        throw this.#incomplete(problem, { tensor: name, offset: start });
+      }
+      // An earlier run may have been interrupted here.
+      for (let at = start; at < end; at += CHUNK) {
+        const zeros = new Float32Array(Math.min(CHUNK, end - at));
+        await this.#put(name, at, encodeElements({ type, values: zeros }));
+      }
+    }
+  }
+
+  /** @param index Of the first element in its tensor. */
+  async #put(tensor: string, index: number, bytes: Uint8Array): Promise<void> {
+    const { offset, info } = this.#plan.layout.tensors.get(tensor)!;
+    await this.#file.write(bytes, offset + byteSize({ type: info.type, shape: [index] }));
+  }
+
+  #rangesOf(tensor: string): WrittenRanges {
+    const ranges = this.#written.get(tensor) ?? new WrittenRanges();
+    this.#written.set(tensor, ranges);
+    return ranges;
+  }
+
+  #checkValues(params: {
+    chunk: ArrayLike<number>;
+    entry: StatisticsEntry;
+    tensor: string;
+    offset: number;
+  }): void {
+    const { chunk, entry, tensor, offset } = params;
+    const found = findInvalidValue(chunk, entry);
+    if (found === undefined) return;
+    const index = offset + found.index;
+    const problem = `value ${index} of "${tensor}" is ${chunk[found.index]}: expected ${found.expected}`;
+    throw this.#error("STATISTICS_VALUE_INVALID", problem, { tensor, offset: index });
+  }
+
+  #checkOpen(): void {
+    if (!this.#open) throw this.#refused("the writer is finished or closed", {});
+  }
+
+  #refused(problem: string, subject: ErrorSubject): QuernError {
+    return this.#error("STATISTICS_WRITE_INVALID", problem, subject);
+  }
+
+  #incomplete(problem: string, subject: ErrorSubject): QuernError {
+    return this.#error("STATISTICS_INCOMPLETE", problem, subject);
+  }
+
+  #error(code: string, problem: string, subject: ErrorSubject): QuernError {
+    const file = this.#file.path;
+    return new QuernError(code, `${file}: ${problem}`, { subject: { file, ...subject } });
+  }
+}
