@@ -132,7 +132,11 @@ export class Statistics implements StatisticsDescription {
     range?: { readonly start: number; readonly count: number },
   ): Promise<Float32Array> {
     const input = this.input(module);
-    const { start, count } = range ?? { start: 0, count: input.matrices * input.columns };
+    const length = input.matrices * input.columns;
+    const { start, count } = range ?? { start: 0, count: length };
+    if (!(start >= 0 && count >= 0 && start + count <= length)) {
+      return this.#unknown(module, `its ${length} sums do not include ${start} to ${start + count}`);
+    }
     return this.#fill(input, "sumSquares", start, new Float32Array(count));
   }
 

@@ -85,6 +85,8 @@ export class StatisticsWriter {
   /** By tensor name. */
   readonly #written = new Map<string, WrittenRanges>();
   #open = true;
+  /** Whether something that is taken as written is not. */
+  #failed = false;
 
   /** For {@link createStatisticsWriter}. */
   constructor(params: {
@@ -125,12 +127,19 @@ export class StatisticsWriter {
     const perMatrix = elementsOf(input, entry);
     const first = matrix * perMatrix + start;
     const end = first + values.length;
-    if (!(first >= 0 && end <= perMatrix * input.matrices)) {
+    const isPlace = [matrix, start].every((index) => Number.isInteger(index) && index >= 0);
+    if (!isPlace || end > perMatrix * input.matrices) {
       const room = perMatrix * input.matrices;
       throw this.#refused(`the values ${first} to ${end} of "${tensor.name}" are not among its ${room}`, {
         ...subject,
         offset: first,
       });
+    }
+    const invalid = findInvalidValue(values, entry);
+    if (invalid !== undefined) {
+      const { index, expected } = invalid;
+      const problem = `value ${first + index} of "${tensor.name}" is ${values[index]}: expected ${expected}`;
+      throw this.#error("STATISTICS_VALUE_INVALID", problem, { ...subject, offset: first + index });
     }
     if (!this.#rangesOf(tensor.name).add(first, end)) {
       const problem = `some of the values ${first} to ${end} of "${tensor.name}" have been written`;
@@ -138,7 +147,6 @@ export class StatisticsWriter {
     }
     for (let done = 0; done < values.length; done += CHUNK) {
       const chunk = values.slice(done, done + CHUNK);
-      this.#checkValues({ chunk, entry, tensor: tensor.name, offset: first + done });
       await this.#put(tensor.name, first + done, encodeElements({ type: tensor.type, values: chunk }));
     }
   }
@@ -220,7 +228,12 @@ export class StatisticsWriter {
   /** @param index Of the first element in its tensor. */
   async #put(tensor: string, index: number, bytes: Uint8Array): Promise<void> {
     const { offset, info } = this.#plan.layout.tensors.get(tensor)!;
-    await this.#file.write(bytes, offset + byteSize({ type: info.type, shape: [index] }));
+    try {
+      await this.#file.write(bytes, offset + byteSize({ type: info.type, shape: [index] }));
+    } catch (error) {
+      this.#failed = true;
+      throw error;
+    }
   }
 
   #rangesOf(tensor: string): WrittenRanges {
@@ -229,22 +242,9 @@ export class StatisticsWriter {
     return ranges;
   }
 
-  #checkValues(params: {
-    chunk: ArrayLike<number>;
-    entry: StatisticsEntry;
-    tensor: string;
-    offset: number;
-  }): void {
-    const { chunk, entry, tensor, offset } = params;
-    const found = findInvalidValue(chunk, entry);
-    if (found === undefined) return;
-    const index = offset + found.index;
-    const problem = `value ${index} of "${tensor}" is ${chunk[found.index]}: expected ${found.expected}`;
-    throw this.#error("STATISTICS_VALUE_INVALID", problem, { tensor, offset: index });
-  }
-
   #checkOpen(): void {
     if (!this.#open) throw this.#refused("the writer is finished or closed", {});
+    if (this.#failed) throw this.#refused("writing has failed before", {});
   }
 
   #refused(problem: string, subject: ErrorSubject): QuernError {
