@@ -23,11 +23,16 @@ describe("checkStatisticsModel", () => {
     ["tensor less", { tensors: [last!] }, "blk.0.attn_q.weight", "is [8, 5], here missing"],
     [
       "tensor more",
-      { tensors: [...model.tensors, { name: "a", shape: [] }] },
+      { tensors: [...model.tensors, { name: "a", shape: [1, 1] }] },
       "a",
-      `there "a" is missing, here []`,
+      `there "a" is missing, here [1]`,
     ],
-    ["identity alone", {}, undefined, "the identities differ"],
+    [
+      "identity alone",
+      { tensors: [{ ...first!, shape: [1, 8, 5] }, last!] },
+      undefined,
+      "the identities differ",
+    ],
   ];
   it.each(others)("refuses a model with another %s", (_, changes, tensor, message) => {
     const other = { ...model, name: "other", identity: "0", ...changes };

@@ -35,5 +35,11 @@ export function checkStatisticsModel(params: {
 }
 
 function shapesOf(tensors: readonly StatisticsTensor[]): Map<string, string> {
-  return new Map(tensors.map(({ name, shape }) => [name, `[${shape.join(", ")}]`]));
+  return new Map(tensors.map(({ name, shape }) => [name, `[${withoutOnes(shape).join(", ")}]`]));
+}
+
+/** GGUF has no slow dimensions of 1: with and without them, shapes are the same. */
+function withoutOnes(shape: readonly number[]): readonly number[] {
+  const first = shape.findIndex((size) => size !== 1);
+  return first < 0 ? [1] : shape.slice(first);
 }
