@@ -184,7 +184,7 @@ describe("a hostile file", () => {
 
   it("with any byte changed is read or refused", async () => {
     const outcomes = new Set<string>();
-    for (let offset = 0; offset < whole.length; offset += offset < 8000 ? 1 : 97) {
+    for (let offset = 0; offset < whole.length; offset += offset < 8000 ? 5 : 211) {
       const bytes = Uint8Array.from(whole);
       bytes[offset]! ^= 0x81;
       outcomes.add(await readAll(bytes));
