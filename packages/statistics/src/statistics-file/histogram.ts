@@ -1,7 +1,7 @@
 /*
- * Histograms of |x| with logarithmic bins: the exponent and the first five bits of the mantissa of the float. Bin 0 counts what is
- * below 2^-40, zeros included; bin b of the 64 x 32 that follow what is from (1 + m/32) 2^e on, with e = -40 + floor((b - 1) / 32) and
- * m = (b - 1) mod 32; the last bin what is from 2^24 on. A percentile is therefore known within 1/32 of itself.
+ * Histograms of |x| with logarithmic bins, those of `magnitudeHistogram` of @quern/kernels: the exponent and the first five bits of the
+ * mantissa of the float. Bin b of 64 x 32 counts what is from (1 + m/32) 2^e on, with e = -40 + floor(b / 32) and m = b mod 32; the
+ * first also what is below, zeros included, and the last what is above. A percentile is therefore known within 1/32 of itself.
  */
 
 const LOWEST_EXPONENT = -40;
@@ -11,23 +11,23 @@ const MANTISSA_BITS = 5;
 /** Bits of a float that do not choose a bin. */
 const SHIFT = 23 - MANTISSA_BITS;
 
-/** What the upper bits of the smallest float of bin 1 are. */
+/** What the upper bits of the smallest float of bin 0 are. */
 const FIRST = (127 + LOWEST_EXPONENT) << MANTISSA_BITS;
 
 /** Counts of a histogram. */
-export const HISTOGRAM_BINS: number = 2 + (EXPONENTS << MANTISSA_BITS);
+export const HISTOGRAM_BINS: number = EXPONENTS << MANTISSA_BITS;
 
 /** Adds to the counts of a histogram the values given, whatever their signs; they must be finite. */
 export function addToHistogram(counts: Float64Array, values: Float32Array): void {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   for (let index = 0; index < bits.length; index++) {
-    const bin = ((bits[index]! & 0x7fffffff) >>> SHIFT) - FIRST + 1;
+    const bin = ((bits[index]! & 0x7fffffff) >>> SHIFT) - FIRST;
     counts[bin < 0 ? 0 : bin < HISTOGRAM_BINS ? bin : HISTOGRAM_BINS - 1]!++;
   }
 }
 
 /**
- * The absolute value below which a share of the values is. Within a bin, values are taken as spread evenly; below 2^-40 they are 0.
+ * The absolute value below which a share of the values is. Within a bin, values are taken as spread evenly; below (1 + 1/32) 2^-40 they are 0.
  *
  * @param params.share 0 to 1.
  * @param params.most The largest absolute value, if known: there is nothing above.
@@ -55,8 +55,8 @@ function valueWithin(bin: number, part: number): number {
   return bin === HISTOGRAM_BINS - 1 ? low : low + (lowerEdge(bin + 1) - low) * part;
 }
 
-/** The smallest value of a bin from 1 on. */
+/** The smallest value of a bin. */
 function lowerEdge(bin: number): number {
-  const mantissa = 1 + ((bin - 1) % 2 ** MANTISSA_BITS) / 2 ** MANTISSA_BITS;
-  return mantissa * 2 ** (LOWEST_EXPONENT + Math.floor((bin - 1) / 2 ** MANTISSA_BITS));
+  const mantissa = 1 + (bin % 2 ** MANTISSA_BITS) / 2 ** MANTISSA_BITS;
+  return mantissa * 2 ** (LOWEST_EXPONENT + Math.floor(bin / 2 ** MANTISSA_BITS));
 }
