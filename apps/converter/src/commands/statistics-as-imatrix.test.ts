@@ -1,5 +1,7 @@
 import { mkdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
+import { openModel } from "@quern/checkpoints/node";
+import { openRunnable } from "@quern/inference";
 import {
   createStatisticsWriter,
   HISTOGRAM_BINS,
@@ -11,7 +13,8 @@ import { describe, expect, it } from "vitest";
 import { repositoryPath, runCli, temporaryFolder } from "../testing/run-cli.ts";
 
 /** Writes a statistics file with the sums and counts of an importance matrix, and nothing else worth reading. */
-async function asStatistics(from: string, path: string): Promise<void> {
+async function asStatistics(checkpoint: string, from: string, path: string): Promise<void> {
+  const { name, architecture, identity, tensors } = await openRunnable(await openModel(checkpoint));
   const importance = await openImportanceFile({ path: from });
   const entries = [...importance.entries.values()];
   const inputs = entries.map(({ name, length, counts }): StatisticsInput => {
@@ -34,7 +37,7 @@ async function asStatistics(from: string, path: string): Promise<void> {
   const counted = { windows: 1, tokens: chunkSize };
   const sources = datasets.map((name) => ({ name, ...counted }));
   const plan = planStatistics({
-    model: { name: "golden", architecture: "llama", identity: "0", tensors: [] },
+    model: { name, architecture, identity, tensors: [...tensors.values()] },
     corpus: { rule: { kind: "stream", length: chunkSize }, calibration: { sources, ...counted, hash: "0" } },
     inputs,
     tool: "test",
@@ -59,8 +62,8 @@ describe.each(["llama2-spm", "mixtral"])("a statistics file as --imatrix: %s", (
   it("quantizes, and shows, as the importance matrix with the same sums", async () => {
     const golden = repositoryPath(`fixtures/golden/${model}`);
     const folder = await temporaryFolder();
-    await asStatistics(join(golden, "imatrix.gguf"), join(folder, "stats.safetensors"));
     const checkpoint = join(golden, "checkpoint");
+    await asStatistics(checkpoint, join(golden, "imatrix.gguf"), join(folder, "stats.safetensors"));
     const results: Buffer[] = [];
     const shown: unknown[] = [];
     for (const source of [join(golden, "imatrix.gguf"), join(folder, "stats.safetensors")]) {
@@ -78,5 +81,18 @@ describe.each(["llama2-spm", "mixtral"])("a statistics file as --imatrix: %s", (
     }
     expect(results[0]!.equals(results[1]!)).toBe(true);
     expect(shown[1]).toEqual(shown[0]);
+  });
+
+  it("is refused for another model", async () => {
+    const checkpoint = repositoryPath(`fixtures/golden/${model}/checkpoint`);
+    const imatrix = repositoryPath(`fixtures/golden/${model}/imatrix.gguf`);
+    const cwd = await temporaryFolder();
+    await asStatistics(checkpoint, imatrix, join(cwd, "stats.safetensors"));
+    const other = repositoryPath("fixtures/golden/qwen2/checkpoint");
+    const argv = ["convert", other, "-t", "Q4_K_M", "-n", "--imatrix", "stats.safetensors"];
+    const { exitCode, stderr } = await runCli({ argv, cwd });
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain("stats.safetensors: the statistics are of another model");
+    expect(stderr).toMatch(/^ {2}code +STATISTICS_OTHER_MODEL$/m);
   });
 });

@@ -11,6 +11,15 @@ describe("checkStatisticsModel", () => {
     expect(() => checkStatisticsModel({ statistics, model: { ...model, name: "copy" } })).not.toThrow();
   });
 
+  it("compares tensors where there is no identity", () => {
+    const { name, architecture, tensors } = model;
+    const one = { name, architecture };
+    expect(() => checkStatisticsModel({ statistics, model: { ...one, tensors } })).not.toThrow();
+    expect(() => checkStatisticsModel({ statistics, model: { ...one, tensors: [] } })).toThrow(
+      expect.objectContaining({ code: "STATISTICS_OTHER_MODEL" }) as Error,
+    );
+  });
+
   const [first, last] = model.tensors;
   const others: [string, Partial<StatisticsModel>, string | undefined, string][] = [
     ["architecture", { architecture: "qwen3" }, undefined, "its architecture is llama, not qwen3"],
