@@ -14,8 +14,9 @@ export { openReference } from "./node/open-reference.ts";
 export type { SavedReference } from "./node/open-reference.ts";
 export type { MemoryDivision } from "./planning/divide-memory.ts";
 export type { EvaluationModel } from "./planning/evaluation-model.ts";
-export { DEFAULT_LIKELIEST, planEvaluation } from "./planning/plan-evaluation.ts";
-export type { EvaluationInput, EvaluationPlan, EvaluationRequest } from "./planning/plan-evaluation.ts";
+export type { EvaluationInput, EvaluationPlan, EvaluationRequest } from "./planning/evaluation-plan.ts";
+export { planEvaluation } from "./planning/plan-evaluation.ts";
+export { DEFAULT_LIKELIEST } from "./planning/plan-save.ts";
 export type { ReferenceHeader } from "./reference/reference-header.ts";
 export type {
   Comparison,

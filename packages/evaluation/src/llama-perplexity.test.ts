@@ -3,7 +3,8 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type EvaluationInput, planEvaluation } from "./planning/plan-evaluation.ts";
+import type { EvaluationInput } from "./planning/evaluation-plan.ts";
+import { planEvaluation } from "./planning/plan-evaluation.ts";
 import { evaluate } from "./running/evaluate.ts";
 import {
   checkpointPath,

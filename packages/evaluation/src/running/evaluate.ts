@@ -3,14 +3,14 @@ import type { ParameterSet } from "@quern/models";
 import { closeThreads, runTasks } from "@quern/threads";
 import type { EvaluationEvent } from "../events.ts";
 import type { PositionScores } from "../measures/position-scores.ts";
-import { summarizeScores } from "../measures/summarize-scores.ts";
 import { createReferenceFile, type ReferenceWriter } from "../node/reference-writer.ts";
 import { type EvaluationThreads, startEvaluation } from "../node/service.ts";
 import { stateBytes } from "../planning/divide-memory.ts";
 import type { EvaluationModel } from "../planning/evaluation-model.ts";
 import { operationsOf, totalOperations } from "../planning/operations.ts";
-import type { EvaluationPlan } from "../planning/plan-evaluation.ts";
-import type { EvaluatedModel, EvaluationReport } from "../report.ts";
+import type { EvaluationPlan } from "../planning/evaluation-plan.ts";
+import type { EvaluationReport } from "../report.ts";
+import { reportOf } from "./evaluation-report.ts";
 import type { ScoredModel } from "./logit-rows.ts";
 import { ProgressTracker } from "./progress-tracker.ts";
 import type { ScoreResult, ScoreTask } from "./score-window.ts";
@@ -207,55 +207,4 @@ async function scoredModel(
 ): Promise<ScoredModel> {
   const { graph } = model.runnable;
   return { graph: graph.output, parameters, hidden: await states.take(window), width: graph.embedding.width };
-}
-
-function reportOf(params: {
-  readonly plan: EvaluationPlan;
-  readonly scores: readonly PositionScores[];
-  readonly seconds: number;
-}): EvaluationReport {
-  const { plan, scores, seconds } = params;
-  const { corpus, confidence, positions, threads, kernels, tool } = plan;
-  const { rule, windows } = corpus;
-  const byDomain = corpus.domains.map((_, domain) =>
-    scores.filter((_, index) => windows[index]!.domain === domain),
-  );
-  const named = corpus.domains
-    .map((name, index) => ({ name, domains: [byDomain[index]!] }))
-    .filter(({ domains: [scored] }) => scored!.length > 0);
-  const tokens = windows.length * rule.context;
-  const models = plan.reference?.kind === "model" ? 2 : 1;
-  return {
-    format: "quern-evaluation",
-    version: 1,
-    tool,
-    model: plan.model.facts,
-    ...(plan.reference === undefined ? {} : { reference: referenceFacts(plan.reference) }),
-    corpus: {
-      hash: corpus.hash,
-      tokenizer: corpus.tokenizer,
-      ...rule,
-      windows: windows.length,
-      tokens,
-      positions: windows.length * positions.count,
-    },
-    confidence,
-    domains: named.map((domain) => summarizeScores({ ...domain, confidence })),
-    total: summarizeScores({ name: "all", domains: byDomain, confidence }),
-    run: {
-      seconds,
-      tokensPerSecond: (models * tokens) / seconds,
-      peakMemory: process.resourceUsage().maxRSS * 1024,
-      threads,
-      kernels,
-    },
-  };
-}
-
-function referenceFacts(
-  reference: NonNullable<EvaluationPlan["reference"]>,
-): EvaluatedModel & { likeliest?: number } {
-  if (reference.kind === "model") return reference.facts;
-  const { model, likeliest } = reference.saved.header;
-  return { ...model, likeliest };
 }

@@ -4,7 +4,7 @@ import { openModel } from "@quern/checkpoints/node";
 import { ggufTokenizer, type TextSource, textSource } from "@quern/corpus";
 import { describeSource } from "@quern/models";
 import { bytesSource } from "@quern/tensor";
-import type { EvaluationInput } from "../planning/plan-evaluation.ts";
+import type { EvaluationInput } from "../planning/evaluation-plan.ts";
 
 /** Path of something in the repository. */
 export function repositoryPath(path: string): string {
