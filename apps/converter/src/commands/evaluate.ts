@@ -10,7 +10,7 @@ import type { MessageOptions } from "./run-reported.ts";
 import { addMessageOptions, addResourceOptions, type ResourceOptions } from "./shared-options.ts";
 
 /** What commander makes of the options of `quern eval`. */
-export interface EvaluateOptions extends ResourceOptions, MessageOptions {
+interface EvaluateOptions extends ResourceOptions, MessageOptions {
   readonly against?: string;
   readonly data?: readonly WeightedFile[];
   readonly context?: number;

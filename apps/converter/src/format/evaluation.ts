@@ -108,10 +108,10 @@ const COMPARISON_COLUMNS: readonly ReportColumn[] = [
   right("Reference", ({ comparison }) => comparison!.referencePerplexity.value.toFixed(4)),
   right("ln ratio", ({ comparison }) => withError(comparison!.logPerplexityRatio, 5)),
   right("KLD", ({ comparison }) => withError(comparison!.divergence.mean, 6)),
-  right("Median", ({ comparison }) => comparison!.divergence.median.toFixed(6)),
+  right("Median", ({ comparison }) => comparison!.divergence.median.toPrecision(3)),
   right("99%", ({ comparison }) => {
     const percentile = comparison!.divergence.percentiles.find(({ percent }) => percent === 99);
-    return percentile === undefined ? "-" : percentile.value.toFixed(4);
+    return percentile === undefined ? "-" : percentile.value.toPrecision(3);
   }),
   right("Same top", ({ comparison }) => `${withError(comparison!.agreement, 2, 100)} %`),
   right("RMS Δp", ({ comparison }) => `${withError(comparison!.deltaP.rootMeanSquare, 3, 100)} %`),
@@ -122,7 +122,6 @@ function notesOf({ total, confidence, reference }: EvaluationReport): Array<read
   const divergence = total.comparison?.divergence;
   const { interval } = divergence?.mean ?? total.perplexity;
   const level = `${Math.round(100 * confidence.level)}%`;
-  const digits = divergence === undefined ? 4 : 6;
   return [
     ...(divergence === undefined ? [] : [["KLD", "nats per token, from the reference"] as const]),
     ...(interval === undefined
@@ -130,7 +129,7 @@ function notesOf({ total, confidence, reference }: EvaluationReport): Array<read
       : [
           [
             "interval",
-            `${divergence === undefined ? "PPL" : "KLD"} of all texts ${interval[0].toFixed(digits)} to ${interval[1].toFixed(digits)} (${level}, windows resampled)`,
+            `${divergence === undefined ? "PPL" : "KLD"} of all texts ${interval[0].toPrecision(4)} to ${interval[1].toPrecision(4)} (${level}, windows resampled)`,
           ] as const,
         ]),
     ...(divergence?.bounds === undefined
@@ -138,15 +137,20 @@ function notesOf({ total, confidence, reference }: EvaluationReport): Array<read
       : [
           [
             "estimate",
-            `by the ${reference?.likeliest} most likely tokens; the exact KLD is from ${divergence.bounds[0].toFixed(6)} to ${divergence.bounds[1].toFixed(6)}`,
+            `by the ${reference?.likeliest} most likely tokens; the exact KLD is from ${divergence.bounds[0].toPrecision(4)} to ${divergence.bounds[1].toPrecision(4)}`,
           ] as const,
         ]),
   ];
 }
 
+/** @param digits Decimals at least; there are more where the error would have fewer than two digits of its own. */
 function withError({ value, error }: Estimate, digits: number, factor = 1): string {
-  return `${(factor * value).toFixed(digits)} ± ${(factor * error).toFixed(digits)}`;
+  const needed = error > 0 ? 1 - Math.floor(Math.log10(factor * error)) : 0;
+  const decimals = Math.min(Math.max(digits, needed), MOST_DECIMALS);
+  return `${(factor * value).toFixed(decimals)} ± ${(factor * error).toFixed(decimals)}`;
 }
+
+const MOST_DECIMALS = 9;
 
 /** "demo · llama · 2.89M parameters · 16.00 bits each (BF16)" */
 function describeModel(model: EvaluatedModel, name = `${printable(model.name)} · `): string {

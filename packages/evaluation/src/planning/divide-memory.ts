@@ -8,8 +8,10 @@ const LARGEST_DEFAULT = 4 * 2 ** 30;
 
 const BYTES_PER_NUMBER = 4;
 
-/** Logits of a thread at once, all models together. More rows make the output layer no faster. */
-const LOGIT_BYTES = 16 * 2 ** 20;
+/** Logits of a thread at once, all models together. */
+const LOGIT_BYTES = 64 * 2 ** 20;
+
+/** More make the output layer no faster: its weights are unpacked for all of them once. */
 const MOST_ROWS = 64;
 
 /** How the memory budget is used; bytes. */
@@ -33,7 +35,7 @@ export function resolveMemory(memory: number | undefined): number {
 
 /**
  * Divides memory: first the weights of the largest block, or of the output layers if these are larger, and what each thread has in
- * hand; what is left is for hidden states between blocks.
+ * hand. At most half of what is left is for logits of several positions at once, the rest for hidden states between blocks.
  *
  * @throws QuernError `EVALUATION_MEMORY` when the least that would do is more than the budget
  */
@@ -46,21 +48,25 @@ export function divideMemory(params: {
   const { budget, models, corpus, threads } = params;
   const { context } = corpus.rule;
   const vocabulary = models[0]!.vocabularySize;
-  const rowBytes = vocabulary * BYTES_PER_NUMBER * models.length;
-  const rows = Math.min(Math.max(Math.floor(LOGIT_BYTES / rowBytes), 1), MOST_ROWS);
-  const perThread = rows * rowBytes + Math.max(...models.map((model) => activationBytes(model, context)));
+  // Those of the positions before may not have been collected yet.
+  const rowBytes = 2 * vocabulary * BYTES_PER_NUMBER * models.length;
+  const activations = Math.max(...models.map((model) => activationBytes(model, context)));
   const outputs = sum(models.map((model) => parameterBytes(model, model.graph.output.tensors)));
   const blocks = models.flatMap((model) =>
     model.graph.blocks.map(({ tensors }) => parameterBytes(model, tensors)),
   );
   const weights = Math.max(outputs, ...blocks);
-  const least = weights + Math.max(threads, 1) * perThread;
+  const inHand = Math.max(threads, 1);
+  const least = weights + inHand * (activations + rowBytes);
   if (least > budget) {
     throw memoryError(`memory: ${budget} bytes are too little for this; ${least} are the least`);
   }
+  const affordable = 1 + Math.floor((budget - least) / 2 / (inHand * rowBytes));
+  const rows = Math.max(Math.min(MOST_ROWS, Math.floor(LOGIT_BYTES / rowBytes), affordable), 1);
+  const fixed = least + inHand * (rows - 1) * rowBytes;
   const states = sum(models.map((model) => stateBytes(model, corpus)));
-  const kept = Math.min(states, budget - least);
-  return { budget, used: least + kept, states: kept, spilled: states - kept, rows };
+  const kept = Math.min(states, budget - fixed);
+  return { budget, used: fixed + kept, states: kept, spilled: states - kept, rows };
 }
 
 /** Hidden states of all windows. */
