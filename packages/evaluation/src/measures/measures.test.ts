@@ -68,7 +68,7 @@ describe("logits", () => {
   });
 
   it("show what is not finite", () => {
-    for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
       const broken = Float32Array.of(1, value, 2);
       expect(Number.isFinite(summarizeLogits(broken).logSum)).toBe(false);
       expect(Number.isFinite(compareLogits(broken, Float32Array.of(1, 2, 3)).reference.logSum)).toBe(false);

@@ -11,7 +11,7 @@ export interface LogitSummary {
  * Normalizes a row of logits; sums are taken in double precision.
  *
  * @param logits One for each token of the vocabulary.
- * @returns With a `logSum` of NaN or infinity when the logits are not finite.
+ * @returns With a `logSum` of NaN when not all logits are finite.
  */
 export function summarizeLogits(logits: Float32Array): LogitSummary {
   const { largest, top } = largestOf(logits);
@@ -60,14 +60,19 @@ export function compareLogits(reference: Float32Array, model: Float32Array): Log
   };
 }
 
+/** The largest is NaN when there is a logit that is not finite, and so is what is computed from it. */
 function largestOf(logits: Float32Array): { largest: number; top: number } {
   let largest = logits[0]!;
   let top = 0;
-  for (let token = 1; token < logits.length; token++) {
-    if (logits[token]! > largest) {
-      largest = logits[token]!;
+  // NaN and infinity are what is not 0 when it is subtracted from itself.
+  let broken = 0;
+  for (let token = 0; token < logits.length; token++) {
+    const logit = logits[token]!;
+    broken += logit - logit;
+    if (logit > largest) {
+      largest = logit;
       top = token;
     }
   }
-  return { largest, top };
+  return { largest: broken === 0 ? largest : Number.NaN, top };
 }

@@ -1,5 +1,6 @@
 import { HiddenStates, openParameters, type ParameterSource, runModel } from "@quern/inference";
 import type { ParameterSet } from "@quern/models";
+import { QuernError } from "@quern/tensor";
 import { closeThreads, runTasks } from "@quern/threads";
 import type { EvaluationEvent } from "../events.ts";
 import type { PositionScores } from "../measures/position-scores.ts";
@@ -120,6 +121,8 @@ class EvaluationRun {
         this.#tracker.report(place, (blocks[block]! * windowsDone) / count);
         if (windowsDone === count) this.#tracker.next(blocks[block]!);
       },
+    }).catch((error: unknown) => {
+      throw naming(runnable.name, error);
     });
     return { model, states, parameters };
   }
@@ -200,11 +203,24 @@ class EvaluationRun {
   }
 }
 
+/** Of two models, an error should say which has it. */
+function naming(name: string, error: unknown): unknown {
+  if (!(error instanceof QuernError) || error.code !== "ACTIVATION_NOT_FINITE") return error;
+  const { code, message, subject } = error;
+  return new QuernError(code, `${name}: ${message}`, { subject: { file: name, ...subject }, cause: error });
+}
+
 async function scoredModel(
   { model, states }: RunThrough,
   parameters: ParameterSet,
   window: number,
 ): Promise<ScoredModel> {
   const { graph } = model.runnable;
-  return { graph: graph.output, parameters, hidden: await states.take(window), width: graph.embedding.width };
+  return {
+    name: model.runnable.name,
+    graph: graph.output,
+    parameters,
+    hidden: await states.take(window),
+    width: graph.embedding.width,
+  };
 }

@@ -3,6 +3,8 @@ import type { ScoredPositions } from "../windows/evaluation-rule.ts";
 
 /** A model at a window whose last hidden states are there. */
 export interface ScoredModel {
+  /** For messages. */
+  readonly name: string;
   readonly graph: OutputGraph;
   /** Those of the graph. */
   readonly parameters: ParameterSet;

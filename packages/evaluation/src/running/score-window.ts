@@ -1,6 +1,7 @@
 import type { ForwardKernels } from "@quern/models";
 import { QuernError } from "@quern/tensor";
 import type { PositionScores } from "../measures/position-scores.ts";
+import type { LogitSummary } from "../measures/score-logits.ts";
 import { emptyRows, keepRow, type ReferenceRows } from "../reference/reference-rows.ts";
 import type { ScoredPositions } from "../windows/evaluation-rule.ts";
 import { logitRows, type ScoredModel } from "./logit-rows.ts";
@@ -42,8 +43,9 @@ export function scoreWindow(kernels: ForwardKernels, task: ScoreTask): ScoreResu
     for (const [row, logits] of logitRows(kernels, model, part).entries()) {
       const position = begun + row;
       const right = tokens[part.first + row + 1]!;
-      const summary = scorer.score({ position, row, logits, right });
-      if (!Number.isFinite(summary.logSum)) throw notFinite(task.index, part.first + row);
+      const summaries = scorer.score({ position, row, logits, right });
+      const { model: summary } = summaries;
+      checkFinite(task, { ...summaries, token: part.first + row });
       loss[position] = summary.logSum - logits[right]!;
       if (kept !== undefined) keepRow(kept, position, { logits, summary, right });
     }
@@ -55,10 +57,19 @@ export function scoreWindow(kernels: ForwardKernels, task: ScoreTask): ScoreResu
   };
 }
 
-function notFinite(window: number, token: number): QuernError {
-  return new QuernError(
+function checkFinite(
+  { index, model, reference }: ScoreTask,
+  found: { readonly model: LogitSummary; readonly reference?: LogitSummary; readonly token: number },
+): void {
+  const culprit = !Number.isFinite(found.model.logSum)
+    ? model
+    : found.reference !== undefined && !Number.isFinite(found.reference.logSum)
+      ? (reference as ScoredModel)
+      : undefined;
+  if (culprit === undefined) return;
+  throw new QuernError(
     "ACTIVATION_NOT_FINITE",
-    `the output layer makes logits that are not finite of token ${token} of window ${window}: weights may be damaged`,
-    { subject: { key: "output" } },
+    `${culprit.name}: the output layer makes logits that are not finite of token ${found.token} of window ${index}: weights may be damaged`,
+    { subject: { file: culprit.name, key: "output" } },
   );
 }

@@ -26,8 +26,8 @@ interface ScoredRow {
 export interface Scorer {
   /** Makes ready for some of the positions, next to each other. */
   begin(part: ScoredPositions): void;
-  /** Fills in the figures of a position. @returns what the logits say; what is not finite shows there */
-  score(row: ScoredRow): LogitSummary;
+  /** Fills in the figures of a position. @returns what the logits say, of the reference too where it has any */
+  score(row: ScoredRow): { readonly model: LogitSummary; readonly reference?: LogitSummary };
   /** Filled position by position. */
   readonly comparison?: NonNullable<PositionScores["comparison"]>;
 }
@@ -39,7 +39,8 @@ export function createScorer(params: {
   readonly positions: number;
 }): Scorer {
   const { kernels, reference, positions } = params;
-  if (reference === undefined) return { begin: () => {}, score: ({ logits }) => summarizeLogits(logits) };
+  if (reference === undefined)
+    return { begin: () => {}, score: ({ logits }) => ({ model: summarizeLogits(logits) }) };
   return reference.kind === "model"
     ? againstModel(kernels, reference, positions)
     : againstLikeliest(reference, positions);
@@ -55,12 +56,11 @@ function againstModel(kernels: ForwardKernels, reference: ScoredModel, positions
     },
     score({ position, row, logits, right }) {
       const others = rows[row]!;
-      const { reference: other, model, divergence } = compareLogits(others, logits);
-      comparison.referenceLoss[position] = other.logSum - others[right]!;
+      const { divergence, ...summaries } = compareLogits(others, logits);
+      comparison.referenceLoss[position] = summaries.reference.logSum - others[right]!;
       comparison.divergence[position] = divergence;
-      comparison.agrees[position] = Number(other.top === model.top);
-      // A logit that is not finite makes the divergence NaN, on whichever side it is.
-      return Number.isFinite(divergence) ? model : { ...model, logSum: Number.NaN };
+      comparison.agrees[position] = Number(summaries.reference.top === summaries.model.top);
+      return summaries;
     },
   };
 }
@@ -80,7 +80,7 @@ function againstLikeliest(reference: ReferenceRows, positions: number): Scorer {
       comparison.agrees[position] = Number(row.tokens[0] === summary.top);
       bounds.low[position] = low;
       bounds.high[position] = high;
-      return summary;
+      return { model: summary };
     },
   };
 }
