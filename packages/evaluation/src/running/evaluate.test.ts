@@ -102,36 +102,40 @@ async function directLogits({
 }
 
 describe("evaluate", () => {
-  it.each(["llama31-bpe", "qwen3moe", "gemma2"])(
-    "has the figures of the definitions for %s",
-    async (name) => {
-      const other = await openInput(await changedCheckpoint(name, rounded));
-      const planned = await plan(name, { reference: other });
-      const [own, reference] = await directLogits(planned);
-      const { windows } = planned.corpus;
-      const { first, count } = planned.positions;
-      let [loss, divergence, agreeing] = [0, 0, 0];
-      for (const [position, q] of own!.entries()) {
-        const p = reference![position]!;
-        const right = windows[Math.floor(position / count)]!.tokens[first + (position % count) + 1]!;
-        const log = (logits: Float32Array): number[] => {
-          const values = Array.from(logits);
-          const sum = Math.log(values.reduce((total, value) => total + Math.exp(value), 0));
-          return values.map((value) => value - sum);
-        };
-        const [logP, logQ] = [log(p), log(q)];
-        loss -= logQ[right]!;
-        divergence += logP.reduce((sum, value, token) => sum + Math.exp(value) * (value - logQ[token]!), 0);
-        agreeing += Number(p.indexOf(Math.max(...p)) === q.indexOf(Math.max(...q)));
-      }
-      const { total } = await evaluate(planned);
-      expect(total.positions).toBe(own!.length);
-      expect(Math.log(total.perplexity.value)).toBeCloseTo(loss / own!.length, 10);
-      expect(total.comparison!.divergence.mean.value / (divergence / own!.length)).toBeCloseTo(1, 8);
-      expect(total.comparison!.agreement.value).toBeCloseTo(agreeing / own!.length, 12);
-      expect(divergence).toBeGreaterThan(0);
-    },
-  );
+  it.each([
+    ["llama31-bpe", "half"],
+    ["qwen3moe", "all"],
+    ["gemma2", "half"],
+  ] as const)("has the figures of the definitions for %s, scored by %s", async (name, score) => {
+    const other = await openInput(await changedCheckpoint(name, rounded));
+    const planned = await plan(name, { reference: other, rule: { context: 33, score } });
+    const [own, reference] = await directLogits(planned);
+    const { windows } = planned.corpus;
+    const { first, count } = planned.positions;
+    let [loss, divergence, agreeing] = [0, 0, 0];
+    for (const [position, q] of own!.entries()) {
+      const p = reference![position]!;
+      const right = windows[Math.floor(position / count)]!.tokens[first + (position % count) + 1]!;
+      const log = (logits: Float32Array): number[] => {
+        const values = Array.from(logits);
+        const sum = Math.log(values.reduce((total, value) => total + Math.exp(value), 0));
+        return values.map((value) => value - sum);
+      };
+      const [logP, logQ] = [log(p), log(q)];
+      loss -= logQ[right]!;
+      divergence += logP.reduce((sum, value, token) => sum + Math.exp(value) * (value - logQ[token]!), 0);
+      agreeing += Number(p.indexOf(Math.max(...p)) === q.indexOf(Math.max(...q)));
+    }
+    const report = await evaluate(planned);
+    const { total } = report;
+    expect(JSON.parse(JSON.stringify(report))).toEqual(report);
+    expect(total.positions).toBe(own!.length);
+    expect(count).toBe(score === "half" ? 16 : 32);
+    expect(Math.log(total.perplexity.value)).toBeCloseTo(loss / own!.length, 10);
+    expect(total.comparison!.divergence.mean.value / (divergence / own!.length)).toBeCloseTo(1, 8);
+    expect(total.comparison!.agreement.value).toBeCloseTo(agreeing / own!.length, 12);
+    expect(divergence).toBeGreaterThan(0);
+  });
 
   it("has the same figures with any number of threads, any memory, and logits of any number of positions", async () => {
     const reference = await openInput(await changedCheckpoint("llama31-bpe", rounded));
