@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openParameters } from "@quern/inference";
@@ -163,6 +163,26 @@ describe("calibrate", () => {
     });
     expect((await statistics.readChannels("blk.0.attn_q")).tokens).toBe(77);
     await statistics.close();
+  });
+
+  it.each([0, 1])("names the block that makes NaN, with %i threads", async (threads) => {
+    const plan = await goldenPlan({ name: "llama2-spm", output, threads });
+    const { source } = plan.model;
+    const [shard] = source.shards;
+    const { offset } = source.tensors.get("model.layers.1.post_attention_layernorm.weight")!;
+    const bytes = await readFile(shard!.path);
+    bytes.fill(0xff, offset, offset + 2);
+    const path = join(folder, "damaged.safetensors");
+    await writeFile(path, bytes);
+    const model = { ...plan.model, source: { ...source, shards: [{ ...shard!, path }] } };
+    await expect(calibrate({ ...plan, model })).rejects.toMatchObject({
+      code: "ACTIVATION_NOT_FINITE",
+      message: expect.stringMatching(/^blk\.1 makes NaN of token 0 of window \d/),
+    });
+    // The first block is complete: a repaired model would be another one, and begins again.
+    expect((await calibrate(plan)).resumed).toBe(0);
+    await rm(path);
+    expect(await readdir(folder)).toEqual(["statistics.safetensors"]);
   });
 
   it("tells how far it is, and which experts saw little", async () => {
