@@ -2,6 +2,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openCheckpointDirectory } from "@quern/checkpoints/node";
+import { describeSource } from "@quern/models";
 import { decodeElements, type ElementType, encodeElements } from "@quern/tensor";
 import {
   readSafetensors,
@@ -141,6 +142,19 @@ describe("importance weights", () => {
     );
     expect(error).toMatchObject({ code: "IMPORTANCE_MISMATCH", subject: { tensor: "blk.0.attn_q.weight" } });
     expect((error as Error).message).toContain("blk.1.attn_v.weight");
+  });
+
+  it("of another model are refused by its tensors, where the file names them", async () => {
+    const { architecture, tensors } = await describeSource(await openCheckpointDirectory(model));
+    const importance = await readImportance(path);
+    const own = { name: "collected", architecture, identity: "0", tensors };
+    const planned = await plan(model, { importance: { ...importance, model: own } });
+    expect(planned.outputs).toHaveLength(1);
+    const other = { ...own, tensors: tensors.filter(({ name }) => name !== "blk.1.attn_norm.weight") };
+    await expect(plan(model, { importance: { ...importance, model: other } })).rejects.toMatchObject({
+      code: "STATISTICS_OTHER_MODEL",
+      subject: { file: path, tensor: "blk.1.attn_norm.weight" },
+    });
   });
 
   it("are demanded where a type makes no sense without", async () => {

@@ -26,7 +26,7 @@ export function registerImatrixShow(imatrix: Command, host: Host): void {
     .description(
       "Show what is in an importance matrix: the figures of llama-imatrix --show-statistics, and gaps.",
     )
-    .argument("<file>", "importance matrix, in GGUF or its older format")
+    .argument("<file>", "importance matrix, in GGUF or its older format, or a statistics file")
     .option("--json", "as JSON on standard output")
     .action(async (path: string, options: { readonly json?: true }) => {
       const file = await openImportanceFile({ path: resolve(host.cwd, path), name: path });

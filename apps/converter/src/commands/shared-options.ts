@@ -54,7 +54,10 @@ export function addQuantizationOptions({ command, cwd }: { command: Command; cwd
   const repeated = (text: string, previous: readonly string[] = []): string[] => [...previous, text];
   return command
     .optionsGroup("Quantization:")
-    .option("--imatrix <file>", "importance matrix made by llama-imatrix, in GGUF or its older format")
+    .option(
+      "--imatrix <file>",
+      "importance matrix made by llama-imatrix, in GGUF or its older format, or a statistics file",
+    )
     .option(
       "--include-weights <name>",
       "use the importance matrix only for tensors whose names contain this; repeatable",

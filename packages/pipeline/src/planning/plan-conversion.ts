@@ -1,5 +1,6 @@
 import { loadKernels } from "@quern/kernels";
 import { describeSource, expressionSources, type ModelTensor } from "@quern/models";
+import { checkStatisticsModel } from "@quern/statistics";
 import { elementCount, QuernError } from "@quern/tensor";
 import { resolveThreads } from "@quern/threads";
 import type { ConversionPlan, PlanParams } from "../plan.ts";
@@ -20,6 +21,7 @@ import { estimatePeakMemory, resolveMemory } from "./resources.ts";
  * - `OUTPUT_DUPLICATE`, `OUTPUT_EXISTS`, `OUTPUT_IS_SOURCE`, `OUTPUT_NOT_A_FILE`, `OUTPUT_NOT_WRITABLE`, `OUTPUT_NO_SPACE` the
  *   files to write
  * - `TENSOR_TYPE_UNSUPPORTED` weights to quantize that are no floating-point numbers, or of a type that cannot be read
+ * - `STATISTICS_OTHER_MODEL` importance weights that were collected of another model
  * - the codes of `describeModel`, `describeGguf`, `selectQuantizedTypes`, `planGguf` and `loadKernels`
  */
 export async function planConversion(params: PlanParams): Promise<ConversionPlan> {
@@ -34,6 +36,13 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     onWarning: (warning) => warnings.push(warning),
     ...(params.preTokenizer === undefined ? {} : { preTokenizer: params.preTokenizer }),
   });
+  if (importance?.model !== undefined) {
+    const { architecture, tensors } = model;
+    checkStatisticsModel({
+      statistics: { file: importance.file, model: importance.model },
+      model: { name: checkpoint.name, architecture, tensors },
+    });
+  }
   const kernels = await loadKernels({ backend });
   const contents = params.outputs.map((request) => {
     const file = planFile({

@@ -1,3 +1,5 @@
+import type { StatisticsModel } from "../statistics-file/description.ts";
+
 /** Layouts of `llama-imatrix`: GGUF, and the binary one that it wrote before (usually called `imatrix.dat`). */
 export type ImportanceFormat = "gguf" | "dat";
 
@@ -20,6 +22,8 @@ export interface ImportanceFile {
   readonly name: string;
   /** Its layout; "statistics" for a statistics file, seen as an importance matrix. */
   readonly format: ImportanceFormat | "statistics";
+  /** The model that the sums are of, when the file says so. */
+  readonly model?: StatisticsModel;
   /** Calibration texts, when the file names them. */
   readonly datasets: readonly string[];
   /** Chunks of text that went in; 0 when unknown. */

@@ -1,9 +1,12 @@
+import type { StatisticsModel } from "../statistics-file/description.ts";
 import type { ImportanceExamination } from "./examine-importance.ts";
 
 /** Weights of matrix columns (the diagonal of X^T X over a calibration text), as `llama-imatrix` collects them. */
 export interface Importance {
   /** Path as the user gave it: `llama-quantize` writes it into the metadata. */
   readonly file: string;
+  /** The model that they are of, when the file says so, as statistics files do. */
+  readonly model?: StatisticsModel;
   /** Calibration texts, when the file names them. */
   readonly datasets: readonly string[];
   /** Chunks of text that went in; 0 when unknown. */

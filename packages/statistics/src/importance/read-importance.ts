@@ -13,9 +13,10 @@ import { openImportanceFile } from "./open-importance-file.ts";
 export async function readImportance(path: string, options: { name?: string } = {}): Promise<Importance> {
   const file = await openImportanceFile({ path, ...options });
   const examinations = await checkImportance(file);
-  const { name, format, datasets, chunks, entries } = file;
+  const { name, format, model, datasets, chunks, entries } = file;
   return {
     file: name,
+    ...(model === undefined ? {} : { model }),
     datasets,
     chunks,
     lengths: new Map([...entries].map(([tensor, { length }]) => [tensor, length])),

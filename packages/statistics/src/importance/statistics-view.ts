@@ -25,12 +25,13 @@ export function importanceOfStatistics(statistics: Statistics): ImportanceFile {
       entries.set(name, { name, length: matrices * columns, counts });
     }
   }
-  const { file: name, corpus } = statistics;
+  const { file: name, model, corpus } = statistics;
   const chunkSize = corpus.rule.length;
   const most = [...entries.values()].reduce((most, { counts }) => Math.max(most, ...counts), 0);
   return {
     name,
     format: "statistics",
+    model,
     datasets: corpus.calibration.sources.map(({ name }) => name),
     chunks: Math.floor(most / chunkSize),
     chunkSize,

@@ -7,7 +7,7 @@ export function packedLength(rows: number): number {
   return (rows * (rows + 1)) / 2;
 }
 
-/** Puts whole rows of a packed triangle, from row `start` on, into a symmetric matrix of `size` x `size` elements. */
+/** Puts whole rows of a packed triangle, from row `start` on, into the lower half of a matrix of `size` x `size` elements. */
 export function unpackRows(params: {
   rows: Float32Array;
   start: number;
@@ -15,12 +15,24 @@ export function unpackRows(params: {
   into: Float64Array;
 }): void {
   const { rows, start, size, into } = params;
-  let index = 0;
-  for (let row = start; index < rows.length; row++) {
-    for (let column = 0; column <= row; column++) {
-      const value = rows[index++]!;
-      into[row * size + column] = value;
-      into[column * size + row] = value;
+  for (let row = start, index = 0; index < rows.length; row++) {
+    into.set(rows.subarray(index, index + row + 1), row * size);
+    index += row + 1;
+  }
+}
+
+/** Rows and columns that are mirrored together, so that both stay in cache. */
+const TILE = 64;
+
+/** Makes a matrix of which the lower half is there symmetric. */
+export function mirrorLowerHalf(matrix: Float64Array, size: number): void {
+  for (let top = 0; top < size; top += TILE) {
+    for (let left = 0; left <= top; left += TILE) {
+      for (let row = top; row < Math.min(size, top + TILE); row++) {
+        for (let column = left; column < Math.min(row, left + TILE); column++) {
+          matrix[column * size + row] = matrix[row * size + column]!;
+        }
+      }
     }
   }
 }

@@ -9,7 +9,7 @@ import type {
   StatisticsModel,
 } from "./description.ts";
 import { elementsOf, ENTRIES, entriesOf, type StatisticsEntry, tensorOf } from "./entries.ts";
-import { packedLength, rowRuns, unpackRows } from "./packed-triangle.ts";
+import { mirrorLowerHalf, packedLength, rowRuns, unpackRows } from "./packed-triangle.ts";
 
 /** Statistics of the columns of one matrix. Means are over its inputs, and 0 where there were none. */
 export interface ChannelStatistics {
@@ -173,6 +173,7 @@ export class Statistics implements StatisticsDescription {
       const rows = await this.readHessianRows({ module, matrix, start, count });
       unpackRows({ rows, start, size, into });
     }
+    mirrorLowerHalf(into, size);
     return into;
   }
 

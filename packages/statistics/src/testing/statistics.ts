@@ -44,9 +44,14 @@ export const SAMPLE_INPUTS: readonly StatisticsInput[] = [
   { ...dense, name: "output", modules: ["output"], columns: 6, block: 2 },
 ];
 
-/** Inputs that the first of three experts saw, and the others; nothing reached the last. */
-export const EXPERT_TOKENS: readonly number[] = [1400, 648, 0];
 export const TOKENS = 1024;
+
+/** Inputs that experts saw: of three 1400, 648 and 0. */
+function expertTokens(experts: number): number[] {
+  return Array.from({ length: experts }, (_, expert) =>
+    expert === 0 ? 1400 : expert === experts - 1 ? 0 : 648,
+  );
+}
 
 export function sampleDescription(changes: Partial<StatisticsDescription> = {}): StatisticsDescription {
   return {
@@ -84,8 +89,9 @@ export function sampleDescription(changes: Partial<StatisticsDescription> = {}):
 /** All values of an entry, matrix after matrix. Of hold-out rows, the last of each matrix is left out. */
 export function sampleValues(input: StatisticsInput, entry: StatisticsEntry): number[] {
   const { matrices, rowsPerToken, columns } = input;
-  const tokens = rowsPerToken < matrices ? EXPERT_TOKENS : Array.from({ length: matrices }, () => TOKENS);
-  if (entry === "tokens") return [...tokens];
+  const tokens =
+    rowsPerToken < matrices ? expertTokens(matrices) : Array.from({ length: matrices }, () => TOKENS);
+  if (entry === "tokens") return tokens;
   if (entry === "holdOutTokens") return tokens.map((count) => count / 2);
   const rows = input.holdOutRows - 1;
   if (entry === "holdOutRowCounts") return tokens.map((count) => (count > 0 ? rows : 0));
