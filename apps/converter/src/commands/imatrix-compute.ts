@@ -72,7 +72,8 @@ export function registerImatrixCompute(imatrix: Command, host: Host): void {
         force: options.force === true,
       });
       await runCalibration({
-        ...{ model, host },
+        model,
+        host,
         // The statistics are ours, from wherever they come.
         options: { ...options, force: true },
         text: {

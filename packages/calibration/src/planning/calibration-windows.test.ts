@@ -46,11 +46,7 @@ describe("collectCalibrationWindows", () => {
   it("begins sequences anew at documents, but not as llama.cpp cuts texts", async () => {
     const sources = [source(3, { documents: 5 })];
     const packed = await collectCalibrationWindows({ ...common, sources });
-    expect(packed.calibration.windows.map(({ starts }) => starts)).toEqual([
-      [0, 4, 8],
-      [0, 3, 7],
-      [0],
-    ]);
+    expect(packed.calibration.windows.map(({ starts }) => starts)).toEqual([[0, 4, 8], [0, 3, 7], [0]]);
     const stream = { kind: "stream", length: 10 } as const;
     const streamed = await collectCalibrationWindows({ ...common, rule: stream, sources });
     expect(streamed.calibration.windows.map(({ starts }) => starts)).toEqual([[0], [0]]);
@@ -74,6 +70,7 @@ describe("collectCalibrationWindows", () => {
 
   it.each([
     ["too little text", { sources: [source(5)] }, "CORPUS_TOO_SHORT"],
+    ["too little text for a single window", { sources: [source(5)], tokens: 10 }, "CORPUS_TOO_SHORT"],
     ["no text", { sources: [source(0)] }, "CORPUS_EMPTY"],
     ["no text, with a part kept apart", { sources: [source(0)], holdOut: 10 }, "CORPUS_EMPTY"],
     ["a hold-out of everything", { sources: [source(500)], holdOut: 1 }, "CORPUS_OPTION_INVALID"],
@@ -83,9 +80,7 @@ describe("collectCalibrationWindows", () => {
       "CORPUS_VOCABULARY_MISMATCH",
     ],
   ])("refuses %s", async (_, change, code) => {
-    const { sources, holdOut } = change as { sources: TextSource[]; holdOut?: number };
-    const params = { ...common, sources, ...(holdOut === undefined ? {} : { holdOut }) };
-    await expect(collectCalibrationWindows(params)).rejects.toMatchObject({ code });
+    await expect(collectCalibrationWindows({ ...common, ...change })).rejects.toMatchObject({ code });
   });
 
   it("refuses windows that the model has no positions for", async () => {

@@ -22,12 +22,11 @@ describe("divideMemory", () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 2 ** 31 }), fc.integer({ min: 0, max: 8 }), (budget, threads) => {
         const least = leastOf({ ...params, threads });
-        if (budget < least) {
-          expect(() => divideMemory({ ...params, threads, budget })).toThrow("are the least");
-          return;
-        }
-        const division = divideMemory({ ...params, threads, budget });
-        expect(division.used).toBeLessThanOrEqual(budget);
+        expect(() => divideMemory({ ...params, threads, budget: Math.min(budget, least - 1) })).toThrow(
+          "are the least",
+        );
+        const division = divideMemory({ ...params, threads, budget: Math.max(budget, least) });
+        expect(division.used).toBeLessThanOrEqual(division.budget);
         expect(division.used).toBeGreaterThanOrEqual(least);
         expect(division.batch).toBeGreaterThanOrEqual(1);
         expect(division.batch).toBeLessThanOrEqual(4 * Math.max(threads, 1));

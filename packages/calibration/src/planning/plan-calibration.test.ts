@@ -50,7 +50,9 @@ describe("planCalibration", () => {
     const windows = someWindows(model.vocabularySize);
     const many = Array.from({ length: 200 }, () => windows.holdOut!.windows[0]!);
     const more = await goldenPlan({
-      ...{ name: "", model, output },
+      name: "",
+      model,
+      output,
       windows: { ...windows, holdOut: { ...windows.holdOut!, windows: many } },
     });
     const input = more.statistics.description.inputs.find(({ name }) => name === "blk.0.ffn_gate_exps")!;
