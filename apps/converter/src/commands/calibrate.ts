@@ -80,7 +80,9 @@ export function registerCalibrate(program: Command, host: Host): void {
       const { data: files, window: length, holdOut, hessians, windows } = options;
       const tokens = windows === undefined ? (options.tokens ?? DEFAULT_TOKENS) : windows * length;
       await runCalibration({
-        ...{ model, host, options },
+        model,
+        host,
+        options,
         text: { files, rule: { kind: "packed", length }, tokens, holdOut, as: "original" },
         hessians,
         outputOf: (name) => {

@@ -31,9 +31,13 @@ interface ComputeOptions extends ResourceOptions, MessageOptions {
   readonly dryRun?: true;
 }
 
-/** Makes `quern imatrix <model>` compute a matrix; its subcommands stay what they are. */
+/** `quern imatrix <model>`: what the command does when no other subcommand is named. */
 export function registerImatrixCompute(imatrix: Command, host: Host): void {
-  imatrix
+  const command = imatrix
+    .command("compute", { isDefault: true })
+    .description(
+      'Run a model on texts, and write an importance matrix as llama-imatrix does; "compute" may be left out.',
+    )
     .argument(
       "<model>",
       "folder with config.json, tokenizer and *.safetensors; or a GGUF file (any one of a split set)",
@@ -57,9 +61,9 @@ export function registerImatrixCompute(imatrix: Command, host: Host): void {
     .option("--process-output", "also what the output layer reads")
     .option("--force", "replace a file that exists")
     .option("-n, --dry-run", "show the plan, and run nothing");
-  addMessageOptions(addResourceOptions(imatrix, CALIBRATION_MEMORY)).action(
+  addMessageOptions(addResourceOptions(command, CALIBRATION_MEMORY)).action(
     async (model: string, options: ComputeOptions) => {
-      checkArguments(imatrix);
+      checkArguments(command, imatrix);
       const { output, ctxSize: length, chunks } = options;
       const path = resolve(host.cwd, output);
       await checkOutputPlaces({
@@ -68,7 +72,8 @@ export function registerImatrixCompute(imatrix: Command, host: Host): void {
         force: options.force === true,
       });
       await runCalibration({
-        ...{ model, host },
+        model,
+        host,
         // The statistics are ours, from wherever they come.
         options: { ...options, force: true },
         text: {
@@ -104,7 +109,7 @@ async function writeMatrix(params: {
   }
 }
 
-function checkArguments({ args, commands }: Command): void {
+function checkArguments({ args }: Command, { commands }: Command): void {
   if (args.length <= 1) return;
   const meant = closest(
     args[0]!,

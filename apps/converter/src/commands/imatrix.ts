@@ -7,9 +7,9 @@ import { registerImatrixShow } from "./imatrix-show.ts";
 export function registerImatrix(program: Command, host: Host): void {
   const imatrix = program
     .command("imatrix")
-    .description("Compute an importance matrix, as llama-imatrix does; or show and combine some.")
-    // Options behind the name of a subcommand are the subcommand's.
-    .enablePositionalOptions();
+    .description(
+      "Compute an importance matrix (quern imatrix <model>), as llama-imatrix does; or show and combine some.",
+    );
   registerImatrixCompute(imatrix, host);
   registerImatrixShow(imatrix, host);
   registerImatrixMerge(imatrix, host);

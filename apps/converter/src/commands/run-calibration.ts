@@ -102,11 +102,18 @@ async function makePlan(params: RunCalibrationParams): Promise<CalibrationPlan> 
     const { rule, tokens, holdOut } = text;
     const { sources } = texts;
     const windows = await collectCalibrationWindows({
-      ...{ model, sources, tokenizer, rule, holdOut },
+      model,
+      sources,
+      tokenizer,
+      rule,
+      holdOut,
       ...(tokens === undefined ? {} : { tokens }),
     });
     return await planCalibration({
-      ...{ model, windows, hessians, tool },
+      model,
+      windows,
+      hessians,
+      tool,
       output: outputOf(source.name),
       force: options.force === true,
       ...(options.memory === undefined ? {} : { memory: options.memory }),

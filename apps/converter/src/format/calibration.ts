@@ -88,7 +88,8 @@ function parametersOf({ model }: CalibrationPlan): number {
 function tokensText({ windows, tokens }: CalibrationPlan): string {
   const { rule, calibration, holdOut } = windows;
   const count = calibration.windows.length;
-  const used = `${formatInteger(calibration.summary.tokens)} in ${formatInteger(count)} windows of ${formatInteger(rule.length)}`;
+  const windowsText = count === 1 ? "window" : "windows";
+  const used = `${formatInteger(calibration.summary.tokens)} in ${formatInteger(count)} ${windowsText} of ${formatInteger(rule.length)}`;
   if (holdOut === undefined) return used;
   return `${used}, and ${formatInteger(tokens - calibration.summary.tokens)} in ${formatInteger(holdOut.windows.length)} kept apart`;
 }

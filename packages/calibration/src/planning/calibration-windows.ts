@@ -60,6 +60,9 @@ export async function collectCalibrationWindows(params: {
   const holdOut = every === 0 || kept === 0 ? undefined : await part("hold-out", kept).catch(unlessTooShort);
   const left = all === undefined ? undefined : all - (holdOut?.windows.length ?? 0);
   const calibration = await part("calibration", left);
+  if (calibration.windows.every((window) => window.tokens.length < rule.length)) {
+    throw tooShort(calibration.summary, rule);
+  }
   const warnings = every > 0 && holdOut === undefined ? [noHoldOut(every)] : [];
   return { rule, calibration, ...(holdOut && { holdOut }), holdOutEvery: every, warnings };
 }
@@ -84,6 +87,13 @@ function checkLength({ graph }: Pick<RunnableModel, "graph">, { length }: Window
 function unlessTooShort(error: unknown): undefined {
   if (error instanceof QuernError && error.code === "CORPUS_TOO_SHORT") return undefined;
   throw error;
+}
+
+function tooShort({ sources }: CorpusSummary, { length }: WindowRule): QuernError {
+  const made = sources.map(({ name, tokensRead }) => `${name} has ${tokensRead} tokens`).join(", ");
+  return new QuernError("CORPUS_TOO_SHORT", `Too little text: ${made}; a window takes ${length}.`, {
+    subject: sources.length === 1 ? { file: sources[0]!.name } : {},
+  });
 }
 
 function noHoldOut(every: number): QuernError {

@@ -112,7 +112,16 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
   const operations = operationsOf({ model, planned, tokens, fitted: tokens - heldTokens });
   const weights = Math.max(...stages.map(({ tensors }) => parameterBytes(model, tensors)));
   return {
-    ...{ model, windows, tokens, output, replaces, force, statistics, temporaryBytes, memory, threads },
+    model,
+    windows,
+    tokens,
+    output,
+    replaces,
+    force,
+    statistics,
+    temporaryBytes,
+    memory,
+    threads,
     fileSize: statistics.fileSize,
     stages: planned,
     ...(backend === undefined ? {} : { backend }),

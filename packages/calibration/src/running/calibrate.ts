@@ -69,6 +69,7 @@ export async function calibrate(
     for (const { stage, passes, holdOutRows } of stages.slice(next)) {
       const loaded = await parameters.load(stage.tensors);
       await collectStage({ context, stage, passes, parameters: loaded, holdOutRows });
+      parameters.release(loaded);
       const isLast = stage.block === stages.length - 1;
       if (!isLast) await saved.save(stage.block + 1, states);
       await writer.completeBlock(stage.block);

@@ -55,7 +55,13 @@ export async function collectStage(params: {
     const keep = !stage.changesStates || number < passes.length - 1;
     for (let first = 0; first < windows.length; first += batch) {
       const captured = await captureBatch({
-        ...{ context, stage, pass, memory, parameters, keep, first },
+        context,
+        stage,
+        pass,
+        memory,
+        parameters,
+        keep,
+        first,
         onWindow: (count) => context.onWindow({ stage, pass: number, passes: passes.length, tokens: count }),
       });
       await accumulate({ context, stage, pass, memory, batch: captured });

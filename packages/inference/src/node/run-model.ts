@@ -49,6 +49,7 @@ export async function embedWindows(params: RunModelParams): Promise<void> {
     index,
     hidden: states.room(index),
   }));
+  parameters.release(loaded);
 }
 
 /**
@@ -87,6 +88,7 @@ export async function runModel(
         onProgress?.({ block, windowsDone, tokensDone, ...all });
       },
     );
+    parameters.release(loaded);
   }
 }
 
