@@ -112,6 +112,7 @@ describe("quern imatrix", () => {
     const { stdout, exitCode } = await runCli({ argv: ["imatrix", demoCheckpoint, "-f", text, "-n"], cwd });
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/^ +tokens +\d[\d,]+ in \d+ windows of 512$/m);
+    expect(stdout).toMatch(/^ +file +\/.*\/imatrix\.gguf \([\d.]+ MB on disk while it is made\)$/m);
     expect(await readdir(cwd)).toEqual([]);
   });
 

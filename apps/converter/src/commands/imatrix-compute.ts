@@ -85,7 +85,7 @@ export function registerImatrixCompute(imatrix: Command, host: Host): void {
         },
         hessians: false,
         outputOf: () => `${path}.statistics`,
-        finish: (plan) => writeMatrix({ statistics: plan.output, path, options }),
+        result: { path, make: (plan) => writeMatrix({ statistics: plan.output, path, options }) },
       });
     },
   );

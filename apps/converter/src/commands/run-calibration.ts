@@ -41,8 +41,11 @@ interface RunCalibrationParams {
   readonly outputOf: (name: string) => string;
   readonly options: ResourceOptions & MessageOptions & { readonly force?: true; readonly dryRun?: true };
   readonly host: Host;
-  /** Makes of the statistics what is wanted. Default: they are what is wanted. */
-  readonly finish?: (plan: CalibrationPlan) => Promise<FinishedFile>;
+  /** What is made of the statistics, which are removed then. Default: they are what is wanted. */
+  readonly result?: {
+    readonly path: string;
+    make(plan: CalibrationPlan): Promise<FinishedFile>;
+  };
 }
 
 /** What is left in the end. */
@@ -53,7 +56,7 @@ interface FinishedFile {
 
 /** Plans a calibration and runs it, or with `--dry-run` shows the plan. */
 export async function runCalibration(params: RunCalibrationParams): Promise<void> {
-  const { options, host, finish } = params;
+  const { options, host, result } = params;
   const plan = await makePlan(params);
   const { info } = await loadKernels(plan.backend === undefined ? {} : { backend: plan.backend });
   const kernels = `${info.backend} ${info.isa}`;
@@ -61,7 +64,12 @@ export async function runCalibration(params: RunCalibrationParams): Promise<void
   if (options.json) writeJsonLine(host.stdout, calibrationPlanRecord(plan));
   const shown = options.dryRun ? host.stdout : host.stderr;
   if (!options.json && (options.dryRun || !options.quiet)) {
-    const text = formatCalibrationPlan({ plan, kernels, style: styleFor(shown, host.env) });
+    const text = formatCalibrationPlan({
+      plan,
+      kernels,
+      style: styleFor(shown, host.env),
+      ...(result && { result: result.path }),
+    });
     shown.write(options.dryRun ? text : `${text}\n`);
   }
   if (options.dryRun) return;
@@ -71,9 +79,16 @@ export async function runCalibration(params: RunCalibrationParams): Promise<void
     activity: "calibrating on",
     measure: measuredInTokens(plan.tokens),
     interrupted: "the same command goes on behind the last block that is complete",
-    run: (runOptions) => calibrate(plan, runOptions),
+    run: ({ signal, onEvent }) =>
+      calibrate(plan, {
+        signal,
+        onEvent: (event) => {
+          // Nobody needs to hear of a file that will be gone.
+          if (result === undefined || event.type !== "output:done") onEvent(event);
+        },
+      }),
   });
-  const written = (await finish?.(plan)) ?? { path: report.path, bytes: report.bytes };
+  const written = (await result?.make(plan)) ?? { path: report.path, bytes: report.bytes };
   await tell({ report: { ...report, ...written }, options, host });
 }
 

@@ -13,8 +13,10 @@ export function formatCalibrationPlan(params: {
   /** Kernels that will run: "native avx2". */
   readonly kernels: string;
   readonly style: Style;
+  /** Path of what is made of the statistics file, where that does not stay. */
+  readonly result?: string;
 }): string {
-  const { plan, kernels, style } = params;
+  const { plan, kernels, style, result } = params;
   const { model, windows, memory, estimate, output, fileSize, threads } = plan;
   const head = [
     style.bold(printable(model.name)),
@@ -28,7 +30,12 @@ export function formatCalibrationPlan(params: {
     facts: [
       ["tokens", tokensText(plan)],
       ["texts", windows.calibration.summary.sources.map(({ name }) => printable(name)).join(", ")],
-      ["file", `${printable(output)} (${formatBytes(fileSize)}${stateNote})`],
+      [
+        "file",
+        result === undefined
+          ? `${printable(output)} (${formatBytes(fileSize)}${stateNote})`
+          : `${printable(result)} (${formatBytes(fileSize + plan.temporaryBytes)} on disk while it is made)`,
+      ],
       ["hessians", hessiansText(plan)],
       ["time", estimatedTime(plan)],
       ["threads", threads === 0 ? "the main thread" : String(threads)],

@@ -58,7 +58,7 @@ export function divideMemory(params: {
   readonly threads: number;
 }): MemoryDivision {
   const { budget, stages, tokens, width, threads } = params;
-  const longest = Math.max(...tokens);
+  const longest = longestOf(tokens);
   const most = (bytes: (stage: CollectedInputs) => number): number => Math.max(...stages.map(bytes));
   const sums = most(({ inputs, holdOutRows }) => {
     return total(inputs.map((input, index) => sumsBytes(input, holdOutRows[index]!)));
@@ -93,6 +93,11 @@ export function divideMemory(params: {
     hessians: allHessians === 0 ? undefined : hessians,
     states: kept,
   };
+}
+
+/** Of as many windows as there may be. */
+export function longestOf(tokens: readonly number[]): number {
+  return tokens.reduce((most, count) => Math.max(most, count), 0);
 }
 
 function memoryError(message: string): QuernError {

@@ -8,7 +8,7 @@ import type { CalibrationPlan, PlannedStage } from "../plan.ts";
 import { stagesOf } from "../stage.ts";
 import { blockPasses } from "./block-passes.ts";
 import type { CalibrationWindows } from "./calibration-windows.ts";
-import { divideMemory, resolveMemory } from "./divide-memory.ts";
+import { divideMemory, longestOf, resolveMemory } from "./divide-memory.ts";
 import { estimateSeconds, hessianOperations, type Operations } from "./estimate.ts";
 import { layerWarnings } from "./layer-warnings.ts";
 
@@ -24,6 +24,9 @@ const LEAST_HOLD_OUT_ROWS = 8;
  */
 const PROCESS_BYTES = 130 * 2 ** 20;
 const THREAD_BYTES = 32 * 2 ** 20;
+
+/** Of what a thread works with, as much again waits for the garbage collector. */
+const GARBAGE = 2;
 
 export interface PlanCalibrationParams {
   readonly model: RunnableModel;
@@ -133,8 +136,9 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
         threads * THREAD_BYTES +
         memory.used +
         weights +
-        Math.max(threads, 1) *
-          Math.max(...model.inputs.map((inputs) => activationBytes(model, inputs, Math.max(...lengths)))),
+        GARBAGE *
+          Math.max(threads, 1) *
+          Math.max(...model.inputs.map((inputs) => activationBytes(model, inputs, longestOf(lengths)))),
     },
     warnings: [
       ...windows.warnings,

@@ -8,6 +8,7 @@ import { allocatePass, type PassMemory } from "../accumulation/pass-memory.ts";
 import type { SharedArena } from "../accumulation/shared-arena.ts";
 import type { CalibrationTask, CalibrationThread } from "../node/calibration-service.ts";
 import type { BlockPass } from "../planning/block-passes.ts";
+import { longestOf } from "../planning/divide-memory.ts";
 import type { Stage, StageTask } from "../stage.ts";
 import { writePass } from "./write-pass.ts";
 
@@ -49,7 +50,7 @@ export async function collectStage(params: {
 }): Promise<void> {
   const { context, stage, passes, parameters, holdOutRows } = params;
   const { arena, windows, batch, writer } = context;
-  const tokens = Math.max(...windows.map((window) => window.tokens.length));
+  const tokens = longestOf(windows.map((window) => window.tokens.length));
   for (const [number, pass] of passes.entries()) {
     const memory = allocatePass({ arena, pass, inputs: stage.inputs, holdOutRows, batch, tokens });
     const keep = !stage.changesStates || number < passes.length - 1;

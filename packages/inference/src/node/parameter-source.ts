@@ -32,7 +32,7 @@ export function openParameters({ source, tensors }: RunnableModel): ParameterSou
     const allocate = (size: number): Uint8Array => {
       const buffer = pool.take(size);
       taken.add(buffer);
-      return new Uint8Array(buffer, 0, size);
+      return new Uint8Array(buffer);
     };
     const reader: TensorReader = shards.reading({ tensors: all, buffer: allocate });
     const loaded = await loadParameters({ tensors, reader, names: [name], allocate });
@@ -65,10 +65,7 @@ function shared(parameter: Parameter, pool: BufferPool): Parameter {
   const { data } = parameter;
   if (data.buffer instanceof SharedArrayBuffer) return parameter;
   const buffer = pool.take(data.byteLength);
-  const copy =
-    data instanceof Float32Array
-      ? new Float32Array(buffer, 0, data.length)
-      : new Uint8Array(buffer, 0, data.length);
+  const copy = data instanceof Float32Array ? new Float32Array(buffer) : new Uint8Array(buffer);
   copy.set(data);
   return { ...parameter, data: copy };
 }

@@ -49,7 +49,6 @@ export async function embedWindows(params: RunModelParams): Promise<void> {
     index,
     hidden: states.room(index),
   }));
-  parameters.release(loaded);
 }
 
 /**
