@@ -24,13 +24,13 @@ INLINE point_values scale_point_values(const float *values, float scale) {
 #endif
 }
 
-// Sixteen weights: two groups of eight levels of `bits` bits, a constant, the first in the lowest bits; a set bit of signs for each weight
-// below 0.
+// Sixteen weights: two groups of eight levels of `bits` bits, a constant, the first in the lowest bits; a set bit of signs for
+// each weight below 0.
 INLINE void read_points(uint32_t first, uint32_t second, int bits, uint32_t signs, const point_values *values, float *target) {
   for (int i = 0; i < 16; i += VEC_LANES) {
 #if VEC_LANES == 16
-    vi levels = vselect_int(vmask_of(0xff00), vsplat_int((int32_t)second), vsplat_int((int32_t)first)) >> (vsequence(0) % 8 * bits);
-    vf magnitudes = vpermute(values->values, levels);
+    vi both = vselect_int(vmask_of(0xff00), vsplat_int((int32_t)second), vsplat_int((int32_t)first));
+    vf magnitudes = vpermute(values->values, both >> (vsequence(0) % 8 * bits));
 #elif VEC_LANES == 8
     vf magnitudes = vpermute(values->values, vsplat_int((int32_t)(i == 0 ? first : second)) >> (vsequence(0) * bits));
 #else

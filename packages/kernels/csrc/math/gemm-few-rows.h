@@ -1,6 +1,6 @@
-// Products of few rows of a with a b whose rows run along k: a linear layer for one token, or for some. Packing panels for whole tiles
-// would take longer than the product, so VEC_LANES rows of b are transposed in registers and multiplied there. Every element of the
-// product is summed in the order of gemm-template.h, and so is the same to the bit.
+// Products of few rows of a with a b whose rows run along k: a linear layer for one token, or for some. Packing panels for whole
+// tiles would take longer than the product, so VEC_LANES rows of b are transposed in registers and multiplied there. Every element
+// of the product is summed in the order of gemm-template.h, and so is the same to the bit.
 #ifndef QUERN_MATH_GEMM_FEW_ROWS_H
 #define QUERN_MATH_GEMM_FEW_ROWS_H
 

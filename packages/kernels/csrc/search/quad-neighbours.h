@@ -35,7 +35,8 @@ INLINE vi vload_codes(const uint16_t *codes) {
 #endif
 }
 
-// Levels in the lowest bits as indices of the costs of each try at once. Bits of other levels do not count in an index, unless it has four.
+// Levels in the lowest bits as indices of the costs of each try at once. Bits of other levels do not count in an index, unless it
+// has four.
 INLINE vi vlevel_index(vi levels) {
 #if VEC_LANES == 16
   // (levels & 7) | (lane & 8)

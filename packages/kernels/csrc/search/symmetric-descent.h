@@ -5,7 +5,8 @@
 
 #include "search/symmetric.h"
 
-// Of one block: elements and codes, and what they add to the two sums. Between `low` and `high`, what others want rounds to the code.
+// Of one block: elements and codes, and what they add to the two sums. Between `low` and `high`, what the others want rounds to
+// the code.
 typedef struct {
   vf x, code, code_x, code_squared, low, high;
 } descent_element;
@@ -22,7 +23,8 @@ INLINE void descent_set_code(float bound, descent_element *element, vf code) {
   element->code_squared = weight * code * code;
 }
 
-// Looks once at one element of a block, given the sums of all. False where its code stays in all lanes. bounded: see below.
+// Looks once at one element of a block, given the sums of all. False where its code stays in all lanes. bounded: products neither
+// overflow nor underflow where it matters, so that `low` and `high` tell.
 INLINE bool descent_move(float bound, bool bounded, descent_element *element, vf *code_x, vf *code_squared) {
   const vf zero = {0};
   vf other_x = *code_x - element->code_x, other_squared = *code_squared - element->code_squared;
