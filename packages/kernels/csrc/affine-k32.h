@@ -52,8 +52,13 @@ NOINLINE void k32_round(const super_block_batch *batch, int b, uint8_t max_code,
   }
 }
 
-// What a reader makes of the header: scale and minimum of sub-block j.
-INLINE float k32_scale(const uint8_t *header, int j) { return f16_to_f32(load_u16(header)) * (float)packed_scale(header + 4, j); }
-INLINE float k32_min(const uint8_t *header, int j) { return f16_to_f32(load_u16(header + 2)) * (float)packed_min(header + 4, j); }
+// What a reader makes of the header: scales and minimums of the sub-blocks.
+INLINE void k32_read_scales(const uint8_t *header, float *scales, float *mins) {
+  float d = f16_to_f32(load_u16(header)), dmin = f16_to_f32(load_u16(header + 2));
+  for (int j = 0; j < 8; j++) {
+    scales[j] = d * (float)packed_scale(header + 4, j);
+    mins[j] = dmin * (float)packed_min(header + 4, j);
+  }
+}
 
 #endif

@@ -4,8 +4,10 @@
 #define QUERN_FP4_H
 
 #include "blocks.h"
+#include "lookup.h"
 
-static const int8_t FP4_VALUES[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+// As many as a vtable takes.
+static const int8_t FP4_VALUES[32] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 // What is nearest to |x| / scale goes by thresholds, unless differences are rounded, or infinite: then ggml's choice depends on the
 // errors as they come out.

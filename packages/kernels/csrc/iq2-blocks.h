@@ -3,6 +3,7 @@
 #define QUERN_IQ2_BLOCKS_H
 
 #include "grids/grid.h"
+#include "points.h"
 #include "super-blocks.h"
 
 // ---- Writing
@@ -25,13 +26,17 @@ INLINE bool iq2_quantize_scales(const float *scales, int count, uint8_t *codes, 
 
 // ---- Reading
 
-// Eight weights. Levels stand for 8, 25 and 43 (iq2xxs_grid, iq2xs_grid and iq2s_grid of ggml-common.h in llama.cpp v0.5.0).
-INLINE void iq2_read_group(uint32_t code, uint32_t signs, float scale, float *target) {
-  static const float magnitudes[4] = {8, 25, 43};
-  for (int i = 0; i < 8; i++) {
-    float value = scale * magnitudes[code >> 2 * i & 3];
-    target[i] = signs >> i & 1 ? -value : value;
-  }
+// What levels stand for (iq2xxs_grid, iq2xs_grid and iq2s_grid of ggml-common.h in llama.cpp v0.5.0).
+static const float IQ2_VALUES[16] = {8, 25, 43, 0, 8, 25, 43, 0, 8, 25, 43, 0, 8, 25, 43, 0};
+
+// The values with the code of a scale.
+INLINE point_values iq2_values(float d, uint32_t code) {
+  return scale_point_values(IQ2_VALUES, d * (0.5f + (float)code) * 0.25f);
+}
+
+// Sixteen weights.
+INLINE void iq2_read_pair(uint16_t first, uint16_t second, uint32_t signs, const point_values *values, float *target) {
+  read_points(first, second, 2, signs, values, target);
 }
 
 // The eighth sign of seven: an even number of weights is negative.

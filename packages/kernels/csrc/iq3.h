@@ -6,6 +6,7 @@
 #ifndef QUERN_IQ3_H
 #define QUERN_IQ3_H
 
+#include "points.h"
 #include "search/quads.h"
 #include "super-blocks.h"
 
@@ -237,12 +238,11 @@ INLINE float iq3_scale_codes(const iq3_fit *fits, uint8_t *codes) {
   return sound ? d : __builtin_nanf("");
 }
 
-// One quad of a reader's: values by level, signs in the lowest bits.
-INLINE void iq3_read_quad(uint32_t code, const float *values, uint32_t signs, float scale, float *target) {
-  for (int i = 0; i < QUAD; i++) {
-    float value = scale * values[code >> 3 * i & 7];
-    target[i] = signs >> i & 1 ? -value : value;
-  }
+// ---- Reading
+
+// Sixteen weights: the codes of four quads.
+INLINE void iq3_read_quads(const uint32_t *codes, uint32_t signs, const point_values *values, float *target) {
+  read_points(codes[0] | codes[1] << 12, codes[2] | codes[3] << 12, 3, signs, values, target);
 }
 
 #endif

@@ -37,10 +37,11 @@ INLINE void iq4_store_codes(uint8_t *target, const float *block, float inverse) 
   store_nibbles(target, codes);
 }
 
-INLINE void iq4_load_values(const uint8_t *codes, float scale, float *target) {
-  for (int i = 0; i < 16; i++) {
-    target[i] = scale * (float)IQ4_VALUES[codes[i] & 15];
-    target[i + 16] = scale * (float)IQ4_VALUES[codes[i] >> 4];
+INLINE void iq4_load_values(const vtable *values, const uint8_t *codes, float scale, float *target) {
+  for (int i = 0; i < 16; i += VEC_LANES) {
+    vi pairs = vload_u8(codes + i);
+    vstore(target + i, scale * vlook_up(values, pairs & 15));
+    vstore(target + i + 16, scale * vlook_up(values, pairs >> 4));
   }
 }
 

@@ -5,7 +5,8 @@
 #include "lookup.h"
 
 #define IQ4_LOWEST -127
-static const int8_t IQ4_VALUES[16] = {IQ4_LOWEST, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+// As many as a vtable takes.
+static const int8_t IQ4_VALUES[32] = {IQ4_LOWEST, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
 // Numbers below this are nearer to the lower of two values; close to it, both differences are exact.
 #define IQ4_THRESHOLD(lower, upper) (((lower) + (upper)) * 0.5f)

@@ -44,6 +44,41 @@ INLINE void vstore(float *target, vf value) { *(vf_memory *)target = value; }
 // VEC_LANES 16-bit integers: zero-extended; the low 16 bits of each lane.
 INLINE vi vload_u16(const uint8_t *source) { return __builtin_convertvector((vu16) * (const vu16_memory *)source, vi); }
 INLINE void vstore_u16(uint8_t *target, vi value) { *(vu16_memory *)target = __builtin_convertvector(value, vu16); }
+// VEC_LANES bytes: zero-extended; sign-extended.
+INLINE vi vload_u8(const uint8_t *source) {
+#if defined(__AVX512F__)
+  return (vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i_u *)source));
+#elif defined(__AVX2__)
+  return (vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i_u *)source));
+#elif defined(__wasm_simd128__)
+  return (vi)wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(source)));
+#else
+  int32_t word;
+  __builtin_memcpy(&word, source, sizeof word);
+#if defined(__SSE2__)
+  __m128i zeros = _mm_setzero_si128();
+  return (vi)_mm_unpacklo_epi16(_mm_unpacklo_epi8(_mm_cvtsi32_si128(word), zeros), zeros);
+#else
+  return (vi)vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8((uint32_t)word))));
+#endif
+#endif
+}
+INLINE vi vload_i8(const uint8_t *source) {
+#if defined(__AVX512F__)
+  return (vi)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i_u *)source));
+#elif defined(__AVX2__)
+  return (vi)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i_u *)source));
+#elif defined(__SSE2__)
+  int32_t word;
+  __builtin_memcpy(&word, source, sizeof word);
+  __m128i bytes = _mm_cvtsi32_si128(word), shorts = _mm_unpacklo_epi8(bytes, bytes);
+  return (vi)_mm_unpacklo_epi16(shorts, shorts) >> 24;
+#elif defined(__wasm_simd128__)
+  return (vi)wasm_i32x4_extend_low_i16x8(wasm_i16x8_extend_low_i8x16(wasm_v128_load32_zero(source)));
+#else
+  return vload_u8(source) << 24 >> 24;
+#endif
+}
 // first, first + 1, ...
 INLINE vi vsequence(int32_t first) {
 #if VEC_LANES == 16
@@ -69,6 +104,7 @@ INLINE vm veq_int(vi a, vi b) { return _mm512_cmpeq_epi32_mask((__m512i)a, (__m5
 INLINE vm vmask_not(vm m) { return (vm)~m; }
 INLINE uint32_t vmask_bits(vm m) { return m; }
 INLINE vf vselect(vm m, vf yes, vf no) { return (vf)_mm512_mask_blend_ps(m, (__m512)no, (__m512)yes); }
+INLINE vm vmask_of(uint32_t bits) { return (vm)bits; }
 INLINE vi vselect_int(vm m, vi yes, vi no) { return (vi)_mm512_mask_blend_epi32(m, (__m512i)no, (__m512i)yes); }
 #else
 typedef vi vm;
@@ -77,6 +113,11 @@ INLINE vm veq(vf a, vf b) { return (vm)(a == b); }
 INLINE vm vlt_int(vi a, vi b) { return (vm)(a < b); }
 INLINE vm veq_int(vi a, vi b) { return (vm)(a == b); }
 INLINE vm vmask_not(vm m) { return ~m; }
+// One bit per lane, lane 0 lowest; there may be others above.
+INLINE vm vmask_of(uint32_t bits) {
+  vi lanes = 1 << vsequence(0);
+  return veq_int(vsplat_int((int32_t)bits) & lanes, lanes);
+}
 // One bit per lane, lane 0 lowest.
 INLINE uint32_t vmask_bits(vm m) {
 #if defined(__AVX2__)
@@ -202,6 +243,9 @@ INLINE vi vinteger(vf a) {
   return __builtin_convertvector(a, vi);
 #endif
 }
+
+// Exact for |a| <= 2^24.
+INLINE vf vfloat(vi a) { return __builtin_convertvector(a, vf); }
 
 // Rounds towards zero. NaN and |a| >= 2^22 give a value that depends on the instruction set.
 INLINE vi vtruncate(vf a) {

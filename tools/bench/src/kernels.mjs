@@ -9,49 +9,14 @@
 import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { kernelInfo, loadKernels } from "@quern/kernels";
-import koffi from "koffi";
-import { llamaLibraryPath } from "@quern/peers";
-import { llamaLibraryFolder } from "./llama-library.mjs";
+import { TYPES, openGgml } from "./ggml.mjs";
+import { median, measureRates, medianRatio, processorTime } from "./timing.mjs";
 
-/** enum ggml_type of ggml.h, and which of the types take importance into account. */
-const TYPES = {
-  F16: { number: 1, importance: [false] },
-  BF16: { number: 30, importance: [false] },
-  Q8_0: { number: 8, importance: [false] },
-  Q4_0: { number: 2, importance: [false, true] },
-  Q4_1: { number: 3, importance: [false, true] },
-  Q5_0: { number: 6, importance: [false, true] },
-  Q5_1: { number: 7, importance: [false, true] },
-  Q1_0: { number: 41, importance: [false] },
-  Q2_0: { number: 42, importance: [false] },
-  TQ1_0: { number: 34, importance: [false] },
-  TQ2_0: { number: 35, importance: [false] },
-  Q2_K: { number: 10, importance: [false, true] },
-  Q3_K: { number: 11, importance: [false, true] },
-  Q4_K: { number: 12, importance: [false, true] },
-  Q5_K: { number: 13, importance: [false, true] },
-  Q6_K: { number: 14, importance: [false, true] },
-  IQ1_S: { number: 19, importance: [true] },
-  IQ1_M: { number: 29, importance: [false, true] },
-  IQ2_XXS: { number: 16, importance: [true] },
-  IQ2_XS: { number: 17, importance: [true] },
-  IQ2_S: { number: 22, importance: [false, true] },
-  IQ3_XXS: { number: 18, importance: [false, true] },
-  IQ3_S: { number: 21, importance: [false, true] },
-  IQ4_NL: { number: 20, importance: [false, true] },
-  IQ4_XS: { number: 23, importance: [false, true] },
-  MXFP4: { number: 39, importance: [false] },
-  NVFP4: { number: 40, importance: [false] },
-};
 const COLUMNS = 4096;
-/** Milliseconds that one measurement takes at least. */
-const SHORTEST = 20;
 /** Milliseconds for which ggml may work on a matrix. */
 const LONGEST = 250;
 /** Rows that tell how fast ggml is. */
 const SAMPLE_ROWS = 16;
-/** Milliseconds of running before the first measurement, in which V8 optimizes Wasm. */
-const WARM_UP = 150;
 
 const { values: options } = parseArgs({
   options: {
@@ -120,45 +85,14 @@ function compare(type, source, weighted) {
     return target;
   });
 
-  const repeats = contenders.map(warmUp);
-  const rates = contenders.map(() => []);
-  for (let round = 0; round < rounds; round++) {
-    contenders.forEach((run, index) => {
-      const milliseconds = processorTime(run, repeats[index]) / repeats[index];
-      rates[index].push(count / milliseconds / 1e3);
-    });
-  }
+  const rates = measureRates(contenders, count, rounds);
   const cells = kernels.map((_, index) => {
-    const ratio = median(rates[index + 1].map((rate, round) => rate / rates[0][round]));
+    const ratio = medianRatio(rates[index + 1], rates[0]);
     const equal = Buffer.compare(expected.subarray(0, targetSize), targets[index]) === 0;
     if (!equal) differing++;
     return `${median(rates[index + 1]).toFixed(0)}  ${ratio.toFixed(2)}x${equal ? "" : " DIFFERS"}`;
   });
   printRow([type, weighted ? "yes" : "no", source, `${rows}`, median(rates[0]).toFixed(1), ...cells]);
-}
-
-/** Runs until V8 has had time to optimize, and says how many runs make one measurement. */
-function warmUp(run) {
-  const start = performance.now();
-  let runs = 0;
-  do {
-    run();
-    runs++;
-  } while (performance.now() - start < WARM_UP);
-  const milliseconds = processorTime(run, 1);
-  return Math.max(1, Math.ceil(SHORTEST / milliseconds));
-}
-
-function processorTime(run, times) {
-  const start = process.cpuUsage();
-  for (let i = 0; i < times; i++) run();
-  const { user, system } = process.cpuUsage(start);
-  return Math.max(user + system, 1) / 1e3;
-}
-
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
 }
 
 function printRow(cells) {
@@ -171,17 +105,6 @@ async function openKernels() {
     (options["all-isas"] ? isas : isas.slice(-1)).map((isa) => ({ backend, isa })),
   );
   return Promise.all(wanted.map((wish) => loadKernels(wish)));
-}
-
-function openGgml() {
-  const library = koffi.load(llamaLibraryPath(llamaLibraryFolder(), "libggml-base"));
-  return {
-    quantize: library.func(
-      "size_t ggml_quantize_chunk(int, const void *, void *, int64_t, int64_t, int64_t, const void *)",
-    ),
-    widen: library.func("void ggml_bf16_to_fp32_row(const void *, void *, int64_t)"),
-    rowSize: library.func("size_t ggml_row_size(int, int64_t)"),
-  };
 }
 
 /** Gaussian with sigma 0.02 and a few columns twenty times as wide; log-normal importance. */

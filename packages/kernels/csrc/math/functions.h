@@ -64,18 +64,4 @@ INLINE vf vgelu(vf x) {
   return x * vselect(vlt(x, (vf){0}), tail, 1.0f - tail);
 }
 
-// ---- The first `count` lanes of an incomplete vector; the others are 0
-
-INLINE vf vload_part(const float *source, int64_t count) {
-  float part[VEC_LANES] = {0};
-  for (int64_t i = 0; i < count; i++) part[i] = source[i];
-  return vload(part);
-}
-
-INLINE void vstore_part(float *target, vf value, int64_t count) {
-  float part[VEC_LANES];
-  vstore(part, value);
-  for (int64_t i = 0; i < count; i++) target[i] = part[i];
-}
-
 #endif

@@ -5,6 +5,7 @@
 #define QUERN_MATH_GEMM_H
 
 #include "math/gemm-f32.h"
+#include "math/gemm-few-rows.h"
 #include "math/operation.h"
 
 static const quern_type PLAIN_FLOATS = {.name = "F32", .block_size = 1, .type_size = 4, .is_float = true};
@@ -32,7 +33,8 @@ static double run_gemm(const quern_call *call) {
       .c = call->arrays[2],
       .stride = (int64_t)n[8],
   };
-  multiply_f32(&product, (float *)call->scratch);
+  if (product.rows <= MOST_FEW_ROWS && product.depth > 0 && !b.along_outer) multiply_few_rows(&product);
+  else multiply_f32(&product, (float *)call->scratch);
   return 0;
 }
 

@@ -41,4 +41,18 @@ INLINE vd vmuladd_f64(vd a, vd b, vd c) {
 #endif
 }
 
+// ---- The first `count` lanes of an incomplete vector; the others are 0
+
+INLINE vf vload_part(const float *source, int64_t count) {
+  float part[VEC_LANES] = {0};
+  for (int64_t i = 0; i < count; i++) part[i] = source[i];
+  return vload(part);
+}
+
+INLINE void vstore_part(float *target, vf value, int64_t count) {
+  float part[VEC_LANES];
+  vstore(part, value);
+  for (int64_t i = 0; i < count; i++) target[i] = part[i];
+}
+
 #endif

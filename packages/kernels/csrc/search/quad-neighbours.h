@@ -35,6 +35,17 @@ INLINE vi vload_codes(const uint16_t *codes) {
 #endif
 }
 
+// Levels in the lowest bits as indices of the costs of each try at once. Bits of other levels do not count in an index, unless it
+// has four.
+INLINE vi vlevel_index(vi levels) {
+#if VEC_LANES == 16
+  // (levels & 7) | (lane & 8)
+  return (vi)_mm512_ternarylogic_epi32((__m512i)levels, _mm512_set1_epi32(7), (__m512i)(vsequence(0) & 8), 0xea);
+#else
+  return levels;
+#endif
+}
+
 // The scales of as many tries as there are at once.
 INLINE vf vload_scales(const float *scales) {
 #if VEC_LANES == 16
@@ -52,8 +63,7 @@ INLINE void quad_judge_run(int vectors, const uint16_t *list, const vf *x, const
   vi levels[LONGEST_QUAD_LIST / 8][QUAD];
   for (int v = 0; v < vectors; v++) {
     vi codes = vload_codes(list + v * 8);
-    // Bits of other levels do not count in an index, unless it has four bits.
-    for (int i = 0; i < QUAD; i++) levels[v][i] = AT_ONCE == 1 ? codes >> 3 * i : (codes >> 3 * i & 7) + (vsequence(0) & 8);
+    for (int i = 0; i < QUAD; i++) levels[v][i] = vlevel_index(codes >> 3 * i);
   }
   for (intptr_t t = low; t < high; t += AT_ONCE) {
     vf costs[QUAD], errors[LONGEST_QUAD_LIST / 8], least, scaled = vload_scales(scales + t) * values;

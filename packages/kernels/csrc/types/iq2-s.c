@@ -53,14 +53,18 @@ static void quantize_iq2_s(const float *source, uint8_t *target, int64_t rows, i
   }
 }
 
+INLINE uint16_t iq2_s_point(const uint16_t *points, const uint8_t *block, int k) {
+  return points[block[2 + k] | (uint32_t)(block[66 + k / 4] >> k % 4 * 2 & 3) << 8];
+}
+
 static void dequantize_iq2_s(const uint8_t *source, float *target, int64_t blocks) {
   const uint16_t *points = quern_codebooks[GRID_IQ2_S].points;
   for (int64_t b = 0; b < blocks; b++, source += IQ2_S_SIZE) {
     float d = f16_to_f32(load_u16(source));
-    for (int k = 0; k < 32; k++, target += GROUP) {
-      uint32_t point = source[2 + k] | (uint32_t)(source[66 + k / 4] >> k % 4 * 2 & 3) << 8;
-      float scale = d * (0.5f + (float)(source[74 + k / 4] >> k / 2 % 2 * 4 & 15)) * 0.25f;
-      iq2_read_group(points[point], source[34 + k], scale, target);
+    for (int k = 0; k < 32; k += 2, target += 2 * GROUP) {
+      point_values values = iq2_values(d, source[74 + k / 4] >> k / 2 % 2 * 4 & 15);
+      uint16_t first = iq2_s_point(points, source, k), second = iq2_s_point(points, source, k + 1);
+      iq2_read_pair(first, second, load_u16(source + 34 + k), &values, target);
     }
   }
 }

@@ -35,10 +35,11 @@ static void dequantize_iq2_xs(const uint8_t *source, float *target, int64_t bloc
   const uint16_t *points = quern_codebooks[GRID_IQ2_XS].points;
   for (int64_t b = 0; b < blocks; b++, source += IQ2_XS_SIZE) {
     float d = f16_to_f32(load_u16(source));
-    for (int k = 0; k < 32; k++, target += GROUP) {
-      uint32_t group = load_u16(source + 2 + 2 * k);
-      float scale = d * (0.5f + (float)(source[66 + k / 4] >> k / 2 % 2 * 4 & 15)) * 0.25f;
-      iq2_read_group(points[group & 511], iq2_even_signs(group >> 9), scale, target);
+    for (int k = 0; k < 32; k += 2, target += 2 * GROUP) {
+      uint32_t first = load_u16(source + 2 + 2 * k), second = load_u16(source + 4 + 2 * k);
+      point_values values = iq2_values(d, source[66 + k / 4] >> k / 2 % 2 * 4 & 15);
+      uint32_t signs = iq2_even_signs(first >> 9) | iq2_even_signs(second >> 9) << 8;
+      iq2_read_pair(points[first & 511], points[second & 511], signs, &values, target);
     }
   }
 }

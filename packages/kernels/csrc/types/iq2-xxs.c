@@ -66,9 +66,10 @@ static void dequantize_iq2_xxs(const uint8_t *source, float *target, int64_t blo
     for (int j = 0; j < 8; j++) {
       const uint8_t *block = source + 2 + j * 8;
       uint32_t upper = load_u16(block + 4) | (uint32_t)load_u16(block + 6) << 16;
-      float scale = d * (0.5f + (float)(upper >> 28)) * 0.25f;
-      for (int k = 0; k < 4; k++, target += GROUP) {
-        iq2_read_group(points[block[k]], iq2_even_signs(upper >> 7 * k & 127), scale, target);
+      point_values values = iq2_values(d, upper >> 28);
+      for (int k = 0; k < 4; k += 2, target += 2 * GROUP) {
+        uint32_t signs = iq2_even_signs(upper >> 7 * k & 127) | iq2_even_signs(upper >> 7 * (k + 1) & 127) << 8;
+        iq2_read_pair(points[block[k]], points[block[k + 1]], signs, &values, target);
       }
     }
   }

@@ -36,15 +36,16 @@ static void quantize_iq3_s(const float *source, uint8_t *target, int64_t rows, i
 
 static void dequantize_iq3_s(const uint8_t *source, float *target, int64_t blocks) {
   const uint16_t *points = quern_codebooks[GRID_IQ3_S].points;
-  for (int64_t block = 0; block < blocks; block++, source += IQ3_S_SIZE, target += SUPER_BLOCK) {
+  for (int64_t block = 0; block < blocks; block++, source += IQ3_S_SIZE) {
     float d = f16_to_f32(load_u16(source));
     for (int b = 0; b < IQ3_SUB_BLOCKS; b++) {
       const uint8_t *lower = source + IQ3_S_POINTS + b * QUADS, *signs = source + IQ3_S_SIGNS + b * IQ3_SIGNS;
-      float scale = d * (float)(1 + 2 * (source[IQ3_S_SCALES + b / 2] >> b % 2 * 4 & 15));
-      for (int k = 0; k < QUADS; k++) {
-        uint32_t point = lower[k] | (uint32_t)(source[IQ3_S_UPPER + b] >> k & 1) << 8;
-        float *weights = target + b * QUAD_WEIGHTS + k * QUAD;
-        iq3_read_quad(points[point], QUAD_VALUES, (uint32_t)signs[k / 2] >> k % 2 * 4, scale, weights);
+      uint32_t upper = source[IQ3_S_UPPER + b], scale = source[IQ3_S_SCALES + b / 2] >> b % 2 * 4 & 15;
+      point_values values = scale_point_values(QUAD_VALUES, d * (float)(1 + 2 * scale));
+      for (int k = 0; k < QUADS; k += 4, target += 4 * QUAD) {
+        uint32_t codes[4];
+        for (int i = 0; i < 4; i++) codes[i] = points[lower[k + i] | (upper >> (k + i) & 1) << 8];
+        iq3_read_quads(codes, load_u16(signs + k / 2), &values, target);
       }
     }
   }

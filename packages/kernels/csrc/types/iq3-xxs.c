@@ -32,19 +32,19 @@ static void quantize_iq3_xxs(const float *source, uint8_t *target, int64_t rows,
 
 static void dequantize_iq3_xxs(const uint8_t *source, float *target, int64_t blocks) {
   // What the bytes of iq3xxs_grid in ggml-common.h are: four times the values of the search, but for the last one.
-  static const float values[QUAD_LEVELS] = {4, 12, 20, 28, 36, 44, 52, 62};
+  static const float magnitudes[2 * QUAD_LEVELS] = {4, 12, 20, 28, 36, 44, 52, 62, 4, 12, 20, 28, 36, 44, 52, 62};
   const uint16_t *points = quern_codebooks[GRID_IQ3_XXS].points;
-  for (int64_t block = 0; block < blocks; block++, source += IQ3_XXS_SIZE, target += SUPER_BLOCK) {
+  for (int64_t block = 0; block < blocks; block++, source += IQ3_XXS_SIZE) {
     float d = f16_to_f32(load_u16(source));
     for (int b = 0; b < IQ3_SUB_BLOCKS; b++) {
       const uint8_t *bits = source + 66 + 4 * b, *indices = source + 2 + b * QUADS;
       uint32_t packed = load_u16(bits) | (uint32_t)load_u16(bits + 2) << 16;
-      float scale = d * (0.5f + (float)(packed >> 28)) * 0.5f;
-      for (int g = 0; g < IQ3_SIGNS; g++) {
-        uint32_t seven = packed >> 7 * g & 127, signs = seven | (uint32_t)__builtin_parity(seven) << 7;
-        float *weights = target + b * QUAD_WEIGHTS + g * 8;
-        iq3_read_quad(points[indices[2 * g]], values, signs, scale, weights);
-        iq3_read_quad(points[indices[2 * g + 1]], values, signs >> 4, scale, weights + 4);
+      point_values values = scale_point_values(magnitudes, d * (0.5f + (float)(packed >> 28)) * 0.5f);
+      for (int k = 0; k < QUADS; k += 4, target += 4 * QUAD, packed >>= 14) {
+        uint32_t codes[4], seven = packed & 127, next = packed >> 7 & 127;
+        for (int i = 0; i < 4; i++) codes[i] = points[indices[k + i]];
+        uint32_t signs = seven | (uint32_t)__builtin_parity(seven) << 7 | next << 8 | (uint32_t)__builtin_parity(next) << 15;
+        iq3_read_quads(codes, signs, &values, target);
       }
     }
   }

@@ -23,7 +23,8 @@ static void quantize_iq4_nl(const float *source, uint8_t *target, int64_t rows, 
 }
 
 static void dequantize_iq4_nl(const uint8_t *source, float *target, int64_t blocks) {
+  vtable values = vtable_of(IQ4_VALUES);
   for (int64_t b = 0; b < blocks; b++, source += IQ4_NL_SIZE, target += BLOCK) {
-    iq4_load_values(source + 2, f16_to_f32(load_u16(source)), target);
+    iq4_load_values(&values, source + 2, f16_to_f32(load_u16(source)), target);
   }
 }

@@ -78,12 +78,13 @@ static void quantize_iq4_xs(const float *source, uint8_t *target, int64_t rows, 
 }
 
 static void dequantize_iq4_xs(const uint8_t *source, float *target, int64_t blocks) {
+  vtable values = vtable_of(IQ4_VALUES);
   for (int64_t b = 0; b < blocks; b++, source += IQ4_XS_SIZE, target += SUPER_BLOCK) {
     float d = f16_to_f32(load_u16(source));
     uint32_t upper = load_u16(source + 2);
     for (int j = 0; j < IQ4_XS_BLOCKS; j++) {
       int scale = (source[4 + j / 2] >> j % 2 * 4 & 15) | (int)(upper >> 2 * j & 3) << 4;
-      iq4_load_values(source + 8 + j * 16, d * (float)(scale - 32), target + j * BLOCK);
+      iq4_load_values(&values, source + 8 + j * 16, d * (float)(scale - 32), target + j * BLOCK);
     }
   }
 }

@@ -46,11 +46,13 @@ static void quantize_mxfp4(const float *source, uint8_t *target, int64_t rows, i
 }
 
 static void dequantize_mxfp4(const uint8_t *source, float *target, int64_t blocks) {
+  vtable values = vtable_of(FP4_VALUES);
   for (int64_t b = 0; b < blocks; b++, source += MXFP4_SIZE, target += BLOCK) {
     float scale = e8m0_half(source[0]);
-    for (int i = 0; i < 16; i++) {
-      target[i] = (float)FP4_VALUES[source[1 + i] & 15] * scale;
-      target[i + 16] = (float)FP4_VALUES[source[1 + i] >> 4] * scale;
+    for (int i = 0; i < 16; i += VEC_LANES) {
+      vi codes = vload_u8(source + 1 + i);
+      vstore(target + i, vlook_up(&values, codes & 15) * scale);
+      vstore(target + i + 16, vlook_up(&values, codes >> 4) * scale);
     }
   }
 }

@@ -39,6 +39,11 @@ static void quantize_q1_0(const float *source, uint8_t *target, int64_t rows, in
 static void dequantize_q1_0(const uint8_t *source, float *target, int64_t blocks) {
   for (int64_t b = 0; b < blocks; b++, source += Q1_0_SIZE, target += Q1_0_BLOCK) {
     float scale = f16_to_f32(load_u16(source));
-    for (int i = 0; i < Q1_0_BLOCK; i++) target[i] = source[2 + i / 8] >> i % 8 & 1 ? scale : -scale;
+    for (int i = 0; i < Q1_0_BLOCK; i += 16) {
+      uint32_t positive = load_u16(source + 2 + i / 8);
+      for (int k = 0; k < 16; k += VEC_LANES) {
+        vstore(target + i + k, vflip(vmask_of(positive >> k), vsplat(-scale), vsplat_int(INT32_MIN)));
+      }
+    }
   }
 }

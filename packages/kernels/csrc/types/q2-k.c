@@ -53,7 +53,10 @@ static void dequantize_q2_k(const uint8_t *source, float *target, int64_t blocks
     for (int j = 0; j < 16; j++) {
       float scale = d * (float)(source[j] & 15), min = dmin * (float)(source[j] >> 4);
       const uint8_t *packed = two_bits_of(source + 16, j);
-      for (int i = 0; i < 16; i++) target[j * 16 + i] = scale * (float)(packed[i] >> two_bits_shift(j) & 3) - min;
+      for (int i = 0; i < 16; i += VEC_LANES) {
+        vi codes = vload_u8(packed + i) >> two_bits_shift(j) & 3;
+        vstore(target + j * 16 + i, scale * vfloat(codes) - min);
+      }
     }
   }
 }

@@ -118,9 +118,9 @@ static void dequantize_q3_k(const uint8_t *source, float *target, int64_t blocks
     for (int j = 0; j < 16; j++) {
       float scale = d * (float)q3_k_scale(source + 96, j);
       const uint8_t *lower = two_bits_of(source + 32, j), *upper = source + j % 2 * 16;
-      for (int i = 0; i < 16; i++) {
-        int code = (lower[i] >> two_bits_shift(j) & 3) | (upper[i] >> j / 2 & 1) << 2;
-        target[j * 16 + i] = scale * (float)(code - 4);
+      for (int i = 0; i < 16; i += VEC_LANES) {
+        vi codes = (vload_u8(lower + i) >> two_bits_shift(j) & 3) | (vload_u8(upper + i) >> j / 2 & 1) << 2;
+        vstore(target + j * 16 + i, scale * vfloat(codes - 4));
       }
     }
   }

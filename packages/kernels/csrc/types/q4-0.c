@@ -24,9 +24,10 @@ static void quantize_q4_0(const float *source, uint8_t *target, int64_t rows, in
 static void dequantize_q4_0(const uint8_t *source, float *target, int64_t blocks) {
   for (int64_t b = 0; b < blocks; b++, source += Q4_0_SIZE, target += BLOCK) {
     float scale = f16_to_f32(load_u16(source));
-    for (int i = 0; i < 16; i++) {
-      target[i] = (float)((source[2 + i] & 15) - 8) * scale;
-      target[i + 16] = (float)((source[2 + i] >> 4) - 8) * scale;
+    for (int i = 0; i < 16; i += VEC_LANES) {
+      vi codes = vload_u8(source + 2 + i);
+      vstore(target + i, vfloat((codes & 15) - 8) * scale);
+      vstore(target + i + 16, vfloat((codes >> 4) - 8) * scale);
     }
   }
 }

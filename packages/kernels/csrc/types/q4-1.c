@@ -26,9 +26,10 @@ static void quantize_q4_1(const float *source, uint8_t *target, int64_t rows, in
 static void dequantize_q4_1(const uint8_t *source, float *target, int64_t blocks) {
   for (int64_t b = 0; b < blocks; b++, source += Q4_1_SIZE, target += BLOCK) {
     float scale = f16_to_f32(load_u16(source)), minimum = f16_to_f32(load_u16(source + 2));
-    for (int i = 0; i < 16; i++) {
-      target[i] = (float)(source[4 + i] & 15) * scale + minimum;
-      target[i + 16] = (float)(source[4 + i] >> 4) * scale + minimum;
+    for (int i = 0; i < 16; i += VEC_LANES) {
+      vi codes = vload_u8(source + 4 + i);
+      vstore(target + i, vfloat(codes & 15) * scale + minimum);
+      vstore(target + i + 16, vfloat(codes >> 4) * scale + minimum);
     }
   }
 }

@@ -31,11 +31,16 @@ static void quantize_q4_k(const float *source, uint8_t *target, int64_t rows, in
 }
 
 static void dequantize_q4_k(const uint8_t *source, float *target, int64_t blocks) {
-  for (int64_t b = 0; b < blocks; b++, source += Q4_K_SIZE, target += SUPER_BLOCK) {
-    for (int j = 0; j < 8; j++) {
-      float scale = k32_scale(source, j), min = k32_min(source, j);
-      const uint8_t *packed = source + K32_HEADER + j / 2 * 32;
-      for (int i = 0; i < 32; i++) target[j * 32 + i] = scale * (float)(packed[i] >> j % 2 * 4 & 15) - min;
+  for (int64_t b = 0; b < blocks; b++, source += Q4_K_SIZE) {
+    float scales[8], mins[8];
+    k32_read_scales(source, scales, mins);
+    for (int j = 0; j < 8; j += 2, target += 64) {
+      const uint8_t *packed = source + K32_HEADER + j * 16;
+      for (int i = 0; i < 32; i += VEC_LANES) {
+        vi codes = vload_u8(packed + i);
+        vstore(target + i, scales[j] * vfloat(codes & 15) - mins[j]);
+        vstore(target + i + 32, scales[j + 1] * vfloat(codes >> 4) - mins[j + 1]);
+      }
     }
   }
 }

@@ -25,10 +25,11 @@ static void quantize_q5_0(const float *source, uint8_t *target, int64_t rows, in
 static void dequantize_q5_0(const uint8_t *source, float *target, int64_t blocks) {
   for (int64_t b = 0; b < blocks; b++, source += Q5_0_SIZE, target += BLOCK) {
     float scale = f16_to_f32(load_u16(source));
-    const uint8_t *fifth = source + 2, *codes = source + 6;
-    for (int i = 0; i < 16; i++) {
-      target[i] = (float)(((codes[i] & 15) | (fifth[i / 8] >> i % 8 & 1) << 4) - 16) * scale;
-      target[i + 16] = (float)((codes[i] >> 4 | (fifth[2 + i / 8] >> i % 8 & 1) << 4) - 16) * scale;
+    for (int i = 0; i < 16; i += VEC_LANES) {
+      vi codes = vload_u8(source + 6 + i);
+      vi fifth = vone_where(vmask_of(load_u16(source + 2) >> i)), upper_fifth = vone_where(vmask_of(load_u16(source + 4) >> i));
+      vstore(target + i, vfloat(((codes & 15) | fifth << 4) - 16) * scale);
+      vstore(target + i + 16, vfloat((codes >> 4 | upper_fifth << 4) - 16) * scale);
     }
   }
 }

@@ -28,10 +28,11 @@ static void quantize_q5_1(const float *source, uint8_t *target, int64_t rows, in
 static void dequantize_q5_1(const uint8_t *source, float *target, int64_t blocks) {
   for (int64_t b = 0; b < blocks; b++, source += Q5_1_SIZE, target += BLOCK) {
     float scale = f16_to_f32(load_u16(source)), minimum = f16_to_f32(load_u16(source + 2));
-    const uint8_t *fifth = source + 4, *codes = source + 8;
-    for (int i = 0; i < 16; i++) {
-      target[i] = (float)((codes[i] & 15) | (fifth[i / 8] >> i % 8 & 1) << 4) * scale + minimum;
-      target[i + 16] = (float)(codes[i] >> 4 | (fifth[2 + i / 8] >> i % 8 & 1) << 4) * scale + minimum;
+    for (int i = 0; i < 16; i += VEC_LANES) {
+      vi codes = vload_u8(source + 8 + i);
+      vi fifth = vone_where(vmask_of(load_u16(source + 4) >> i)), upper_fifth = vone_where(vmask_of(load_u16(source + 6) >> i));
+      vstore(target + i, vfloat((codes & 15) | fifth << 4) * scale + minimum);
+      vstore(target + i + 16, vfloat(codes >> 4 | upper_fifth << 4) * scale + minimum);
     }
   }
 }

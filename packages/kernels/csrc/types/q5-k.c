@@ -33,14 +33,16 @@ static void quantize_q5_k(const float *source, uint8_t *target, int64_t rows, in
 }
 
 static void dequantize_q5_k(const uint8_t *source, float *target, int64_t blocks) {
-  for (int64_t b = 0; b < blocks; b++, source += Q5_K_SIZE, target += SUPER_BLOCK) {
+  for (int64_t b = 0; b < blocks; b++, source += Q5_K_SIZE) {
     const uint8_t *fifth = source + K32_HEADER;
-    for (int j = 0; j < 8; j++) {
-      float scale = k32_scale(source, j), min = k32_min(source, j);
-      const uint8_t *packed = fifth + 32 + j / 2 * 32;
-      for (int i = 0; i < 32; i++) {
-        int code = (packed[i] >> j % 2 * 4 & 15) | (fifth[i] >> j & 1) << 4;
-        target[j * 32 + i] = scale * (float)code - min;
+    float scales[8], mins[8];
+    k32_read_scales(source, scales, mins);
+    for (int j = 0; j < 8; j += 2, target += 64) {
+      const uint8_t *packed = fifth + 32 + j * 16;
+      for (int i = 0; i < 32; i += VEC_LANES) {
+        vi codes = vload_u8(packed + i), bits = vload_u8(fifth + i) >> j;
+        vstore(target + i, scales[j] * vfloat((codes & 15) | (bits & 1) << 4) - mins[j]);
+        vstore(target + i + 32, scales[j + 1] * vfloat(codes >> 4 | (bits & 2) << 3) - mins[j + 1]);
       }
     }
   }

@@ -56,9 +56,9 @@ static void dequantize_q6_k(const uint8_t *source, float *target, int64_t blocks
       float scale = d * (float)(int8_t)source[192 + j];
       int half = j / 8, quarter = j / 2 % 4;
       const uint8_t *lower = source + half * 64 + j % 4 * 16, *upper = source + 128 + half * 32 + j % 2 * 16;
-      for (int i = 0; i < 16; i++) {
-        int code = (lower[i] >> quarter / 2 * 4 & 15) | (upper[i] >> quarter * 2 & 3) << 4;
-        target[j * 16 + i] = scale * (float)(code - 32);
+      for (int i = 0; i < 16; i += VEC_LANES) {
+        vi codes = (vload_u8(lower + i) >> quarter / 2 * 4 & 15) | (vload_u8(upper + i) >> quarter * 2 & 3) << 4;
+        vstore(target + j * 16 + i, scale * vfloat(codes - 32));
       }
     }
   }

@@ -35,6 +35,6 @@ static void quantize_q8_0(const float *source, uint8_t *target, int64_t rows, in
 static void dequantize_q8_0(const uint8_t *source, float *target, int64_t blocks) {
   for (int64_t b = 0; b < blocks; b++, source += Q8_0_SIZE, target += BLOCK) {
     float scale = f16_to_f32(load_u16(source));
-    for (int i = 0; i < BLOCK; i++) target[i] = (float)(int8_t)source[2 + i] * scale;
+    for (int i = 0; i < BLOCK; i += VEC_LANES) vstore(target + i, vfloat(vload_i8(source + 2 + i)) * scale);
   }
 }

@@ -28,7 +28,10 @@ static void dequantize_tq2_0(const uint8_t *source, float *target, int64_t block
     float scale = f16_to_f32(load_u16(source + 64));
     for (int j = 0; j < 16; j++) {
       const uint8_t *packed = two_bits_of(source, j);
-      for (int i = 0; i < 16; i++) target[j * 16 + i] = (float)((packed[i] >> two_bits_shift(j) & 3) - 1) * scale;
+      for (int i = 0; i < 16; i += VEC_LANES) {
+        vi codes = vload_u8(packed + i) >> two_bits_shift(j) & 3;
+        vstore(target + j * 16 + i, vfloat(codes - 1) * scale);
+      }
     }
   }
 }

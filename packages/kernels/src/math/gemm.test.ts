@@ -158,8 +158,42 @@ describe("gemm", () => {
     }
   });
 
+  it("gives few rows what it gives them among many", () => {
+    const [m, n, k] = [24, 37, 515];
+    const shapes = fc.record({
+      rows: fc.integer({ min: 1, max: 10 }),
+      firstRow: fc.nat(14),
+      n: fc.constantFrom(1, 5, 16, n),
+      k: fc.constantFrom(1, 3, 16, 255, 256, 261, k),
+      transposeA: fc.boolean(),
+      accumulate: fc.boolean(),
+      alpha: fc.constantFrom(1, 0.37),
+    });
+    fc.assert(
+      fc.property(shapes, fc.nat(1000), ({ rows, firstRow, ...shape }, seed) => {
+        const a = gaussian(m * k, seed);
+        const b = gaussian(n * k, seed + 1);
+        const c = gaussian(m * n, seed + 2);
+        const strides = { aStride: shape.transposeA ? m : k, bStride: k, cStride: n, transposeB: true };
+        for (const { math } of all) {
+          const [whole, part] = [c.slice(), c.slice()];
+          math.gemm({ ...shape, ...strides, m, a, b, c: whole });
+          const offset = shape.transposeA ? firstRow : firstRow * k;
+          const [from, to] = [a.subarray(offset), part.subarray(firstRow * n)];
+          math.gemm({ ...shape, ...strides, m: rows, a: from, b, c: to });
+          // The other rows are those of before.
+          whole.set(c.subarray(0, firstRow * n));
+          whole.set(c.subarray((firstRow + rows) * n), (firstRow + rows) * n);
+          expect(sameBits(part, whole)).toBe(true);
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
   it("takes weights of every type as their dequantized values, whichever way they lie, at any address", () => {
     const [m, n, k] = [13, 40, 512];
+    const few = 3;
     const errors = gaussian(m * n, 3);
     const weights = gaussian(n * k, 4).map((value) => value / 16);
     const importance = new Float32Array(k).fill(1);
@@ -180,6 +214,9 @@ describe("gemm", () => {
         const [x, wanted, found] = [gaussian(m * k, 5), new Float32Array(m * n), new Float32Array(m * n)];
         kernels.math.gemm({ m, n, k, a: x, b, transposeB: true, c: wanted });
         kernels.math.gemm({ m, n, k, a: x, b: bytes, bType: type, transposeB: true, c: found });
+        expect(sameBits(found, wanted)).toBe(true);
+        found.fill(NaN, 0, few * n);
+        kernels.math.gemm({ m: few, n, k, a: x, b: bytes, bType: type, transposeB: true, c: found });
         expect(sameBits(found, wanted)).toBe(true);
 
         const [wantedBack, foundBack] = [new Float32Array(m * k), new Float32Array(m * k)];

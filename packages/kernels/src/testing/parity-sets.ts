@@ -1,6 +1,13 @@
 import { largestWeight, type GgmlLibrary, type GgmlType } from "./ggml-library.ts";
 import { trainedWeights } from "./trained-weights.ts";
-import { edgeWeights, gaussianWeights, latticeWeights, outlierWeights, type WeightSet } from "./weights.ts";
+import {
+  edgeWeights,
+  gaussianWeights,
+  giantWeights,
+  latticeWeights,
+  outlierWeights,
+  type WeightSet,
+} from "./weights.ts";
 
 /** Weights as the kernels get them, and as float32 for ggml, which quantizes nothing else. */
 export interface ParitySet extends WeightSet {
@@ -16,7 +23,7 @@ const LONG_ROW = 259 * 256;
 /**
  * About `total` weights: per million, half plain gaussian, a quarter edge cases, the rest gaussian and edge cases from BF16 and
  * F16 sources; a few matrices that leave blocks, rows and vectors incomplete; one of few different weights; one of outliers that
- * do not matter; and 360,000 weights of a trained model.
+ * do not matter, and one of such that are so large that codes wrap around; and 360,000 weights of a trained model.
  */
 export function* paritySets(total: number, type: GgmlType, ggml: GgmlLibrary): Generator<ParitySet> {
   const blockSize = ggml.blockSize(type);
@@ -36,6 +43,7 @@ export function* paritySets(total: number, type: GgmlType, ggml: GgmlLibrary): G
   }
   yield fromFloat32(latticeWeights(32, COLUMNS, 400));
   yield fromFloat32(outlierWeights(32, COLUMNS, 500));
+  yield fromFloat32(giantWeights(16, COLUMNS, 600, largestWeight(type)));
   yield trained(ggml);
   for (let done = 0, seed = 1000; done < total; done += SLICE, seed += 10) {
     const rows = Math.ceil(Math.min(SLICE, total - done) / COLUMNS / 16);

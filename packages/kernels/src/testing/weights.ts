@@ -176,3 +176,19 @@ export function outlierWeights(rows: number, columns: number, seed: number): Wei
   }
   return { name: "outliers", rows, columns, weights, importance };
 }
+
+/**
+ * One weight in each 32 matters nothing, but is ten to a thousand million times as large as the others. Where a type can store an even
+ * number of signs alone, every second one turns into the negative of itself that counts for no scale: rounded to an integer at the scales of
+ * the others it wraps around, at each scale to another level. Nothing exceeds `largest`.
+ */
+export function giantWeights(rows: number, columns: number, seed: number, largest: number): WeightSet {
+  const random = createRandom(seed);
+  const importance = Float32Array.from({ length: columns }, () => Math.exp(random.gaussian()));
+  for (let start = 0; start < columns; start += 32) importance[start + random.integer(32)] = 0;
+  const weights = Float32Array.from({ length: rows * columns }, (_, i) => {
+    const size = importance[i % columns] === 0 ? 10 ** (7 + random.integer(3)) : 1;
+    return Math.max(-largest, Math.min(largest, random.gaussian() * size));
+  });
+  return { name: "giants", rows, columns, weights, importance };
+}
