@@ -37,7 +37,7 @@ function geluTable(kernels) {
   for (const [index, x] of table.entries()) {
     const finite = Math.abs(x) <= 10 ? x : 0;
     table[index] =
-      0.5 * finite * (1 + Math.tanh(0.79788456080286536 * finite * (1 + 0.044715 * finite * finite)));
+      0.5 * finite * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * finite * (1 + 0.044715 * finite * finite)));
   }
   convert(kernels, { from: table, fromType: "F32", to: bits, toType: "F16" });
   convert(kernels, { from: bits, fromType: "F16", to: table, toType: "F32" });

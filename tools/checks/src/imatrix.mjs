@@ -1,0 +1,106 @@
+// `quern imatrix` against the real llama-imatrix, on the F32 file of a model:
+//   node tools/checks/src/imatrix.mjs --llama-imatrix PATH [--text FILE] [--ctx-size 512] [--chunks N] <model> ...
+// Needs the packages built. A model is a checkpoint or "golden", for all language models of fixtures/golden. The figures are relative
+// differences of the mean square of a column. llama-imatrix runs twice: with F32 keys and values, as we do, and as it does by
+// default, which shows what its own rounding makes.
+import { existsSync, readdirSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { compareImportance } from "./compare-importance.mjs";
+import { EXACT_ATTENTION, imatrix, PROGRAM_OPTIONS, programPath, programVersion } from "./llama-programs.mjs";
+import { quern, REPOSITORY } from "./programs.mjs";
+
+const GOLDEN = join(REPOSITORY, "fixtures", "golden");
+const TOLERANCE = 1e-3;
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    ...PROGRAM_OPTIONS,
+    text: { type: "string", default: join(REPOSITORY, "fixtures", "evaluation", "text.txt") },
+    "ctx-size": { type: "string", default: "512" },
+    chunks: { type: "string" },
+  },
+});
+const program = programPath(options, "llama-imatrix");
+const models = positionals.flatMap((model) => (model === "golden" ? goldenCheckpoints() : [model]));
+const folder = await mkdtemp(join(tmpdir(), "quern-imatrix-"));
+try {
+  console.log(
+    `${await programVersion(program)}; ${basename(options.text)}, chunks of ${options["ctx-size"]} tokens`,
+  );
+  console.log(
+    row("model", "tensors", "counts off", "largest", "median", "llama.cpp's own", "seconds", "largest at"),
+  );
+  for (const [index, model] of models.entries()) await check(resolve(model), `${index}`);
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function check(model, name) {
+  const path = (ending) => join(folder, `${name}${ending}`);
+  await quern("convert", model, "-t", "F32", "-o", path(".gguf"));
+  // One chunk a batch: llama-imatrix leaves out batches of fewer than 16 tokens, which several chunks may end in.
+  const batch = ["-b", options["ctx-size"]];
+  const size = [
+    "-c",
+    options["ctx-size"],
+    ...(options.chunks === undefined ? [] : ["--chunks", options.chunks]),
+  ];
+  const text = resolve(options.text);
+  const run = (output, more) =>
+    imatrix({
+      program,
+      model: path(".gguf"),
+      text,
+      output,
+      options: [...size, ...batch, "--process-output", ...more],
+    });
+  const theirs = await run(path("-exact.gguf"), EXACT_ATTENTION);
+  await run(path("-default.gguf"), []);
+  const { seconds } = await quern(
+    "imatrix",
+    path(".gguf"),
+    "-f",
+    text,
+    "-o",
+    path("-ours.gguf"),
+    ...size,
+    "--process-output",
+  );
+  const own = await compareImportance(path("-default.gguf"), path("-exact.gguf"));
+  const ours = await compareImportance(path("-ours.gguf"), path("-exact.gguf"));
+  console.log(
+    row(
+      basename(model) === "checkpoint" ? basename(resolve(model, "..")) : basename(model),
+      ours.tensors,
+      ours.counts,
+      ours.largest.toExponential(1),
+      ours.median.toExponential(1),
+      own.largest.toExponential(1),
+      `${seconds.toFixed(1)} / ${theirs.seconds.toFixed(1)}`,
+      ours.where,
+    ),
+  );
+  for (const [what, names] of Object.entries({
+    missing: ours.missing,
+    "not in llama-imatrix's": ours.more,
+  })) {
+    if (names.length > 0) console.log(`  ${what}: ${names.join(", ")}`);
+  }
+  if (ours.largest > TOLERANCE || ours.missing.length + ours.more.length + ours.counts > 0)
+    process.exitCode = 1;
+}
+
+function goldenCheckpoints() {
+  const generative = (name) => existsSync(join(REPOSITORY, "fixtures", "calibration", `${name}.gguf`));
+  return readdirSync(GOLDEN)
+    .filter(generative)
+    .map((name) => join(GOLDEN, name, "checkpoint"));
+}
+
+function row(...cells) {
+  return cells.map((cell, index) => (index < 7 ? String(cell).padEnd(16) : cell)).join("");
+}
