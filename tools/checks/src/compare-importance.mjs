@@ -1,14 +1,18 @@
 // How far two importance matrices are from each other.
 import { openImportanceFile } from "@quern/statistics";
 
+/** {@link compareMeans} of two files. */
+export async function compareImportance(actualPath, expectedPath) {
+  return compareMeans(await readMeans(actualPath), await readMeans(expectedPath));
+}
+
 /**
  * Compares the mean squares of columns, tensor by tensor.
  *
  * @returns `missing` and `more`: names that only the second or only the first has; `counts`: how many counts differ; `largest`: the
  * largest relative difference, and where
  */
-export async function compareImportance(actualPath, expectedPath) {
-  const [actual, expected] = await Promise.all([readMeans(actualPath), readMeans(expectedPath)]);
+export function compareMeans(actual, expected) {
   const result = {
     tensors: 0,
     columns: 0,
@@ -42,7 +46,7 @@ export async function compareImportance(actualPath, expectedPath) {
 }
 
 /** Mean square of each column of each tensor; 0 for what no token went through. */
-async function readMeans(path) {
+export async function readMeans(path) {
   const file = await openImportanceFile({ path });
   const tensors = new Map();
   for (const [name, { counts, length }] of file.entries) {

@@ -2,18 +2,24 @@
 //   node tools/checks/src/imatrix.mjs --llama-imatrix PATH [--text FILE] [--ctx-size 512] [--chunks N] <model> ...
 // Needs the packages built. A model is a checkpoint or "golden", for all language models of fixtures/golden. The figures are relative
 // differences of the mean square of a column. llama-imatrix runs twice: with F32 keys and values, as we do, and as it does by
-// default, which shows what its own rounding makes.
+// default, which shows what its own rounding makes. Where llama.cpp rounds on the way what we do not (src/llama-rounding.mjs), a
+// second line has our forward pass with these roundings.
 import { existsSync, readdirSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { compareImportance } from "./compare-importance.mjs";
+import { loadKernels } from "@quern/kernels";
+import { compareImportance, compareMeans, readMeans } from "./compare-importance.mjs";
 import { EXACT_ATTENTION, imatrix, PROGRAM_OPTIONS, programPath, programVersion } from "./llama-programs.mjs";
 import { quern, REPOSITORY } from "./programs.mjs";
+import { roundedImportance } from "./rounded-importance.mjs";
 
 const GOLDEN = join(REPOSITORY, "fixtures", "golden");
 const TOLERANCE = 1e-3;
+
+/** A number that is off by a rounding error may be rounded to the neighbour of what it should be. */
+const TOLERANCE_OF_ROUNDED = 3e-3;
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -84,6 +90,32 @@ async function check(model, name) {
       ours.where,
     ),
   );
+  const rounded = await roundedImportance({
+    path: path(".gguf"),
+    text,
+    context: Number(options["ctx-size"]),
+    chunks: options.chunks === undefined ? undefined : Number(options.chunks),
+    kernels: await loadKernels(),
+  });
+  let closest = ours;
+  let tolerance = TOLERANCE;
+  if (rounded !== undefined) {
+    closest = compareMeans(rounded, await readMeans(path("-exact.gguf")));
+    tolerance = TOLERANCE_OF_ROUNDED;
+    const { tensors, counts, largest, median, where } = closest;
+    console.log(
+      row(
+        "  as llama.cpp",
+        tensors,
+        counts,
+        largest.toExponential(1),
+        median.toExponential(1),
+        "",
+        "",
+        where,
+      ),
+    );
+  }
   for (const [what, names] of Object.entries({
     missing: ours.missing,
     "not in llama-imatrix's": ours.more,
