@@ -78,18 +78,10 @@ async function check(model, name) {
   );
   const own = await compareImportance(path("-default.gguf"), path("-exact.gguf"));
   const ours = await compareImportance(path("-ours.gguf"), path("-exact.gguf"));
-  console.log(
-    row(
-      basename(model) === "checkpoint" ? basename(resolve(model, "..")) : basename(model),
-      ours.tensors,
-      ours.counts,
-      ours.largest.toExponential(1),
-      ours.median.toExponential(1),
-      own.largest.toExponential(1),
-      `${seconds.toFixed(1)} / ${theirs.seconds.toFixed(1)}`,
-      ours.where,
-    ),
-  );
+  const title = basename(model) === "checkpoint" ? basename(resolve(model, "..")) : basename(model);
+  const times = `${seconds.toFixed(1)} / ${theirs.seconds.toFixed(1)}`;
+  report(title, ours, { own: own.largest.toExponential(1), times });
+
   const rounded = await roundedImportance({
     path: path(".gguf"),
     text,
@@ -97,33 +89,26 @@ async function check(model, name) {
     chunks: options.chunks === undefined ? undefined : Number(options.chunks),
     kernels: await loadKernels(),
   });
-  let closest = ours;
-  let tolerance = TOLERANCE;
-  if (rounded !== undefined) {
-    closest = compareMeans(rounded, await readMeans(path("-exact.gguf")));
-    tolerance = TOLERANCE_OF_ROUNDED;
-    const { tensors, counts, largest, median, where } = closest;
-    console.log(
-      row(
-        "  as llama.cpp",
-        tensors,
-        counts,
-        largest.toExponential(1),
-        median.toExponential(1),
-        "",
-        "",
-        where,
-      ),
-    );
-  }
-  for (const [what, names] of Object.entries({
-    missing: ours.missing,
-    "not in llama-imatrix's": ours.more,
-  })) {
-    if (names.length > 0) console.log(`  ${what}: ${names.join(", ")}`);
-  }
-  if (ours.largest > TOLERANCE || ours.missing.length + ours.more.length + ours.counts > 0)
-    process.exitCode = 1;
+  if (rounded === undefined) return judge(ours, TOLERANCE);
+  const closest = compareMeans(rounded, await readMeans(path("-exact.gguf")));
+  report("  as llama.cpp", closest);
+  return judge(closest, TOLERANCE_OF_ROUNDED);
+}
+
+function report(
+  title,
+  { tensors, counts, largest, median, where, missing, more },
+  { own = "", times = "" } = {},
+) {
+  console.log(
+    row(title, tensors, counts, largest.toExponential(1), median.toExponential(1), own, times, where),
+  );
+  if (missing.length > 0) console.log(`  missing: ${missing.join(", ")}`);
+  if (more.length > 0) console.log(`  not in llama-imatrix's: ${more.join(", ")}`);
+}
+
+function judge({ largest, missing, more, counts }, tolerance) {
+  if (largest > tolerance || missing.length + more.length + counts > 0) process.exitCode = 1;
 }
 
 function goldenCheckpoints() {

@@ -17,14 +17,11 @@ export async function roundedImportance({ path, text, context, chunks, kernels }
   const rounded = withLlamaRoundings(kernels);
   const sums = new Map();
   for (const tokens of await windowsOf({ path, text, context, chunks })) {
-    await quernLogits({
-      path,
-      tokens,
-      kernels: rounded.kernels,
-      observe: (input) => addSquares(sums, input),
-    });
+    const observe = (input) => addSquares(sums, input);
+    await quernLogits({ path, tokens, kernels: rounded.kernels, observe });
+    if (!rounded.used()) return undefined;
   }
-  return rounded.used() ? new Map([...sums].map(([name, matrices]) => [name, meansOf(matrices)])) : undefined;
+  return new Map([...sums].map(([name, matrices]) => [name, meansOf(matrices)]));
 }
 
 async function windowsOf({ path, text, context, chunks }) {
