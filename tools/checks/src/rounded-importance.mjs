@@ -40,7 +40,9 @@ async function windowsOf({ path, text, context, chunks }) {
   }
 }
 
+/** Of the layers that llama-imatrix looks at: those of blocks, and `output` (tools/imatrix/imatrix.cpp: `collect_imatrix`). */
 function addSquares(sums, { module, input, rows, columns, matrix = 0 }) {
+  if (!module.startsWith("blk.") && module !== "output") return;
   const name = `${module}.weight`;
   if (!sums.has(name)) sums.set(name, []);
   const matrices = sums.get(name);
