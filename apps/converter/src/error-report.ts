@@ -10,6 +10,7 @@ const hints: Readonly<Record<string, string>> = {
   CHECKPOINT_NO_SAFETENSORS:
     "Only safetensors are read; many repositories have them on another branch or revision.",
   CHECKPOINT_NOT_A_FOLDER: "Name the folder that holds the model, not a file in it.",
+  EVALUATION_MEMORY: "Pass a larger --memory, or take fewer --threads or a shorter --context.",
   GGUF_EDIT_REFUSED: "Pass --force if you know what you are doing.",
   GGUF_UNDO_PENDING: "Run quern edit with --restore and nothing else to take the interrupted edit back.",
   IMPORTANCE_REQUIRED: "Pass --imatrix with a file made by llama-imatrix, or choose a larger type.",

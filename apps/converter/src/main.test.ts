@@ -14,6 +14,7 @@ describe("quern", () => {
     expect(stdout).toMatch(/Usage: quern .*\n/);
     const commands = [
       "convert",
+      "eval",
       "quantize",
       "split",
       "merge",

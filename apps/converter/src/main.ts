@@ -1,7 +1,8 @@
-import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
+import { registerCalibrate } from "./commands/calibrate.ts";
 import { registerConvert } from "./commands/convert.ts";
 import { registerEdit } from "./commands/edit.ts";
+import { registerEvaluate } from "./commands/evaluate.ts";
 import { registerImatrix } from "./commands/imatrix.ts";
 import { registerInfo } from "./commands/info.ts";
 import { registerInspect } from "./commands/inspect.ts";
@@ -15,17 +16,16 @@ import { exitCodeOf, exitCodes } from "./exit-codes.ts";
 import { type Host, processHost } from "./host.ts";
 import { writeJsonLine } from "./reporters/json.ts";
 import { styleFor } from "./terminal.ts";
-
-const packageJson = createRequire(import.meta.url)("../package.json") as { readonly version: string };
+import { version } from "./version.ts";
 
 const exitCodesHelp = `
 Exit codes:
   0    done
   1    unexpected failure
   2    wrong usage: unknown option, missing argument, impossible combination
-  3    bad input: checkpoint, model, tokenizer, imatrix or GGUF file
+  3    bad input: checkpoint, model, tokenizer, text, imatrix or GGUF file
   4    output problem: file exists, folder not writable, disk full
-  130  interrupted; unfinished output files are removed`;
+  130  interrupted; unfinished output files are removed, but for those that can be gone on with`;
 
 /**
  * Runs the command line.
@@ -56,7 +56,7 @@ export async function main(argv: readonly string[], host: Host = processHost()):
 function createProgram(host: Host): Command {
   const program = new Command("quern")
     .description("Grinds language models down: Hugging Face checkpoints to quantized GGUF files.")
-    .version(packageJson.version, "-V, --version")
+    .version(version, "-V, --version")
     .option("--debug", "show where an error comes from (or set DEBUG)")
     .addHelpText("after", exitCodesHelp)
     .exitOverride()
@@ -75,7 +75,9 @@ function createProgram(host: Host): Command {
   registerMerge(program, host);
   registerEdit(program, host);
   registerQuantize(program, host);
+  registerEvaluate(program, host);
   registerInspect(program, host);
+  registerCalibrate(program, host);
   registerImatrix(program, host);
   registerTypes(program, host);
   registerModels(program, host);

@@ -35,6 +35,28 @@ function runProcess(
 }
 
 describe("the program", () => {
+  it("goes on with a calibration that was killed, and makes the same file", async () => {
+    const folder = await temporaryFolder();
+    const path = join(folder, "killed.safetensors");
+    const argv = ["calibrate", demoCheckpoint, "--tokens", "4096", "-j", "1", "-o"];
+    const killed = await runProcess([...argv, path], (text, kill) => {
+      if (text.includes("block 3 of 4")) kill("SIGKILL");
+    });
+    expect(killed.signal).toBe("SIGKILL");
+    expect((await readdir(folder)).sort()).toEqual([
+      expect.stringMatching(/^killed\.safetensors\.hidden-[23]-/),
+      "killed.safetensors.journal",
+      "killed.safetensors.partial",
+    ]);
+    const resumed = await runProcess([...argv, path]);
+    expect(resumed.stdout).toMatch(/; [23] of 4 blocks were done before/);
+    expect(resumed.code).toBe(0);
+    const whole = join(folder, "whole.safetensors");
+    expect((await runProcess([...argv, whole, "-q"])).code).toBe(0);
+    expect((await readFile(path)).equals(await readFile(whole))).toBe(true);
+    expect((await readdir(folder)).sort()).toEqual(["killed.safetensors", "whole.safetensors"]);
+  });
+
   it.each(["SIGINT", "SIGTERM"] as const)("removes what it has written on %s", async (signal) => {
     const folder = await temporaryFolder();
     const types = "Q2_K,Q3_K_S,Q3_K_M,Q3_K_L,Q4_K_S,Q4_K_M,Q5_K_S,Q5_K_M,Q6_K";

@@ -4,6 +4,7 @@ export { DEFAULT_TEXT } from "./default-text.ts";
 export type { DefaultTextFile } from "./default-text.ts";
 export { chatTemplate, checkpointChatTemplate } from "./documents/chat-template.ts";
 export type { ChatTemplate } from "./documents/chat-template.ts";
+export { ggufChatTemplate } from "./documents/gguf-chat-template.ts";
 export type { ChatMessage } from "./documents/chat-messages.ts";
 export type { DocumentPart, TextSource } from "./documents/document.ts";
 export { textSource } from "./documents/text-source.ts";

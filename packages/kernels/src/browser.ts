@@ -19,6 +19,8 @@ export type {
   RowsParams,
   RowsToRowsParams,
 } from "./math/rows.ts";
+export { MAGNITUDE_BINS, lowerEdgeOfBin } from "./math/statistics.ts";
+export type { ColumnStatisticsParams, MagnitudeHistogramParams } from "./math/statistics.ts";
 export type {
   BackendReport,
   DequantizeParams,

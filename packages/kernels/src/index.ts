@@ -28,3 +28,5 @@ export type {
   RowsParams,
   RowsToRowsParams,
 } from "./math/rows.ts";
+export { MAGNITUDE_BINS, lowerEdgeOfBin } from "./math/statistics.ts";
+export type { ColumnStatisticsParams, MagnitudeHistogramParams } from "./math/statistics.ts";

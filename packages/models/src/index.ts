@@ -8,7 +8,7 @@ export type { DescribableSource } from "./describe-source.ts";
 export { embedTokens } from "./forward/evaluate/embed-tokens.ts";
 export { evaluateBlock } from "./forward/evaluate/evaluate-block.ts";
 export type { Evaluation, LinearInput } from "./forward/evaluate/evaluation.ts";
-export { outputLogits } from "./forward/evaluate/output-logits.ts";
+export { normalizeOutput, outputLogits } from "./forward/evaluate/output-logits.ts";
 export { forwardModel } from "./forward/forward-model.ts";
 export type { BlockGraph, EmbeddingGraph, ForwardGraph, OutputGraph } from "./forward/graph.ts";
 export type { ElementwiseFunction, ForwardKernels, ForwardMath } from "./forward/kernels.ts";

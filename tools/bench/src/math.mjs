@@ -45,7 +45,8 @@ const OPERATIONS = {
     run({ math }, n, { x, h }, [from, to]) {
       // Rows further down have more to do.
       const firstRow = Math.round(n * Math.sqrt(from));
-      math.syrk({ x, tokens: n, n, h, firstRow, rows: Math.round(n * Math.sqrt(to)) - firstRow });
+      const rows = Math.round(n * Math.sqrt(to)) - firstRow;
+      math.syrk({ x, tokens: n, n, h: h.subarray(firstRow * n), firstRow, rows });
     },
     reference: "ssyrk",
   },

@@ -5,6 +5,7 @@ import { formatBytes } from "../format/bytes.ts";
 import { formatDuration } from "../format/duration.ts";
 import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
+import { measuredInBytes } from "../reporters/measure.ts";
 import { styleFor } from "../terminal.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
 import { writeWarnings } from "./warnings.ts";
@@ -51,7 +52,7 @@ export async function runCopy(params: {
     host,
     reporter: reporterName(options),
     activity,
-    sourceBytes: plan.bytes,
+    measure: measuredInBytes(plan.bytes),
     run: (runOptions) => copyGguf(plan, runOptions),
   });
   if (options.json) {

@@ -11,6 +11,7 @@ import type { Host } from "../host.ts";
 import { inspectValue } from "../inspection/gguf.ts";
 import type { JsonValue } from "../inspection/inspection.ts";
 import { writeJsonLine } from "../reporters/json.ts";
+import { measuredInBytes } from "../reporters/measure.ts";
 import { styleFor } from "../terminal.ts";
 import { outputTarget } from "./output-target.ts";
 import { copyRecord } from "./copy-messages.ts";
@@ -66,7 +67,7 @@ async function runEdit(params: {
       host,
       reporter: reporterName(options),
       activity: "copying",
-      sourceBytes: edit.method === "copy" ? edit.copy.bytes : 0,
+      measure: measuredInBytes(edit.method === "copy" ? edit.copy.bytes : 0),
       run: (runOptions) => editGguf(edit, runOptions),
     });
   }

@@ -8,6 +8,7 @@ import { formatPlanSummary, formatPlanTensors } from "../format/plan.ts";
 import { formatReport } from "../format/report.ts";
 import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
+import { measuredInBytes } from "../reporters/measure.ts";
 import { styleFor } from "../terminal.ts";
 import { planRecord } from "./plan-record.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
@@ -60,7 +61,7 @@ export async function runConversion(params: RunParams): Promise<void> {
     host,
     reporter: reporterName(options),
     activity: "converting",
-    sourceBytes: plan.sourceBytes,
+    measure: measuredInBytes(plan.sourceBytes),
     run: (runOptions) => convert(plan, runOptions),
   });
   const peakMemory = process.resourceUsage().maxRSS * 1024;

@@ -1,6 +1,7 @@
 import { QuernError } from "@quern/tensor";
 import type { Host } from "../host.ts";
 import { createReporter, type ReporterName } from "../reporters/create-reporter.ts";
+import type { Measure } from "../reporters/measure.ts";
 import type { WorkEvent } from "../reporters/reporter.ts";
 
 /** Options that say how much a command tells. */
@@ -29,15 +30,17 @@ export async function runReported<Result>(params: {
   readonly reporter: ReporterName;
   /** "converting" */
   readonly activity: string;
-  readonly sourceBytes: number;
+  readonly measure: Measure;
+  /** What is left after an interruption. Default: nothing. */
+  readonly interrupted?: string;
   readonly run: (options: {
     readonly signal: AbortSignal;
     readonly onEvent: (event: WorkEvent) => void;
   }) => Promise<Result>;
 }): Promise<Result> {
-  const { host, reporter: name, activity, sourceBytes, run } = params;
+  const { host, reporter: name, activity, measure, run } = params;
   const interruption = new AbortController();
-  const reporter = createReporter({ name, activity, sourceBytes, host });
+  const reporter = createReporter({ name, activity, measure, host });
   const ignoreInterrupts = host.onInterrupt(() => {
     // The next signal meets nobody who listens, and ends the process at once.
     ignoreInterrupts();
@@ -47,7 +50,8 @@ export async function runReported<Result>(params: {
     return await run({ signal: interruption.signal, onEvent: (event) => reporter.onEvent(event) });
   } catch (error) {
     if (interruption.signal.aborted) {
-      throw new QuernError("INTERRUPTED", "Interrupted: unfinished output files have been removed.", {
+      const { interrupted = "unfinished output files have been removed" } = params;
+      throw new QuernError("INTERRUPTED", `Interrupted: ${interrupted}.`, {
         cause: error,
       });
     }

@@ -124,14 +124,17 @@ export function addModelOptions(command: Command): Command {
     .option("--keep-split", "of a split GGUF: write the same parts again instead of one file");
 }
 
-/** Declares what a run may use. */
-export function addResourceOptions(command: Command): Command {
+/** Declares what a run may use. @param memory The default of the budget, in words. */
+export function addResourceOptions(
+  command: Command,
+  memory = "a quarter of the machine's, at most 256 MiB",
+): Command {
   return command
     .optionsGroup("Resources:")
     .option("-j, --threads <count>", "worker threads, 0 for none (default: one per core)", countArgument)
     .option(
       "-m, --memory <size>",
-      "memory for buffers, such as 400MB or 1GiB (default: a quarter of the machine's, at most 256 MiB)",
+      `memory for buffers, such as 400MB or 1GiB (default: ${memory})`,
       sizeArgument,
     )
     .addOption(

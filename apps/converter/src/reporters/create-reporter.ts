@@ -1,6 +1,7 @@
 import type { Host } from "../host.ts";
 import { isInteractive, styleFor } from "../terminal.ts";
 import { JsonReporter } from "./json.ts";
+import type { Measure } from "./measure.ts";
 import { PlainReporter } from "./plain.ts";
 import type { Reporter } from "./reporter.ts";
 import { TtyReporter } from "./tty.ts";
@@ -9,8 +10,7 @@ interface ReporterContext {
   readonly host: Host;
   /** What is being done: "converting". */
   readonly activity: string;
-  /** Bytes of weights that are read. */
-  readonly sourceBytes: number;
+  readonly measure: Measure;
   /** Milliseconds. */
   readonly now: () => number;
 }
@@ -30,7 +30,7 @@ export type ReporterName = keyof typeof reporters | "auto";
 export function createReporter(params: {
   readonly name: ReporterName;
   readonly activity: string;
-  readonly sourceBytes: number;
+  readonly measure: Measure;
   readonly host: Host;
 }): Reporter {
   const { name, ...context } = params;

@@ -2,6 +2,7 @@ import { formatBytes } from "../format/bytes.ts";
 import { formatInteger } from "../format/number.ts";
 import { printable } from "../format/printable.ts";
 import type { OutputStream } from "../host.ts";
+import type { Measure } from "./measure.ts";
 import { Progress } from "./progress.ts";
 import type { Reporter, WorkEvent } from "./reporter.ts";
 
@@ -21,14 +22,14 @@ export class PlainReporter implements Reporter {
     readonly stream: OutputStream;
     /** "converting" */
     readonly activity: string;
-    readonly sourceBytes: number;
+    readonly measure: Measure;
     readonly now: () => number;
   }) {
     this.stream = params.stream;
     this.activity = params.activity;
     this.now = params.now;
     this.lastLine = params.now();
-    this.progress = new Progress({ sourceBytes: params.sourceBytes, startTime: this.lastLine });
+    this.progress = new Progress({ measure: params.measure, startTime: this.lastLine });
   }
 
   onEvent(event: WorkEvent): void {
@@ -36,7 +37,7 @@ export class PlainReporter implements Reporter {
     this.progress.update(event, time);
     switch (event.type) {
       case "start":
-        this.line(`${this.activity} ${formatInteger(event.tensors)} tensors`);
+        this.line(`${this.activity} ${describeWork(event)}`);
         break;
       case "progress":
         this.reportProgress(time);
@@ -58,13 +59,19 @@ export class PlainReporter implements Reporter {
     }
     this.lastTenth = tenth;
     this.lastLine = time;
-    const { percent, amount, rate, timeLeft, tensor } = this.progress;
-    this.line([percent.padStart(6), amount, rate, timeLeft, tensor].filter((part) => part !== "").join("  "));
+    const { percent, amount, rate, timeLeft, place } = this.progress;
+    this.line([percent.padStart(6), amount, rate, timeLeft, place].filter((part) => part !== "").join("  "));
   }
 
   private line(text: string): void {
     this.stream.write(`${printable(text)}\n`);
   }
+}
+
+function describeWork(event: Extract<WorkEvent, { type: "start" }>): string {
+  return "tensors" in event
+    ? `${formatInteger(event.tensors)} tensors`
+    : `${formatInteger(event.tokens)} tokens`;
 }
 
 function describeFiles([first = "", ...others]: readonly string[]): string {

@@ -1,27 +1,26 @@
-import { formatBytes } from "../format/bytes.ts";
 import { formatDuration } from "../format/duration.ts";
 import { formatPercent } from "../format/number.ts";
+import type { Measure } from "./measure.ts";
 import { RateEstimator } from "./rate.ts";
 import type { WorkEvent } from "./reporter.ts";
 
 /** The state of the work, as far as people want to see it. */
 export class Progress {
-  /** Name of the tensor that was worked on last. */
-  tensor = "";
+  /** What was worked on last: a tensor, a block. */
+  place = "";
   private done = 0;
   private total = 0;
-  private readonly sourceBytes: number;
+  private readonly measure: Measure;
   private readonly estimator: RateEstimator;
 
-  /** @param params.sourceBytes bytes of weights that are read in all: what progress is measured in for people */
-  constructor(params: { readonly sourceBytes: number; readonly startTime: number }) {
-    this.sourceBytes = params.sourceBytes;
+  constructor(params: { readonly measure: Measure; readonly startTime: number }) {
+    this.measure = params.measure;
     this.estimator = new RateEstimator(params.startTime);
   }
 
   update(event: WorkEvent, time: number): void {
     if (event.type === "tensor:start") {
-      this.tensor = event.name;
+      this.place = event.name;
     } else if (event.type === "progress") {
       this.advance(event, time);
     }
@@ -43,13 +42,15 @@ export class Progress {
 
   /** "1.20 GB of 16.1 GB" */
   get amount(): string {
-    return `${formatBytes(Math.round(this.fraction * this.sourceBytes))} of ${formatBytes(this.sourceBytes)}`;
+    const { total, format, unit } = this.measure;
+    return `${format(this.fraction * total)} of ${format(total)}${unit}`;
   }
 
   /** "310 MB/s", empty as long as it would be a guess. */
   get rate(): string {
     const rate = this.estimator.rate();
-    return rate === undefined ? "" : `${formatBytes((rate / this.total) * this.sourceBytes)}/s`;
+    const { total, format, unit } = this.measure;
+    return rate === undefined ? "" : `${format((rate / this.total) * total)}${unit}/s`;
   }
 
   /** "ETA 48 s", empty as long as it would be a guess; at the end what is still going on. */
@@ -63,7 +64,7 @@ export class Progress {
   }
 
   private advance(event: Extract<WorkEvent, { type: "progress" }>, time: number): void {
-    this.tensor = event.tensor;
+    this.place = "tensor" in event ? event.tensor : event.place;
     this.done = event.done;
     this.total = event.total;
     this.estimator.record(time, event.done);

@@ -1,8 +1,10 @@
+import type { CalibrationEvent } from "@quern/calibration";
+import type { EvaluationEvent } from "@quern/evaluation";
 import type { GgufCopyEvent } from "@quern/gguf/node";
 import type { ConversionEvent } from "@quern/pipeline";
 
 /** News of work that takes a while. */
-export type WorkEvent = ConversionEvent | GgufCopyEvent;
+export type WorkEvent = ConversionEvent | GgufCopyEvent | CalibrationEvent | EvaluationEvent;
 
 /** Shows work while it is done. */
 export interface Reporter {

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { createStyle } from "../format/style.ts";
 import { MemoryStream } from "../testing/memory-host.ts";
 import { JsonReporter } from "./json.ts";
+import { measuredInBytes, measuredInTokens } from "./measure.ts";
 import { PlainReporter } from "./plain.ts";
 import { Progress } from "./progress.ts";
 import { progressLine, TtyReporter } from "./tty.ts";
@@ -61,7 +62,7 @@ describe("PlainReporter", () => {
     const reporter = new PlainReporter({
       stream,
       activity: "converting",
-      sourceBytes: 2_000_000,
+      measure: measuredInBytes(2_000_000),
       now: () => clock.time,
     });
     play((event) => reporter.onEvent(event), clock, 1000);
@@ -75,13 +76,33 @@ describe("PlainReporter", () => {
     expect(stream.lines[11]).toBe("wrote /models/demo.gguf (290 B)");
   });
 
+  it("counts tokens where a model is run", () => {
+    const stream = new MemoryStream();
+    const clock = { time: 0 };
+    const reporter = new PlainReporter({
+      stream,
+      activity: "calibrating on",
+      measure: measuredInTokens(32_768),
+      now: () => clock.time,
+    });
+    reporter.onEvent({ type: "start", tokens: 32_768, windows: 64, blocks: 4, resumed: 0, files: [] });
+    for (let done = 1; done <= 10; done++) {
+      clock.time += 1000;
+      const block = Math.floor((done - 1) / 3);
+      const place = `block ${block + 1} of 4`;
+      reporter.onEvent({ type: "progress", place, block, pass: 0, passes: 1, done, total: 10 });
+    }
+    expect(stream.lines[0]).toBe("calibrating on 32,768 tokens");
+    expect(stream.lines[5]).toBe(" 50.0%  16,384 of 32,768 tokens  3,277 tokens/s  ETA 5 s  block 2 of 4");
+  });
+
   it("shows that it lives when a tenth takes long", () => {
     const stream = new MemoryStream();
     const clock = { time: 0 };
     const reporter = new PlainReporter({
       stream,
       activity: "converting",
-      sourceBytes: 2_000_000,
+      measure: measuredInBytes(2_000_000),
       now: () => clock.time,
     });
     for (let second = 1; second <= 90; second++) {
@@ -94,7 +115,12 @@ describe("PlainReporter", () => {
 
   it("never writes control characters that a file brought", () => {
     const stream = new MemoryStream();
-    const reporter = new PlainReporter({ stream, activity: "converting", sourceBytes: 1, now: () => 0 });
+    const reporter = new PlainReporter({
+      stream,
+      activity: "converting",
+      measure: measuredInBytes(1),
+      now: () => 0,
+    });
     reporter.onEvent({ type: "output:done", files: ["/models/\u001b[31m.gguf", "b", "c"], bytes: 1 });
     expect(stream.text).toBe("wrote /models/\\u{1b}[31m.gguf and 2 more (1 B)\n");
   });
@@ -125,7 +151,12 @@ describe("TtyReporter", () => {
   it("draws one line over and over, and erases it at the end", () => {
     const stream = new MemoryStream({ isTTY: true, columns: 100 });
     const clock = { time: 0 };
-    const reporter = new TtyReporter({ stream, sourceBytes: 2_000_000, style, now: () => clock.time });
+    const reporter = new TtyReporter({
+      stream,
+      measure: measuredInBytes(2_000_000),
+      style,
+      now: () => clock.time,
+    });
     play((event) => reporter.onEvent(event), clock, 5000);
     reporter.close();
     expect(stream.text).not.toContain("\n");
@@ -141,7 +172,7 @@ describe("TtyReporter", () => {
 });
 
 describe("progressLine", () => {
-  const state = new Progress({ sourceBytes: 16_060_000_000, startTime: 0 });
+  const state = new Progress({ measure: measuredInBytes(16_060_000_000), startTime: 0 });
   state.update(progress(100), 5000);
   state.update(progress(123), 6000);
 
@@ -159,7 +190,7 @@ describe("progressLine", () => {
   });
 
   it("guesses neither rate nor time at the start", () => {
-    const start = new Progress({ sourceBytes: 2_000_000, startTime: 0 });
+    const start = new Progress({ measure: measuredInBytes(2_000_000), startTime: 0 });
     start.update(progress(10), 20);
     expect(progressLine(start, 120, style)).toBe(
       `  1.0%  ${"─".repeat(30)}  20.0 kB of 2.00 MB  blk.0.ffn_gate.weight`,
@@ -167,7 +198,7 @@ describe("progressLine", () => {
   });
 
   it("lets the estimate grow while nothing moves", () => {
-    const stalled = new Progress({ sourceBytes: 2_000_000, startTime: 0 });
+    const stalled = new Progress({ measure: measuredInBytes(2_000_000), startTime: 0 });
     stalled.update(progress(100), 2000);
     const before = stalled.timeLeft;
     stalled.tick(10_000);

@@ -1,6 +1,7 @@
 import { printable, shortenMiddle } from "../format/printable.ts";
 import type { Style } from "../format/style.ts";
 import type { OutputStream } from "../host.ts";
+import type { Measure } from "./measure.ts";
 import { Progress } from "./progress.ts";
 import type { Reporter, WorkEvent } from "./reporter.ts";
 
@@ -10,10 +11,10 @@ const gap = "  ";
 const longestBar = 30;
 /** Columns below which there is no bar. */
 const narrowest = 50;
-/** Below this a tensor's name says nothing any more. */
+/** Below this a name says nothing any more. */
 const shortestName = 8;
 
-/** One line on a terminal that is drawn over and over: share done, bar, amount, rate, time left, current tensor. */
+/** One line on a terminal that is drawn over and over: share done, bar, amount, rate, time left, current place. */
 export class TtyReporter implements Reporter {
   private readonly stream: OutputStream;
   private readonly style: Style;
@@ -25,14 +26,14 @@ export class TtyReporter implements Reporter {
 
   constructor(params: {
     readonly stream: OutputStream;
-    readonly sourceBytes: number;
+    readonly measure: Measure;
     readonly style: Style;
     readonly now: () => number;
   }) {
     this.stream = params.stream;
     this.style = params.style;
     this.now = params.now;
-    this.progress = new Progress({ sourceBytes: params.sourceBytes, startTime: params.now() });
+    this.progress = new Progress({ measure: params.measure, startTime: params.now() });
     this.timer = setInterval(() => this.tick(), 1000);
     this.timer.unref();
   }
@@ -71,7 +72,7 @@ export class TtyReporter implements Reporter {
 
 /** The line in at most `width` columns; what does not fit is left out, the least important first. */
 export function progressLine(progress: Progress, width: number, style: Style): string {
-  const { percent, amount, rate, timeLeft, tensor } = progress;
+  const { percent, amount, rate, timeLeft, place } = progress;
   const barWidth = width < narrowest ? 0 : Math.min(longestBar, Math.floor(width / 4));
   const share = percent.padStart(6);
   const facts = [amount, rate, timeLeft].filter((part) => part !== "");
@@ -84,7 +85,7 @@ export function progressLine(progress: Progress, width: number, style: Style): s
     style.bold(share),
     ...(barWidth === 0 ? [] : [drawBar(progress.fraction, barWidth, style)]),
     ...facts,
-    ...(room >= shortestName ? [style.dim(shortenMiddle(printable(tensor), room))] : []),
+    ...(room >= shortestName ? [style.dim(shortenMiddle(printable(place), room))] : []),
   ].join(gap);
 }
 

@@ -7,6 +7,7 @@ import {
   type TensorReader,
 } from "@quern/models";
 import type { RunnableModel } from "../model.ts";
+import { BufferPool } from "./buffer-pool.ts";
 
 /** Reads weights of a model into memory that all threads see. */
 export interface ParameterSource {
@@ -14,31 +15,56 @@ export interface ParameterSource {
   load(names: readonly string[]): Promise<ParameterSet>;
   /** Rows of a matrix. @param rows Indices in ascending order. */
   loadRows(name: string, rows: readonly number[]): Promise<Parameter>;
+  /** The memory of parameters is used for others from now on: nothing may use them any more. */
+  release(parameters: ParameterSet): void;
   close(): Promise<void>;
 }
 
 /** Opens the files of a model when they are first needed. */
 export function openParameters({ source, tensors }: RunnableModel): ParameterSource {
   const shards = new ShardReader(source.shards);
-  const allocate = (size: number): Uint8Array => new Uint8Array(new SharedArrayBuffer(size));
-  const reader: TensorReader = shards.reading({ tensors: [...source.tensors.values()], buffer: allocate });
+  const all = [...source.tensors.values()];
+  const pool = new BufferPool();
+  const rowReader = shards.reading({ tensors: all, buffer: (size) => new Uint8Array(size) });
+
+  const load = async (name: string): Promise<ParameterSet> => {
+    const taken = new Set<SharedArrayBuffer>();
+    const allocate = (size: number): Uint8Array => {
+      const buffer = pool.take(size);
+      taken.add(buffer);
+      return new Uint8Array(buffer);
+    };
+    const reader: TensorReader = shards.reading({ tensors: all, buffer: allocate });
+    const loaded = await loadParameters({ tensors, reader, names: [name], allocate });
+    const result = new Map([...loaded].map(([key, parameter]) => [key, shared(parameter, pool)]));
+    // What has been read to be made into something else is of no use any more.
+    for (const { data } of result.values()) taken.delete(data.buffer as SharedArrayBuffer);
+    for (const buffer of taken) pool.give(buffer);
+    return result;
+  };
   return {
     async load(names) {
-      const loaded = await loadParameters({ tensors, reader, names, allocate });
-      return new Map([...loaded].map(([name, parameter]) => [name, shared(parameter)]));
+      const loaded = new Map<string, Parameter>();
+      for (const name of new Set(names)) {
+        for (const [key, parameter] of await load(name)) loaded.set(key, parameter);
+      }
+      return loaded;
     },
     async loadRows(name, rows) {
-      return shared(await loadParameterRows({ tensor: tensors.get(name)!, reader, rows }));
+      return shared(await loadParameterRows({ tensor: tensors.get(name)!, reader: rowReader, rows }), pool);
+    },
+    release(parameters) {
+      for (const { data } of parameters.values()) pool.give(data.buffer as SharedArrayBuffer);
     },
     close: () => shards.close(),
   };
 }
 
 /** Matrices lie in shared memory already; what is decoded to F32 does not. */
-function shared(parameter: Parameter): Parameter {
+function shared(parameter: Parameter, pool: BufferPool): Parameter {
   const { data } = parameter;
   if (data.buffer instanceof SharedArrayBuffer) return parameter;
-  const buffer = new SharedArrayBuffer(data.byteLength);
+  const buffer = pool.take(data.byteLength);
   const copy = data instanceof Float32Array ? new Float32Array(buffer) : new Uint8Array(buffer);
   copy.set(data);
   return { ...parameter, data: copy };

@@ -87,6 +87,7 @@ export async function runModel(
         onProgress?.({ block, windowsDone, tokensDone, ...all });
       },
     );
+    parameters.release(loaded);
   }
 }
 

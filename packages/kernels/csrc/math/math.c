@@ -9,6 +9,7 @@
 #include "math/operation.h"
 #include "math/rope.h"
 #include "math/softmax.h"
+#include "math/statistics.h"
 #include "math/syrk.h"
 
 static const quern_operation OPERATIONS[] = {
@@ -27,6 +28,8 @@ static const quern_operation OPERATIONS[] = {
     {"addScaled", no_scratch, run_add_scaled},
     {"addBias", no_scratch, run_add_bias},
     {"rope", no_scratch, run_rope},
+    {"columnStatistics", no_scratch, run_column_statistics},
+    {"magnitudeHistogram", scratch_of_histogram, run_magnitude_histogram},
     {"attention", scratch_of_attention, run_attention},
 };
 

@@ -24,6 +24,15 @@ const rope = {
   sin: floats(4),
   layout: "halves",
 } as const;
+const statistics = {
+  x: floats(6),
+  rows: 2,
+  columns: 3,
+  sum: doubles(3),
+  sumOfSquares: doubles(3),
+  sumOfMagnitudes: doubles(3),
+  largest: floats(3),
+};
 const sizes = { tokens: 2, keys: 3, heads: 4, kvHeads: 2, headSize: 5, valueSize: 2, scale: 1 };
 const attention = { ...sizes, q: floats(40), k: floats(30), v: floats(12), y: floats(16), sinks: floats(4) };
 
@@ -62,6 +71,10 @@ const WRONG: Readonly<Record<string, readonly [(math: MathKernels) => unknown, s
     "a must be a Float32Array",
   ],
   "a short h": [(math) => math.syrk({ ...syrk, h: doubles(8) }), "h has 64 bytes"],
+  "a short slice of h": [
+    (math) => math.syrk({ ...syrk, firstRow: 1, h: doubles(5) }),
+    "h has 40 bytes, but 2 x 3 elements",
+  ],
   "rows beyond the last": [
     (math) => math.syrk({ ...syrk, firstRow: 2, rows: 2 }),
     "there are 3 rows, not 2 from row 2 on",
@@ -103,6 +116,18 @@ const WRONG: Readonly<Record<string, readonly [(math: MathKernels) => unknown, s
   "short sinks": [(math) => math.attention({ ...attention, sinks: floats(3) }), "sinks has 12 bytes"],
   "a soft cap of 0": [(math) => math.attention({ ...attention, softCap: 0 }), "softCap must be positive"],
   "half a window": [(math) => math.attention({ ...attention, before: 0.5 }), "before must be an integer"],
+  "a short sum of squares": [
+    (math) => math.columnStatistics({ ...statistics, sumOfSquares: doubles(2) }),
+    "sumOfSquares has 16 bytes",
+  ],
+  "a short largest": [
+    (math) => math.columnStatistics({ ...statistics, largest: floats(2) }),
+    "largest has 8 bytes",
+  ],
+  "fewer counts than bins": [
+    (math) => math.magnitudeHistogram({ ...statistics, counts: doubles(2047) }),
+    "counts has 16376 bytes",
+  ],
   "no scale": [(math) => math.attention({ ...attention, scale: NaN }), "scale must be a finite number"],
 };
 
@@ -125,6 +150,8 @@ describe("wrong arguments", () => {
       expect(() => {
         math.gemm(gemm);
         math.syrk(syrk);
+        math.syrk({ ...syrk, firstRow: 1, h: doubles(6) });
+        math.columnStatistics(statistics);
         math.softmax(rows);
         math.rmsNorm(norm);
         math.rope(rope);

@@ -5,6 +5,7 @@ import { factorize, solve, syrk } from "./hessians.ts";
 import type { MathKernels } from "./math-kernels.ts";
 import { rope } from "./rope.ts";
 import { activate, addBias, addScaled, layerNorm, logSumExp, rmsNorm, softmax } from "./rows.ts";
+import { columnStatistics, magnitudeHistogram } from "./statistics.ts";
 
 /** Operations that check every argument before compiled code, which does not, sees it. */
 export function checkedMath({ math, types }: Pick<Backend, "math" | "types">): MathKernels {
@@ -24,6 +25,8 @@ export function checkedMath({ math, types }: Pick<Backend, "math" | "types">): M
     addScaled: (params) => addScaled(math, params),
     addBias: (params) => addBias(math, params),
     rope: (params) => rope(math, params),
+    columnStatistics: (params) => columnStatistics(math, params),
+    magnitudeHistogram: (params) => magnitudeHistogram(math, params),
     attention: (params) => attention(math, params),
   };
 }

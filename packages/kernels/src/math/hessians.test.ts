@@ -76,8 +76,10 @@ describe("syrk", () => {
         [1, 130],
         [131, 169],
       ] as const) {
-        math.syrk({ x, tokens: 512, n, h: parts, firstRow, rows });
-        math.syrk({ x: x.subarray(512 * n), tokens: 100, n, h: parts, firstRow, rows });
+        const slice = { h: new Float64Array(rows * n), n, firstRow, rows };
+        math.syrk({ x, tokens: 512, ...slice });
+        math.syrk({ x: x.subarray(512 * n), tokens: 100, ...slice });
+        parts.set(slice.h, firstRow * n);
       }
       expect(sameBits(parts, whole)).toBe(true);
     }

@@ -2,7 +2,10 @@ import { argumentError } from "../arguments.ts";
 import { checkCounts, matrix } from "./call.ts";
 import type { MathBackend } from "./call.ts";
 
-/** `h` gets what `x` of some tokens adds, in a range of its rows: divide it among workers by rows, lower ones hold more elements. */
+/**
+ * `h` gets what `x` of some tokens adds to a range of rows of a Hessian, and holds these rows alone: divide it by rows, among workers
+ * or by what there is memory for. Lower rows hold more elements.
+ */
 export interface GramParams {
   /** tokens x n */
   readonly x: Float32Array;
@@ -10,7 +13,7 @@ export interface GramParams {
   readonly xStride?: number | undefined;
   readonly tokens: number;
   readonly n: number;
-  /** n x n */
+  /** rows x n; of each row, the elements up to the diagonal of the whole matrix are updated. */
   readonly h: Float64Array;
   /** @default 0 */
   readonly firstRow?: number | undefined;
@@ -47,12 +50,10 @@ export function syrk(backend: MathBackend, params: GramParams): void {
     columns: n,
     stride: xStride,
   });
-  matrix({ name: "h", kind: "F64", data: h, access: "update", rows: n, columns: n });
-  const part = h.subarray(firstRow * n, (firstRow + rows) * n);
   backend.run({
     operation: "syrk",
     numbers: [tokens, n, xStride, firstRow, rows],
-    arrays: [activations, matrix({ name: "h", kind: "F64", data: part, access: "update", rows, columns: n })],
+    arrays: [activations, matrix({ name: "h", kind: "F64", data: h, access: "update", rows, columns: n })],
   });
 }
 

@@ -11,6 +11,7 @@ import type {
   RowsToRowsParams,
 } from "./rows.ts";
 import type { RopeParams } from "./rope.ts";
+import type { ColumnStatisticsParams, MagnitudeHistogramParams } from "./statistics.ts";
 
 /**
  * Pure, single-threaded functions over matrices in typed arrays (of shared memory, too); rows lie one after the other. Where there is a
@@ -26,7 +27,7 @@ export interface MathKernels {
   /** `c = alpha * a * b`, plus `c` if `accumulate`. */
   readonly gemm: (params: GemmParams) => void;
   /**
-   * `h += x^T x`, the lower triangle: `h[i * n + j]` for `j <= i`. Products of 256 tokens are summed in F32, their sums are added in F64: an
+   * `h += x^T x`, some rows of the lower triangle: `h[(i - firstRow) * n + j]` for `j <= i`. Products of 256 tokens are summed in F32, their sums are added in F64: an
    * element is off by at most 257 * 2^-24 of the sum of the magnitudes of its terms, whatever the number of tokens. Calls with
    * multiples of 256 tokens give what one call for all of them gives.
    */
@@ -64,6 +65,17 @@ export interface MathKernels {
   readonly addScaled: (params: AddScaledParams) => void;
   /** Adds `bias` to every row of `y`. */
   readonly addBias: (params: AddBiasParams) => void;
+  /**
+   * Adds what the rows of `x` hold to the statistics of columns, each sum in F64 in the order of rows: all instruction sets, fused
+   * or not, give the same bits, and so do calls for some of the rows after each other. NaN makes the sums of its column NaN, and does not
+   * count in `largest`.
+   */
+  readonly columnStatistics: (params: ColumnStatisticsParams) => void;
+  /**
+   * Adds to the count of each bin how many elements have a magnitude in it: from `lowerEdgeOfBin(bin)` up to, and without,
+   * `lowerEdgeOfBin(bin + 1)`. There must be no NaN, which would count in the last bin.
+   */
+  readonly magnitudeHistogram: (params: MagnitudeHistogramParams) => void;
   /** Rotary position embedding (Su et al. 2021) in place. */
   readonly rope: (params: RopeParams) => void;
   /** Softmax attention within one sequence. */

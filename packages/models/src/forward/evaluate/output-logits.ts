@@ -16,8 +16,8 @@ export function outputLogits(params: {
   readonly rows: number;
 }): Float32Array {
   const { graph, evaluation, hidden, rows } = params;
-  const { norm, projection, scale, softCap } = graph;
-  const normalized = norm === undefined ? hidden : applyNorm(evaluation, norm, hidden);
+  const { projection, scale, softCap } = graph;
+  const normalized = normalizeOutput({ graph, evaluation, hidden });
   if (projection === undefined) return normalized;
   const logits = applyLinear(evaluation, projection, { input: normalized, rows });
   if (scale !== 1) for (let index = 0; index < logits.length; index++) logits[index]! *= scale;
@@ -27,4 +27,14 @@ export function outputLogits(params: {
     }
   }
   return logits;
+}
+
+/** What the layer that makes logits reads: some rows of the last hidden states, normalized. */
+export function normalizeOutput(params: {
+  readonly graph: OutputGraph;
+  readonly evaluation: Evaluation;
+  readonly hidden: Float32Array;
+}): Float32Array {
+  const { graph, evaluation, hidden } = params;
+  return graph.norm === undefined ? hidden : applyNorm(evaluation, graph.norm, hidden);
 }

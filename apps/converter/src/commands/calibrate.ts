@@ -1,0 +1,95 @@
+import { join } from "node:path";
+import type { WeightedFile } from "@quern/corpus";
+import { type Command, Option } from "commander";
+import type { Host } from "../host.ts";
+import { countArgument, positiveArgument } from "./arguments.ts";
+import { dataArgument } from "./data-argument.ts";
+import { outputTarget } from "./output-target.ts";
+import { runCalibration } from "./run-calibration.ts";
+import { type MessageOptions } from "./run-reported.ts";
+import { addMessageOptions, addResourceOptions, type ResourceOptions } from "./shared-options.ts";
+
+/** What commander makes of the options of `quern calibrate`. */
+interface CalibrateOptions extends ResourceOptions, MessageOptions {
+  readonly data?: readonly WeightedFile[];
+  readonly output?: string;
+  readonly tokens?: number;
+  readonly windows?: number;
+  readonly window: number;
+  readonly holdOut: number;
+  /** False with `--no-hessians`. */
+  readonly hessians: boolean;
+  readonly force?: true;
+  readonly dryRun?: true;
+}
+
+/** Twice the inputs of the widest layers of models of up to 8 billion parameters (14,336), and some to keep apart. */
+const DEFAULT_TOKENS = 32_768;
+
+/**
+ * Short enough that the same tokens come from many texts and that some windows of each can be kept apart; llama-imatrix, AutoAWQ and
+ * SmoothQuant have the same.
+ */
+const DEFAULT_WINDOW = 512;
+
+export const CALIBRATION_MEMORY = "a quarter of the machine's, at most 4 GiB";
+
+export function registerCalibrate(program: Command, host: Host): void {
+  const command = program
+    .command("calibrate")
+    .description(
+      "Run a model on texts and collect what its linear layers read: what quantizing well needs to know.",
+    )
+    .argument(
+      "<model>",
+      "folder with config.json, tokenizer and *.safetensors; or a GGUF file (any one of a split set)",
+    )
+    .option(
+      "--data <file[:weight]...>",
+      "texts (.txt), conversations or texts (.jsonl, .parquet), each with its share of the tokens (default: a bundled mixture)",
+      dataArgument,
+    )
+    .option(
+      "-o, --output <path>",
+      "statistics file to write, or folder (default: <name>-statistics.safetensors in the current folder)",
+    )
+    .addOption(
+      new Option("--tokens <count>", `tokens to run the model on (default: ${DEFAULT_TOKENS})`)
+        .argParser(positiveArgument)
+        .conflicts("windows"),
+    )
+    .option("--windows <count>", "the same as a number of windows", positiveArgument)
+    .option("--window <tokens>", "tokens that the model sees at once", positiveArgument, DEFAULT_WINDOW)
+    .option(
+      "--hold-out <k>",
+      "keep every k-th window of each text apart, to check on; 0: none",
+      countArgument,
+      10,
+    )
+    .option(
+      "--no-hessians",
+      "leave out X^T X, which GPTQ and its like need, and which takes most of the file and half of the time",
+    )
+    .option(
+      "-f, --force",
+      "replace a file that exists, and what a run with other options has left unfinished",
+    )
+    .option("-n, --dry-run", "show the plan, and run nothing");
+  addMessageOptions(addResourceOptions(command, CALIBRATION_MEMORY)).action(
+    async (model: string, options: CalibrateOptions) => {
+      const { data: files, window: length, holdOut, hessians, windows } = options;
+      const tokens = windows === undefined ? (options.tokens ?? DEFAULT_TOKENS) : windows * length;
+      await runCalibration({
+        model,
+        host,
+        options,
+        text: { files, rule: { kind: "packed", length }, tokens, holdOut, as: "original" },
+        hessians,
+        outputOf: (name) => {
+          const { file, directory } = outputTarget(options.output, host.cwd);
+          return file ?? join(directory, `${name}-statistics.safetensors`);
+        },
+      });
+    },
+  );
+}

@@ -1,0 +1,104 @@
+import { resolve } from "node:path";
+import type { WeightedFile } from "@quern/corpus";
+import { DEFAULT_LIKELIEST, DEFAULT_RULE, type ScoredPart, SCORED_PARTS } from "@quern/evaluation";
+import { type Command, Option } from "commander";
+import type { Host } from "../host.ts";
+import { positiveArgument } from "./arguments.ts";
+import { dataArgument } from "./data-argument.ts";
+import { runEvaluation } from "./run-evaluation.ts";
+import type { MessageOptions } from "./run-reported.ts";
+import { addMessageOptions, addResourceOptions, type ResourceOptions } from "./shared-options.ts";
+
+/** What commander makes of the options of `quern eval`. */
+interface EvaluateOptions extends ResourceOptions, MessageOptions {
+  readonly against?: string;
+  readonly data?: readonly WeightedFile[];
+  readonly context?: number;
+  readonly windows?: number;
+  readonly chunks?: number;
+  readonly score?: ScoredPart;
+  readonly saveReference?: string;
+  readonly likeliest: number;
+  readonly output?: string;
+  readonly force?: true;
+  readonly dryRun?: true;
+}
+
+const EVALUATION_MEMORY = "a quarter of the machine's, at most 4 GiB";
+
+export function registerEvaluate(program: Command, host: Host): void {
+  const command = program
+    .command("eval")
+    .description(
+      "Measure how well a model predicts texts, and how far it is from another: what quantization has cost.",
+    )
+    .argument(
+      "<model>",
+      "folder with config.json, tokenizer and *.safetensors; or a GGUF file (any one of a split set)",
+    )
+    .option(
+      "--against <reference>",
+      "model to compare with, such as the unquantized one; or a file written with --save-reference",
+    )
+    .option(
+      "--data <file...>",
+      "texts (.txt, .jsonl, .parquet), each reported by itself (default: bundled texts that are not in those of quern calibrate)",
+      dataArgument,
+    )
+    .option(
+      "-c, --context <tokens>",
+      `tokens that the model sees at once (default: ${DEFAULT_RULE.context})`,
+      positiveArgument,
+    )
+    .option("--windows <count>", "windows to stop after; texts take turns (default: all)", positiveArgument)
+    .addOption(
+      new Option("--chunks <count>", "the same in the words of llama-perplexity")
+        .argParser(positiveArgument)
+        .conflicts("windows"),
+    )
+    .addOption(
+      new Option(
+        "--score <part>",
+        "which positions count: the second half of each window, as llama-perplexity has it, or all, without special tokens (default: half)",
+      ).choices(SCORED_PARTS),
+    )
+    .option("-o, --output <file>", "write the result as JSON")
+    .addOption(
+      new Option(
+        "--save-reference <file>",
+        "keep what a later --against needs of this model: the most likely tokens of each position",
+      ).conflicts("against"),
+    )
+    .option(
+      "--likeliest <count>",
+      "tokens of each position that --save-reference keeps",
+      positiveArgument,
+      DEFAULT_LIKELIEST,
+    )
+    .option("-f, --force", "replace files that exist")
+    .option("-n, --dry-run", "show the plan, and run nothing");
+  addMessageOptions(addResourceOptions(command, EVALUATION_MEMORY)).action(
+    async (model: string, options: EvaluateOptions) => {
+      const { against, saveReference, output, likeliest } = options;
+      const limit = options.windows ?? options.chunks;
+      await runEvaluation({
+        model,
+        host,
+        options,
+        ...(against === undefined ? {} : { reference: against }),
+        text: {
+          files: options.data,
+          rule: {
+            ...(options.context === undefined ? {} : { context: options.context }),
+            ...(options.score === undefined ? {} : { score: options.score }),
+          },
+          ...(limit === undefined ? {} : { limit }),
+        },
+        ...(saveReference === undefined
+          ? {}
+          : { save: { path: resolve(host.cwd, saveReference), likeliest, force: options.force === true } }),
+        ...(output === undefined ? {} : { output: resolve(host.cwd, output) }),
+      });
+    },
+  );
+}

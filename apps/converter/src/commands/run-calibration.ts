@@ -1,0 +1,141 @@
+import { resolve } from "node:path";
+import {
+  calibrate,
+  type CalibrationPlan,
+  type CalibrationReport,
+  collectCalibrationWindows,
+  planCalibration,
+} from "@quern/calibration";
+import { openModel } from "@quern/checkpoints/node";
+import type { WeightedFile, WindowRule } from "@quern/corpus";
+import { openRunnable } from "@quern/inference";
+import { loadKernels } from "@quern/kernels";
+import { formatCalibrationPlan, formatCalibrationReport, rareExpertWarnings } from "../format/calibration.ts";
+import type { Host } from "../host.ts";
+import { writeJsonLine } from "../reporters/json.ts";
+import { measuredInTokens } from "../reporters/measure.ts";
+import { styleFor } from "../terminal.ts";
+import { tool } from "../version.ts";
+import { calibrationPlanRecord } from "./calibration-plan-record.ts";
+import { openModelText, openTexts } from "./model-text.ts";
+import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
+import type { ResourceOptions } from "./shared-options.ts";
+import { writeWarnings } from "./warnings.ts";
+
+interface RunCalibrationParams {
+  /** As the user gave it. */
+  readonly model: string;
+  readonly text: {
+    /** Default: the bundled ones. */
+    readonly files: readonly WeightedFile[] | undefined;
+    readonly rule: WindowRule;
+    /** Default: all. */
+    readonly tokens: number | undefined;
+    /** Every how many-th window is kept apart; 0: none. */
+    readonly holdOut: number;
+    /** Whose tokenizer reads it. */
+    readonly as: "original" | "llama.cpp";
+  };
+  readonly hessians: boolean;
+  /** Path of the statistics file for a model of this name. */
+  readonly outputOf: (name: string) => string;
+  readonly options: ResourceOptions & MessageOptions & { readonly force?: true; readonly dryRun?: true };
+  readonly host: Host;
+  /** What is made of the statistics, which are removed then. Default: they are what is wanted. */
+  readonly result?: {
+    readonly path: string;
+    make(plan: CalibrationPlan): Promise<FinishedFile>;
+  };
+}
+
+/** What is left in the end. */
+interface FinishedFile {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** Plans a calibration and runs it, or with `--dry-run` shows the plan. */
+export async function runCalibration(params: RunCalibrationParams): Promise<void> {
+  const { options, host, result } = params;
+  const plan = await makePlan(params);
+  const { info } = await loadKernels(plan.backend === undefined ? {} : { backend: plan.backend });
+  const kernels = `${info.backend} ${info.isa}`;
+  if (!options.quiet) writeWarnings(plan.warnings, host);
+  if (options.json) writeJsonLine(host.stdout, calibrationPlanRecord(plan));
+  const shown = options.dryRun ? host.stdout : host.stderr;
+  if (!options.json && (options.dryRun || !options.quiet)) {
+    const text = formatCalibrationPlan({
+      plan,
+      kernels,
+      style: styleFor(shown, host.env),
+      ...(result && { result: result.path }),
+    });
+    shown.write(options.dryRun ? text : `${text}\n`);
+  }
+  if (options.dryRun) return;
+  const report = await runReported({
+    host,
+    reporter: reporterName(options),
+    activity: "calibrating on",
+    measure: measuredInTokens(plan.tokens),
+    interrupted: "the same command goes on behind the last block that is complete",
+    run: ({ signal, onEvent }) =>
+      calibrate(plan, {
+        signal,
+        onEvent: (event) => {
+          // Nobody needs to hear of a file that will be gone.
+          if (result === undefined || event.type !== "output:done") onEvent(event);
+        },
+      }),
+  });
+  const written = (await result?.make(plan)) ?? { path: report.path, bytes: report.bytes };
+  await tell({ report: { ...report, ...written }, options, host });
+}
+
+async function tell(params: {
+  readonly report: CalibrationReport;
+  readonly options: RunCalibrationParams["options"];
+  readonly host: Host;
+}): Promise<void> {
+  const { report, options, host } = params;
+  const peakMemory = process.resourceUsage().maxRSS * 1024;
+  if (!options.quiet) writeWarnings(rareExpertWarnings(report), host);
+  if (options.json) writeJsonLine(host.stdout, { type: "result", ...report, peakMemory });
+  else
+    host.stdout.write(
+      formatCalibrationReport({ report, peakMemory, style: styleFor(host.stdout, host.env) }),
+    );
+}
+
+async function makePlan(params: RunCalibrationParams): Promise<CalibrationPlan> {
+  const { text, hessians, outputOf, options, host } = params;
+  const source = await openModel(resolve(host.cwd, params.model));
+  const model = await openRunnable(source);
+  const { tokenizer, chatTemplate } = await openModelText({ source, as: text.as });
+  const texts = await openTexts({ files: text.files, chatTemplate, host });
+  try {
+    const { rule, tokens, holdOut } = text;
+    const { sources } = texts;
+    const windows = await collectCalibrationWindows({
+      model,
+      sources,
+      tokenizer,
+      rule,
+      holdOut,
+      ...(tokens === undefined ? {} : { tokens }),
+    });
+    return await planCalibration({
+      model,
+      windows,
+      hessians,
+      tool,
+      output: outputOf(source.name),
+      force: options.force === true,
+      ...(options.memory === undefined ? {} : { memory: options.memory }),
+      ...(options.threads === undefined ? {} : { threads: options.threads }),
+      ...(options.kernels === undefined ? {} : { backend: options.kernels }),
+    });
+  } finally {
+    await texts.close();
+  }
+}

@@ -1,0 +1,169 @@
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { openModel } from "@quern/checkpoints/node";
+import type { WeightedFile } from "@quern/corpus";
+import {
+  evaluate,
+  type EvaluationInput,
+  type EvaluationPlan,
+  type EvaluationReport,
+  type EvaluationRequest,
+  type EvaluationRule,
+  openEvaluationText,
+  openReference,
+  planEvaluation,
+  type SavedReference,
+} from "@quern/evaluation";
+import { checkOutputPlaces, createOutputSet, fileSource } from "@quern/tensor/node";
+import { formatEvaluation, formatEvaluationPlan } from "../format/evaluation.ts";
+import type { Host } from "../host.ts";
+import { writeJsonLine } from "../reporters/json.ts";
+import { measuredInTokens } from "../reporters/measure.ts";
+import { styleFor } from "../terminal.ts";
+import { tool } from "../version.ts";
+import { evaluationPlanRecord } from "./evaluation-plan-record.ts";
+import { type ModelText, openModelText, openTexts } from "./model-text.ts";
+import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
+import type { ResourceOptions } from "./shared-options.ts";
+import { writeWarnings } from "./warnings.ts";
+
+interface RunEvaluationParams {
+  /** As the user gave it. */
+  readonly model: string;
+  /** Model or saved reference, as the user gave it. */
+  readonly reference?: string;
+  readonly text: {
+    /** Default: those of a saved reference, or the bundled ones. */
+    readonly files: readonly WeightedFile[] | undefined;
+    readonly rule: Partial<EvaluationRule>;
+    readonly limit?: number;
+  };
+  readonly save?: NonNullable<EvaluationRequest["save"]>;
+  /** Path of the JSON file. */
+  readonly output?: string;
+  readonly options: ResourceOptions & MessageOptions & { readonly force?: true; readonly dryRun?: true };
+  readonly host: Host;
+}
+
+/** Plans an evaluation and runs it, or with `--dry-run` shows the plan. */
+export async function runEvaluation(params: RunEvaluationParams): Promise<void> {
+  const { reference: path, host } = params;
+  const saved = path !== undefined && (await isSavedReference(resolve(host.cwd, path)));
+  const reference = saved ? await openReference(resolve(host.cwd, path), { name: path }) : undefined;
+  try {
+    await planAndRun(params, reference);
+  } finally {
+    await reference?.close();
+  }
+}
+
+async function planAndRun(params: RunEvaluationParams, saved: SavedReference | undefined): Promise<void> {
+  const { options, output, host } = params;
+  const plan = await makePlan(params, saved);
+  if (output !== undefined) await checkReportPlace(output, plan, options.force === true);
+  if (!options.quiet) writeWarnings(plan.warnings, host);
+  if (options.json) writeJsonLine(host.stdout, evaluationPlanRecord(plan));
+  const shown = options.dryRun ? host.stdout : host.stderr;
+  if (!options.json && (options.dryRun || !options.quiet)) {
+    const text = formatEvaluationPlan({ plan, style: styleFor(shown, host.env) });
+    shown.write(options.dryRun ? text : `${text}\n`);
+  }
+  if (options.dryRun) return;
+  const report = await runReported({
+    host,
+    reporter: reporterName(options),
+    activity: "evaluating",
+    measure: measuredInTokens(tokensOf(plan)),
+    run: (runOptions) => evaluate(plan, runOptions),
+  });
+  if (output !== undefined) await writeReport(output, report, options.force === true);
+  if (options.json) writeJsonLine(host.stdout, { type: "result", ...report });
+  else host.stdout.write(formatEvaluation({ report, style: styleFor(host.stdout, host.env) }));
+}
+
+async function makePlan(
+  params: RunEvaluationParams,
+  saved: SavedReference | undefined,
+): Promise<EvaluationPlan> {
+  const { text, reference, save, options, host } = params;
+  const score = text.rule.score ?? saved?.header.rule.score ?? "half";
+  const { input: model, chatTemplate } = await openInput(params.model, score, host);
+  const against =
+    saved ?? (reference === undefined ? undefined : (await openInput(reference, score, host)).input);
+  const texts =
+    saved !== undefined && text.files === undefined
+      ? undefined
+      : await openTexts({ files: text.files, chatTemplate, host, bundled: openEvaluationText });
+  try {
+    return await planEvaluation({
+      model,
+      tool,
+      rule: text.rule,
+      ...(against === undefined ? {} : { reference: against }),
+      ...(texts === undefined ? {} : { sources: texts.sources }),
+      ...(text.limit === undefined ? {} : { limit: text.limit }),
+      ...(save === undefined ? {} : { save }),
+      ...(options.memory === undefined ? {} : { memory: options.memory }),
+      ...(options.threads === undefined ? {} : { threads: options.threads }),
+      ...(options.kernels === undefined ? {} : { backend: options.kernels }),
+    });
+  } finally {
+    await texts?.close();
+  }
+}
+
+/** Conventions of llama.cpp read texts as llama.cpp does, those of transformers as transformers does. */
+async function openInput(
+  path: string,
+  score: EvaluationRule["score"],
+  host: Host,
+): Promise<{ input: EvaluationInput; chatTemplate: ModelText["chatTemplate"] }> {
+  const source = await openModel(resolve(host.cwd, path));
+  const as = score === "half" ? "llama.cpp" : "original";
+  const { tokenizer, chatTemplate } = await openModelText({ source, as });
+  return { input: { source, tokenizer }, chatTemplate };
+}
+
+/** A file whose first bytes are a length, as safetensors has it, and "{"; whatever else is there is for `openModel` to say. */
+async function isSavedReference(path: string): Promise<boolean> {
+  const isFile = await stat(path).then(
+    (stats) => stats.isFile(),
+    () => false,
+  );
+  if (!isFile) return false;
+  const source = await fileSource({ path });
+  try {
+    return source.size > 8 && (await source.read(8, 1))[0] === "{".charCodeAt(0);
+  } finally {
+    await source.close();
+  }
+}
+
+/** Tokens that models are run on, of all models together. */
+function tokensOf({ corpus, reference }: EvaluationPlan): number {
+  return corpus.windows.length * corpus.rule.context * (reference?.kind === "model" ? 2 : 1);
+}
+
+/** The file is small; what it must not do is fail after hours. */
+async function checkReportPlace(path: string, plan: EvaluationPlan, force: boolean): Promise<void> {
+  const { model, save } = plan;
+  await checkOutputPlaces({
+    places: [
+      { path, fileSize: 2 ** 20 },
+      ...(save === undefined ? [] : [{ path: save.path, fileSize: save.bytes }]),
+    ],
+    sources: model.runnable.source.shards.map((shard) => shard.path),
+    force,
+  });
+}
+
+async function writeReport(path: string, report: EvaluationReport, replace: boolean): Promise<void> {
+  const bytes = new TextEncoder().encode(`${JSON.stringify(report, undefined, 2)}\n`);
+  const set = await createOutputSet({ files: [{ path, size: bytes.length, header: bytes }], replace });
+  try {
+    await set.finish();
+  } catch (error) {
+    await set.abandon();
+    throw error;
+  }
+}

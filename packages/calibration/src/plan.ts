@@ -1,0 +1,46 @@
+import type { RunnableModel } from "@quern/inference";
+import type { KernelBackend } from "@quern/kernels";
+import type { StatisticsPlan } from "@quern/statistics";
+import type { QuernError } from "@quern/tensor";
+import type { BlockPass } from "./planning/block-passes.ts";
+import type { CalibrationWindows } from "./planning/calibration-windows.ts";
+import type { MemoryDivision } from "./planning/divide-memory.ts";
+import type { Operations } from "./planning/estimate.ts";
+import type { Stage } from "./stage.ts";
+
+/** Everything that is known before weights are read. */
+export interface CalibrationPlan {
+  readonly model: RunnableModel;
+  readonly windows: CalibrationWindows;
+  /** Tokens that the model is run on, those of the hold-out included. */
+  readonly tokens: number;
+  /** Absolute path of the file. */
+  readonly output: string;
+  /** Whether a file of this name is replaced. */
+  readonly replaces: boolean;
+  readonly force: boolean;
+  readonly statistics: StatisticsPlan;
+  /** Bytes of the file. */
+  readonly fileSize: number;
+  /** Bytes on disk next to the file, while it is made: hidden states. */
+  readonly temporaryBytes: number;
+  readonly stages: readonly PlannedStage[];
+  readonly memory: MemoryDivision;
+  /** Worker threads; 0 is the calling thread. */
+  readonly threads: number;
+  readonly backend?: KernelBackend;
+  readonly estimate: {
+    readonly operations: Operations;
+    readonly seconds: number;
+    /** Of the process: resident memory in bytes. */
+    readonly peakMemory: number;
+  };
+  readonly warnings: readonly QuernError[];
+}
+
+export interface PlannedStage {
+  readonly stage: Stage;
+  readonly passes: readonly BlockPass[];
+  /** For each input, rows of its hold-out to keep of each matrix. */
+  readonly holdOutRows: readonly number[];
+}

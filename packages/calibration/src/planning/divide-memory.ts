@@ -1,0 +1,109 @@
+import { totalmem } from "node:os";
+import type { LinearInputs } from "@quern/models";
+import { QuernError } from "@quern/tensor";
+import { captureBytes, sumsBytes } from "../accumulation/pass-memory.ts";
+import { hessianBytes } from "./block-passes.ts";
+
+/** Hessians of the largest dense models of 70 billion parameters fit in this, block by block. */
+const LARGEST_DEFAULT = 4 * 2 ** 30;
+
+/** With less than this, a block would be run again for a few rows of its Hessians. */
+const LEAST_HESSIANS = 16 * 2 ** 20;
+
+/** Windows for each thread in a batch, where there is memory: few threads wait at the end of each. */
+const WINDOWS_PER_THREAD = 4;
+
+/** How the memory budget is used. */
+export interface MemoryDivision {
+  /** Bytes in all, and how many of them are used. */
+  readonly budget: number;
+  readonly used: number;
+  /** Windows that are captured at once. */
+  readonly batch: number;
+  /** Bytes for Hessians at once; undefined when none are collected. */
+  readonly hessians: number | undefined;
+  /** Bytes for hidden states; what is left of them goes to a file. */
+  readonly states: number;
+}
+
+/** What is collected together. */
+export interface CollectedInputs {
+  readonly inputs: readonly LinearInputs[];
+  /** For each input, rows of its hold-out to keep of each matrix. */
+  readonly holdOutRows: readonly number[];
+  readonly hessians: boolean;
+}
+
+/** @returns bytes for buffers: what is asked for, or a quarter of the machine's, at most 4 GiB */
+export function resolveMemory(memory: number | undefined): number {
+  if (memory === undefined) return Math.min(Math.floor(totalmem() / 4), LARGEST_DEFAULT);
+  if (Number.isSafeInteger(memory) && memory > 0) return memory;
+  throw memoryError(`memory: ${memory} is not a number of bytes above 0`);
+}
+
+/**
+ * Divides memory: first what one window takes and some rows of Hessians, then a window for each thread, Hessians (without which a block
+ * is run again), more windows, and hidden states (which can be in a file).
+ *
+ * @param params.stages What is collected together, one after another.
+ * @param params.tokens Tokens of the windows.
+ * @param params.width Elements of a hidden state.
+ * @throws QuernError `CALIBRATION_MEMORY` when the least that would do is more than the budget
+ */
+export function divideMemory(params: {
+  readonly budget: number;
+  readonly stages: readonly CollectedInputs[];
+  readonly tokens: readonly number[];
+  readonly width: number;
+  readonly threads: number;
+}): MemoryDivision {
+  const { budget, stages, tokens, width, threads } = params;
+  const longest = longestOf(tokens);
+  const most = (bytes: (stage: CollectedInputs) => number): number => Math.max(...stages.map(bytes));
+  const sums = most(({ inputs, holdOutRows }) => {
+    return total(inputs.map((input, index) => sumsBytes(input, holdOutRows[index]!)));
+  });
+  const window =
+    most(({ inputs }) => total(inputs.map((input) => captureBytes(input, longest)))) + 4 * longest * width;
+  const allHessians = most(({ inputs, hessians }) => (hessians ? hessianBytes({ inputs, threads }) : 0));
+  const leastHessians = Math.min(allHessians, LEAST_HESSIANS);
+  const least = sums + window + leastHessians;
+  if (least > budget) {
+    throw memoryError(`memory: ${budget} bytes are too little for this model; ${least} are the least`);
+  }
+
+  let left = budget - least;
+  const take = (bytes: number): number => {
+    const taken = Math.min(Math.max(bytes, 0), left);
+    left -= taken;
+    return taken;
+  };
+  const windowsFor = (perThread: number): number => Math.min(perThread * Math.max(threads, 1), tokens.length);
+  let batch = 1 + Math.floor(take((windowsFor(1) - 1) * window) / window);
+  const hessians = leastHessians + take(allHessians - leastHessians);
+  const states = 4 * width * total(tokens);
+  const extra = Math.floor(Math.min((windowsFor(WINDOWS_PER_THREAD) - batch) * window, left / 2) / window);
+  batch += Math.max(extra, 0);
+  take(Math.max(extra, 0) * window);
+  const kept = take(states);
+  return {
+    budget,
+    used: budget - left,
+    batch,
+    hessians: allHessians === 0 ? undefined : hessians,
+    states: kept,
+  };
+}
+
+/** Of as many windows as there may be. */
+export function longestOf(tokens: readonly number[]): number {
+  return tokens.reduce((most, count) => Math.max(most, count), 0);
+}
+
+function memoryError(message: string): QuernError {
+  return new QuernError("CALIBRATION_MEMORY", message, { subject: { key: "memory" } });
+}
+
+function total(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
+}

@@ -1,0 +1,198 @@
+import { linearOperations, parameterBytes, type RunnableModel } from "@quern/inference";
+import { type KernelBackend, loadKernels } from "@quern/kernels";
+import type { LinearInputs } from "@quern/models";
+import { planStatistics, type StatisticsInput } from "@quern/statistics";
+import { checkOutputPlaces } from "@quern/tensor/node";
+import { resolveThreads } from "@quern/threads";
+import type { CalibrationPlan, PlannedStage } from "../plan.ts";
+import { stagesOf } from "../stage.ts";
+import { blockPasses } from "./block-passes.ts";
+import type { CalibrationWindows } from "./calibration-windows.ts";
+import { divideMemory, longestOf, resolveMemory } from "./divide-memory.ts";
+import { estimateSeconds, hessianOperations, type Operations } from "./estimate.ts";
+import { layerWarnings } from "./layer-warnings.ts";
+
+/** Inputs of the hold-out that are kept of each layer: enough for an error within a few percent, and small beside Hessians. */
+const HOLD_OUT_ROWS = 256;
+
+/** Of rare experts, at least so many. */
+const LEAST_HOLD_OUT_ROWS = 8;
+
+/**
+ * Resident memory of Node with this package loaded and a model described, and of each further thread with its kernels: as
+ * measured (Node 20 on Linux x64, native kernels), rounded up.
+ */
+const PROCESS_BYTES = 130 * 2 ** 20;
+const THREAD_BYTES = 32 * 2 ** 20;
+
+/** Of what a thread works with, as much again waits for the garbage collector. */
+const GARBAGE = 2;
+
+export interface PlanCalibrationParams {
+  readonly model: RunnableModel;
+  readonly windows: CalibrationWindows;
+  /** Absolute path of the file to write. */
+  readonly output: string;
+  /** Replace a file that exists, and what another run has left unfinished. @default false */
+  readonly force?: boolean;
+  /** Whether X^T X of the inputs of blocks is collected. @default true */
+  readonly hessians?: boolean;
+  /** Bytes for buffers; weights of a block come on top. Default: a quarter of the machine's memory, at most 4 GiB. */
+  readonly memory?: number;
+  /** Worker threads, 0 for none. Default: one per core. */
+  readonly threads?: number;
+  /** @default the best that loads */
+  readonly backend?: KernelBackend;
+  /** Name and version of the program. */
+  readonly tool: string;
+}
+
+/**
+ * Plans a calibration: what is collected, in which memory, and how long it takes. No weights are read.
+ *
+ * @throws QuernError `CALIBRATION_MEMORY` for a budget that is too small, `PLAN_THREADS`, `OUTPUT_*` for a file that cannot be written,
+ * `STATISTICS_PLAN_INVALID`, `KERNEL_*`
+ */
+export async function planCalibration(params: PlanCalibrationParams): Promise<CalibrationPlan> {
+  const { model, windows, output, force = false, hessians = true, backend, tool } = params;
+  const threads = resolveThreads(params.threads);
+  const held = windows.holdOut?.windows ?? [];
+  const heldTokens = tokensOf(held);
+  const lengths = [...windows.calibration.windows, ...held].map((window) => window.tokens.length);
+  const tokens = total(lengths);
+  const { width } = model.graph.embedding;
+
+  const stages = stagesOf(model);
+  const collected = stages.map(({ inputs, changesStates }) => ({
+    inputs,
+    hessians: hessians && changesStates,
+    holdOutRows: inputs.map((input) => holdOutRowsOf(input, heldTokens)),
+  }));
+  const budget = resolveMemory(params.memory);
+  const memory = divideMemory({ budget, stages: collected, tokens: lengths, width, threads });
+  const planned = stages.map((stage, index): PlannedStage => {
+    const { inputs, hessians: wanted, holdOutRows } = collected[index]!;
+    const passes = blockPasses({ inputs, memory: wanted ? memory.hessians : undefined, threads });
+    return { stage, passes, holdOutRows };
+  });
+
+  const statistics = planStatistics({
+    model: {
+      name: model.name,
+      architecture: model.architecture,
+      identity: model.identity,
+      tensors: [...model.tensors.values()].map(({ name, shape }) => ({ name, shape })),
+    },
+    corpus: {
+      rule: windows.rule,
+      calibration: windows.calibration.summary,
+      ...(windows.holdOut && { holdOut: windows.holdOut.summary }),
+    },
+    inputs: stages.flatMap(({ block, inputs }, stage) =>
+      inputs.map((input, index): StatisticsInput => ({
+        ...input,
+        block,
+        hessian: collected[stage]!.hessians,
+        holdOutRows: collected[stage]!.holdOutRows[index]!,
+      })),
+    ),
+    tool,
+    options: { holdOutEvery: windows.holdOutEvery },
+  });
+  const stateBytes = 4 * width * tokens;
+  // Saved states of two blocks are there at once, and those in use that do not fit in memory.
+  const temporaryBytes = 2 * stateBytes + (memory.states < stateBytes ? stateBytes : 0);
+  const [replaces = false] = await checkOutputPlaces({
+    places: [
+      { path: output, fileSize: statistics.fileSize },
+      { path: `${output}.hidden`, fileSize: temporaryBytes },
+    ],
+    sources: model.source.shards.map(({ path }) => path),
+    force,
+  });
+
+  const kernels = await loadKernels(backend === undefined ? {} : { backend });
+  const operations = operationsOf({ model, planned, tokens, fitted: tokens - heldTokens });
+  const weights = Math.max(...stages.map(({ tensors }) => parameterBytes(model, tensors)));
+  return {
+    model,
+    windows,
+    tokens,
+    output,
+    replaces,
+    force,
+    statistics,
+    temporaryBytes,
+    memory,
+    threads,
+    fileSize: statistics.fileSize,
+    stages: planned,
+    ...(backend === undefined ? {} : { backend }),
+    estimate: {
+      operations,
+      seconds: estimateSeconds({ kernels, operations, threads }),
+      peakMemory:
+        PROCESS_BYTES +
+        threads * THREAD_BYTES +
+        memory.used +
+        weights +
+        GARBAGE *
+          Math.max(threads, 1) *
+          Math.max(...model.inputs.map((inputs) => activationBytes(model, inputs, longestOf(lengths)))),
+    },
+    warnings: [
+      ...windows.warnings,
+      ...(hessians ? layerWarnings({ tokens: tokens - heldTokens, blocks: model.inputs }) : []),
+    ],
+  };
+}
+
+/** Rows to keep of each matrix: of experts, fewer of each, so that all of them together take no more than some layers. */
+function holdOutRowsOf({ matrices, rowsPerToken }: LinearInputs, tokens: number): number {
+  const share = Math.ceil((HOLD_OUT_ROWS * rowsPerToken) / matrices);
+  return Math.min(Math.max(share, LEAST_HOLD_OUT_ROWS), HOLD_OUT_ROWS, tokens);
+}
+
+function operationsOf(params: {
+  readonly model: RunnableModel;
+  readonly planned: readonly PlannedStage[];
+  /** Tokens in all, and those that are calibrated on. */
+  readonly tokens: number;
+  readonly fitted: number;
+}): Operations {
+  const { model, planned, tokens, fitted } = params;
+  const { blocks } = linearOperations(model);
+  return {
+    linear: tokens * total(planned.map(({ stage, passes }) => passes.length * (blocks[stage.block] ?? 0))),
+    hessians:
+      fitted *
+      total(planned.map(({ stage, passes }) => (hasHessians(passes) ? hessianOperations(stage.inputs) : 0))),
+  };
+}
+
+function hasHessians(passes: PlannedStage["passes"]): boolean {
+  return passes.some(({ slices }) => slices.length > 0);
+}
+
+/** What a thread needs for a window in a block: inputs and results of its layers, and copies of the hidden state. */
+function activationBytes(model: RunnableModel, inputs: readonly LinearInputs[], tokens: number): number {
+  const elements = inputs.map(({ modules, columns, rowsPerToken, matrices }) => {
+    const outputs = modules.map((module) => outputsOf(model, module) / matrices);
+    return rowsPerToken * (columns + total(outputs));
+  });
+  return 4 * tokens * (total(elements) + 4 * model.graph.embedding.width);
+}
+
+/** Rows of all matrices of a layer. */
+function outputsOf({ tensors }: RunnableModel, module: string): number {
+  const shape = tensors.get(`${module}.weight`)?.shape ?? [];
+  return shape.slice(0, -1).reduce((product, size) => product * size, 1);
+}
+
+function tokensOf(windows: readonly { readonly tokens: Int32Array }[]): number {
+  return total(windows.map((window) => window.tokens.length));
+}
+
+function total(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
+}

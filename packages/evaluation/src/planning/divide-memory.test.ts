@@ -1,0 +1,70 @@
+import { openRunnable } from "@quern/inference";
+import { openModel } from "@quern/checkpoints/node";
+import { QuernError } from "@quern/tensor";
+import { describe, expect, it } from "vitest";
+import { checkpointPath } from "../testing/golden-evaluation.ts";
+import { divideMemory, resolveMemory, stateBytes } from "./divide-memory.ts";
+
+const model = await openRunnable(await openModel(checkpointPath("llama31-bpe")));
+const corpus = {
+  rule: { context: 64, score: "half" },
+  hash: "",
+  tokenizer: "",
+  domains: ["a"],
+  windows: Array.from({ length: 100 }, () => ({ tokens: new Int32Array(64), domain: 0 })),
+} as const;
+const divide = (budget: number, threads = 1, models = [model]) =>
+  divideMemory({ budget, models, corpus, threads });
+
+/** The message of the error. */
+function failure(budget: number): string {
+  try {
+    divide(budget);
+  } catch (error) {
+    if (error instanceof QuernError && error.code === "EVALUATION_MEMORY") return error.message;
+    throw error;
+  }
+  return "";
+}
+
+describe("divideMemory", () => {
+  const plenty = divide(2 ** 30);
+
+  it("keeps all hidden states where there is room, of all models", () => {
+    expect(plenty).toMatchObject({ states: stateBytes(model, corpus), spilled: 0, rows: 64 });
+    expect(plenty.states).toBe(100 * 64 * 128 * 4);
+    expect(divide(2 ** 30, 1, [model, model]).states).toBe(2 * plenty.states);
+  });
+
+  it("never uses more than the budget, and takes rows before it fails", () => {
+    const least = Number(/; (\d+) are the least/.exec(failure(1))![1]);
+    expect(divide(least)).toEqual({ budget: least, used: least, states: 0, spilled: plenty.states, rows: 1 });
+    expect(failure(least - 1)).toContain(`${least} are the least`);
+    let rows = 1;
+    for (let budget = least; budget < plenty.used + 2 ** 20; budget += 50_000) {
+      const division = divide(budget);
+      expect(division.used).toBeLessThanOrEqual(budget);
+      expect(division.states + division.spilled).toBe(plenty.states);
+      expect(division.rows).toBeGreaterThanOrEqual(rows);
+      rows = division.rows;
+    }
+    expect(rows).toBe(64);
+  });
+
+  it("gives each thread its part", () => {
+    expect(divide(2 ** 30, 8).used).toBeGreaterThan(plenty.used + 7 * 64 * 4 * model.vocabularySize);
+    expect(divide(2 ** 30, 0).used).toBe(plenty.used);
+  });
+});
+
+describe("resolveMemory", () => {
+  it("takes what is asked for", () => {
+    expect(resolveMemory(12_345)).toBe(12_345);
+    expect(resolveMemory(undefined)).toBeGreaterThan(2 ** 20);
+    for (const memory of [0, -1, 1.5, Number.NaN]) {
+      expect(() => resolveMemory(memory)).toThrowError(
+        expect.objectContaining({ code: "EVALUATION_MEMORY" }),
+      );
+    }
+  });
+});

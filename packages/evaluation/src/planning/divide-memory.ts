@@ -1,0 +1,89 @@
+import { totalmem } from "node:os";
+import { parameterBytes, type RunnableModel } from "@quern/inference";
+import { QuernError } from "@quern/tensor";
+import type { EvaluationCorpus } from "../windows/evaluation-windows.ts";
+
+/** Hidden states of a hundred thousand tokens of the largest dense models fit in this. */
+const LARGEST_DEFAULT = 4 * 2 ** 30;
+
+const BYTES_PER_NUMBER = 4;
+
+/** Logits of a thread at once, all models together. */
+const LOGIT_BYTES = 64 * 2 ** 20;
+
+/** More make the output layer no faster: its weights are unpacked for all of them once. */
+const MOST_ROWS = 64;
+
+/** How the memory budget is used; bytes. */
+export interface MemoryDivision {
+  readonly budget: number;
+  readonly used: number;
+  /** For hidden states of all models; what is left of them goes to files. */
+  readonly states: number;
+  /** Hidden states that go to files. */
+  readonly spilled: number;
+  /** Positions of a window of which there are logits at once. */
+  readonly rows: number;
+}
+
+/** @returns bytes for buffers: what is asked for, or a quarter of the machine's, at most 4 GiB */
+export function resolveMemory(memory: number | undefined): number {
+  if (memory === undefined) return Math.min(Math.floor(totalmem() / 4), LARGEST_DEFAULT);
+  if (Number.isSafeInteger(memory) && memory > 0) return memory;
+  throw memoryError(`memory: ${memory} is not a number of bytes above 0`);
+}
+
+/**
+ * Divides memory: first the weights of the largest block, or of the output layers if these are larger, and what each thread has in
+ * hand. At most half of what is left is for logits of several positions at once, the rest for hidden states between blocks.
+ *
+ * @throws QuernError `EVALUATION_MEMORY` when the least that would do is more than the budget
+ */
+export function divideMemory(params: {
+  readonly budget: number;
+  readonly models: readonly RunnableModel[];
+  readonly corpus: EvaluationCorpus;
+  readonly threads: number;
+}): MemoryDivision {
+  const { budget, models, corpus, threads } = params;
+  const { context } = corpus.rule;
+  const vocabulary = models[0]!.vocabularySize;
+  // Those of the positions before may not have been collected yet.
+  const rowBytes = 2 * vocabulary * BYTES_PER_NUMBER * models.length;
+  const activations = Math.max(...models.map((model) => activationBytes(model, context)));
+  const outputs = sum(models.map((model) => parameterBytes(model, model.graph.output.tensors)));
+  const blocks = models.flatMap((model) =>
+    model.graph.blocks.map(({ tensors }) => parameterBytes(model, tensors)),
+  );
+  const weights = Math.max(outputs, ...blocks);
+  const inHand = Math.max(threads, 1);
+  const least = weights + inHand * (activations + rowBytes);
+  if (least > budget) {
+    throw memoryError(`memory: ${budget} bytes are too little for this; ${least} are the least`);
+  }
+  const affordable = 1 + Math.floor((budget - least) / 2 / (inHand * rowBytes));
+  const rows = Math.max(Math.min(MOST_ROWS, Math.floor(LOGIT_BYTES / rowBytes), affordable), 1);
+  const fixed = least + inHand * (rows - 1) * rowBytes;
+  const states = sum(models.map((model) => stateBytes(model, corpus)));
+  const kept = Math.min(states, budget - fixed);
+  return { budget, used: fixed + kept, states: kept, spilled: states - kept, rows };
+}
+
+/** Hidden states of all windows. */
+export function stateBytes({ graph }: RunnableModel, { windows, rule }: EvaluationCorpus): number {
+  return windows.length * rule.context * graph.embedding.width * BYTES_PER_NUMBER;
+}
+
+/** What the evaluation of a block has at once, about: some arrays as wide as the hidden state, some as the widest layer. */
+function activationBytes({ graph, inputs }: RunnableModel, context: number): number {
+  const widest = Math.max(...inputs.flat().map(({ columns, rowsPerToken }) => columns * rowsPerToken));
+  return BYTES_PER_NUMBER * context * (4 * graph.embedding.width + 3 * widest);
+}
+
+function memoryError(message: string): QuernError {
+  return new QuernError("EVALUATION_MEMORY", message, { subject: { key: "memory" } });
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

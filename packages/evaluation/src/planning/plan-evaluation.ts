@@ -1,0 +1,90 @@
+import { tmpdir } from "node:os";
+import { loadKernels } from "@quern/kernels";
+import { resolveThreads } from "@quern/threads";
+import { DEFAULT_CONFIDENCE } from "../measures/bootstrap.ts";
+import type { SavedReference } from "../node/open-reference.ts";
+import { checkSameVocabulary, vocabularyHash, vocabularyMismatch } from "../vocabulary.ts";
+import { DEFAULT_RULE, scoredPositions } from "../windows/evaluation-rule.ts";
+import { divideMemory, resolveMemory } from "./divide-memory.ts";
+import { estimateSeconds } from "./estimate-seconds.ts";
+import { type EvaluationModel, openEvaluationModel } from "./evaluation-model.ts";
+import type { EvaluationInput, EvaluationPlan, EvaluationRequest } from "./evaluation-plan.ts";
+import { operationsOf, totalOperations } from "./operations.ts";
+import { planCorpus, tokenizerWarnings } from "./plan-corpus.ts";
+import { planSave } from "./plan-save.ts";
+
+/**
+ * Resident memory of Node with this package loaded and a model described, and of each further thread with its kernels: as measured
+ * (Node 20 on Linux x64, native kernels), rounded up.
+ */
+const PROCESS_BYTES = 130 * 2 ** 20;
+const THREAD_BYTES = 40 * 2 ** 20;
+
+/**
+ * Opens models, cuts texts, and checks what can be checked before weights are read.
+ *
+ * @throws QuernError
+ * - `EVALUATION_VOCABULARY_MISMATCH` the reference has other tokens
+ * - `EVALUATION_REFERENCE_MISMATCH` a saved reference is of other texts, or of other windows
+ * - `EVALUATION_NO_LOGITS`, `EVALUATION_CONTEXT`, `EVALUATION_MEMORY`, `EVALUATION_OPTION_INVALID`
+ * - `CORPUS_*`, `TOKENIZER_*`, `FORWARD_*`, `OUTPUT_*`, `PLAN_THREADS`, and what describing models throws
+ */
+export async function planEvaluation(request: EvaluationRequest): Promise<EvaluationPlan> {
+  const { folder = tmpdir(), confidence = DEFAULT_CONFIDENCE, backend, tool } = request;
+  const threads = resolveThreads(request.threads);
+  const budget = resolveMemory(request.memory);
+  const saved = savedOf(request.reference);
+  const rule = { ...(saved?.header.rule ?? DEFAULT_RULE), ...request.rule };
+  const positions = scoredPositions(rule);
+  const model = await openEvaluationModel(request.model.source, rule);
+  const other = inputOf(request.reference);
+  const compared = other === undefined ? undefined : await openEvaluationModel(other.source, rule);
+  if (compared !== undefined) checkSameVocabulary(model.vocabulary, compared.vocabulary);
+  if (saved !== undefined) await checkSavedVocabulary(model, saved);
+  const corpus = await planCorpus(request, { rule, model, saved });
+  const warnings = other === undefined ? [] : await tokenizerWarnings(request, other, corpus);
+
+  const models = [model, ...(compared === undefined ? [] : [compared])].map(({ runnable }) => runnable);
+  const memory = divideMemory({ budget, models, corpus, threads });
+  const kernels = await loadKernels(backend === undefined ? {} : { backend });
+  const operations = models.map((each) => totalOperations(operationsOf(each, corpus, positions)));
+  const logits = models.length * model.facts.vocabularySize * corpus.windows.length * positions.count;
+  const seconds = estimateSeconds({
+    kernels,
+    operations: operations.reduce((sum, each) => sum + each, 0),
+    logits,
+    threads,
+  });
+  const save = await planSave(request, model, corpus);
+  return {
+    model,
+    ...(compared === undefined ? {} : { reference: { kind: "model", ...compared } }),
+    ...(saved === undefined ? {} : { reference: { kind: "saved", saved } }),
+    corpus,
+    positions,
+    ...(save === undefined ? {} : { save }),
+    threads,
+    ...(backend === undefined ? {} : { backend }),
+    kernels: `${kernels.info.backend} ${kernels.info.isa}`,
+    memory,
+    folder,
+    estimate: { seconds, peakMemory: PROCESS_BYTES + threads * THREAD_BYTES + memory.used },
+    confidence,
+    tool,
+    warnings,
+  };
+}
+
+function savedOf(reference: EvaluationRequest["reference"]): SavedReference | undefined {
+  return reference !== undefined && "header" in reference ? reference : undefined;
+}
+
+function inputOf(reference: EvaluationRequest["reference"]): EvaluationInput | undefined {
+  return reference !== undefined && "source" in reference ? reference : undefined;
+}
+
+async function checkSavedVocabulary(model: EvaluationModel, { header }: SavedReference): Promise<void> {
+  const { name } = model.facts;
+  if (header.vocabulary === (await vocabularyHash(model.vocabulary))) return;
+  throw vocabularyMismatch(name, `its tokens are not those of the reference ${header.model.name}`);
+}
