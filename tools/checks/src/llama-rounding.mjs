@@ -7,15 +7,26 @@ export const LLAMA_ROUNDINGS = [
   { name: "no sliding window", architectures: ["phi3"], editBlock: withoutWindow },
 ];
 
+/** Kernels with all of llama.cpp's roundings; `used` tells whether any has taken place. */
+export function withLlamaRoundings(kernels) {
+  let uses = 0;
+  let changed = kernels;
+  for (const { kernels: change } of LLAMA_ROUNDINGS) {
+    if (change !== undefined) changed = change(changed, () => (uses += 1));
+  }
+  return { kernels: changed, used: () => uses > 0 };
+}
+
 /**
  * ggml looks GELU up in a table with a value for every F16, and has the tanh formula for the exact one as well: of arguments
  * between -10 and 10 (ggml-cpu/vec.h: `ggml_vec_gelu_f32`; ggml-cpu.c fills the table).
  */
-function withGeluTable(kernels) {
+function withGeluTable(kernels, onUse) {
   let table;
   return withMath(kernels, {
     activate(params) {
       if (params.kind !== "gelu" && params.kind !== "gelu-tanh") return kernels.math.activate(params);
+      onUse?.();
       table ??= geluTable(kernels);
       const { x, y, up, count = x.length } = params;
       const halves = new Uint16Array(count);
@@ -37,7 +48,7 @@ function geluTable(kernels) {
   for (const [index, x] of table.entries()) {
     const finite = Math.abs(x) <= 10 ? x : 0;
     table[index] =
-      0.5 * finite * (1 + Math.tanh(0.79788456080286536 * finite * (1 + 0.044715 * finite * finite)));
+      0.5 * finite * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * finite * (1 + 0.044715 * finite * finite)));
   }
   convert(kernels, { from: table, fromType: "F32", to: bits, toType: "F16" });
   convert(kernels, { from: bits, fromType: "F16", to: table, toType: "F32" });
@@ -45,10 +56,11 @@ function geluTable(kernels) {
 }
 
 /** ggml multiplies MXFP4 weights by activations in Q8_0 (ggml-cpu.c: `type_traits_cpu`, `vec_dot_type`). */
-function withRoundedActivations(kernels) {
+function withRoundedActivations(kernels, onUse) {
   return withMath(kernels, {
     gemm(params) {
       if (params.bType !== "MXFP4") return kernels.math.gemm(params);
+      onUse?.();
       const { m, k, a } = params;
       const blocks = new Uint8Array((m * k * 34) / 32);
       const rounded = new Float32Array(m * k);

@@ -8,12 +8,17 @@ import { embedTokens, evaluateBlock, outputLogits } from "@quern/models";
  *
  * @param params.path a checkpoint or a GGUF file
  * @param params.editBlock may change the graph of a block
+ * @param params.observe sees the inputs of linear layers
  */
-export async function quernLogits({ path, tokens, kernels, editBlock = (graph) => graph }) {
+export async function quernLogits({ path, tokens, kernels, editBlock = (graph) => graph, observe }) {
   const model = await openRunnable(await openModel(path));
   const parameters = openParameters(model);
   try {
-    const evaluation = async ({ tensors }) => ({ kernels, parameters: await parameters.load(tensors) });
+    const evaluation = async ({ tensors }) => ({
+      kernels,
+      parameters: await parameters.load(tensors),
+      ...(observe === undefined ? {} : { observe }),
+    });
     const { embedding, blocks, output } = model.graph;
     let hidden = embedTokens({ graph: embedding, evaluation: await evaluation(embedding), tokens });
     for (const block of blocks) {
