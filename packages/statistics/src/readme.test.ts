@@ -42,6 +42,7 @@ describe("README.md", () => {
     const code = block!.replace(/^import .*$/m, "").replaceAll(" as const", "");
     const names = ["createStatisticsWriter", "planStatistics", "console"];
     // The example is a program of its own; what it imports is given to it.
+    // oxlint-disable-next-line typescript/no-implied-eval -- text of this repository
     const run = new Function(
       ...names,
       `return (async () => {${code.replace("tiny.stats.safetensors", path)}})()`,

@@ -25,7 +25,10 @@ function withGeluTable(kernels, onUse) {
   let table;
   return withMath(kernels, {
     activate(params) {
-      if (params.kind !== "gelu" && params.kind !== "gelu-tanh") return kernels.math.activate(params);
+      if (params.kind !== "gelu" && params.kind !== "gelu-tanh") {
+        kernels.math.activate(params);
+        return;
+      }
       onUse?.();
       table ??= geluTable(kernels);
       const { x, y, up, count = x.length } = params;

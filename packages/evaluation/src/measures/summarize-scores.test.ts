@@ -72,8 +72,8 @@ describe("summarizeScores", () => {
     };
     for (const [name, [value, error]] of Object.entries(expected)) {
       const estimate = found[name as keyof typeof expected];
-      expect(estimate.value, name).toBeCloseTo(value!, 9);
-      expect(estimate.error, name).toBeCloseTo(error!, 9);
+      expect(estimate.value, name).toBeCloseTo(value, 9);
+      expect(estimate.error, name).toBeCloseTo(error, 9);
     }
     expect(agreement.value).toBeCloseTo(205 / 240, 12);
     expect(agreement.error).toBeCloseTo(Math.sqrt(((205 / 240) * (35 / 240)) / 239), 12);
