@@ -39,7 +39,9 @@ function quantize(type: string, weights: Float32Array): Uint8Array {
   const importance = new Float32Array(BLOCK_COLUMNS).fill(1);
   const source = bytesOf(weights);
   const weighting = kernel.requiresImportance(type) ? { importance } : {};
-  expect(kernel.quantize({ type, sourceType: "F32", source, target, ...shape, ...weighting })).toBeUndefined();
+  expect(
+    kernel.quantize({ type, sourceType: "F32", source, target, ...shape, ...weighting }),
+  ).toBeUndefined();
   return target;
 }
 

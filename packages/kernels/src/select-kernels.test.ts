@@ -20,7 +20,7 @@ function emptyBackend(isa: string): Backend {
     types: [],
     quantize: () => undefined,
     dequantize: () => {},
-    measureError: () => ({ squaredErrors: new Float64Array(0), squaredWeights: new Float64Array(0) }),
+    measureError: () => rowErrors(new Float64Array(0)),
     math: { pieceBytes: Infinity, run: () => 0 },
   };
 }

@@ -36,10 +36,11 @@ export function formatReport(params: {
 }
 
 /** "2: 93% quantizing, 2% rearranging, 3% waiting, 2% other" */
-function threadTime({ threads, quantize, convert, idle, other }: ConversionProfile): string {
-  const total = Math.max(quantize + convert + idle + other, Number.MIN_VALUE);
+function threadTime({ threads, quantize, measure, convert, idle, other }: ConversionProfile): string {
+  const total = Math.max(quantize + measure + convert + idle + other, Number.MIN_VALUE);
   const share = (seconds: number): string => `${Math.round((100 * seconds) / total)}%`;
-  return `${threads}: ${share(quantize)} quantizing, ${share(convert)} rearranging, ${share(idle)} waiting, ${share(other)} other`;
+  const measured = measure === 0 ? "" : `${share(measure)} measuring errors, `;
+  return `${threads}: ${share(quantize)} quantizing, ${measured}${share(convert)} rearranging, ${share(idle)} waiting, ${share(other)} other`;
 }
 
 function speed({ sourceBytes, seconds }: ConversionReport): string {

@@ -79,17 +79,7 @@ export const nativeLoader: BackendLoader = {
             addon.dequantize(index, type, source, target, rows, columns),
           measureError({ type, sourceType, source, quantized, rows, columns, importance }) {
             const figures = new Float64Array(rows * ROW_FIGURES);
-            addon.measure(
-              index,
-              type,
-              sourceType,
-              source,
-              quantized,
-              rows,
-              columns,
-              importance,
-              figures,
-            );
+            addon.measure(index, type, sourceType, source, quantized, rows, columns, importance, figures);
             return rowErrors(figures);
           },
           math: {
