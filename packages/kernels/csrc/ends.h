@@ -19,21 +19,25 @@
 #define UPPER_BITS EVERY_4(0xffff0000u)
 #define TWO_BITS EVERY_4(0xffaa5500u)
 
+INLINE void show_in_field(quern_code_field field, uint8_t *block) {
+  uint8_t *place = block + field.offset, *end = place + field.length;
+  for (; place + 8 <= end; place += 8) {
+    uint64_t bytes;
+    __builtin_memcpy(&bytes, place, 8);
+    bytes = (bytes & field.kept) | field.codes;
+    __builtin_memcpy(place, &bytes, 8);
+  }
+  for (int byte = 0; place < end; place++, byte++) {
+    *place = (uint8_t)((*place & field.kept >> 8 * byte) | field.codes >> 8 * byte);
+  }
+}
+
 // Copies blocks, and gives them the codes of `ends`.
 INLINE void show_ends(const quern_type *type, const uint8_t *blocks, int64_t count, uint8_t *shown) {
   __builtin_memcpy(shown, blocks, (uintptr_t)(count * type->type_size));
-  for (int64_t block = 0; block < count; block++, shown += type->type_size) {
-    for (int f = 0; f < type->ends.field_count; f++) {
-      quern_code_field field = type->ends.fields[f];
-      for (int32_t i = 0; i < field.length; i += 8) {
-        uint64_t bytes = 0;
-        int32_t length = field.length - i < 8 ? field.length - i : 8;
-        uint8_t *place = shown + field.offset + i;
-        __builtin_memcpy(&bytes, place, (uintptr_t)length);
-        bytes = (bytes & field.kept) | field.codes;
-        __builtin_memcpy(place, &bytes, (uintptr_t)length);
-      }
-    }
+  for (int f = 0; f < type->ends.field_count; f++) {
+    quern_code_field field = type->ends.fields[f];
+    for (int64_t block = 0; block < count; block++) show_in_field(field, shown + block * type->type_size);
   }
 }
 
@@ -42,9 +46,9 @@ typedef int32_t vi8 __attribute__((vector_size(32)));
 typedef float vf8_memory __attribute__((vector_size(32), aligned(1), may_alias));
 
 INLINE bool any_lane(vi8 mask) {
-  int32_t any = 0;
-  for (int i = 0; i < 8; i++) any |= mask[i];
-  return any != 0;
+  uint64_t pairs[4];
+  __builtin_memcpy(pairs, &mask, sizeof pairs);
+  return (pairs[0] | pairs[1] | pairs[2] | pairs[3]) != 0;
 }
 
 typedef struct {

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import type { Backend } from "./backend.ts";
+import { rowErrors } from "./row-errors.ts";
 import { reportBackends, selectKernels } from "./select-kernels.ts";
 import type { BackendLoader } from "./select-kernels.ts";
 
