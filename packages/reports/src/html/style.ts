@@ -50,21 +50,24 @@ export const STYLE: string = `:root{color-scheme:light dark;${LIGHT}}
 @media print{:root{${LIGHT}}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif;-webkit-text-size-adjust:100%}
-main{max-width:1080px;margin:0 auto;padding:44px 28px 72px}
+main{max-width:1050px;margin:0 auto;padding:44px 28px 72px}
 h1{font-size:34px;line-height:1.15;letter-spacing:-.02em;font-weight:650;margin:0;overflow-wrap:anywhere;text-wrap:balance}
 h2{font-size:21px;letter-spacing:-.01em;font-weight:620;margin:52px 0 4px}
 h3{font-size:16px;font-weight:600;margin:26px 0 4px}
 p{margin:4px 0 14px;max-width:74ch;color:var(--soft)}
 .eyebrow{font-size:12.5px;font-weight:600;letter-spacing:.08em;text-transform:uppercase;color:var(--accent);margin:0 0 8px}
 .lead{font-size:17px;margin:8px 0 0}
-.tiles{list-style:none;padding:0;margin:28px 0 0;display:grid;grid-template-columns:repeat(auto-fit,minmax(158px,1fr));gap:12px}
+.tiles{list-style:none;padding:0;margin:28px 0 0;display:grid;grid-template-columns:repeat(auto-fit,minmax(148px,1fr));gap:12px}
 .tiles li{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:14px 16px;box-shadow:var(--shadow);display:flex;flex-direction:column}
 .tile-label{font-size:13px;color:var(--soft)}
 .tile-value{font-size:25px;font-weight:620;letter-spacing:-.02em;font-variant-numeric:tabular-nums;line-height:1.3}
 .tile-note{font-size:13px;color:var(--soft)}
 .plot,.scroll{background:var(--card);border:1px solid var(--line);border-radius:12px;box-shadow:var(--shadow);overflow-x:auto;margin:12px 0 18px}
 .plot{padding:16px 14px 10px}
-.plot svg{display:block;width:100%;min-width:680px;height:auto}
+.plot svg{display:block;max-width:100%;height:auto}
+.maps{display:flex;flex-wrap:wrap;gap:12px;margin:12px 0 18px}
+.maps .plot{margin:0}
+@media (max-width:760px){.plot svg{max-width:none}}
 svg text{font-family:inherit;fill:var(--ink)}
 svg .tick{font-size:12px;fill:var(--soft);font-variant-numeric:tabular-nums}
 svg .label{font-size:12.5px;fill:var(--soft)}
@@ -87,7 +90,7 @@ ${indices(SHADES.light.length)
   .map((i) => `svg .q${i}{fill:var(--q${i})}`)
   .join("")}
 table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
-th,td{padding:8px 14px;text-align:left;white-space:nowrap;border-bottom:1px solid var(--line)}
+th,td{padding:7px 12px;text-align:left;white-space:nowrap;border-bottom:1px solid var(--line)}
 thead th{font-size:12.5px;font-weight:600;color:var(--soft);vertical-align:bottom}
 tbody th{font-weight:500}
 tbody tr:last-child>*{border-bottom:0}
@@ -97,7 +100,7 @@ tbody tr:hover{background:color-mix(in srgb,var(--accent) 7%,transparent)}
 .bar-cell{display:inline-flex;align-items:center;gap:10px;justify-content:flex-end}
 .bar-track{display:inline-block;width:72px;height:7px;border-radius:4px;background:var(--line);overflow:hidden}
 .bar-fill{display:block;height:100%;background:var(--accent);border-radius:4px}
-.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:0 28px;margin:12px 0}
+.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(400px,1fr));gap:0 28px;margin:12px 0}
 .facts div{display:flex;gap:14px;padding:8px 2px;border-bottom:1px solid var(--line)}
 .facts dt{flex:0 0 118px;color:var(--soft);font-size:14px}
 .facts dd{margin:0;font-size:14px;overflow-wrap:anywhere;min-width:0}

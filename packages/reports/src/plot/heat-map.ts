@@ -1,6 +1,6 @@
 import { html, type Html } from "../html/html.ts";
 import { picture, pixels } from "./frame.ts";
-import { logScale } from "./scale.ts";
+import { type Scale, tightLogScale } from "./scale.ts";
 
 export interface HeatMapCell {
   readonly row: number;
@@ -14,6 +14,7 @@ export interface HeatMapCell {
 const SHADES = 12;
 
 const WIDTH = 960;
+const NARROWEST = 440;
 const LEFT = 132;
 const TOP = 66;
 const ROW_HEIGHT = 24;
@@ -37,8 +38,10 @@ export function heatMap(params: {
   const { rows, columns, cells, domain, columnLabel, keyLabel, format, ...text } = params;
   const cellWidth = Math.min((WIDTH - LEFT - 20) / columns.length, 40);
   const bottom = TOP + rows.length * ROW_HEIGHT;
-  const shades = logScale({ domain, range: [0, 1], count: 5 });
-  const shadeOf = (value: number): number => Math.min(Math.floor(shades.at(value) * SHADES), SHADES - 1);
+  const width = Math.max(LEFT + columns.length * cellWidth + 20, NARROWEST);
+  const shades = tightLogScale({ domain: widened(domain), range: [0, 1], count: 5 });
+  const shadeOf = (value: number): number =>
+    Math.min(Math.max(Math.floor(shades.at(value) * SHADES), 0), SHADES - 1);
   const every = Math.ceil(LABEL_WIDTH / cellWidth);
   const body = [
     cells.map(
@@ -84,11 +87,11 @@ export function heatMap(params: {
     >`,
     colourKey({ shades, label: keyLabel, format }),
   ];
-  return picture({ ...text, width: WIDTH, height: bottom + 46, body });
+  return picture({ ...text, width, height: bottom + 46, body });
 }
 
 function colourKey(params: {
-  readonly shades: ReturnType<typeof logScale>;
+  readonly shades: Scale;
   readonly label: string;
   readonly format: (value: number) => string;
 }): Html {
@@ -112,6 +115,12 @@ function colourKey(params: {
       >`,
   );
   return html`<text class="label" x="${LEFT}" y="14">${label}</text>${steps}${ticks}`;
+}
+
+/** Errors that are nearly alike are to look alike: ends lie apart by a quarter at least. */
+function widened([low, high]: readonly [number, number]): [number, number] {
+  const factor = Math.max(Math.sqrt(1.25 / (high / low)), 1);
+  return [low / factor, high * factor];
 }
 
 /** Names of rows that are longer than their room. */

@@ -27,25 +27,36 @@ export function linearScale({ domain: [low, high], range, count = 6 }: ScalePara
 /** Powers of ten, and 2 and 5 times them where there is room; the domain is above 0. */
 export function logScale({ domain, range, count = 6 }: ScaleParams): Scale {
   const [low, high] = domain;
+  const candidates = logTicks(domain, count);
+  const below = candidates.filter((tick) => tick <= low * (1 + EPSILON)).at(-1) ?? low;
+  const above = candidates.find((tick) => tick >= high * (1 - EPSILON) && tick > below) ?? high;
+  return tightLogScale({ domain: [below, above], range, count });
+}
+
+/** The same with ends that are not rounded. */
+export function tightLogScale({ domain: [low, high], range, count = 6 }: ScaleParams): Scale {
+  const place = between([Math.log10(low), Math.log10(high)], range);
+  const inside = (tick: number): boolean => tick >= low * (1 - EPSILON) && tick <= high * (1 + EPSILON);
+  return {
+    ticks: logTicks([low, high], count).filter(inside),
+    at: (value) => place(Math.log10(value)),
+  };
+}
+
+/** From below the domain to above it. */
+function logTicks([low, high]: readonly [number, number], count: number): number[] {
   const decades = Math.log10(high / low);
-  const factors = decades * 3 <= count ? [1, 2, 5] : [1];
+  const factors = decades * 3 <= count * 1.5 ? [1, 2, 5] : [1];
   const every = Math.max(1, Math.ceil(decades / count));
-  const candidates: number[] = [];
+  const ticks: number[] = [];
   for (
     let power = Math.floor(Math.log10(low)) - every;
     power <= Math.ceil(Math.log10(high)) + every;
     power++
   ) {
-    if (power % every === 0) candidates.push(...factors.map((factor) => Number(`${factor}e${power}`)));
+    if (power % every === 0) ticks.push(...factors.map((factor) => Number(`${factor}e${power}`)));
   }
-  const inside = candidates.filter((tick) => tick > 0 && tick < Infinity);
-  const below = inside.filter((tick) => tick <= low * (1 + EPSILON)).at(-1) ?? low;
-  const above = inside.find((tick) => tick >= high * (1 - EPSILON) && tick > below) ?? high;
-  const place = between([Math.log10(below), Math.log10(above)], range);
-  return {
-    ticks: inside.filter((tick) => tick >= below && tick <= above),
-    at: (value) => place(Math.log10(value)),
-  };
+  return ticks.filter((tick) => tick > 0 && tick < Infinity);
 }
 
 /** Smallest and largest of some values. */

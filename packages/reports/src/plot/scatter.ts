@@ -1,5 +1,6 @@
 import { html, type Html } from "../html/html.ts";
 import { legend, picture, pixels, type PlotArea, seriesClass, xAxis, yAxis } from "./frame.ts";
+import { placeLabels } from "./place-labels.ts";
 import { extentOf, linearScale, logScale } from "./scale.ts";
 
 export interface ScatterPoint {
@@ -10,8 +11,8 @@ export interface ScatterPoint {
   readonly y: number;
   /** Pixels. */
   readonly radius: number;
-  /** Beside it, where it is to be named in the picture. */
-  readonly label?: string;
+  /** Beside it, if there is room. */
+  readonly label: string;
   /** A sum of others: an outlined diamond. */
   readonly total?: boolean;
   readonly title: string;
@@ -39,10 +40,21 @@ export function scatterPlot(params: {
     count: 10,
   });
   const y = logScale({ domain: extentOf(points.map((point) => point.y)), range: [AREA.bottom, AREA.top] });
-  // Large ones first, so that no small one is hidden.
+  // Large ones first, so that no small one is hidden. Totals are named first, which are last.
   const marks = points
     .toSorted((a, b) => Number(a.total ?? false) - Number(b.total ?? false) || b.radius - a.radius)
-    .map((point) => markOf(point, x.at(point.x), y.at(point.y)));
+    .map((point) => ({ point, left: x.at(point.x), top: y.at(point.y) }));
+  const names = placeLabels(
+    marks
+      .toReversed()
+      .map(({ point, left, top }) => ({ x: left, y: top, radius: point.radius, label: point.label })),
+    { ...AREA, top: AREA.top - 14 },
+  ).map(
+    ({ label, x: left, y: top, anchor }) =>
+      html`<text class="key" x="${pixels(left)}" y="${pixels(top)}" dy="0.32em" text-anchor="${anchor}"
+        >${label}</text
+      >`,
+  );
   return picture({
     ...text,
     width: AREA.width,
@@ -51,35 +63,22 @@ export function scatterPlot(params: {
       yAxis({ area: AREA, scale: y, label: yLabel, format: yFormat }),
       xAxis({ area: AREA, scale: x, label: xLabel, format: xFormat }),
       legend({ area: AREA, series }),
-      marks,
+      marks.map(({ point, left, top }) => markOf(point, left, top)),
+      names,
     ],
   });
 }
 
-function markOf({ series, radius, label, total, title }: ScatterPoint, x: number, y: number): Html {
+function markOf({ series, radius, total, title }: ScatterPoint, x: number, y: number): Html {
   const colour = seriesClass(series);
   const r = pixels(radius);
-  const mark =
-    total === true
-      ? html`<path
-          class="${colour} total"
-          d="M${pixels(x)} ${pixels(y - radius)}l${r} ${r}l-${r} ${r}l-${r} -${r}z"
-          ><title>${title}</title></path
-        >`
-      : html`<circle class="${colour} bubble" cx="${pixels(x)}" cy="${pixels(y)}" r="${r}"
-          ><title>${title}</title></circle
-        >`;
-  const isRight = x > AREA.right - 110;
-  const side = (radius + 6) * (isRight ? -1 : 1);
-  return html`${mark}${
-    label !== undefined &&
-    html`<text
-      class="${total === true ? "key strong" : "key"}"
-      x="${pixels(x + side)}"
-      y="${pixels(y)}"
-      dy="0.32em"
-      text-anchor="${isRight ? "end" : "start"}"
-      >${label}</text
-    >`
-  }`;
+  return total === true
+    ? html`<path
+        class="${colour} total"
+        d="M${pixels(x)} ${pixels(y - radius)}l${r} ${r}l-${r} ${r}l-${r} -${r}z"
+        ><title>${title}</title></path
+      >`
+    : html`<circle class="${colour} bubble" cx="${pixels(x)}" cy="${pixels(y)}" r="${r}"
+        ><title>${title}</title></circle
+      >`;
 }

@@ -17,7 +17,7 @@ export function evaluationSection(evaluation: EvaluationRecord): Html {
       ${formatInteger(total.windows)} windows of ${formatInteger(evaluation.corpus.context)} tokens.
     </p>
     ${tiles([
-      { label: "Perplexity", ...shown(total.perplexity, formatPrecise) },
+      { label: "Perplexity", ...shown(total.perplexity, PLAIN) },
       ...(comparison === undefined ? [] : comparisonTiles(comparison)),
     ])}
     ${comparison !== undefined && divergencePlot(comparison, total.positions)}
@@ -29,11 +29,11 @@ export function evaluationSection(evaluation: EvaluationRecord): Html {
 function comparisonTiles(comparison: ComparisonRecord): { label: string; value: string; note?: string }[] {
   const { divergence, agreement, perplexityRatio, deltaP } = comparison;
   return [
-    { label: "Mean divergence (KLD)", ...shown(divergence.mean, formatFigure) },
+    { label: "Mean divergence (KLD)", ...shown(divergence.mean, PLAIN) },
     { label: "Median divergence", value: formatFigure(divergence.median), note: "nats per token" },
-    { label: "Same top token", ...shown(agreement, formatShare) },
-    { label: "Perplexity ratio", ...shown(perplexityRatio, formatPrecise) },
-    { label: "RMS change of p", ...shown(deltaP.rootMeanSquare, formatPercent) },
+    { label: "Same top token", ...shown(agreement, PERCENT) },
+    { label: "Perplexity ratio", ...shown(perplexityRatio, PLAIN) },
+    { label: "RMS \u0394p", ...shown(deltaP.rootMeanSquare, PERCENT) },
   ];
 }
 
@@ -78,13 +78,13 @@ function domainTable(domains: readonly DomainRecord[]): Html {
       { title: "Text" },
       ...numbers("Positions", "Perplexity"),
       ...(compared
-        ? numbers("Ratio", "Mean KLD", "Median KLD", "99 % of KLD below", "Same top token", "RMS change of p")
+        ? numbers("Ratio", "Mean KLD", "Median KLD", "99 % below", "Same top token", "RMS \u0394p")
         : []),
     ],
     rows: domains.map(({ name, positions, perplexity, comparison }) => [
       name,
       formatInteger(positions),
-      withError(perplexity, formatPrecise),
+      withError(perplexity, PLAIN),
       ...(compared ? comparisonCells(comparison) : []),
     ]),
   });
@@ -95,31 +95,40 @@ function comparisonCells(comparison: ComparisonRecord | undefined): string[] {
   const { perplexityRatio, divergence, agreement, deltaP } = comparison;
   const high = divergence.percentiles?.find(({ percent }) => percent === 99);
   return [
-    withError(perplexityRatio, formatPrecise),
-    withError(divergence.mean, formatFigure),
+    withError(perplexityRatio, PLAIN),
+    withError(divergence.mean, PLAIN),
     formatFigure(divergence.median),
     high === undefined ? "\u2013" : formatFigure(high.value),
-    withError(agreement, formatShare),
-    withError(deltaP.rootMeanSquare, formatPercent),
+    withError(agreement, PERCENT),
+    withError(deltaP.rootMeanSquare, PERCENT),
   ];
 }
 
-function shown(estimate: Estimate, format: (value: number) => string): { value: string; note: string } {
+function shown(estimate: Estimate, unit: Unit): { value: string; note: string } {
   const { value, error, interval } = estimate;
+  const format = formatterFor(estimate, unit);
   const note =
     interval === undefined ? `\u00b1 ${format(error)}` : `${format(interval[0])} to ${format(interval[1])}`;
-  return { value: format(value), note };
+  return { value: format(value) + unit.name, note };
 }
 
-function withError({ value, error }: Estimate, format: (value: number) => string): string {
-  return `${format(value)} \u00b1 ${format(error)}`;
+function withError(estimate: Estimate, unit: Unit): string {
+  const format = formatterFor(estimate, unit);
+  return `${format(estimate.value)} \u00b1 ${format(estimate.error)}${unit.name}`;
 }
 
-/** Perplexities and their ratios differ little. */
-function formatPrecise(value: number): string {
-  return Math.abs(value) >= 1e6 ? formatFigure(value) : value.toFixed(Math.abs(value) >= 1000 ? 1 : 4);
+interface Unit {
+  readonly name: string;
+  readonly factor: number;
 }
 
-function formatShare(share: number): string {
-  return `${(share * 100).toFixed(2)} %`;
+const PLAIN: Unit = { name: "", factor: 1 };
+const PERCENT: Unit = { name: " %", factor: 100 };
+
+/** With as many digits as the error has meaning: two of its own. */
+function formatterFor({ error }: Estimate, { factor }: Unit): (value: number) => string {
+  const size = Math.abs(error * factor);
+  const digits = size > 0 ? Math.min(Math.max(1 - Math.floor(Math.log10(size)), 0), 8) : 4;
+  return (value) =>
+    Math.abs(value) >= 1e9 ? formatFigure(value * factor) : (value * factor).toFixed(digits);
 }

@@ -38,7 +38,7 @@ export function layersSection({ outputs }: ConversionRecord): Html | undefined {
       ({ figure, maps: shown }) =>
         shown.length > 0 &&
         html`<h3>By layer and role: ${figure.name}</h3>
-          ${shown}`,
+          <div class="maps">${shown}</div>`,
     )}
   </section>`;
 }

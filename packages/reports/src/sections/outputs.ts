@@ -3,7 +3,7 @@ import { formatBytes, formatDecibels, formatFigure, formatInteger, formatPercent
 import { html, type Html } from "../html/html.ts";
 import { barCell, table, tiles } from "../html/table.ts";
 import { scatterPlot, type ScatterPoint } from "../plot/scatter.ts";
-import { typesOf } from "../tensor-groups.ts";
+import { hasOutputErrors, typesOf } from "../tensor-groups.ts";
 
 /** What was written: sizes, and errors in all and by type. */
 export function outputsSection({ outputs, sourceBytes }: ConversionRecord): Html {
@@ -43,6 +43,7 @@ function errorTiles(errors: ErrorRecord): { label: string; value: string; note?:
 }
 
 function outputTable(outputs: readonly OutputRecord[], sourceBytes: number): Html {
+  const weighted = hasOutputErrors(outputs);
   const largest = outputs.reduce((most, { bytes }) => Math.max(most, bytes), 0);
   return table({
     caption: "Outputs",
@@ -51,19 +52,20 @@ function outputTable(outputs: readonly OutputRecord[], sourceBytes: number): Htm
       { title: "Size", number: true },
       { title: "Of source", number: true },
       { title: "Bits / weight", number: true },
-      ...errorColumns,
+      ...errorColumns(weighted),
     ],
     rows: outputs.map(({ type, bytes, bitsPerWeight, errors }) => [
       type,
       barCell(formatBytes(bytes), bytes / largest),
       formatPercent(bytes / sourceBytes),
       bitsPerWeight.toFixed(2),
-      ...errorCells(errors),
+      ...errorCells(errors, weighted),
     ]),
   });
 }
 
 function typeTable(outputs: readonly OutputRecord[]): Html {
+  const weighted = hasOutputErrors(outputs);
   return html`<h3>By type</h3>
     ${table({
       caption: "Types of tensors",
@@ -73,7 +75,7 @@ function typeTable(outputs: readonly OutputRecord[]): Html {
         { title: "Tensors", number: true },
         { title: "Weights", number: true },
         { title: "Bits / weight", number: true },
-        ...errorColumns,
+        ...errorColumns(weighted),
       ],
       rows: outputs.flatMap((output) =>
         typesOf(output).map((group) => [
@@ -82,27 +84,25 @@ function typeTable(outputs: readonly OutputRecord[]): Html {
           formatInteger(group.tensors),
           barCell(formatPercent(group.share), group.share),
           group.bitsPerWeight.toFixed(2),
-          ...errorCells(group.errors),
+          ...errorCells(group.errors, weighted),
         ]),
       ),
     })}`;
 }
 
 /** Columns of {@link errorCells}. */
-const errorColumns: readonly { title: string; number: true }[] = [
-  { title: "Relative error", number: true },
-  { title: "SNR", number: true },
-  { title: "Output error", number: true },
-  { title: "Clipped", number: true },
-];
+function errorColumns(weighted: boolean): { title: string; number: true }[] {
+  const titles = ["Relative error", "SNR", ...(weighted ? ["Output error"] : []), "Clipped"];
+  return titles.map((title) => ({ title, number: true }));
+}
 
-function errorCells(errors: ErrorRecord | undefined): string[] {
-  if (errors === undefined) return ["exact", "", "", ""];
+function errorCells(errors: ErrorRecord | undefined, weighted: boolean): string[] {
+  if (errors === undefined) return ["exact", "", ...(weighted ? [""] : []), ""];
   const { relativeError, snr, output, clippedShare } = errors;
   return [
     formatPercent(relativeError),
     formatDecibels(snr),
-    output === undefined ? "\u2013" : formatPercent(output.relativeError),
+    ...(weighted ? [output === undefined ? "\u2013" : formatPercent(output.relativeError)] : []),
     formatPercent(clippedShare),
   ];
 }

@@ -1,9 +1,11 @@
 import type { ConversionRecord, OutputRecord, TensorRecord } from "../conversion.ts";
-import { formatBytes, formatDecibels, formatFigure, formatInteger, formatPercent } from "../format.ts";
+import { formatDecibels, formatFigure, formatInteger, formatPercent } from "../format.ts";
 import { html, type Html, type HtmlPart } from "../html/html.ts";
 import { barCell, table, type TableColumn } from "../html/table.ts";
+import { hasOutputErrors } from "../tensor-groups.ts";
 
-const MOST_WORST = 15;
+/** Of each output. */
+const MOST_WORST = { alone: 15, besideOthers: 6 };
 
 /** A tensor with the output that it is in. */
 interface Placed {
@@ -14,12 +16,16 @@ interface Placed {
 /** The tensors that lost most, and all of them. */
 export function tensorsSection({ outputs }: ConversionRecord): Html | undefined {
   const all = outputs.flatMap((output) => output.tensors.map((tensor): Placed => ({ output, tensor })));
-  const worst = all
-    .filter(({ tensor }) => (tensor.errors?.relativeError ?? 0) > 0)
-    .sort((a, b) => errorOf(b) - errorOf(a));
-  if (worst.length === 0) return undefined;
-  const largest = errorOf(worst[0]!);
   const several = outputs.length > 1;
+  const worst = outputs.flatMap((output) =>
+    all
+      .filter((placed) => placed.output === output && errorOf(placed) > 0)
+      .sort((a, b) => errorOf(b) - errorOf(a))
+      .slice(0, several ? MOST_WORST.besideOthers : MOST_WORST.alone),
+  );
+  if (worst.length === 0) return undefined;
+  const largest = worst.reduce((most, placed) => Math.max(most, errorOf(placed)), 0);
+  const shown = { largest, several, weighted: hasOutputErrors(outputs) };
   return html`<section aria-labelledby="tensors">
     <h2 id="tensors">Tensors that lost most</h2>
     <p>
@@ -27,10 +33,10 @@ export function tensorsSection({ outputs }: ConversionRecord): Html | undefined 
       ends of the grid of the group that they share a scale with, by more than half a step. Vanished groups
       are all zero now, and were not.
     </p>
-    ${tensorTable({ caption: "Tensors that lost most", placed: worst.slice(0, MOST_WORST), largest, several })}
+    ${tensorTable({ caption: "Tensors that lost most", placed: worst, ...shown })}
     <details>
       <summary>All ${formatInteger(all.length)} tensors</summary>
-      ${tensorTable({ caption: "All tensors", placed: all, largest, several })}
+      ${tensorTable({ caption: "All tensors", placed: all, ...shown })}
     </details>
   </section>`;
 }
@@ -44,8 +50,10 @@ function tensorTable(params: {
   readonly placed: readonly Placed[];
   readonly largest: number;
   readonly several: boolean;
+  /** Whether there are output errors. */
+  readonly weighted: boolean;
 }): Html {
-  const { caption, placed, largest, several } = params;
+  const { caption, placed, largest, several, weighted } = params;
   const numbers = (...titles: string[]): TableColumn[] => titles.map((title) => ({ title, number: true }));
   return table({
     caption,
@@ -53,15 +61,15 @@ function tensorTable(params: {
       { title: "Tensor" },
       ...(several ? [{ title: "Output" }] : []),
       { title: "Type" },
-      ...numbers("Shape", "Bytes", "Relative error", "SNR", "Output error", "Largest", "Clipped", "Vanished"),
+      ...numbers("Shape", "Relative error", "SNR", ...(weighted ? ["Output error"] : [])),
+      ...numbers("Largest", "Clipped", "Vanished"),
     ],
     rows: placed.map(({ output, tensor }) => [
       html`<code>${tensor.name}</code>`,
       ...(several ? [output.type] : []),
       typeCell(tensor),
       tensor.shape.join(" \u00d7 "),
-      formatBytes(tensor.bytes),
-      ...errorCells(tensor, largest),
+      ...errorCells(tensor, { largest, weighted }),
     ]),
   });
 }
@@ -73,13 +81,16 @@ function typeCell({ from, type, requantized, fallback }: TensorRecord): Html {
   }`;
 }
 
-function errorCells({ errors }: TensorRecord, largest: number): HtmlPart[] {
-  if (errors === undefined) return ["exact", "", "", "", "", ""];
+function errorCells(
+  { errors }: TensorRecord,
+  { largest, weighted }: { largest: number; weighted: boolean },
+): HtmlPart[] {
+  if (errors === undefined) return ["exact", "", ...(weighted ? [""] : []), "", "", ""];
   const { relativeError, snr, output, largestError, clippedShare, vanished } = errors;
   return [
     barCell(formatPercent(relativeError), relativeError / largest),
     formatDecibels(snr),
-    output === undefined ? "\u2013" : formatPercent(output.relativeError),
+    ...(weighted ? [output === undefined ? "\u2013" : formatPercent(output.relativeError)] : []),
     formatFigure(largestError),
     formatPercent(clippedShare),
     formatInteger(vanished),
