@@ -100,7 +100,7 @@ tbody tr:hover{background:color-mix(in srgb,var(--accent) 7%,transparent)}
 .bar-cell{display:inline-flex;align-items:center;gap:10px;justify-content:flex-end}
 .bar-track{display:inline-block;width:72px;height:7px;border-radius:4px;background:var(--line);overflow:hidden}
 .bar-fill{display:block;height:100%;background:var(--accent);border-radius:4px}
-.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(400px,1fr));gap:0 28px;margin:12px 0}
+.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(400px,100%),1fr));gap:0 28px;margin:12px 0}
 .facts div{display:flex;gap:14px;padding:8px 2px;border-bottom:1px solid var(--line)}
 .facts dt{flex:0 0 118px;color:var(--soft);font-size:14px}
 .facts dd{margin:0;font-size:14px;overflow-wrap:anywhere;min-width:0}

@@ -23,6 +23,8 @@ interface Box {
 const CHARACTER_WIDTH = 7.6;
 const LINE_HEIGHT = 15;
 const GAP = 5;
+/** Marks of the same name this near to each other need it once. */
+const NEAR = 14;
 
 /**
  * Places names beside their marks: to the right, else above, to the left, or below, wherever they meet no mark, no other name and not
@@ -35,12 +37,18 @@ export function placeLabels(marks: readonly LabelledMark[], bounds: Box): Placed
     top: y - radius,
     bottom: y + radius,
   }));
+  const named: LabelledMark[] = [];
   return marks.flatMap((mark, index) => {
+    const isNamed = named.some(
+      ({ label, x, y }) => label === mark.label && Math.hypot(x - mark.x, y - mark.y) < NEAR,
+    );
+    if (isNamed) return [];
     for (const placed of candidates(mark)) {
       const box = boxOf(placed);
       const isInside = box.left >= bounds.left && box.right <= bounds.right && box.top >= bounds.top;
       if (!isInside || taken.some((other, at) => at !== index && overlap(box, other))) continue;
       taken.push(box);
+      named.push(mark);
       return placed;
     }
     return [];

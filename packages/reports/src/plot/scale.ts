@@ -17,7 +17,9 @@ interface ScaleParams {
 
 /** Even steps of 1, 2 or 5 times a power of ten. */
 export function linearScale({ domain: [low, high], range, count = 6 }: ScaleParams): Scale {
-  const step = niceStep((high > low ? high - low : Math.abs(high) || 1) / count);
+  // A domain that is next to nothing, beside its values, is widened: steps must be more than errors of rounding.
+  const spread = Math.max(high - low, Math.abs(high) * 1e-6, SMALLEST);
+  const step = niceStep(spread / count);
   const first = Math.floor(low / step + EPSILON);
   const last = Math.max(Math.ceil(high / step - EPSILON), first + 1);
   const ticks = Array.from({ length: last - first + 1 }, (_, i) => tidy((first + i) * step));
@@ -68,6 +70,7 @@ export function extentOf(values: readonly number[]): [number, number] {
 }
 
 const EPSILON = 1e-9;
+const SMALLEST = 1e-100;
 
 function niceStep(step: number): number {
   const power = 10 ** Math.floor(Math.log10(step));
