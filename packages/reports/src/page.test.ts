@@ -121,6 +121,23 @@ describe("a page", () => {
   });
 });
 
+it("ends for figures that no conversion has", () => {
+  const extremes = [5e-324, 1e-200, 1, 1e300, Number.MAX_VALUE];
+  const { outputs, ...rest } = conversionOf({ types: ["A", "B"] });
+  const odd = outputs.map((output) => ({
+    ...output,
+    bitsPerWeight: Number.MAX_VALUE,
+    tensors: output.tensors.map((tensor, i) => ({
+      ...tensor,
+      ...(tensor.layer === undefined ? {} : { layer: 10 ** (100 * (i % 3)) }),
+      ...(tensor.errors === undefined
+        ? {}
+        : { errors: { ...tensor.errors, relativeError: extremes[i % 5]!, squaredErrors: extremes[i % 5]! } }),
+    })),
+  }));
+  expect(reportPage({ conversion: { ...rest, outputs: odd } })).toContain("</html>");
+});
+
 describe("text from files", () => {
   const attack = `"'><script>alert(1)</script><img src=x onerror=alert(1)>&lt;\`</title></style>`;
 
