@@ -12,9 +12,12 @@ export const text: Check<string> = (value, place) => {
   return refuse(place, "a string");
 };
 
-/** Finite: JSON can hold numbers that are too large. */
+/** Larger than any sum over weights: sums of such numbers are numbers still. */
+const LARGEST = 1e100;
+
+/** Finite, and of a size that figures have: JSON can hold others. */
 export const number: Check<number> = (value, place) => {
-  if (typeof value === "number" && Number.isFinite(value)) return value;
+  if (typeof value === "number" && Math.abs(value) <= LARGEST) return value;
   return refuse(place, "a number");
 };
 

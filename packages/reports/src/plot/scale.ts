@@ -48,6 +48,7 @@ export function tightLogScale({ domain: [low, high], range, count = 6 }: ScalePa
 /** From below the domain to above it. */
 function logTicks([low, high]: readonly [number, number], count: number): number[] {
   const decades = Math.log10(high) - Math.log10(low);
+  if (!Number.isFinite(decades)) return [];
   const factors = decades * 3 <= count * 1.5 ? [1, 2, 5] : [1];
   const every = Math.max(1, Math.ceil(decades / count));
   const ticks: number[] = [];
