@@ -102,7 +102,9 @@ describe.each(kernels)("measureError of $info.isa kernels", (kernel) => {
     const measured = quantized(kernel, gaussianWeights(3, columns, columns), "F32", "F16");
     const errors = kernel.measureError(measured);
     expect(sumsOf(errors)).toEqual(expectedSums(kernel, measured));
-    expect([...errors.clipped, ...errors.vanished, ...errors.groups]).toEqual(new Array(9).fill(0));
+    expect([...errors.clipped, ...errors.vanished, ...errors.groups]).toEqual(
+      Array.from({ length: 9 }, () => 0),
+    );
     expect(errors.squaredErrors.every((error) => error > 0)).toBe(true);
   });
 

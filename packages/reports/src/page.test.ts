@@ -25,11 +25,13 @@ describe("a page", () => {
 
   it("has tags that close each other, and titles for all pictures", () => {
     const open: string[] = [];
+    const closed: unknown[][] = [];
     for (const [, slash, name, rest] of page.matchAll(/<(\/?)([a-z][a-z0-9]*)((?:"[^"]*"|[^">])*)>/gi)) {
-      if (slash === "/") expect(open.pop()).toBe(name);
-      else if (!rest!.endsWith("/") && name !== "meta") open.push(name!);
+      if (slash === "" && !rest!.endsWith("/") && name !== "meta") open.push(name!);
+      else if (slash === "/") closed.push([open.pop(), name]);
     }
     expect(open).toEqual([]);
+    expect(closed.filter(([opened, name]) => opened !== name)).toEqual([]);
     const ids = [...page.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
     expect(new Set(ids).size).toBe(ids.length);
     for (const [, labels] of page.matchAll(/<svg[^>]* aria-labelledby="([^"]+)"/g)) {

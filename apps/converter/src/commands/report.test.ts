@@ -28,7 +28,12 @@ describe("convert --report", () => {
     const out = await temporaryFolder();
     const { exitCode, stdout } = await convert(
       out,
-      ...["-t", "Q4_K_M,Q8_0", "--imatrix", golden("mixtral/imatrix.gguf"), "--flavour", "quantizer"],
+      "-t",
+      "Q4_K_M,Q8_0",
+      "--imatrix",
+      golden("mixtral/imatrix.gguf"),
+      "--flavour",
+      "quantizer",
     );
     expect(exitCode).toBe(0);
     expect(stdout).toContain(`report   ${join(out, "report.html")}, ${join(out, "report.json")}`);
@@ -135,7 +140,7 @@ describe("report", () => {
       expect(code).toBe(exitCode);
       expect(stderr).toMatch(message);
     }
-    await expect(access(join(out, "wrong.html"))).rejects.toThrow();
+    await expect(access(join(out, "wrong.html"))).rejects.toThrow("ENOENT");
     expect((await run(json, "-o", join(out, "again.html"))).exitCode).toBe(4);
     expect((await run(json, "-o", json, "-f")).exitCode).toBe(4);
   });
