@@ -9,7 +9,7 @@ import {
   tensorPlace,
 } from "@quern/reports";
 import { sourceType, sourceTypes } from "../format/source-types.ts";
-import { version } from "../version.ts";
+import { tool } from "../version.ts";
 
 /**
  * What a report says of a conversion whose errors were measured.
@@ -24,7 +24,7 @@ export function conversionRecord(params: {
   const { plan, report, settings } = params;
   const sources = new Map(plan.tensors.map((tensor) => [tensor.name, sourceType(tensor)]));
   return {
-    tool: `quern ${version}`,
+    tool,
     model: plan.checkpoint.name,
     architecture: plan.architecture,
     parameters: plan.parameters,
