@@ -47,6 +47,8 @@ const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitC
   ["MIXTURE_*", exitCodes.input],
   ["MODEL_*", exitCodes.input],
   ["PROTOBUF_*", exitCodes.input],
+  ["REPORT_TWICE", exitCodes.usage],
+  ["REPORT_*", exitCodes.input],
   ["SAFETENSORS_*", exitCodes.input],
   ["SOURCE_*", exitCodes.input],
   ["STATISTICS_OTHER_RUN", exitCodes.output],

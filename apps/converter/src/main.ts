@@ -8,6 +8,7 @@ import { registerInfo } from "./commands/info.ts";
 import { registerInspect } from "./commands/inspect.ts";
 import { registerMerge } from "./commands/merge.ts";
 import { registerModels } from "./commands/models.ts";
+import { registerReport } from "./commands/report.ts";
 import { registerSplit } from "./commands/split.ts";
 import { registerQuantize } from "./commands/quantize.ts";
 import { registerTypes } from "./commands/types.ts";
@@ -76,6 +77,7 @@ function createProgram(host: Host): Command {
   registerEdit(program, host);
   registerQuantize(program, host);
   registerEvaluate(program, host);
+  registerReport(program, host);
   registerInspect(program, host);
   registerCalibrate(program, host);
   registerImatrix(program, host);

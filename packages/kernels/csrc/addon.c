@@ -165,8 +165,8 @@ static napi_value dequantize(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-// measure(unit, type, sourceType, source: Uint8Array, quantized: Uint8Array, rows, columns, squaredWeights: Float64Array,
-//   squaredErrors: Float64Array): undefined
+// measure(unit, type, sourceType, source: Uint8Array, quantized: Uint8Array, rows, columns,
+//   importance: Float32Array | undefined, target: Float64Array with a quern_row_error per row): undefined
 static napi_value measure(napi_env env, napi_callback_info info) {
   napi_value arguments[9];
   size_t count = 9;
@@ -180,11 +180,13 @@ static napi_value measure(napi_env env, napi_callback_info info) {
   int64_t columns = read_count(env, arguments[6], &ok);
   const uint8_t *source = read_matrix(env, arguments[3], source_type, rows, columns, &ok);
   const uint8_t *quantized = read_matrix(env, arguments[4], type, rows, columns, &ok);
-  double *squared_weights = read_array(env, arguments[7], napi_float64_array, rows, &ok);
-  double *squared_errors = read_array(env, arguments[8], napi_float64_array, rows, &ok);
+  napi_valuetype kind = napi_undefined;
+  if (napi_typeof(env, arguments[7], &kind) != napi_ok) ok = false;
+  const float *importance = kind == napi_undefined ? NULL : read_array(env, arguments[7], napi_float32_array, columns, &ok);
+  quern_row_error *target = read_array(env, arguments[8], napi_float64_array, rows * QUERN_ROW_FIGURES, &ok);
   if (!ok) return fail(env, "measure: arguments that do not fit together");
 
-  unit->measure_rows(type, source_type, source, quantized, rows, columns, squared_weights, squared_errors);
+  unit->measure_rows(type, source_type, source, quantized, rows, columns, importance, target);
   return NULL;
 }
 

@@ -25,6 +25,33 @@ typedef struct {
   quern_read_half *read; // instead of offsets, where a float is in several pieces
 } quern_halves;
 
+// Bytes of a block that hold codes: `codes`, little-endian, over and over, where the bits of `kept` are no codes.
+typedef struct {
+  int32_t offset, length; // bytes
+  uint64_t codes, kept;
+} quern_code_field;
+
+// How to make a block show where its grid ends (ends.h): with these codes, four weights of every group have the values that follow
+// each other at the two ends of the grid.
+typedef struct {
+  int32_t group; // weights that share a scale, a multiple of 8; 0 for elements, which have none
+  int8_t at[4];  // in a group: where the lowest value is, the second, the last but one, the highest, for a positive scale
+  int32_t field_count;
+  quern_code_field fields[3];
+} quern_ends;
+
+// What quantization did to a row.
+typedef struct {
+  double squared_weights, squared_errors;   // sums
+  double weighted_weights, weighted_errors; // the same with importance as factors; 0 without
+  double largest_error;                     // of the differences as floats
+  double clipped;                           // weights beyond the ends of their group's grid
+  double vanished;                          // groups of zeros that were none
+  double groups;
+} quern_row_error;
+
+#define QUERN_ROW_FIGURES ((int64_t)(sizeof(quern_row_error) / sizeof(double)))
+
 // Weights may come in every type; those with a quantize function can be written.
 typedef struct {
   const char *name;         // ggml's, in the spelling of GGUF tools: "Q4_K"; or that of safetensors
@@ -33,6 +60,7 @@ typedef struct {
   quern_quantize *quantize; // NULL where weights only come in it
   quern_dequantize *dequantize;
   quern_halves halves;
+  quern_ends ends;
   bool is_float;            // elements are floats already: no need to convert those that are aligned
   bool requires_importance; // importance is never NULL
 } quern_type;
@@ -62,9 +90,9 @@ typedef struct {
   // written unless the source is not finite.
   quern_result (*quantize_rows)(const quern_type *type, const quern_type *source_type, const uint8_t *source, uint8_t *target,
                                 int64_t rows, int64_t columns, const float *importance, float *scratch);
-  // Per row, the sum of the squares of the weights and of what quantized ones differ by.
+  // What quantizing did to each row. importance is NULL or one finite weight >= 0 per column.
   void (*measure_rows)(const quern_type *type, const quern_type *source_type, const uint8_t *source, const uint8_t *quantized,
-                       int64_t rows, int64_t columns, double *squared_weights, double *squared_errors);
+                       int64_t rows, int64_t columns, const float *importance, quern_row_error *target);
 } quern_unit;
 
 #endif

@@ -35,10 +35,9 @@ void EXPORT(dequantize)(int32_t type, const uint8_t *source, float *target, int3
 }
 
 void EXPORT(measure)(int32_t type, int32_t source_type, const uint8_t *source, const uint8_t *quantized, int32_t rows,
-                     int32_t columns, double *squared_weights, double *squared_errors) {
+                     int32_t columns, const float *importance, quern_row_error *target) {
   const quern_unit *unit = &quern_unit_simd128;
-  unit->measure_rows(&unit->types[type], &unit->types[source_type], source, quantized, rows, columns, squared_weights,
-                     squared_errors);
+  unit->measure_rows(&unit->types[type], &unit->types[source_type], source, quantized, rows, columns, importance, target);
 }
 
 int32_t EXPORT(operation_count)(void) { return quern_math_simd128.count; }

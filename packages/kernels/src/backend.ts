@@ -51,4 +51,5 @@ interface BackendMeasureParams {
   readonly quantized: Uint8Array;
   readonly rows: number;
   readonly columns: number;
+  readonly importance: Float32Array | undefined;
 }

@@ -65,12 +65,13 @@ export function checkedKernels(backend: Backend, reason: string): Kernels {
       backend.dequantize({ type: from.index, source, target, rows, columns });
     },
 
-    measureError({ type, sourceType, source, quantized, rows, columns }) {
+    measureError({ type, sourceType, source, quantized, rows, columns, importance }) {
       const after = checkedType("type", names, type, { rows, columns });
       const before = checkedType("source type", names, sourceType, { rows, columns });
       const shape = `${rows} x ${columns} weights`;
       checkArray("source", source, Uint8Array, before.bytes, `${shape} of type ${sourceType}`);
       checkArray("quantized", quantized, Uint8Array, after.bytes, `${shape} of type ${type}`);
+      if (importance !== undefined) checkImportance(importance, columns);
       return backend.measureError({
         type: after.index,
         sourceType: before.index,
@@ -78,6 +79,7 @@ export function checkedKernels(backend: Backend, reason: string): Kernels {
         quantized,
         rows,
         columns,
+        importance,
       });
     },
 

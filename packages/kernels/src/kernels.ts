@@ -71,17 +71,37 @@ export interface MeasureErrorParams {
   readonly rows: number;
   /** Must be a multiple of the block sizes of both types. */
   readonly columns: number;
+  /** One weight per column, shared by all rows: what its errors count. @default no weighted sums */
+  readonly importance?: Float32Array | undefined;
 }
 
 /**
- * Sums over the elements of each row, one per row. The order of the additions is fixed: the same rows have the same sums on every
- * instruction set and however rows are shared among calls. Whoever adds them up in row order keeps that.
+ * What quantization did to each row, one element per row. The order of the additions is fixed: the same rows have the same figures on
+ * every instruction set and however rows are shared among calls. Whoever adds them up in row order keeps that.
+ *
+ * A group is the weights of a block that share a scale; elements of floats have none. Its grid are the values that codes of the type
+ * stand for, with the group's scale (and minimum, and shift) as it is.
  */
 export interface RowErrors {
-  /** Of (weight - quantized weight)^2. */
+  /** Sum of (weight - quantized weight)^2. */
   readonly squaredErrors: Float64Array;
-  /** Of weight^2. */
+  /** Sum of weight^2. */
   readonly squaredWeights: Float64Array;
+  /** Sum of importance * (weight - quantized weight)^2: zeros without importance. */
+  readonly weightedErrors: Float64Array;
+  /** Sum of importance * weight^2: zeros without importance. */
+  readonly weightedWeights: Float64Array;
+  /** Largest |weight - quantized weight|, rounded to F32. */
+  readonly largestErrors: Float64Array;
+  /**
+   * How many weights are clipped: farther outside of their group's grid than half the distance between the last two values of the grid
+   * at that end, so that a grid that went on would have had another code for them.
+   */
+  readonly clipped: Float64Array;
+  /** How many groups became all zero though their weights are not. */
+  readonly vanished: Float64Array;
+  /** How many groups there are. */
+  readonly groups: Float64Array;
 }
 
 /** What is wrong with weights. */
@@ -122,7 +142,7 @@ export interface Kernels {
   /** @throws QuernError `KERNEL_ARGUMENT` */
   readonly dequantize: (params: DequantizeParams) => void;
   /**
-   * Measures what quantization did to each row; costs about as much as dequantizing both sides. Sums over weights that are not
+   * Measures what quantization did to each row; costs about as much as dequantizing three times. Sums over weights that are not
    * finite are not finite either.
    *
    * @throws QuernError `KERNEL_ARGUMENT`

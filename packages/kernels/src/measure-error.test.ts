@@ -21,6 +21,7 @@ interface Rows {
   readonly quantized: Uint8Array;
   readonly rows: number;
   readonly columns: number;
+  readonly importance?: Float32Array;
 }
 
 /** Eight sums per row, which take turns, added up at its end. */
@@ -30,20 +31,37 @@ function sumInLanes(columns: number, term: (column: number) => number): number {
   return lanes.reduce((sum, lane) => sum + lane);
 }
 
-function expectedErrors({ dequantize }: Kernels, rows: Rows): RowErrors {
-  const { sourceType, source, type, quantized, rows: count, columns } = rows;
+type Sums = Omit<RowErrors, "clipped" | "vanished" | "groups">;
+
+function expectedSums({ dequantize }: Kernels, rows: Rows): Sums {
+  const { sourceType, source, type, quantized, rows: count, columns, importance } = rows;
   const before = new Float32Array(count * columns);
   const after = new Float32Array(count * columns);
   dequantize({ type: sourceType, source, target: before, rows: count, columns });
   dequantize({ type, source: quantized, target: after, rows: count, columns });
-  const perRow = (term: (index: number) => number) =>
+  const perRow = (term: (index: number, column: number) => number) =>
     Float64Array.from({ length: count }, (_, row) =>
-      sumInLanes(columns, (column) => term(row * columns + column)),
+      sumInLanes(columns, (column) => term(row * columns + column, column)),
     );
+  const factor = (column: number) => importance?.[column] ?? 0;
+  const error = (i: number) => before[i]! - after[i]!;
   return {
-    squaredErrors: perRow((i) => (before[i]! - after[i]!) ** 2),
+    squaredErrors: perRow((i) => error(i) ** 2),
     squaredWeights: perRow((i) => before[i]! ** 2),
+    weightedErrors: perRow((i, column) => factor(column) * error(i) ** 2),
+    weightedWeights: perRow((i, column) => factor(column) * before[i]! ** 2),
+    largestErrors: Float64Array.from({ length: count }, (_, row) => {
+      let largest = 0;
+      for (let column = 0; column < columns; column++) {
+        largest = Math.max(largest, Math.fround(Math.abs(error(row * columns + column))));
+      }
+      return largest;
+    }),
   };
+}
+
+function sumsOf({ clipped: _clipped, vanished: _vanished, groups: _groups, ...sums }: RowErrors): Sums {
+  return sums;
 }
 
 function quantized(kernel: Kernels, set: WeightSet, sourceType: string, type: string): Rows {
@@ -74,14 +92,19 @@ describe.each(kernels)("measureError of $info.isa kernels", (kernel) => {
       ["Q6_K", "Q5_0"],
     ] as const) {
       const measured = quantized(kernel, set, sourceType, type);
-      expect(kernel.measureError(measured)).toEqual(expectedErrors(kernel, measured));
+      expect(sumsOf(kernel.measureError(measured))).toEqual(expectedSums(kernel, measured));
+      const weighted = { ...measured, importance: set.importance };
+      expect(sumsOf(kernel.measureError(weighted))).toEqual(expectedSums(kernel, weighted));
     }
   });
 
   it.each([1, 7, 8, 9, 1023, 1025])("takes rows of %i elements", (columns) => {
     const measured = quantized(kernel, gaussianWeights(3, columns, columns), "F32", "F16");
     const errors = kernel.measureError(measured);
-    expect(errors).toEqual(expectedErrors(kernel, measured));
+    expect(sumsOf(errors)).toEqual(expectedSums(kernel, measured));
+    expect([...errors.clipped, ...errors.vanished, ...errors.groups]).toEqual(
+      Array.from({ length: 9 }, () => 0),
+    );
     expect(errors.squaredErrors.every((error) => error > 0)).toBe(true);
   });
 
@@ -97,8 +120,9 @@ describe.each(kernels)("measureError of $info.isa kernels", (kernel) => {
         source: source.subarray(row * sourceRow, (row + 1) * sourceRow),
         quantized: measured.quantized.subarray(row * quantizedRow, (row + 1) * quantizedRow),
       });
-      expect(alone.squaredErrors[0]).toBe(whole.squaredErrors[row]);
-      expect(alone.squaredWeights[0]).toBe(whole.squaredWeights[row]);
+      for (const figure of Object.keys(whole) as (keyof RowErrors)[]) {
+        expect(alone[figure][0], figure).toBe(whole[figure][row]);
+      }
     }
   });
 
@@ -115,8 +139,20 @@ it("agrees on every instruction set for every pair of types, whatever the weight
   for (const sourceType of first.types.filter((type) => set.columns % blockSize(type) === 0)) {
     for (const type of first.types) {
       const measured = quantized(first, set, sourceType, type);
-      const expected = first.measureError(measured);
-      for (const other of others) expect(other.measureError(measured)).toEqual(expected);
+      const weighted = { ...measured, importance: set.importance };
+      const expected = first.measureError(weighted);
+      for (const other of others) expect(other.measureError(weighted)).toEqual(expected);
     }
   }
+});
+
+it("refuses importance that is no weight", () => {
+  const [kernel] = kernels as readonly [Kernels, ...Kernels[]];
+  const measured = quantized(kernel, gaussianWeights(1, 256, 1), "F32", "Q4_K");
+  expect(() => kernel.measureError({ ...measured, importance: new Float32Array(256).fill(-1) })).toThrow(
+    expect.objectContaining({ code: "KERNEL_ARGUMENT" }),
+  );
+  expect(() => kernel.measureError({ ...measured, importance: new Float32Array(8) })).toThrow(
+    expect.objectContaining({ code: "KERNEL_ARGUMENT" }),
+  );
 });

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import type { Backend } from "./backend.ts";
+import { rowErrors } from "./row-errors.ts";
 import { reportBackends, selectKernels } from "./select-kernels.ts";
 import type { BackendLoader } from "./select-kernels.ts";
 
@@ -20,7 +21,7 @@ function emptyBackend(isa: string): Backend {
     types: [],
     quantize: () => undefined,
     dequantize: () => {},
-    measureError: () => ({ squaredErrors: new Float64Array(0), squaredWeights: new Float64Array(0) }),
+    measureError: () => rowErrors(new Float64Array(0)),
     math: { pieceBytes: Infinity, run: () => 0 },
   };
 }

@@ -1,4 +1,5 @@
 import type { ConversionProfile } from "./conversion/profile.ts";
+import type { TensorError } from "./errors.ts";
 
 /** All weights have been planned, the output files have been created, workers are running. */
 export interface ConversionStartEvent {
@@ -39,33 +40,8 @@ export interface TensorDoneEvent {
   readonly index: number;
   /** Tensors finished so far, this one included. */
   readonly finished: number;
-  /** What happened to it where it was quantized already; absent where nothing did. */
-  readonly requantized?: readonly RequantizedTensor[];
-}
-
-/** A tensor that was quantized already and got another type. */
-export interface RequantizedTensor {
-  /** Position among the outputs. */
-  readonly output: number;
-  /** GGUF name in the output. */
-  readonly name: string;
-  /** ggml type that it had. */
-  readonly from: string;
-  /** ggml type that it got. */
-  readonly to: string;
-  /**
-   * Root of (sum of squared differences / sum of squared weights), between the weights that its old blocks stand for and those of
-   * the new ones: what the change adds to the error that was there. The same for any number of threads.
-   */
-  readonly relativeError: number;
-}
-
-/** What quantizing again did to an output. */
-export interface Requantization {
-  /** In file order. */
-  readonly tensors: readonly RequantizedTensor[];
-  /** As that of a tensor, over all of them. */
-  readonly relativeError: number;
+  /** What became of its weights, in each output where that was measured; absent where it was in none. */
+  readonly errors?: readonly TensorError[];
 }
 
 /** An output is complete, on disk, and its files bear their final names. */
@@ -100,8 +76,11 @@ export interface ConvertedOutput {
   readonly files: readonly ConvertedFile[];
   /** All files together. */
   readonly bytes: number;
-  /** Absent where no tensor was quantized again. */
-  readonly requantized?: Requantization;
+  /**
+   * What became of the weights of tensors, in the order of the files: of all that were rounded where the plan measures errors, else of
+   * those that were quantized again. Absent where no tensor was measured.
+   */
+  readonly errors?: readonly TensorError[];
 }
 
 export interface ConversionReport {

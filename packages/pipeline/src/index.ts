@@ -10,11 +10,11 @@ export type {
   ConvertedOutput,
   OutputDoneEvent,
   ProgressEvent,
-  Requantization,
-  RequantizedTensor,
   TensorDoneEvent,
   TensorStartEvent,
 } from "./events.ts";
+export type { ErrorFigures, TensorError } from "./errors.ts";
+export { relativeError } from "./errors.ts";
 export type {
   ConversionPlan,
   ModelSource,

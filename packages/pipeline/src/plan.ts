@@ -31,6 +31,10 @@ export interface PlanParams {
   readonly threads?: number;
   /** Kernels to run. @default native where they load, else Wasm */
   readonly backend?: KernelBackend;
+  /** Measure what becomes of all weights that are rounded; those that are quantized again always are. @default false */
+  readonly measureErrors?: boolean;
+  /** Absolute paths of files that the caller is going to write besides, such as a report: checked with the outputs. */
+  readonly companions?: readonly string[];
 }
 
 /** Why a tensor does not get the type that its recipe wants for it. */
@@ -125,6 +129,8 @@ export interface ConversionPlan {
    * same output.
    */
   readonly warnings: readonly QuernError[];
+  /** Whether what becomes of all weights that are rounded is measured. */
+  readonly measuresErrors: boolean;
   /** Whether files that exist when an output is finished are replaced. */
   readonly force: boolean;
   /** Kernels that were asked for; the best that load unless given. */

@@ -7,6 +7,7 @@ import {
   addMessageOptions,
   addModelOptions,
   addQuantizationOptions,
+  addReportOption,
   addResourceOptions,
   requestedQuantization,
 } from "./shared-options.ts";
@@ -37,8 +38,8 @@ export function addConvertOptions({ command, cwd }: { command: Command; cwd: str
       "file to write (one type), or folder: one that exists or ends in / (default: <name>-<TYPE>.gguf in the current folder)",
     )
     .option("-f, --force", "replace output files that exist")
-    .option("-n, --dry-run", "show the whole plan, tensor by tensor, and write nothing")
-    .optionsGroup("Split files:");
+    .option("-n, --dry-run", "show the whole plan, tensor by tensor, and write nothing");
+  addReportOption(command).optionsGroup("Split files:");
   addSplitOptions({ command });
   addQuantizationOptions({ command, cwd }).addOption(
     new Option(

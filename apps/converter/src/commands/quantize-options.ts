@@ -5,6 +5,7 @@ import {
   addMessageOptions,
   addModelOptions,
   addQuantizationOptions,
+  addReportOption,
   addResourceOptions,
 } from "./shared-options.ts";
 import { addSplitOptions } from "./split-options.ts";
@@ -23,8 +24,8 @@ export interface QuantizeOptions extends RunOptions {
 export function addQuantizeOptions({ command, cwd }: { command: Command; cwd: string }): Command {
   command
     .option("-f, --force", "replace an output file that exists")
-    .option("-n, --dry-run", "show the whole plan, tensor by tensor, and write nothing")
-    .optionsGroup("Split files:");
+    .option("-n, --dry-run", "show the whole plan, tensor by tensor, and write nothing");
+  addReportOption(command).optionsGroup("Split files:");
   addSplitOptions({ command });
   addQuantizationOptions({ command, cwd });
   addModelOptions(command);

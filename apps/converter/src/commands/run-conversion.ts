@@ -7,6 +7,10 @@ import { QuernError } from "@quern/tensor";
 import { formatPlanSummary, formatPlanTensors } from "../format/plan.ts";
 import { formatReport } from "../format/report.ts";
 import type { Host } from "../host.ts";
+import { conversionRecord } from "../report/conversion-record.ts";
+import { conversionSettings } from "../report/conversion-settings.ts";
+import { reportPaths, reportTarget } from "../report/report-target.ts";
+import { writeReport } from "../report/write-report.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { measuredInBytes } from "../reporters/measure.ts";
 import { styleFor } from "../terminal.ts";
@@ -21,6 +25,8 @@ export interface RunOptions
   extends QuantizationOptions, ModelOptions, SplitOptions, ResourceOptions, MessageOptions {
   readonly force?: true;
   readonly dryRun?: true;
+  /** File, as the user gave it. */
+  readonly report?: string;
 }
 
 interface RunParams {
@@ -36,7 +42,9 @@ interface RunParams {
 /** Plans a conversion and runs it, or with `--dry-run` shows the plan. */
 export async function runConversion(params: RunParams): Promise<void> {
   const { options, host } = params;
-  const plan = await makePlan(params);
+  const target = options.report === undefined ? undefined : reportTarget(options.report, host.cwd);
+  const reportFiles = target === undefined ? [] : reportPaths(target);
+  const plan = await makePlan(params, reportFiles);
   const { info } = await loadKernels({ backend: plan.backend });
   const kernels = `${info.backend} ${info.isa}`;
   if (!options.quiet) {
@@ -64,21 +72,32 @@ export async function runConversion(params: RunParams): Promise<void> {
     measure: measuredInBytes(plan.sourceBytes),
     run: (runOptions) => convert(plan, runOptions),
   });
+  if (target !== undefined) {
+    const conversion = conversionRecord({ plan, report, settings: conversionSettings(options) });
+    await writeReport({ contents: { conversion }, target, force: plan.force });
+  }
   const peakMemory = process.resourceUsage().maxRSS * 1024;
   if (options.json) {
-    writeJsonLine(host.stdout, { type: "result", ...report, peakMemory });
+    writeJsonLine(host.stdout, { type: "result", ...report, reportFiles, peakMemory });
   } else {
-    host.stdout.write(formatReport({ plan, report, peakMemory, style: styleFor(host.stdout, host.env) }));
+    const style = styleFor(host.stdout, host.env);
+    host.stdout.write(formatReport({ plan, report, reportFiles, peakMemory, style }));
   }
 }
 
-async function makePlan({ model, outputs, directory, options, host }: RunParams): Promise<ConversionPlan> {
+/** @param reportFiles Files of the report that is going to be written. */
+async function makePlan(
+  { model, outputs, directory, options, host }: RunParams,
+  reportFiles: readonly string[],
+): Promise<ConversionPlan> {
   const importance = await importanceOf(options, host);
   return planConversion({
     checkpoint: await openModel(resolve(host.cwd, model)),
     outputs,
     directory,
     force: options.force === true,
+    measureErrors: reportFiles.length > 0,
+    companions: reportFiles,
     ...(importance === undefined ? {} : { importance }),
     ...(options.pre === undefined ? {} : { preTokenizer: options.pre }),
     ...(options.memory === undefined ? {} : { memory: options.memory }),

@@ -145,6 +145,14 @@ export function addResourceOptions(
     );
 }
 
+/** Declares the report of a conversion. */
+export function addReportOption(command: Command): Command {
+  return command.option(
+    "--report <file>",
+    "measure what becomes of every tensor, and write a page to look at (.html, and .json beside it) or the figures alone (.json)",
+  );
+}
+
 /** Declares what is said, and how. */
 export function addMessageOptions(command: Command): Command {
   return command

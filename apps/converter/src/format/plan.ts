@@ -1,10 +1,10 @@
-import type { CheckpointTensor, GgufModelTensor } from "@quern/checkpoints";
 import type { ConversionPlan, PlannedOutput, PlannedTensor } from "@quern/pipeline";
 import { formatBytes } from "./bytes.ts";
 import { formatDuration } from "./duration.ts";
 import { formatInteger, formatParameters } from "./number.ts";
 import { formatOutputs } from "./outputs.ts";
 import { printable } from "./printable.ts";
+import { sourceType, sourceTypes } from "./source-types.ts";
 import type { Style } from "./style.ts";
 import { formatFacts, formatTable } from "./table.ts";
 
@@ -22,7 +22,7 @@ export function formatPlanSummary(params: {
     plan.architecture,
     `${formatParameters(plan.parameters)} parameters`,
     `${formatInteger(plan.tensors.length)} tensors`,
-    `${formatBytes(plan.sourceBytes)} of weights (${sourceTypes(plan)})`,
+    `${formatBytes(plan.sourceBytes)} of weights (${sourceTypes(plan).join(", ")})`,
   ].join(" · ");
   const outputs = formatOutputs({
     outputs: plan.outputs.map(({ type, fileSize, bitsPerWeight, files }) => ({
@@ -110,22 +110,4 @@ function notes(outputs: readonly PlannedOutput[], planned: readonly PlannedTenso
       return [(outputs.length === 1 ? "" : `${outputs[index]!.type}: `) + parts.join(", ")];
     })
     .join("; ");
-}
-
-/** What a tensor is made from: an element type, or the ggml type that it has already. */
-function sourceType({ storage, sourceType: type }: ConversionPlan["tensors"][number]): string {
-  return typeof storage === "object" ? storage.packed : type;
-}
-
-/** Types of the weights that are read, the one with most bytes first. */
-function sourceTypes({ checkpoint }: ConversionPlan): string {
-  const bytes = new Map<string, number>();
-  const tensors: Iterable<CheckpointTensor & Partial<GgufModelTensor>> = checkpoint.tensors.values();
-  for (const { type, ggmlType = type, size } of tensors) {
-    bytes.set(ggmlType, (bytes.get(ggmlType) ?? 0) + size);
-  }
-  return [...bytes]
-    .sort((a, b) => b[1] - a[1])
-    .map(([type]) => type)
-    .join(", ");
 }

@@ -3,6 +3,7 @@ import { formatBytes } from "./bytes.ts";
 import { formatDuration } from "./duration.ts";
 import { formatOutputs } from "./outputs.ts";
 import { formatRequantization } from "./requantization.ts";
+import { printable } from "./printable.ts";
 import type { Style } from "./style.ts";
 import { formatFacts } from "./table.ts";
 
@@ -10,11 +11,13 @@ import { formatFacts } from "./table.ts";
 export function formatReport(params: {
   readonly plan: ConversionPlan;
   readonly report: ConversionReport;
+  /** Files of the report to look at; none when nobody asked for it. */
+  readonly reportFiles: readonly string[];
   /** Highest resident memory of the process, in bytes. */
   readonly peakMemory: number;
   readonly style: Style;
 }): string {
-  const { plan, report, peakMemory, style } = params;
+  const { plan, report, reportFiles, peakMemory, style } = params;
   const outputs = formatOutputs({
     outputs: report.outputs.map((output, index) => ({
       ...output,
@@ -29,6 +32,7 @@ export function formatReport(params: {
       ["memory", `${formatBytes(peakMemory)} at most`],
       ["kernels", report.kernels],
       ["threads", threadTime(report.profile)],
+      ...(reportFiles.length === 0 ? [] : [["report", reportFiles.map(printable).join(", ")] as const]),
     ],
     style,
   });
@@ -36,10 +40,11 @@ export function formatReport(params: {
 }
 
 /** "2: 93% quantizing, 2% rearranging, 3% waiting, 2% other" */
-function threadTime({ threads, quantize, convert, idle, other }: ConversionProfile): string {
-  const total = Math.max(quantize + convert + idle + other, Number.MIN_VALUE);
+function threadTime({ threads, quantize, measure, convert, idle, other }: ConversionProfile): string {
+  const total = Math.max(quantize + measure + convert + idle + other, Number.MIN_VALUE);
   const share = (seconds: number): string => `${Math.round((100 * seconds) / total)}%`;
-  return `${threads}: ${share(quantize)} quantizing, ${share(convert)} rearranging, ${share(idle)} waiting, ${share(other)} other`;
+  const measured = measure === 0 ? "" : `${share(measure)} measuring errors, `;
+  return `${threads}: ${share(quantize)} quantizing, ${measured}${share(convert)} rearranging, ${share(idle)} waiting, ${share(other)} other`;
 }
 
 function speed({ sourceBytes, seconds }: ConversionReport): string {

@@ -1,4 +1,4 @@
-import type { ConvertedOutput, RequantizedTensor } from "@quern/pipeline";
+import { type ConvertedOutput, relativeError, type TensorError } from "@quern/pipeline";
 import { formatInteger } from "./number.ts";
 import { printable } from "./printable.ts";
 import type { Style } from "./style.ts";
@@ -12,14 +12,14 @@ export function formatRequantization(params: {
   readonly outputs: readonly ConvertedOutput[];
   readonly style: Style;
 }): string {
-  const rows = params.outputs.flatMap(({ type, requantized }) => {
-    if (requantized === undefined) {
+  const rows = params.outputs.flatMap(({ type, errors = [] }) => {
+    const tensors = errors.filter(({ requantized }) => requantized);
+    if (tensors.length === 0) {
       return [];
     }
-    const { tensors, relativeError } = requantized;
-    const worst = tensors.toSorted((a, b) => b.relativeError - a.relativeError).slice(0, mostNamed);
+    const worst = tensors.toSorted((a, b) => relativeError([b]) - relativeError([a])).slice(0, mostNamed);
     const all = `all ${formatInteger(tensors.length)} tensors that were quantized already`;
-    return [[type, all, "", percent(relativeError)], ...worst.map((tensor) => describe(type, tensor))];
+    return [[type, all, "", percent(tensors)], ...worst.map((tensor) => describe(type, tensor))];
   });
   if (rows.length === 0) {
     return "";
@@ -37,10 +37,10 @@ export function formatRequantization(params: {
   return `${table}\n`;
 }
 
-function describe(type: string, { name, from, to, relativeError }: RequantizedTensor): string[] {
-  return [type, printable(name), `${from} to ${to}`, percent(relativeError)];
+function describe(type: string, tensor: TensorError): string[] {
+  return [type, printable(tensor.name), `${tensor.from} to ${tensor.to}`, percent([tensor])];
 }
 
-function percent(relativeError: number): string {
-  return `${(relativeError * 100).toFixed(3)} %`;
+function percent(tensors: readonly TensorError[]): string {
+  return `${(relativeError(tensors) * 100).toFixed(3)} %`;
 }

@@ -20,6 +20,7 @@ const report: ConversionReport = {
   profile: {
     threads: 2,
     start: 1,
+    measure: 0,
     quantize: 12,
     convert: 1,
     idle: 2,

@@ -84,11 +84,20 @@ it.runIf(loaded)("never reads or writes outside of arrays, even when called past
   }
   const blocks = { type, source: new Uint8Array(34), target: new Float32Array(31), rows: 1, columns: 32 };
   expect(() => backend.dequantize(blocks)).toThrow("arguments that do not fit together");
-  const measured = { type, sourceType: type, source: blocks.source, rows: 1, columns: 32 };
+  const measured = {
+    type,
+    sourceType: type,
+    source: blocks.source,
+    rows: 1,
+    columns: 32,
+    importance: undefined,
+  };
   expect(backend.measureError({ ...measured, quantized: blocks.source }).squaredErrors).toEqual(
     Float64Array.of(0),
   );
-  expect(() => backend.measureError({ ...measured, quantized: new Uint8Array(33) })).toThrow(
-    "arguments that do not fit together",
-  );
+  for (const change of [{ quantized: new Uint8Array(33) }, { importance: new Float32Array(31) }]) {
+    expect(() => backend.measureError({ ...measured, quantized: blocks.source, ...change })).toThrow(
+      "arguments that do not fit together",
+    );
+  }
 });

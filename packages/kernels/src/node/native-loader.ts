@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { Backend, KernelType } from "../backend.ts";
 import type { QuantizeFault } from "../kernels.ts";
 import { MOST_ARRAYS, MOST_NUMBERS, spanOf } from "../math/call.ts";
+import { ROW_FIGURES, rowErrors } from "../row-errors.ts";
 import type { BackendLoader } from "../select-kernels.ts";
 
 /** What csrc/addon.c exports. */
@@ -39,8 +40,8 @@ interface Addon {
     quantized: Uint8Array,
     rows: number,
     columns: number,
-    squaredWeights: Float64Array,
-    squaredErrors: Float64Array,
+    importance: Float32Array | undefined,
+    target: Float64Array,
   ): void;
   math(
     isa: number,
@@ -76,21 +77,10 @@ export const nativeLoader: BackendLoader = {
             addon.quantize(index, type, sourceType, source, target, rows, columns, importance),
           dequantize: ({ type, source, target, rows, columns }) =>
             addon.dequantize(index, type, source, target, rows, columns),
-          measureError({ type, sourceType, source, quantized, rows, columns }) {
-            const squaredWeights = new Float64Array(rows);
-            const squaredErrors = new Float64Array(rows);
-            addon.measure(
-              index,
-              type,
-              sourceType,
-              source,
-              quantized,
-              rows,
-              columns,
-              squaredWeights,
-              squaredErrors,
-            );
-            return { squaredErrors, squaredWeights };
+          measureError({ type, sourceType, source, quantized, rows, columns, importance }) {
+            const figures = new Float64Array(rows * ROW_FIGURES);
+            addon.measure(index, type, sourceType, source, quantized, rows, columns, importance, figures);
+            return rowErrors(figures);
           },
           math: {
             pieceBytes: Infinity,

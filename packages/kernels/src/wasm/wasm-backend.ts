@@ -3,6 +3,7 @@ import type { Backend } from "../backend.ts";
 import type { QuantizeFault } from "../kernels.ts";
 import { MOST_ARRAYS, MOST_NUMBERS, spanOf } from "../math/call.ts";
 import type { MathArray } from "../math/call.ts";
+import { ROW_FIGURES, rowErrors } from "../row-errors.ts";
 
 /** What csrc/wasm.c exports. Pointers are byte offsets in `memory`. */
 interface WasmExports {
@@ -34,8 +35,8 @@ interface WasmExports {
     quantized: number,
     rows: number,
     columns: number,
-    squaredWeights: number,
-    squaredErrors: number,
+    importance: number,
+    target: number,
   ): void;
   operation_count(): number;
   operation_name(operation: number): number;
@@ -155,29 +156,28 @@ export async function wasmBackend(module: WebAssembly.Module): Promise<Backend> 
       }
     },
 
-    measureError({ type, sourceType, source, quantized, rows, columns }) {
+    measureError({ type, sourceType, source, quantized, rows, columns, importance }) {
       const sourceRow = rowSize(sourceType, columns);
       const quantizedRow = rowSize(type, columns);
       const step = Math.max(1, Math.min(rows, Math.floor(PIECE / columns)));
-      const [from, to, weights, errors] = layOut([
+      const [from, to, weights, target] = layOut([
         step * sourceRow,
         step * quantizedRow,
-        step * 8,
-        step * 8,
+        importance?.byteLength ?? 0,
+        step * ROW_FIGURES * 8,
       ]) as [number, number, number, number];
       const memory = new Uint8Array(wasm.memory.buffer);
-      const squaredWeights = new Float64Array(rows);
-      const squaredErrors = new Float64Array(rows);
+      if (importance) new Float32Array(memory.buffer, weights, columns).set(importance);
+      const figures = new Float64Array(rows * ROW_FIGURES);
 
       for (let row = 0; row < rows; row += step) {
         const count = Math.min(step, rows - row);
         memory.set(source.subarray(row * sourceRow, (row + count) * sourceRow), from);
         memory.set(quantized.subarray(row * quantizedRow, (row + count) * quantizedRow), to);
-        wasm.measure(type, sourceType, from, to, count, columns, weights, errors);
-        squaredWeights.set(new Float64Array(memory.buffer, weights, count), row);
-        squaredErrors.set(new Float64Array(memory.buffer, errors, count), row);
+        wasm.measure(type, sourceType, from, to, count, columns, importance ? weights : 0, target);
+        figures.set(new Float64Array(memory.buffer, target, count * ROW_FIGURES), row * ROW_FIGURES);
       }
-      return { squaredErrors, squaredWeights };
+      return rowErrors(figures);
     },
 
     math: {

@@ -3,10 +3,10 @@ import type { ConversionEvent, ConversionReport, ConvertedFile, ConvertedOutput 
 import { closeThreads, compiledModule, runTasks, startThreads } from "@quern/threads";
 import { createService } from "../node/slab-service.ts";
 import type { ConversionPlan, PlannedFile, PlannedOutput } from "../plan.ts";
+import { ErrorTracker } from "./error-tracker.ts";
 import { EventQueue } from "./event-queue.ts";
 import { Profiler } from "./profile.ts";
 import { ProgressTracker } from "./progress-tracker.ts";
-import { RequantizationTracker } from "./requantization-tracker.ts";
 import { planSlabs } from "./plan-slabs.ts";
 import { SLABS_IN_FLIGHT, type SlabRunner } from "./slab-runner.ts";
 
@@ -89,8 +89,8 @@ async function execute(
     });
     const kernels = runners[0]!.description;
     profiler.ready();
-    const requantization = new RequantizationTracker(plan);
-    const tracker = new ProgressTracker({ plan, emit, requantization });
+    const errors = new ErrorTracker(plan);
+    const tracker = new ProgressTracker({ plan, emit, errors });
     tracker.start();
     await runTasks({
       tasks: slabs,
@@ -117,8 +117,8 @@ async function execute(
     }
     const report: ConversionReport = {
       outputs: plan.outputs.map((output, index) => {
-        const requantized = requantization.outputDone(index);
-        return { ...reportOf(output), ...(requantized === undefined ? {} : { requantized }) };
+        const measured = errors.outputDone(index);
+        return { ...reportOf(output), ...(measured.length === 0 ? {} : { errors: measured }) };
       }),
       tensors: plan.tensors.length,
       parameters: plan.parameters,

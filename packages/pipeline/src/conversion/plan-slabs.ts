@@ -2,9 +2,10 @@ import { rowSize } from "@quern/gguf";
 import { expressionSources, type ModelTensor } from "@quern/models";
 import { ELEMENT_TYPES, elementCount, isElementType } from "@quern/tensor";
 import type { ConversionPlan, PlannedTensor } from "../plan.ts";
+import { holds } from "../planning/float-type.ts";
 import type { Slab, SlabConversion } from "./slab.ts";
 import { slabBytes } from "./slab-runner.ts";
-import { weightType } from "./weight-type.ts";
+import { isPacked, weightType } from "./weight-type.ts";
 
 /** The work of a plan. */
 export interface SlabPlan {
@@ -24,10 +25,11 @@ export function planSlabs(plan: ConversionPlan): SlabPlan {
     return new Map(tensors.map((tensor) => [tensor.source, { ...tensor, file: first + tensor.file }]));
   });
   const work = plan.tensors.map((tensor, index): TensorWork => {
-    const conversions = groupConversions(
+    const conversions = groupConversions({
       tensor,
-      outputs.map((bySource) => bySource.get(tensor.name)),
-    );
+      planned: outputs.map((bySource) => bySource.get(tensor.name)),
+      measuresErrors: plan.measuresErrors,
+    });
     const columns = tensor.shape.at(-1) ?? 1;
     const rows = elementCount(tensor.shape) / columns;
     const slabRows = Math.max(1, Math.floor(bytes / bytesPerRow(tensor, conversions)));
@@ -83,13 +85,18 @@ type ConversionGroup = Omit<SlabConversion, "importance"> & { readonly usesImpor
 /**
  * Outputs that want the same bytes share one conversion.
  *
- * @param planned What each output makes of the tensor, with `file` counted among the files of all outputs; undefined where it is
- * left out.
+ * @param params.planned What each output makes of the tensor, with `file` counted among the files of all outputs; undefined where it
+ * is left out.
  */
-function groupConversions(
-  tensor: ModelTensor,
-  planned: readonly (PlannedTensor | undefined)[],
-): ConversionGroup[] {
+function groupConversions({
+  tensor,
+  planned,
+  measuresErrors,
+}: {
+  tensor: ModelTensor;
+  planned: readonly (PlannedTensor | undefined)[];
+  measuresErrors: boolean;
+}): ConversionGroup[] {
   const groups = new Map<string, ConversionGroup>();
   const columns = tensor.shape.at(-1) ?? 1;
   for (const target of planned) {
@@ -102,13 +109,18 @@ function groupConversions(
       type,
       rowSize: rowSize(type, columns),
       packed,
-      requantized,
+      measured: requantized || (measuresErrors && rounds(tensor, target)),
       usesImportance,
       targets,
       ...(via === undefined ? {} : { via: { type: via, rowSize: rowSize(via, columns) } }),
     });
   }
   return [...groups.values()];
+}
+
+/** Whether weights can become others. */
+function rounds(tensor: ModelTensor, { type, via, packed }: PlannedTensor): boolean {
+  return !packed && (via !== undefined || isPacked(tensor) || !holds(type, tensor.sourceType));
 }
 
 /** Memory that a row takes while its slab is in hand. */

@@ -1,8 +1,8 @@
-import type { Kernels, RowErrors } from "@quern/kernels";
+import type { Kernels } from "@quern/kernels";
 import { evaluateRows, type TensorReader } from "@quern/models";
 import { checkCopied } from "./check-copied.ts";
 import type { LaneBuffers } from "./lane-buffers.ts";
-import type { Slab, SlabConversion, SlabResult } from "./slab.ts";
+import type { MeasuredRows, Slab, SlabConversion, SlabResult } from "./slab.ts";
 import { weightError } from "./weight-error.ts";
 
 /** Receives finished rows. */
@@ -43,7 +43,8 @@ export async function processSlab(params: {
   });
   const evaluated = performance.now();
   const writes: Promise<void>[] = [];
-  const errors = new Map<number, RowErrors>();
+  const errors: MeasuredRows[] = [];
+  let measuring = 0;
   let bytesWritten = 0;
   let quantized = evaluated;
   try {
@@ -52,13 +53,10 @@ export async function processSlab(params: {
       const converted = conversion.packed
         ? source
         : convertRows({ slab, conversion, index, source, kernels, buffers });
-      if (conversion.requantized) {
-        const { weightType: sourceType, rows, columns } = slab;
-        const { type } = conversion;
-        errors.set(
-          index,
-          kernels.measureError({ sourceType, source, type, quantized: converted, rows, columns }),
-        );
+      if (conversion.measured) {
+        const asked = performance.now();
+        errors.push(...measureRows({ slab, conversion, index, source, converted, kernels }));
+        measuring += performance.now() - asked;
       }
       for (const { file, offset } of conversion.targets) {
         writes.push(write(file, converted, offset + slab.firstRow * conversion.rowSize));
@@ -74,7 +72,8 @@ export async function processSlab(params: {
   const times = {
     read,
     convert: Math.max(0, evaluated - started - read),
-    quantize: quantized - evaluated,
+    quantize: quantized - evaluated - measuring,
+    measure: measuring,
     write: performance.now() - quantized,
   };
   return { bytesWritten, errors, times };
@@ -120,6 +119,33 @@ function convertRows(params: {
     }
   }
   return target;
+}
+
+/** What a conversion did to the rows of a slab, against the weights as they came. */
+function* measureRows(params: {
+  slab: Slab;
+  conversion: SlabConversion;
+  index: number;
+  source: Uint8Array;
+  converted: Uint8Array;
+  kernels: Kernels;
+}): Generator<MeasuredRows> {
+  const { slab, conversion, index, source, converted, kernels } = params;
+  const { weightType: sourceType, columns, rows } = slab;
+  const { type, rowSize } = conversion;
+  const sourceRowSize = source.byteLength / rows;
+  for (const { start, count, importance } of rowGroups(slab, conversion)) {
+    const errors = kernels.measureError({
+      sourceType,
+      source: source.subarray(start * sourceRowSize, (start + count) * sourceRowSize),
+      type,
+      quantized: converted.subarray(start * rowSize, (start + count) * rowSize),
+      rows: count,
+      columns,
+      importance,
+    });
+    yield { conversion: index, firstRow: slab.firstRow + start, errors };
+  }
 }
 
 /** Runs of rows that share their importance weights: each matrix of merged experts has its own. */

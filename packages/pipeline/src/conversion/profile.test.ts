@@ -16,15 +16,16 @@ describe("Profiler", () => {
     const profiler = new Profiler(() => now);
     now += 500;
     profiler.ready();
-    profiler.add({ read: 400, convert: 100, quantize: 2000, write: 300 });
-    profiler.add({ read: 600, convert: 50, quantize: 1000, write: 200 });
+    profiler.add({ read: 400, convert: 100, quantize: 1900, measure: 100, write: 300 });
+    profiler.add({ read: 600, convert: 50, quantize: 1000, measure: 0, write: 200 });
     now += 2000;
     profiler.slabsDone({ idle: [100, 250] });
     now += 700;
     expect(profiler.finished()).toEqual({
       threads: 2,
       start: 0.5,
-      quantize: 3,
+      quantize: 2.9,
+      measure: 0.1,
       convert: 0.15,
       idle: 0.35,
       other: 0.5,

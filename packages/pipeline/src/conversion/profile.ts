@@ -6,12 +6,14 @@ export interface SlabTimes {
   readonly convert: number;
   /** In the kernels: conversion of the element type, the search for NaN, quantization. */
   readonly quantize: number;
+  /** In the kernels that measure errors. */
+  readonly measure: number;
   /** From handing over bytes to knowing that they are written, as far as nothing else was done meanwhile for this slab. */
   readonly write: number;
 }
 
 /**
- * Where the time of a conversion went, in seconds. `quantize`, `convert`, `idle` and `other` add up to the time of all threads
+ * Where the time of a conversion went, in seconds. `quantize`, `measure`, `convert`, `idle` and `other` add up to the time of all threads
  * between start and finish; `read` and `write` run beside them.
  */
 export interface ConversionProfile {
@@ -19,8 +21,10 @@ export interface ConversionProfile {
   readonly threads: number;
   /** Until every worker was ready. */
   readonly start: number;
-  /** All threads in the kernels. */
+  /** All threads in the kernels that quantize. */
   readonly quantize: number;
+  /** All threads in the kernels that measure errors. */
+  readonly measure: number;
   /** All threads rearranging weights. */
   readonly convert: number;
   /** All threads with nothing to do but to wait for reads, writes or the next slab. */
@@ -39,7 +43,7 @@ export interface ConversionProfile {
 export class Profiler {
   readonly #now: () => number;
   readonly #created: number;
-  #times: SlabTimes = { read: 0, convert: 0, quantize: 0, write: 0 };
+  #times: SlabTimes = { read: 0, convert: 0, quantize: 0, measure: 0, write: 0 };
   #ready = 0;
   #slabsDone = 0;
   #idle = 0;
@@ -57,11 +61,12 @@ export class Profiler {
   }
 
   add(times: SlabTimes): void {
-    const { read, convert, quantize, write } = this.#times;
+    const { read, convert, quantize, measure, write } = this.#times;
     this.#times = {
       read: read + times.read,
       convert: convert + times.convert,
       quantize: quantize + times.quantize,
+      measure: measure + times.measure,
       write: write + times.write,
     };
   }
@@ -76,15 +81,16 @@ export class Profiler {
   /** Every file bears its final name. */
   finished(): ConversionProfile {
     const seconds = (milliseconds: number): number => Math.max(0, milliseconds) / 1000;
-    const { read, convert, quantize, write } = this.#times;
+    const { read, convert, quantize, measure, write } = this.#times;
     const working = (this.#slabsDone - this.#ready) * this.#threads;
     return {
       threads: this.#threads,
       start: seconds(this.#ready - this.#created),
       quantize: seconds(quantize),
+      measure: seconds(measure),
       convert: seconds(convert),
       idle: seconds(this.#idle),
-      other: seconds(working - quantize - convert - this.#idle),
+      other: seconds(working - quantize - measure - convert - this.#idle),
       read: seconds(read),
       write: seconds(write),
       finish: seconds(this.#now() - this.#slabsDone),

@@ -1,14 +1,14 @@
 import { elementCount } from "@quern/tensor";
 import type { ConversionEvent } from "../events.ts";
 import type { ConversionPlan } from "../plan.ts";
-import type { RequantizationTracker } from "./requantization-tracker.ts";
+import type { ErrorTracker } from "./error-tracker.ts";
 import type { Slab, SlabResult } from "./slab.ts";
 
 /** Turns the fate of slabs into events. */
 export class ProgressTracker {
   readonly #plan: ConversionPlan;
   readonly #emit: (event: ConversionEvent) => void;
-  readonly #requantization: RequantizationTracker;
+  readonly #errors: ErrorTracker;
   /** Elements that are written, by tensor. */
   readonly #written: number[] = [];
   #done = 0;
@@ -18,11 +18,11 @@ export class ProgressTracker {
   constructor(params: {
     plan: ConversionPlan;
     emit: (event: ConversionEvent) => void;
-    requantization: RequantizationTracker;
+    errors: ErrorTracker;
   }) {
     this.#plan = params.plan;
     this.#emit = params.emit;
-    this.#requantization = params.requantization;
+    this.#errors = params.errors;
   }
 
   start(): void {
@@ -42,7 +42,7 @@ export class ProgressTracker {
 
   slabDone(slab: Slab, { bytesWritten, errors }: SlabResult): void {
     const { tensor, name, rows, columns } = slab;
-    this.#requantization.slabDone(slab, errors);
+    this.#errors.slabDone(slab, errors);
     const tensorDone = (this.#written[tensor] ?? 0) + rows * columns;
     const tensorTotal = elementCount(this.#plan.tensors[tensor]!.shape);
     this.#written[tensor] = tensorDone;
@@ -58,13 +58,13 @@ export class ProgressTracker {
       bytesWritten: this.#bytesWritten,
     });
     if (tensorDone === tensorTotal) {
-      const requantized = this.#requantization.tensorDone(tensor);
+      const errors = this.#errors.tensorDone(tensor);
       this.#emit({
         type: "tensor:done",
         name,
         index: tensor,
         finished: ++this.#finished,
-        ...(requantized.length === 0 ? {} : { requantized }),
+        ...(errors.length === 0 ? {} : { errors }),
       });
     }
   }

@@ -22,7 +22,7 @@ export interface SlabConversion {
   /** Whether the evaluated rows are already of `type`. */
   readonly packed: boolean;
   /** Whether what the conversion does to the weights is measured. */
-  readonly requantized: boolean;
+  readonly measured: boolean;
   /** `columns` weights for each matrix that the slab touches, the first one first. */
   readonly importance?: Float32Array;
   readonly targets: readonly SlabTarget[];
@@ -47,9 +47,18 @@ export interface Slab {
   readonly conversions: readonly SlabConversion[];
 }
 
+/** What a conversion did to some rows of a slab. */
+export interface MeasuredRows {
+  /** Position among the conversions of the slab. */
+  readonly conversion: number;
+  /** Of the tensor. */
+  readonly firstRow: number;
+  readonly errors: RowErrors;
+}
+
 export interface SlabResult {
   readonly bytesWritten: number;
-  /** Of the conversions that are measured, by their position. */
-  readonly errors: ReadonlyMap<number, RowErrors>;
+  /** Of the conversions that are measured. */
+  readonly errors: readonly MeasuredRows[];
   readonly times: SlabTimes;
 }

@@ -26,6 +26,7 @@ import { estimatePeakMemory, resolveMemory } from "./resources.ts";
  */
 export async function planConversion(params: PlanParams): Promise<ConversionPlan> {
   const { checkpoint, importance, backend, force = false, directory = "." } = params;
+  const { measureErrors = false, companions = [] } = params;
   const memory = resolveMemory(params.memory);
   const threads = resolveThreads(params.threads);
   if (params.outputs.length === 0)
@@ -58,6 +59,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     requests: params.outputs,
     contents,
     directory,
+    companions,
     sources: checkpoint.shards.map(({ path }) => path),
     force,
   });
@@ -85,6 +87,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     tensors,
     outputs,
     warnings,
+    measuresErrors: measureErrors,
     force,
     ...(importance === undefined ? {} : { importance }),
     ...(backend === undefined ? {} : { backend }),

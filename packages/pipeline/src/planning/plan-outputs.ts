@@ -13,6 +13,7 @@ import type { FileContents } from "./file-contents.ts";
  *
  * @param params.contents What each request's files hold.
  * @param params.directory Folder for outputs without a path.
+ * @param params.companions Files that the caller writes besides.
  * @param params.sources Real paths of the files that are read.
  * @throws QuernError as `checkOutputPlaces`
  */
@@ -20,15 +21,19 @@ export async function planOutputs(params: {
   requests: readonly OutputRequest[];
   contents: readonly FileContents[];
   directory: string;
+  companions: readonly string[];
   sources: readonly string[];
   force: boolean;
 }): Promise<{ outputs: PlannedOutput[]; warnings: QuernError[] }> {
-  const { contents, sources, force } = params;
+  const { contents, companions, sources, force } = params;
   const paths = contents.map((output, index) => pathsOf(output, params.requests[index]!, params.directory));
   const replaced = await checkOutputPlaces({
-    places: contents.flatMap(({ layouts }, index) =>
-      layouts.map(({ fileSize }, file) => ({ path: paths[index]![file]!, fileSize })),
-    ),
+    places: [
+      ...contents.flatMap(({ layouts }, index) =>
+        layouts.map(({ fileSize }, file) => ({ path: paths[index]![file]!, fileSize })),
+      ),
+      ...companions.map((path) => ({ path, fileSize: 0 })),
+    ],
     sources,
     force,
   });

@@ -1,0 +1,53 @@
+/**
+ * What a conversion did to weights. Sums are over all weights, in a fixed order: the same for any number of threads, any memory, and
+ * all kernels. What a figure of another kind needs (such as the error weighted by all of H) is another optional member.
+ */
+export interface ErrorFigures {
+  /** Sum of (weight - new weight)^2. */
+  readonly squaredErrors: number;
+  /** Sum of weight^2. */
+  readonly squaredWeights: number;
+  /** Both sums with the importance of the column (the diagonal of H) as factor, where there is an importance matrix. */
+  readonly weighted?: { readonly squaredErrors: number; readonly squaredWeights: number };
+  /** Largest |weight - new weight|. */
+  readonly largestError: number;
+  /**
+   * Weights that the grid of their group clips: farther outside of it than half the distance between its last two values at that end.
+   * A group is what shares a scale; its grid is what the codes of the type stand for with that scale.
+   */
+  readonly clipped: number;
+  /** Groups that became all zero though their weights are not. */
+  readonly vanished: number;
+  /** Groups in all; 0 for types without scales. */
+  readonly groups: number;
+}
+
+/** What became of a tensor in an output. */
+export interface TensorError extends ErrorFigures {
+  /** Position among the outputs. */
+  readonly output: number;
+  /** GGUF name in the output. */
+  readonly name: string;
+  /** Element type or ggml type that it had. */
+  readonly from: string;
+  /** ggml type that it got. */
+  readonly to: string;
+  /** Whether it was quantized already: the errors are those that the change adds, between what old and new blocks stand for. */
+  readonly requantized: boolean;
+  readonly elements: number;
+}
+
+/**
+ * Root of (sum of squared errors / sum of squared weights), over some tensors: 0 for zeros that stay zeros.
+ */
+export function relativeError(
+  tensors: Iterable<Pick<ErrorFigures, "squaredErrors" | "squaredWeights">>,
+): number {
+  let errors = 0;
+  let weights = 0;
+  for (const { squaredErrors, squaredWeights } of tensors) {
+    errors += squaredErrors;
+    weights += squaredWeights;
+  }
+  return errors === 0 ? 0 : Math.sqrt(errors / weights);
+}

@@ -1,0 +1,55 @@
+import { expect, it } from "vitest";
+import { addSums, errorRecord } from "./error-record.ts";
+import { sumsOf } from "./testing/records.ts";
+
+it("derives shares and relative errors from sums", () => {
+  const record = errorRecord({
+    elements: 1000,
+    squaredErrors: 4,
+    squaredWeights: 400,
+    weighted: { squaredErrors: 9, squaredWeights: 100 },
+    largestError: 0.5,
+    clipped: 20,
+    vanished: 1,
+    groups: 50,
+  });
+  expect(record).toEqual({
+    squaredErrors: 4,
+    squaredWeights: 400,
+    relativeSquaredError: 0.01,
+    relativeError: 0.1,
+    snr: 20,
+    largestError: 0.5,
+    clipped: 20,
+    clippedShare: 0.02,
+    vanished: 1,
+    groups: 50,
+    vanishedShare: 0.02,
+    output: { squaredErrors: 9, squaredWeights: 100, relativeSquaredError: 0.09, relativeError: 0.3 },
+  });
+});
+
+it("has no error where zeros stay zeros, and no signal to noise where nothing is lost", () => {
+  const nothing = { elements: 8, largestError: 0, clipped: 0, vanished: 0, groups: 0, squaredErrors: 0 };
+  for (const squaredWeights of [0, 5]) {
+    const record = errorRecord({ ...nothing, squaredWeights });
+    expect(record).toMatchObject({ relativeError: 0, clippedShare: 0, vanishedShare: 0 });
+    expect(record.snr).toBeUndefined();
+  }
+});
+
+it("adds tensors up, and importance where all have it", () => {
+  const [first, second] = [sumsOf(1, true), sumsOf(2, true)];
+  expect(addSums([first, second])).toEqual({
+    elements: 131_072,
+    squaredErrors: first.squaredErrors + second.squaredErrors,
+    squaredWeights: 27,
+    weighted: { squaredErrors: 1.5, squaredWeights: 800 },
+    largestError: 0.02,
+    clipped: 9,
+    vanished: 3,
+    groups: 4096,
+  });
+  expect(addSums([first, sumsOf(2, false)])!.weighted).toBeUndefined();
+  expect(addSums([])).toBeUndefined();
+});
