@@ -32,11 +32,11 @@ try {
       options.context,
       "--score",
       "all",
-      "-o",
+      "--report",
       output,
       "-f",
     );
-    const { windows, positions, perplexity } = JSON.parse(await readFile(output, "utf8")).total;
+    const { windows, positions, perplexity } = JSON.parse(await readFile(output, "utf8")).evaluation.total;
     const apart = perplexity.value / expected - 1;
     console.log(
       `${basename(text).padEnd(24)}${perplexity.value.toFixed(4)}  known: ${expected}  ${(100 * apart).toFixed(4)} %  ` +

@@ -116,12 +116,12 @@ async function evaluation(path, more = []) {
     "-c",
     options.context,
     ...chunks,
-    "-o",
+    "--report",
     output,
     "--force",
     ...more,
   );
-  return JSON.parse(await readFile(output, "utf8")).total;
+  return JSON.parse(await readFile(output, "utf8")).evaluation.total;
 }
 
 function estimate({ value }) {

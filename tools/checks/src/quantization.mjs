@@ -86,11 +86,11 @@ async function quantized({ f32, type, name, matrix }) {
     "-c",
     "256",
     ...windows,
-    "-o",
+    "--report",
     report,
     "-f",
   );
-  const { total } = JSON.parse(await readFile(report, "utf8"));
+  const { total } = JSON.parse(await readFile(report, "utf8")).evaluation;
   const { stdout } = await quern("inspect", path, "--json");
   const types = JSON.parse(stdout).tensors.map(({ name, type }) => `${name} ${type}`);
   return { bytes, same: bytes.equals(expectedBytes), total, types };

@@ -105,26 +105,41 @@ describe("quern eval", () => {
 
   it("shows a table, and writes the report", async () => {
     const folder = await temporaryFolder();
-    const output = join(folder, "report.json");
+    const output = join(folder, "report.html");
     const { exitCode, stdout, stderr } = await runCli({
-      argv: ["eval", demoCheckpoint, "--data", text, "-c", "256", "--windows", "4", "-j", "0", "-o", output],
+      argv: [
+        "eval",
+        demoCheckpoint,
+        "--data",
+        text,
+        "-c",
+        "256",
+        "--windows",
+        "4",
+        "-j",
+        "0",
+        "--report",
+        output,
+      ],
     });
     expect(exitCode).toBe(0);
     expect(stderr).toMatch(/tokens +1,024 in 4 windows of 256, 508 scored/);
     expect(stderr).toMatch(/evaluating 1,024 tokens/);
     expect(stdout).toMatch(/^Text +Scored +PPL *$/m);
     expect(stdout).toMatch(/^text\.txt +508 +\d+\.\d{4} ± \d\.\d{4}$/m);
-    const report = JSON.parse(await readFile(output, "utf8")) as EvaluationReport;
+    const figures = await readFile(join(folder, "report.json"), "utf8");
+    const { evaluation: report } = JSON.parse(figures) as { evaluation: EvaluationReport };
     expect(report).toMatchObject({
       format: "quern-evaluation",
       model: { name: "quern-demo", types: [{ type: "BF16" }] },
       corpus: { windows: 4, positions: 508, score: "half", context: 256 },
       total: { name: "all", positions: 508 },
     });
-    const again = await runCli({ argv: ["eval", demoCheckpoint, "--data", text, "-o", output] });
+    const again = await runCli({ argv: ["eval", demoCheckpoint, "--data", text, "--report", output] });
     expect(again.exitCode).toBe(4);
     expect(again.stderr).toContain("OUTPUT_EXISTS");
-    expect(await readdir(folder)).toEqual(["report.json"]);
+    expect((await readdir(folder)).sort()).toEqual(["report.html", "report.json"]);
+    expect(await readFile(output, "utf8")).toContain(`>${report.total.perplexity.value.toFixed(2)}`);
   });
 
   it("compares with a saved reference", async () => {

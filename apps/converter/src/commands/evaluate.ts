@@ -3,6 +3,7 @@ import type { WeightedFile } from "@quern/corpus";
 import { DEFAULT_LIKELIEST, DEFAULT_RULE, type ScoredPart, SCORED_PARTS } from "@quern/evaluation";
 import { type Command, Option } from "commander";
 import type { Host } from "../host.ts";
+import { reportTarget } from "../report/report-target.ts";
 import { positiveArgument } from "./arguments.ts";
 import { dataArgument } from "./data-argument.ts";
 import { runEvaluation } from "./run-evaluation.ts";
@@ -19,7 +20,7 @@ interface EvaluateOptions extends ResourceOptions, MessageOptions {
   readonly score?: ScoredPart;
   readonly saveReference?: string;
   readonly likeliest: number;
-  readonly output?: string;
+  readonly report?: string;
   readonly force?: true;
   readonly dryRun?: true;
 }
@@ -62,7 +63,10 @@ export function registerEvaluate(program: Command, host: Host): void {
         "which positions count: the second half of each window, as llama-perplexity has it, or all, without special tokens (default: half)",
       ).choices(SCORED_PARTS),
     )
-    .option("-o, --output <file>", "write the result as JSON")
+    .option(
+      "--report <file>",
+      "write the result as a page to look at (out.html, with its figures in out.json beside it), or as figures alone (out.json)",
+    )
     .addOption(
       new Option(
         "--save-reference <file>",
@@ -79,7 +83,7 @@ export function registerEvaluate(program: Command, host: Host): void {
     .option("-n, --dry-run", "show the plan, and run nothing");
   addMessageOptions(addResourceOptions(command, EVALUATION_MEMORY)).action(
     async (model: string, options: EvaluateOptions) => {
-      const { against, saveReference, output, likeliest } = options;
+      const { against, saveReference, report, likeliest } = options;
       const limit = options.windows ?? options.chunks;
       await runEvaluation({
         model,
@@ -97,7 +101,7 @@ export function registerEvaluate(program: Command, host: Host): void {
         ...(saveReference === undefined
           ? {}
           : { save: { path: resolve(host.cwd, saveReference), likeliest, force: options.force === true } }),
-        ...(output === undefined ? {} : { output: resolve(host.cwd, output) }),
+        ...(report === undefined ? {} : { target: reportTarget(report, host.cwd) }),
       });
     },
   );

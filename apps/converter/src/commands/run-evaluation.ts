@@ -6,7 +6,6 @@ import {
   evaluate,
   type EvaluationInput,
   type EvaluationPlan,
-  type EvaluationReport,
   type EvaluationRequest,
   type EvaluationRule,
   openEvaluationText,
@@ -14,9 +13,11 @@ import {
   planEvaluation,
   type SavedReference,
 } from "@quern/evaluation";
-import { checkOutputPlaces, createOutputSet, fileSource } from "@quern/tensor/node";
+import { checkOutputPlaces, fileSource } from "@quern/tensor/node";
 import { formatEvaluation, formatEvaluationPlan } from "../format/evaluation.ts";
 import type { Host } from "../host.ts";
+import { reportPaths, type ReportTarget } from "../report/report-target.ts";
+import { writeReport } from "../report/write-report.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { measuredInTokens } from "../reporters/measure.ts";
 import { styleFor } from "../terminal.ts";
@@ -39,8 +40,8 @@ interface RunEvaluationParams {
     readonly limit?: number;
   };
   readonly save?: NonNullable<EvaluationRequest["save"]>;
-  /** Path of the JSON file. */
-  readonly output?: string;
+  /** Files of the report. */
+  readonly target?: ReportTarget;
   readonly options: ResourceOptions & MessageOptions & { readonly force?: true; readonly dryRun?: true };
   readonly host: Host;
 }
@@ -58,9 +59,9 @@ export async function runEvaluation(params: RunEvaluationParams): Promise<void> 
 }
 
 async function planAndRun(params: RunEvaluationParams, saved: SavedReference | undefined): Promise<void> {
-  const { options, output, host } = params;
+  const { options, target, host } = params;
   const plan = await makePlan(params, saved);
-  if (output !== undefined) await checkReportPlace(output, plan, options.force === true);
+  if (target !== undefined) await checkReportPlaces(target, plan, options.force === true);
   if (!options.quiet) writeWarnings(plan.warnings, host);
   if (options.json) writeJsonLine(host.stdout, evaluationPlanRecord(plan));
   const shown = options.dryRun ? host.stdout : host.stderr;
@@ -76,7 +77,9 @@ async function planAndRun(params: RunEvaluationParams, saved: SavedReference | u
     measure: measuredInTokens(tokensOf(plan)),
     run: (runOptions) => evaluate(plan, runOptions),
   });
-  if (output !== undefined) await writeReport(output, report, options.force === true);
+  if (target !== undefined) {
+    await writeReport({ contents: { evaluation: report }, target, force: options.force === true });
+  }
   if (options.json) writeJsonLine(host.stdout, { type: "result", ...report });
   else host.stdout.write(formatEvaluation({ report, style: styleFor(host.stdout, host.env) }));
 }
@@ -144,26 +147,15 @@ function tokensOf({ corpus, reference }: EvaluationPlan): number {
   return corpus.windows.length * corpus.rule.context * (reference?.kind === "model" ? 2 : 1);
 }
 
-/** The file is small; what it must not do is fail after hours. */
-async function checkReportPlace(path: string, plan: EvaluationPlan, force: boolean): Promise<void> {
+/** The files are small; what they must not do is fail after hours. */
+async function checkReportPlaces(target: ReportTarget, plan: EvaluationPlan, force: boolean): Promise<void> {
   const { model, save } = plan;
   await checkOutputPlaces({
     places: [
-      { path, fileSize: 2 ** 20 },
+      ...reportPaths(target).map((path) => ({ path, fileSize: 2 ** 20 })),
       ...(save === undefined ? [] : [{ path: save.path, fileSize: save.bytes }]),
     ],
     sources: model.runnable.source.shards.map((shard) => shard.path),
     force,
   });
-}
-
-async function writeReport(path: string, report: EvaluationReport, replace: boolean): Promise<void> {
-  const bytes = new TextEncoder().encode(`${JSON.stringify(report, undefined, 2)}\n`);
-  const set = await createOutputSet({ files: [{ path, size: bytes.length, header: bytes }], replace });
-  try {
-    await set.finish();
-  } catch (error) {
-    await set.abandon();
-    throw error;
-  }
 }
