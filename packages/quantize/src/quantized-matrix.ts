@@ -26,6 +26,41 @@ export interface QuantizedMatrix {
   readonly offsets?: Float32Array;
   /** By code, 2^bits. */
   readonly values?: Float32Array;
+  /** How `scales` are stored, where it is not one number by tile. `scales` is what multiplies all the same. */
+  readonly scaleParts?: ScaleParts;
   /** Tile column of each column, where it is not `floor(column / tile.columns)` (GPTQ's act-order). */
   readonly groupIndex?: Int32Array;
+}
+
+/** Two-part scales. Codes are by tile. */
+export type ScaleParts =
+  /** bitsandbytes' double quantization: scale = DYNAMIC_VALUES[code] * absmax + offset, one absmax for 256 tiles. */
+  | {
+      readonly kind: "nested";
+      readonly codes: Uint8Array;
+      readonly absmax: Float32Array;
+      readonly offset: number;
+    }
+  /** NVFP4: scale = E4M3(code) / global. */
+  | { readonly kind: "global"; readonly codes: Uint8Array; readonly global: number }
+  /** MXFP4: scale = 2^(code - 127). */
+  | { readonly kind: "exponent"; readonly codes: Uint8Array };
+
+/** What the codes mean: rows x columns, F32. */
+export function dequantizeMatrix(matrix: QuantizedMatrix): Float32Array {
+  const { rows, columns, codes, tile, scales, zeros, offsets, values, groupIndex } = matrix;
+  const across = Math.ceil(columns / tile.columns);
+  const { fround } = Math;
+  const result = new Float32Array(rows * columns);
+  for (let row = 0, i = 0; row < rows; row++) {
+    const first = Math.floor(row / tile.rows) * across;
+    for (let column = 0; column < columns; column++, i++) {
+      const t = first + (groupIndex ? groupIndex[column]! : Math.floor(column / tile.columns));
+      const code = codes[i]!;
+      if (values) result[i] = values[code]! * scales[t]!;
+      else if (zeros) result[i] = scales[t]! * (code - zeros[t]!);
+      else result[i] = fround(scales[t]! * code) + (offsets?.[t] ?? 0);
+    }
+  }
+  return result;
 }

@@ -1,0 +1,99 @@
+import { SMALL_FLOATS } from "@quern/tensor";
+import { FP4_VALUES, NF4_VALUES } from "../codes/bitsandbytes-tables.ts";
+import type { Code } from "../codes/code.ts";
+import { byMiddles, tableCode } from "../codes/table-code.ts";
+import type { Matrix } from "../matrix.ts";
+import { nestScales } from "../nested-scales.ts";
+import type { ScaleParts } from "../quantized-matrix.ts";
+import type { ScaleStore } from "../scale-store.ts";
+import { roundToEven } from "../scale-type.ts";
+import type { Grid, TiledGrid } from "./grid.ts";
+import { tiledGrid } from "./tiled-grid.ts";
+
+export interface FourBitOptions {
+  /** Weights that share a scale. @default 64 */
+  readonly block?: number;
+  /** Whether scales are quantized themselves, in 8 bits and blocks of 256. @default false */
+  readonly doubleQuantization?: boolean;
+}
+
+const { fround } = Math;
+
+/** The largest magnitude itself; 0 stays 0, and is divided by as if it were 1e-38. */
+const MAGNITUDES: ScaleStore = {
+  scaleFor: (magnitude) => fround(magnitude),
+  round: (scale) => Math.max(fround(scale), 2 ** -126),
+};
+
+/** NormalFloat codes as bitsandbytes stores them. Its blocks go on from row to row: see `flattened`. */
+export function nf4(options: FourBitOptions = {}): Grid<TiledGrid> {
+  return fourBit("nf4", NF4_VALUES, options);
+}
+
+/** bitsandbytes' own 4-bit floats. */
+export function fp4(options: FourBitOptions = {}): Grid<TiledGrid> {
+  return fourBit("fp4", FP4_VALUES, options);
+}
+
+function fourBit(name: string, values: Float32Array, options: FourBitOptions): Grid<TiledGrid> {
+  const { block = 64, doubleQuantization = false } = options;
+  const table = tableCode({ bits: 4, values, encode: byMiddles(values), reciprocal: true });
+  const tiny = fround(1e-38);
+  const code: Code = {
+    ...table,
+    encode: (value, scale, shift) => table.encode(value, Math.max(scale, tiny), shift),
+  };
+  const nested = (scales: Float32Array): ScaleParts => {
+    const { codes, absmax, offset, scales: stored } = nestScales(scales);
+    scales.set(stored);
+    return { kind: "nested", codes, absmax, offset };
+  };
+  const grid = tiledGrid({
+    name,
+    code,
+    tile: { columns: block },
+    store: () => MAGNITUDES,
+    ...(doubleQuantization && { nest: nested }),
+  });
+  return { ...grid, open: (matrix) => withDividedTail(grid.open(matrix), matrix, values) };
+}
+
+/** bitsandbytes divides the last block of a tensor by its scale where it is incomplete, rather than multiply by the reciprocal. */
+function withDividedTail(fitted: TiledGrid, { rows, columns }: Matrix, values: Float32Array): TiledGrid {
+  const tail = Math.floor(columns / fitted.unit.columns) * fitted.unit.columns;
+  if (rows > 1 || tail === columns) return fitted;
+  const nearest = byMiddles(values);
+  const scale = new Float64Array(1);
+  return {
+    ...fitted,
+    encode(row, column, value) {
+      if (column < tail) return fitted.encode(row, column, value);
+      fitted.readParameters(row, column, scale);
+      return nearest(fround(value / Math.max(scale[0]!, fround(1e-38))));
+    },
+  };
+}
+
+/**
+ * The weights of LLM.int8() (Dettmers et al. 2022): a scale for each row, its largest magnitude, and codes from 1 to 255 that mean
+ * (c - 128) / 127. Weights are rounded to F16 first, as bitsandbytes does.
+ */
+export function int8Vectorwise(): Grid<TiledGrid> {
+  const F16 = SMALL_FLOATS.F16;
+  const values = Float32Array.from({ length: 256 }, (_, code) =>
+    code === 0 ? Number.NaN : (code - 128) / 127,
+  );
+  const table = tableCode({ bits: 8, values, encode: (x) => x });
+  const half = (value: number): number => F16.decode(F16.encode(value, true));
+  const code: Code = {
+    ...table,
+    parameters: ({ low, high }, store) => ({
+      scale: store.scaleFor(half(Math.max(-low, high, 0)), 1),
+      shift: 0,
+    }),
+    encode: (value, scale) =>
+      Math.min(Math.max(roundToEven(fround(half(value) * fround(127 / scale))), -127), 127) + 128,
+  };
+  const store = { ...MAGNITUDES, scaleFor: (magnitude: number) => fround(magnitude) || 1 };
+  return tiledGrid({ name: "int8-vectorwise", code, tile: "channel", store: () => store });
+}

@@ -1,0 +1,51 @@
+import type { MathKernels } from "@quern/kernels";
+import type { Calibrator } from "../calibrators/calibrator.ts";
+import type { FittedGrid, Grid } from "../grids/grid.ts";
+import type { Hessian } from "../hessian/hessian.ts";
+import type { Matrix } from "../matrix.ts";
+
+/** Chooses the parameters of a grid, and a code for each weight. */
+export interface Rounding {
+  readonly name: string;
+  /** What a task has to have besides weights and a grid. */
+  readonly needs: readonly ("hessian" | "cross")[];
+  /** Why a grid makes no sense here, if it does not. */
+  refuses(grid: Grid, shape: Pick<Matrix, "rows" | "columns">): string | undefined;
+  /** Called through `roundMatrix`, which has checked the task. */
+  round<F extends FittedGrid>(task: RoundingTask<F>): Rounded<F>;
+}
+
+export interface RoundingTask<F extends FittedGrid = FittedGrid> {
+  readonly matrix: Matrix;
+  readonly grid: Grid<F>;
+  /** @default the range of the values of a tile */
+  readonly calibrator?: Calibrator | undefined;
+  /** By column: what errors count when tiles are fitted. @default the diagonal of the Hessian where there is one, otherwise all alike */
+  readonly importance?: Float32Array | undefined;
+  readonly hessian?: Hessian | undefined;
+  /** columns x columns, `(X_f - X_q)^T X_q` of inputs before and after earlier layers were quantized: see `shiftTarget`. */
+  readonly cross?: Float64Array | undefined;
+  readonly math?: MathKernels | undefined;
+}
+
+export interface Rounded<F extends FittedGrid = FittedGrid> {
+  /** Settled. */
+  readonly grid: F;
+  /** rows x columns */
+  readonly codes: Uint8Array;
+  /** What the codes mean. */
+  readonly values: Float32Array;
+  /** Share of the mean of the Hessian's diagonal that was added to it. */
+  readonly damping?: number;
+  /** Columns whose inputs were always 0. */
+  readonly deadColumns?: readonly number[];
+}
+
+/** The values of all codes. */
+export function decodeAll(grid: FittedGrid, { rows, columns }: Matrix, codes: Uint8Array): Float32Array {
+  const values = new Float32Array(rows * columns);
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++, i++) values[i] = grid.decode(row, column, codes[i]!);
+  }
+  return values;
+}
