@@ -19,10 +19,13 @@ export interface FourBitOptions {
 
 const { fround } = Math;
 
-/** The largest magnitude itself; 0 stays 0, and is divided by as if it were 1e-38. */
+/** What is divided by where the largest magnitude is smaller. */
+const SMALLEST = fround(1e-38);
+
+/** The largest magnitude itself; 0 stays 0. */
 const MAGNITUDES: ScaleStore = {
   scaleFor: (magnitude) => fround(magnitude),
-  round: (scale) => Math.max(fround(scale), 2 ** -126),
+  round: (scale) => Math.max(fround(scale), SMALLEST),
 };
 
 /** NormalFloat codes as bitsandbytes stores them. Its blocks go on from row to row: see `flattened`. */
@@ -38,10 +41,9 @@ export function fp4(options: FourBitOptions = {}): Grid<TiledGrid> {
 function fourBit(name: string, values: Float32Array, options: FourBitOptions): Grid<TiledGrid> {
   const { block = 64, doubleQuantization = false } = options;
   const table = tableCode({ bits: 4, values, encode: byMiddles(values), reciprocal: true });
-  const tiny = fround(1e-38);
   const code: Code = {
     ...table,
-    encode: (value, scale, shift) => table.encode(value, Math.max(scale, tiny), shift),
+    encode: (value, scale, shift) => table.encode(value, Math.max(scale, SMALLEST), shift),
   };
   const nested = (scales: Float32Array): ScaleParts => {
     const { codes, absmax, offset, scales: stored } = nestScales(scales);
@@ -58,7 +60,10 @@ function fourBit(name: string, values: Float32Array, options: FourBitOptions): G
   return { ...grid, open: (matrix) => withDividedTail(grid.open(matrix), matrix, values) };
 }
 
-/** bitsandbytes divides the last block of a tensor by its scale where it is incomplete, rather than multiply by the reciprocal. */
+/**
+ * bitsandbytes divides the last block of a tensor by its scale where it is incomplete, rather than multiply by the reciprocal, and stores
+ * 1e-38 for one of zeros.
+ */
 function withDividedTail(fitted: TiledGrid, { rows, columns }: Matrix, values: Float32Array): TiledGrid {
   const tail = Math.floor(columns / fitted.unit.columns) * fitted.unit.columns;
   if (rows > 1 || tail === columns) return fitted;
@@ -66,10 +71,15 @@ function withDividedTail(fitted: TiledGrid, { rows, columns }: Matrix, values: F
   const scale = new Float64Array(1);
   return {
     ...fitted,
+    fit(params) {
+      fitted.fit(params);
+      fitted.readParameters(0, tail, scale);
+      fitted.writeParameters(0, tail, scale);
+    },
     encode(row, column, value) {
       if (column < tail) return fitted.encode(row, column, value);
       fitted.readParameters(row, column, scale);
-      return nearest(fround(value / Math.max(scale[0]!, fround(1e-38))));
+      return nearest(fround(value / scale[0]!));
     },
   };
 }
