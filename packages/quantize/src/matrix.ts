@@ -18,8 +18,8 @@ export function checkMatrix({ rows, columns, values }: Matrix): void {
       `${rows} x ${columns} elements were expected, but there are ${values.length}`,
     );
   }
-  const index = values.findIndex((value) => !Number.isFinite(value));
-  if (index >= 0) {
+  for (let index = 0; index < values.length; index++) {
+    if (Number.isFinite(values[index])) continue;
     throw new QuernError(
       "QUANTIZE_NOT_FINITE",
       `element ${index} is ${values[index]}; only finite weights can be quantized`,

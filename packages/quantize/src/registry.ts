@@ -17,34 +17,44 @@ import { awq } from "./transforms/awq.ts";
 import { smoothQuant } from "./transforms/smooth-quant.ts";
 
 /** Members of each axis by name. A member makes one from its options. */
-export const GRIDS = {
-  uniform,
-  nf4,
-  fp4,
-  "int8-vectorwise": int8Vectorwise,
-  e4m3,
-  mxfp4,
-  nvfp4,
-} as const;
+export const GRIDS: {
+  readonly uniform: typeof uniform;
+  readonly nf4: typeof nf4;
+  readonly fp4: typeof fp4;
+  readonly "int8-vectorwise": typeof int8Vectorwise;
+  readonly e4m3: typeof e4m3;
+  readonly mxfp4: typeof mxfp4;
+  readonly nvfp4: typeof nvfp4;
+} = { uniform, nf4, fp4, "int8-vectorwise": int8Vectorwise, e4m3, mxfp4, nvfp4 };
 
-export const ROUNDINGS = {
-  nearest,
-  stochastic,
-  hqq,
-  gptq,
-  "coordinate-descent": coordinateDescent,
-} as const;
+export const ROUNDINGS: {
+  readonly nearest: typeof nearest;
+  readonly stochastic: typeof stochastic;
+  readonly hqq: typeof hqq;
+  readonly gptq: typeof gptq;
+  readonly "coordinate-descent": typeof coordinateDescent;
+} = { nearest, stochastic, hqq, gptq, "coordinate-descent": coordinateDescent };
 
-export const CALIBRATORS = {
+export const CALIBRATORS: {
+  readonly "min-max": typeof minMax;
+  readonly "absolute-maximum": typeof absoluteMaximum;
+  readonly "moving-average": typeof movingAverage;
+  readonly percentile: typeof percentile;
+  readonly "mean-squared-error": typeof meanSquaredError;
+  readonly entropy: typeof entropy;
+} = {
   "min-max": minMax,
   "absolute-maximum": absoluteMaximum,
   "moving-average": movingAverage,
   percentile,
   "mean-squared-error": meanSquaredError,
   entropy,
-} as const;
+};
 
-export const TRANSFORMS = { awq, "smooth-quant": smoothQuant } as const;
+export const TRANSFORMS: {
+  readonly awq: typeof awq;
+  readonly "smooth-quant": typeof smoothQuant;
+} = { awq, "smooth-quant": smoothQuant };
 
 /**
  * A member of an axis by its name.

@@ -1,11 +1,12 @@
 import { QuernError } from "@quern/tensor";
 import { weightedError } from "../calibrators/calibrate-range.ts";
+import type { Calibrator } from "../calibrators/calibrator.ts";
 import { minMax } from "../calibrators/min-max.ts";
 import type { Code, TileParameters } from "../codes/code.ts";
 import { checkMatrix, type Matrix } from "../matrix.ts";
 import type { QuantizedMatrix, ScaleParts } from "../quantized-matrix.ts";
 import type { ScaleStore } from "../scale-store.ts";
-import type { FitParams, Grid, TiledGrid, TileSize } from "./grid.ts";
+import type { Grid, TiledGrid, TileSize } from "./grid.ts";
 
 /** Tiles with one scale: of the whole matrix, of a row each, or of so many columns (and rows) of it. */
 export type TileSpec = "tensor" | "channel" | { readonly columns: number; readonly rows?: number };
@@ -64,17 +65,15 @@ function openTiles(options: TiledGridOptions, matrix: Matrix, unit: TileSize): T
   let nested: ScaleParts | undefined;
   return {
     unit,
-    fit(params) {
-      const { from = 0, to = columns } = params;
-      for (let row = 0; row < rows; row += unit.rows) {
-        for (let column = from; column < to; column += unit.columns) {
-          const bounds = {
-            row,
-            rowEnd: Math.min(row + unit.rows, rows),
-            column,
-            columnEnd: Math.min(column + unit.columns, to),
-          };
-          write(tileAt(row, column), fitTile({ ...params, code, store, columns, bounds }));
+    fit({ values, from = 0, to = columns, calibrator = minMax(), importance, hessian }) {
+      for (let column = from; column < to; column += unit.columns) {
+        const width = Math.min(unit.columns, to - column);
+        const weights = importance && repeated(importance.subarray(column, column + width), unit.rows);
+        for (let row = 0; row < rows; row += unit.rows) {
+          const height = Math.min(unit.rows, rows - row);
+          const inTile = elementsOf({ values, columns, row, height, column, width });
+          const quadratic = hessian && { matrix: hessian, columns, column, width };
+          write(tileAt(row, column), fitTile({ values: inTile, weights, quadratic, code, store, calibrator }));
         }
       }
     },
@@ -122,69 +121,87 @@ function openTiles(options: TiledGridOptions, matrix: Matrix, unit: TileSize): T
   };
 }
 
-interface FitTileParams extends FitParams {
-  readonly code: Code;
-  readonly store: ScaleStore;
-  /** Of the matrix. */
+/** The elements of a tile, row by row. */
+function elementsOf(params: {
+  readonly values: Float32Array;
   readonly columns: number;
-  readonly bounds: {
-    readonly row: number;
-    readonly rowEnd: number;
-    readonly column: number;
-    readonly columnEnd: number;
-  };
+  readonly row: number;
+  readonly height: number;
+  readonly column: number;
+  readonly width: number;
+}): Float32Array {
+  const { values, columns, row, height, column, width } = params;
+  const first = row * columns + column;
+  if (height === 1 || width === columns) return values.subarray(first, first + height * width);
+  const elements = new Float32Array(height * width);
+  for (let i = 0; i < height; i++) {
+    elements.set(values.subarray(first + i * columns, first + i * columns + width), i * width);
+  }
+  return elements;
 }
 
-function fitTile(params: FitTileParams): TileParameters {
-  const { values, columns, code, store, calibrator = minMax(), importance, hessian } = params;
-  const { row, rowEnd, column, columnEnd } = params.bounds;
-  const width = columnEnd - column;
-  const inTile = new Float32Array((rowEnd - row) * width);
-  for (let r = row; r < rowEnd; r++) {
-    const at = r * columns;
-    inTile.set(values.subarray(at + column, at + columnEnd), (r - row) * width);
-  }
-  if (inTile.length < calibrator.fewestValues) {
+function repeated(values: Float32Array, times: number): Float32Array {
+  if (times === 1) return values;
+  const result = new Float32Array(values.length * times);
+  for (let i = 0; i < times; i++) result.set(values, i * values.length);
+  return result;
+}
+
+interface FitTileParams {
+  /** Row by row. */
+  readonly values: Float32Array;
+  /** For as many rows at least. */
+  readonly weights: Float32Array | undefined;
+  readonly quadratic: QuadraticForm | undefined;
+  readonly code: Code;
+  readonly store: ScaleStore;
+  readonly calibrator: Calibrator;
+}
+
+/** The block of a Hessian that belongs to the columns of a tile. */
+interface QuadraticForm {
+  readonly matrix: Float64Array;
+  /** Of the Hessian. */
+  readonly columns: number;
+  /** The first one of the tile. */
+  readonly column: number;
+  readonly width: number;
+}
+
+function fitTile({ values, weights, quadratic, code, store, calibrator }: FitTileParams): TileParameters {
+  if (values.length < calibrator.fewestValues) {
     throw new QuernError(
       "QUANTIZE_TOO_FEW_VALUES",
-      `calibrator ${calibrator.name} needs ${calibrator.fewestValues} values, but tiles have ${inTile.length}`,
+      `calibrator ${calibrator.name} needs ${calibrator.fewestValues} values, but tiles have ${values.length}`,
     );
   }
-  const weights = importance && Float32Array.from(inTile, (_, i) => importance[column + (i % width)]!);
   const range = calibrator.range({
-    batches: [{ values: inTile, weights }],
+    batches: [{ values, weights }],
     bits: code.bits,
     error(candidate, norm) {
       const parameters = code.parameters(candidate, store);
-      return hessian
-        ? quadraticError({ values: inTile, width, code, parameters, hessian, columns, column })
-        : weightedError({ values: inTile, weights, code, parameters, norm });
+      return quadratic
+        ? quadraticError(values, quadratic, code, parameters)
+        : weightedError({ values, weights, code, parameters, norm });
     },
   });
   return code.parameters(range, store);
 }
 
-interface QuadraticErrorParams {
-  readonly values: Float32Array;
-  readonly width: number;
-  readonly code: Code;
-  readonly parameters: TileParameters;
-  readonly hessian: Float64Array;
-  readonly columns: number;
-  readonly column: number;
-}
-
-/** Sum over the rows of a tile of `e H e^T`, with the block of H that belongs to its columns. */
-function quadraticError(params: QuadraticErrorParams): number {
-  const { values, width, code, parameters, hessian, columns, column } = params;
-  const { scale, shift } = parameters;
+/** Sum over the rows of a tile of `e H e^T`. */
+function quadraticError(
+  values: Float32Array,
+  { matrix, columns, column, width }: QuadraticForm,
+  code: Code,
+  { scale, shift }: TileParameters,
+): number {
   const errors = values.map((value) => value - code.decode(code.encode(value, scale, shift), scale, shift));
   let sum = 0;
   for (let first = 0; first < errors.length; first += width) {
     for (let i = 0; i < width; i++) {
       const at = (column + i) * columns + column;
-      let product = 0.5 * hessian[at + i]! * errors[first + i]!;
-      for (let j = 0; j < i; j++) product += hessian[at + j]! * errors[first + j]!;
+      let product = 0.5 * matrix[at + i]! * errors[first + i]!;
+      for (let j = 0; j < i; j++) product += matrix[at + j]! * errors[first + j]!;
       sum += 2 * product * errors[first + i]!;
     }
   }

@@ -4,7 +4,7 @@ export interface Span {
   readonly end: number;
 }
 
-/** All columns, `width` at a time. */
-export function* spans(columns: number, width: number): Generator<Span> {
-  for (let start = 0; start < columns; start += width) yield { start, end: Math.min(start + width, columns) };
+/** The columns from `start` to before `end`, `width` at a time. */
+export function* spans(end: number, width: number, start = 0): Generator<Span> {
+  for (let at = start; at < end; at += width) yield { start: at, end: Math.min(at + width, end) };
 }

@@ -15,6 +15,8 @@ export interface CompensateParams {
 
 /** Columns whose errors reach those that follow in one product of matrices. */
 const BLOCK = 128;
+/** Columns whose errors reach those that follow in their block in one product. */
+const PART = 32;
 
 /**
  * Rounds columns in the order of the feedback; a weight is rounded together with what the errors before it add. Between blocks of columns,
@@ -59,7 +61,10 @@ export function compensate(params: CompensateParams): Uint8Array {
         const first = order.subarray(tile.start, tile.end).reduce((least, column) => Math.min(least, column));
         grid.fit({ ...fit, values: fitted, from: first, to: first + tile.end - tile.start });
       }
-      roundColumns(state, tile, order, grid, codes);
+      for (const part of spans(tile.end, PART, tile.start)) {
+        roundColumns(state, part, order, grid, codes);
+        spread(state, part, math);
+      }
     }
   }
   return codes;
@@ -96,9 +101,30 @@ function roundColumns(
       const error = weights[row * columns + place]! - grid.decode(row, column, code);
       errors[row * columns + place] = error;
       const factor = place * columns + from;
-      for (let j = place + 1 - from; j < to - from; j++) target[j]! += error * factors[factor + j]!;
+      for (let j = place + 1 - from; j < end - from; j++) target[j]! += error * factors[factor + j]!;
     }
   }
+}
+
+/** Adds the errors of some columns to those that follow in the block. */
+function spread(
+  { rows, columns, from, to, targets, errors, factors }: State,
+  { start, end }: Span,
+  math: MathKernels,
+): void {
+  if (end === to) return;
+  math.gemm({
+    m: rows,
+    n: to - end,
+    k: end - start,
+    a: errors.subarray(start),
+    aStride: columns,
+    b: factors.subarray(start * columns + end),
+    bStride: columns,
+    c: targets.subarray(end - from),
+    cStride: to - from,
+    accumulate: true,
+  });
 }
 
 /**
