@@ -11,22 +11,29 @@ export interface MagnitudeHistogramParams {
   readonly signed?: boolean;
 }
 
-/** A histogram of magnitudes as values that calibrators take: the middles of occupied bins, weighted by counts; the last at `largest`. */
-export function histogramValues({
-  counts,
-  lowerEdge,
-  largest,
-  signed = true,
-}: MagnitudeHistogramParams): WeightedValues {
+/** Values that stand for a bin: bins of the statistics file are wider than the steps of 8 bits. */
+const POINTS = 4;
+
+/**
+ * A histogram of magnitudes as values that calibrators take: some in each occupied bin, evenly spread and weighted by its count. Those of
+ * the last bin end at `largest`.
+ */
+export function histogramValues({ counts, lowerEdge, largest, signed = true }: MagnitudeHistogramParams): WeightedValues {
   const bins = [...counts.keys()].filter((bin) => counts[bin]! > 0);
-  const last = bins.at(-1);
-  const middles = bins.map((bin) =>
-    bin === last ? largest : (lowerEdge(bin) + Math.min(lowerEdge(bin + 1), largest)) / 2,
-  );
-  const weights = bins.map((bin) => counts[bin]!);
-  if (!signed) return { values: Float64Array.from(middles), weights: Float64Array.from(weights) };
+  const values: number[] = [];
+  const weights: number[] = [];
+  for (const bin of bins) {
+    const low = lowerEdge(bin);
+    const last = bin === bins.at(-1);
+    const step = ((last ? largest : lowerEdge(bin + 1)) - low) / POINTS;
+    for (let point = 0; point < POINTS; point++) {
+      values.push(low + (point + (last ? 1 : 0.5)) * step);
+      weights.push(counts[bin]! / POINTS);
+    }
+  }
+  if (!signed) return { values: Float64Array.from(values), weights: Float64Array.from(weights) };
   return {
-    values: Float64Array.from([...middles, ...middles.map((value) => -value)]),
-    weights: Float64Array.from([...weights, ...weights], (count) => count / 2),
+    values: Float64Array.from([...values, ...values.map((value) => -value)]),
+    weights: Float64Array.from([...weights, ...weights], (weight) => weight / 2),
   };
 }
