@@ -65,7 +65,8 @@ const METHODS = {
   "GPTQ, tiles as entered": (task) => roundMatrix({ ...task, rounding: gptq({ tiles: "dynamic" }) }).values,
   "GPTQ, descending": (task) => roundMatrix({ ...task, rounding: gptq({ order: "descending" }) }).values,
   "GPTQ, weighted MSE": (task) => roundMatrix({ ...task, rounding: gptq(), calibrator: mse }).values,
-  "GPTQ, MSE, 2 CD": (task) => roundMatrix({ ...task, rounding: gptq({ passes: 2 }), calibrator: mse }).values,
+  "GPTQ, MSE, 2 CD": (task) =>
+    roundMatrix({ ...task, rounding: gptq({ passes: 2 }), calibrator: mse }).values,
   "GPTQ, MSE, 2 CD, refit": (task) =>
     roundMatrix({ ...task, rounding: gptq({ passes: 2, refitScales: true }), calibrator: mse }).values,
   "AWQ, GPTQ, MSE, 2 CD, refit": (task) =>
@@ -135,10 +136,19 @@ async function collectLayers() {
   const parameters = await reader.load([...embedding.tensors, ...blocks.flatMap(({ tensors }) => tensors)]);
   await reader.close();
   const groups = new Map(
-    model.inputs.flat().map(({ name, modules, columns }) => [
-      name,
-      { modules, columns, matrix: new Float64Array(columns ** 2), sums: new Float64Array(columns), tokens: 0, heldOut: [] },
-    ]),
+    model.inputs
+      .flat()
+      .map(({ name, modules, columns }) => [
+        name,
+        {
+          modules,
+          columns,
+          matrix: new Float64Array(columns ** 2),
+          sums: new Float64Array(columns),
+          tokens: 0,
+          heldOut: [],
+        },
+      ]),
   );
   let seen = 0;
   for (const { tokens } of windows) {
@@ -189,7 +199,12 @@ function measureSpeed(n) {
   kernels.math.syrk({ x, tokens: 1024, n, h: matrix });
   kernels.math.mirror({ matrix, n });
   const grid = affine(4, 128);
-  const task = { matrix: { rows: n, columns: n, values }, grid, hessian: { matrix, tokens: 1024 }, math: kernels.math };
+  const task = {
+    matrix: { rows: n, columns: n, values },
+    grid,
+    hessian: { matrix, tokens: 1024 },
+    math: kernels.math,
+  };
   const runs = {
     RTN: [{ rounding: nearest() }, 0],
     // A product with the triangle of factors, and a Cholesky factorization.

@@ -18,7 +18,12 @@ const POINTS = 4;
  * A histogram of magnitudes as values that calibrators take: some in each occupied bin, evenly spread and weighted by its count. Those of
  * the last bin end at `largest`.
  */
-export function histogramValues({ counts, lowerEdge, largest, signed = true }: MagnitudeHistogramParams): WeightedValues {
+export function histogramValues({
+  counts,
+  lowerEdge,
+  largest,
+  signed = true,
+}: MagnitudeHistogramParams): WeightedValues {
   const bins = [...counts.keys()].filter((bin) => counts[bin]! > 0);
   const values: number[] = [];
   const weights: number[] = [];

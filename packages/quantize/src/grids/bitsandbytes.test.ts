@@ -21,8 +21,11 @@ interface FourBitCase {
 
 interface Results {
   readonly fourBit: readonly FourBitCase[];
-  readonly nested: readonly (Record<"plainAbsmax" | "absmax" | "offset" | "nestedAbsmax", string>)[];
-  readonly int8: { readonly rows: number; readonly columns: number } & Record<"weights" | "codes" | "scales", string>;
+  readonly nested: readonly Record<"plainAbsmax" | "absmax" | "offset" | "nestedAbsmax", string>[];
+  readonly int8: { readonly rows: number; readonly columns: number } & Record<
+    "weights" | "codes" | "scales",
+    string
+  >;
 }
 
 let results: Results;
@@ -57,7 +60,9 @@ describe("double quantization", () => {
     const found = nestScales(floats(plainAbsmax));
     // The mean is summed in another order there.
     expect(Math.abs(found.offset - floats(offset)[0]!)).toBeLessThan(found.offset * 2 ** -22);
-    expect([...found.absmax].map((value, i) => Math.abs(value - floats(nestedAbsmax)[i]!) < 2e-7)).not.toContain(false);
+    expect(
+      [...found.absmax].map((value, i) => Math.abs(value - floats(nestedAbsmax)[i]!) < 2e-7),
+    ).not.toContain(false);
     const different = [...found.codes].filter((code, i) => code !== bytes(absmax)[i]);
     expect(different.length).toBeLessThanOrEqual(1);
   });

@@ -73,7 +73,10 @@ function openTiles(options: TiledGridOptions, matrix: Matrix, unit: TileSize): T
           const height = Math.min(unit.rows, rows - row);
           const inTile = elementsOf({ values, columns, row, height, column, width });
           const quadratic = hessian && { matrix: hessian, columns, column, width };
-          write(tileAt(row, column), fitTile({ values: inTile, weights, quadratic, code, store, calibrator }));
+          write(
+            tileAt(row, column),
+            fitTile({ values: inTile, weights, quadratic, code, store, calibrator }),
+          );
         }
       }
     },

@@ -39,8 +39,12 @@ describe("output errors", () => {
   it("need what fits", async () => {
     const { matrix, heldOut, math } = await layerUnderTest(7, 40);
     const shape = expect.objectContaining({ code: "QUANTIZE_SHAPE" }) as Error;
-    expect(() => outputErrorOn({ matrix, values: matrix.values, inputs: heldOut.subarray(1), math })).toThrow(shape);
-    expect(() => outputErrorOn({ matrix, values: matrix.values.subarray(1), inputs: heldOut, math })).toThrow(shape);
+    expect(() => outputErrorOn({ matrix, values: matrix.values, inputs: heldOut.subarray(1), math })).toThrow(
+      shape,
+    );
+    expect(() => outputErrorOn({ matrix, values: matrix.values.subarray(1), inputs: heldOut, math })).toThrow(
+      shape,
+    );
   });
 });
 
@@ -53,7 +57,8 @@ describe("the hold-out guard", () => {
     const verdict = holdOutGuard({ matrix, candidate, baseline: plain, inputs: heldOut, math });
     expect(verdict).toMatchObject({ kept: candidate, keptCandidate: true });
     expect(verdict.candidateError).toBeLessThan(verdict.baselineError);
-    const errorOf = (values: Float32Array): number => outputErrorOn({ matrix, values, inputs: heldOut, math }).relative;
+    const errorOf = (values: Float32Array): number =>
+      outputErrorOn({ matrix, values, inputs: heldOut, math }).relative;
     expect(verdict.candidateError).toBe(errorOf(candidate.values));
     expect(verdict.baselineError).toBe(errorOf(plain.values));
     // A Hessian of inputs that have nothing to do with those that come.
@@ -73,7 +78,11 @@ describe("bias correction", () => {
       for (let start = 0; start < inputs.length; start += 32) sum += inputs[start + j]!;
       return sum / 300;
     });
-    const { values } = roundMatrix({ matrix, grid: uniform({ bits: 2, symmetric: true }), rounding: nearest() });
+    const { values } = roundMatrix({
+      matrix,
+      grid: uniform({ bits: 2, symmetric: true }),
+      rounding: nearest(),
+    });
     const bias = gaussian(5, 6);
     const corrected = correctBias({ matrix, values, means, bias });
     for (let row = 0; row < 5; row++) {

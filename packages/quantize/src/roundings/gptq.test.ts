@@ -16,11 +16,16 @@ import { roundMatrix } from "./round-matrix.ts";
 const GRIDS: Readonly<Record<string, Grid<TiledGrid>>> = {
   "4 bits symmetric by 16": uniform({ bits: 4, symmetric: true, tile: { columns: 16 } }),
   "3 bits asymmetric by channel": uniform({ bits: 3, symmetric: false }),
-  "2 bits with offsets by 24, with a tail": uniform({ bits: 2, symmetric: false, zero: "real", tile: { columns: 24 } }),
+  "2 bits with offsets by 24, with a tail": uniform({
+    bits: 2,
+    symmetric: false,
+    zero: "real",
+    tile: { columns: 24 },
+  }),
   "8 bits by tensor": uniform({ bits: 8, symmetric: true, tile: "tensor" }),
-  "NF4": nf4({ block: 32 }),
-  "NVFP4": nvfp4(),
-  "MXFP4": mxfp4(),
+  NF4: nf4({ block: 32 }),
+  NVFP4: nvfp4(),
+  MXFP4: mxfp4(),
   "E4M3 by tiles of 8 x 32": e4m3({ tile: { rows: 8, columns: 32 } }),
 };
 
@@ -84,11 +89,15 @@ describe("codes are those of the textbook", () => {
     const rounded = roundMatrix({ matrix, grid, rounding: gptq({ damping: 0.01, order }), hessian, math });
     const places = columnOrder({ order, hessian: hessian.matrix, columns, width: 32 });
     const damped = dampHessian(hessian, columns, 0.01).matrix;
-    const permuted = damped.map((_, i) => damped[places[Math.floor(i / columns)]! * columns + places[i % columns]!]!);
+    const permuted = damped.map(
+      (_, i) => damped[places[Math.floor(i / columns)]! * columns + places[i % columns]!]!,
+    );
     const fitted = grid.open(matrix);
     fitted.fit({ values: matrix.values });
     const wanted = textbookGptq({
-      weights: matrix.values.map((_, i) => matrix.values[Math.floor(i / columns) * columns + places[i % columns]!]!),
+      weights: matrix.values.map(
+        (_, i) => matrix.values[Math.floor(i / columns) * columns + places[i % columns]!]!,
+      ),
       rows,
       columns,
       hessian: permuted,
@@ -135,22 +144,29 @@ describe("orders", () => {
 });
 
 describe("what it is for", () => {
-  it.each(Object.entries(GRIDS))("on %s it beats rounding to nearest on inputs not seen", async (_name, grid) => {
-    const { matrix, hessian, heldOut, math } = await layerUnderTest(24, 128, { seed: 11 });
-    const errorOf = (values: Float32Array): number => outputErrorOn({ matrix, values, inputs: heldOut, math }).relative;
-    const task = { matrix, grid, hessian, math };
-    const plain = errorOf(roundMatrix({ ...task, rounding: nearest() }).values);
-    const compensated = errorOf(roundMatrix({ ...task, rounding: gptq() }).values);
-    const refined = errorOf(roundMatrix({ ...task, rounding: gptq({ passes: 2, refitScales: true }) }).values);
-    expect(compensated).toBeLessThan(0.7 * plain);
-    expect(refined).toBeLessThan(1.02 * compensated);
-  });
+  it.each(Object.entries(GRIDS))(
+    "on %s it beats rounding to nearest on inputs not seen",
+    async (_name, grid) => {
+      const { matrix, hessian, heldOut, math } = await layerUnderTest(24, 128, { seed: 11 });
+      const errorOf = (values: Float32Array): number =>
+        outputErrorOn({ matrix, values, inputs: heldOut, math }).relative;
+      const task = { matrix, grid, hessian, math };
+      const plain = errorOf(roundMatrix({ ...task, rounding: nearest() }).values);
+      const compensated = errorOf(roundMatrix({ ...task, rounding: gptq() }).values);
+      const refined = errorOf(
+        roundMatrix({ ...task, rounding: gptq({ passes: 2, refitScales: true }) }).values,
+      );
+      expect(compensated).toBeLessThan(0.7 * plain);
+      expect(refined).toBeLessThan(1.02 * compensated);
+    },
+  );
 
   it("works with searched ranges", async () => {
     const { matrix, hessian, math } = await layerUnderTest(16, 96, { seed: 12 });
     const grid = uniform({ bits: 2, symmetric: true, tile: { columns: 32 } });
     const task = { matrix, grid, rounding: gptq(), hessian, math };
-    const error = (values: Float32Array): number => outputError({ ...task, hessian: hessian.matrix, values }).relative;
+    const error = (values: Float32Array): number =>
+      outputError({ ...task, hessian: hessian.matrix, values }).relative;
     const searched = roundMatrix({ ...task, calibrator: meanSquaredError({ steps: 40, norm: 2 }) });
     expect(error(searched.values)).toBeLessThan(error(roundMatrix(task).values));
   });
@@ -182,8 +198,16 @@ describe("bad input", () => {
     const { matrix, math } = await layerUnderTest(4, 48);
     const grid = uniform({ bits: 4, symmetric: true });
     // Indefinite: a diagonal of 1 with 3 beside it.
-    const indefinite = Float64Array.from({ length: 48 * 48 }, (_, i) => (i % 49 === 0 ? 1 : Math.abs((i % 48) - Math.floor(i / 48)) === 1 ? 3 : 0));
-    const found = roundMatrix({ matrix, grid, rounding: gptq(), hessian: { matrix: indefinite, tokens: 1000 }, math });
+    const indefinite = Float64Array.from({ length: 48 * 48 }, (_, i) =>
+      i % 49 === 0 ? 1 : Math.abs((i % 48) - Math.floor(i / 48)) === 1 ? 3 : 0,
+    );
+    const found = roundMatrix({
+      matrix,
+      grid,
+      rounding: gptq(),
+      hessian: { matrix: indefinite, tokens: 1000 },
+      math,
+    });
     expect(found.damping).toBeGreaterThan(4);
     const hopeless = indefinite.map((value) => (value === 3 ? 30 : value));
     expect(() =>
@@ -204,12 +228,16 @@ describe("bad input", () => {
     };
     expect(thrown(() => gptq({ order: "descending", tiles: "dynamic" }))).toBe("QUANTIZE_OPTION");
     expect(thrown(() => gptq({ passes: -1 }))).toBe("QUANTIZE_OPTION");
-    expect(thrown(() => roundMatrix({ matrix, grid, rounding: gptq(), math }))).toBe("QUANTIZE_INPUT_MISSING");
+    expect(thrown(() => roundMatrix({ matrix, grid, rounding: gptq(), math }))).toBe(
+      "QUANTIZE_INPUT_MISSING",
+    );
     expect(thrown(() => roundMatrix({ matrix, grid, rounding: gptq({ shift: 0.25 }), hessian, math }))).toBe(
       "QUANTIZE_INPUT_MISSING",
     );
     const short = { matrix: hessian.matrix.subarray(1), tokens: 1 };
-    expect(thrown(() => roundMatrix({ matrix, grid, rounding: gptq(), hessian: short, math }))).toBe("QUANTIZE_SHAPE");
+    expect(thrown(() => roundMatrix({ matrix, grid, rounding: gptq(), hessian: short, math }))).toBe(
+      "QUANTIZE_SHAPE",
+    );
     const infinite = { matrix: hessian.matrix.map((value, i) => (i === 49 ? Infinity : value)), tokens: 1 };
     expect(thrown(() => roundMatrix({ matrix, grid, rounding: gptq(), hessian: infinite, math }))).toBe(
       "QUANTIZE_NOT_FINITE",

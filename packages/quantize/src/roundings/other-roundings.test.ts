@@ -36,23 +36,32 @@ describe("rounding to nearest", () => {
 });
 
 describe("block-wise absolute maximum", () => {
-  it.each([8, 4, 3, 2])("%i bits: max|w| of a block has the largest code, errors are at most half a step", (bits) => {
-    const grid = uniform({ bits, symmetric: true, range: "restricted", tile: { columns: 24 }, scaleType: "F32" });
-    const { codes, grid: fitted, values } = roundMatrix({ matrix, grid, rounding: nearest() });
-    const { scales, zeros } = fitted.result(codes);
-    const most = 2 ** (bits - 1) - 1;
-    expect(zeros!.every((zero) => zero === most + 1)).toBe(true);
-    for (let tile = 0; tile < 18; tile++) {
-      const weights = matrix.values.slice(tile * 24, tile * 24 + 24);
-      const largest = Math.max(...weights.map(Math.abs));
-      expect(scales[tile]).toBe(Math.fround(largest / most));
-      const signed = [...codes.slice(tile * 24, tile * 24 + 24)].map((code) => code - most - 1);
-      expect(Math.max(...signed.map(Math.abs))).toBe(most);
-      weights.forEach((weight, i) => {
-        expect(Math.abs(weight - values[tile * 24 + i]!)).toBeLessThanOrEqual(0.5001 * scales[tile]!);
+  it.each([8, 4, 3, 2])(
+    "%i bits: max|w| of a block has the largest code, errors are at most half a step",
+    (bits) => {
+      const grid = uniform({
+        bits,
+        symmetric: true,
+        range: "restricted",
+        tile: { columns: 24 },
+        scaleType: "F32",
       });
-    }
-  });
+      const { codes, grid: fitted, values } = roundMatrix({ matrix, grid, rounding: nearest() });
+      const { scales, zeros } = fitted.result(codes);
+      const most = 2 ** (bits - 1) - 1;
+      expect(zeros!.every((zero) => zero === most + 1)).toBe(true);
+      for (let tile = 0; tile < 18; tile++) {
+        const weights = matrix.values.slice(tile * 24, tile * 24 + 24);
+        const largest = Math.max(...weights.map(Math.abs));
+        expect(scales[tile]).toBe(Math.fround(largest / most));
+        const signed = Array.from(codes.subarray(tile * 24, tile * 24 + 24), (code) => code - most - 1);
+        expect(Math.max(...signed.map(Math.abs))).toBe(most);
+        weights.forEach((weight, i) => {
+          expect(Math.abs(weight - values[tile * 24 + i]!)).toBeLessThanOrEqual(0.5001 * scales[tile]!);
+        });
+      }
+    },
+  );
 });
 
 describe("stochastic rounding", () => {
@@ -72,7 +81,8 @@ describe("stochastic rounding", () => {
         expect([value + 0, other + 0]).toEqual(expect.arrayContaining([...drawn]));
         const mean = draws.reduce((sum, { values }) => sum + values[i]!, 0) / draws.length;
         const step = Math.abs(other - value);
-        if (other !== value) expect(Math.abs(mean - weight)).toBeLessThan(0.13 * step);
+        // Beyond the last value there is no step, and every draw is that value.
+        expect(Math.abs(mean - (step === 0 ? value : weight))).toBeLessThanOrEqual(0.13 * step);
       }
     }
   });
@@ -108,7 +118,8 @@ describe("HQQ", () => {
       const plain = roundMatrix({ ...task, grid, rounding: nearest() });
       const found = roundMatrix({ ...task, grid, rounding: hqq() });
       expect(mean(found.values)).toBeLessThanOrEqual(mean(plain.values));
-      if (zero === "real") expect(norm(found.values)).toBeLessThan(norm(plain.values));
+      // Whole zeros may have no better neighbour.
+      expect(norm(found.values)).toBeLessThan(norm(plain.values) * (zero === "real" ? 1 : 1.001));
       expect(found.grid.result(found.codes).scales).toEqual(plain.grid.result(plain.codes).scales);
     }
   });
@@ -154,9 +165,14 @@ describe("combinations", () => {
   it("have members that are found by name", () => {
     expect(findMember(ROUNDINGS, "gptq")).toBe(ROUNDINGS.gptq);
     expect(() => findMember(GRIDS, "int3")).toThrow(
-      expect.objectContaining({ code: "QUANTIZE_UNKNOWN", message: expect.stringContaining("uniform, nf4, fp4") as string }),
+      expect.objectContaining({
+        code: "QUANTIZE_UNKNOWN",
+        message: expect.stringContaining("uniform, nf4, fp4") as string,
+      }),
     );
-    expect(() => findMember(GRIDS, "toString")).toThrow(expect.objectContaining({ code: "QUANTIZE_UNKNOWN" }));
+    expect(() => findMember(GRIDS, "toString")).toThrow(
+      expect.objectContaining({ code: "QUANTIZE_UNKNOWN" }),
+    );
     for (const [name, make] of Object.entries(ROUNDINGS)) expect(make().name).toBe(name);
     for (const [name, make] of Object.entries(CALIBRATORS)) expect(make().name).toBe(name);
     for (const [name, make] of Object.entries(TRANSFORMS)) expect(make().name).toBe(name);
@@ -176,11 +192,18 @@ describe("bad matrices", () => {
       [{ rows: 3, columns: 5, values: gaussian(12, 1) }, "QUANTIZE_SHAPE"],
       [{ rows: 0, columns: 4, values: new Float32Array(0) }, "QUANTIZE_SHAPE"],
     ] as const) {
-      expect(() => roundMatrix({ matrix: bad, grid, rounding: nearest() })).toThrow(expect.objectContaining({ code }));
+      expect(() => roundMatrix({ matrix: bad, grid, rounding: nearest() })).toThrow(
+        expect.objectContaining({ code }),
+      );
     }
     const importance = Float32Array.of(1, -1, 1, 1);
     expect(() =>
-      roundMatrix({ matrix: { rows: 3, columns: 4, values: gaussian(12, 1) }, grid, rounding: nearest(), importance }),
+      roundMatrix({
+        matrix: { rows: 3, columns: 4, values: gaussian(12, 1) },
+        grid,
+        rounding: nearest(),
+        importance,
+      }),
     ).toThrow(expect.objectContaining({ code: "QUANTIZE_NOT_FINITE" }));
     expect(() => roundMatrix({ matrix, grid, rounding: nearest(), importance })).toThrow(
       expect.objectContaining({ code: "QUANTIZE_SHAPE" }),

@@ -26,11 +26,21 @@ describe("gradients, checked numerically", () => {
         // Away from where a code changes, the quantized value is code * step.
         const safe = [...values.keys()].filter((i) => {
           const ratio = values[i]! / step;
-          return Math.abs(ratio - Math.floor(ratio) - 0.5) > 0.02 && Math.abs(ratio + 8) > 0.02 && Math.abs(ratio - 7) > 0.02;
+          return (
+            Math.abs(ratio - Math.floor(ratio) - 0.5) > 0.02 &&
+            Math.abs(ratio + 8) > 0.02 &&
+            Math.abs(ratio - 7) > 0.02
+          );
         });
         const used = Float32Array.from(safe, (i) => values[i]!);
         const gradients = Float32Array.from(safe, (i) => weights[i]!);
-        const { step: found } = fakeQuantizeGradients({ values: used, step, gradients, ...settings, scaled: false });
+        const { step: found } = fakeQuantizeGradients({
+          values: used,
+          step,
+          gradients,
+          ...settings,
+          scaled: false,
+        });
         // The straight-through part, -v / s, is the derivative of the ratio, whose rounding counts as the identity; the rest is numeric.
         const loss = (s: number): number => {
           const codes = fakeQuantize({ values: used, step: s, ...settings });
@@ -67,10 +77,15 @@ describe("gradients, checked numerically", () => {
     const values = gaussian(500, 5);
     let step = 0.9;
     const loss = (s: number): number =>
-      fakeQuantize({ values, step: s, ...settings }).reduce((sum, value, i) => sum + (value - values[i]!) ** 2, 0);
+      fakeQuantize({ values, step: s, ...settings }).reduce(
+        (sum, value, i) => sum + (value - values[i]!) ** 2,
+        0,
+      );
     const first = loss(step);
     for (let i = 0; i < 60; i++) {
-      const gradients = fakeQuantize({ values, step, ...settings }).map((value, k) => 2 * (value - values[k]!));
+      const gradients = fakeQuantize({ values, step, ...settings }).map(
+        (value, k) => 2 * (value - values[k]!),
+      );
       step -= 0.002 * fakeQuantizeGradients({ values, step, gradients, ...settings }).step;
     }
     expect(loss(step)).toBeLessThan(0.7 * first);

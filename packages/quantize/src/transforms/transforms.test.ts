@@ -46,43 +46,59 @@ describe("AWQ", () => {
       return sum + total;
     }, 0);
 
-  it.each([true, false])("has the exponent with the least error of the outputs (weights weighed: %s)", async (weighWeights) => {
-    const { math } = await layerUnderTest(1, 8);
-    const transform = awq({ weighWeights });
-    const found = chooseFactors({ transform, layers, grid, hessian, meanMagnitudes, math });
-    const none = errorWith(new Float32Array(columns).fill(1));
-    const best = errorWith(found.factors);
-    expect(best).toBeLessThan(0.97 * none);
-    expect(found.tried).toHaveLength(20);
-    const least = Math.min(...found.tried.map(({ error }) => error));
-    expect(found.tried.find(({ exponent }) => exponent === found.exponent)!.error).toBe(least);
-    const signal = layers.reduce((sum, matrix) => {
-      return sum + outputError({ matrix, values: matrix.values, hessian: hessian.matrix, math }).signal;
-    }, 0);
-    expect(best / signal).toBeCloseTo(least, 5);
-    // The factors by their formula.
-    const means = Array.from({ length: columns }, (_, j) => {
-      const shares = layers.flatMap(({ rows, values }) =>
-        Array.from({ length: rows }, (_, row) => {
-          const start = row * columns + (j < 48 ? 0 : 48);
-          return Math.abs(values[row * columns + j]!) / Math.max(...values.slice(start, start + 48).map(Math.abs));
-        }),
+  it.each([true, false])(
+    "has the exponent with the least error of the outputs (weights weighed: %s)",
+    async (weighWeights) => {
+      const { math } = await layerUnderTest(1, 8);
+      const transform = awq({ weighWeights });
+      const found = chooseFactors({ transform, layers, grid, hessian, meanMagnitudes, math });
+      const none = errorWith(new Float32Array(columns).fill(1));
+      const best = errorWith(found.factors);
+      expect(best).toBeLessThan(0.97 * none);
+      expect(found.tried).toHaveLength(20);
+      const least = Math.min(...found.tried.map(({ error }) => error));
+      expect(found.tried.find(({ exponent }) => exponent === found.exponent)!.error).toBe(least);
+      const signal = layers.reduce((sum, matrix) => {
+        return sum + outputError({ matrix, values: matrix.values, hessian: hessian.matrix, math }).signal;
+      }, 0);
+      expect(best / signal).toBeCloseTo(least, 5);
+      // The factors by their formula.
+      const means = Array.from({ length: columns }, (_, j) => {
+        const shares = layers.flatMap(({ rows, values }) =>
+          Array.from({ length: rows }, (_, row) => {
+            const start = row * columns + (j < 48 ? 0 : 48);
+            return (
+              Math.abs(values[row * columns + j]!) /
+              Math.max(...values.slice(start, start + 48).map(Math.abs))
+            );
+          }),
+        );
+        return shares.reduce((a, b) => a + b, 0) / shares.length;
+      });
+      const r = found.exponent;
+      const raw = means.map((mean, j) =>
+        Math.max(
+          weighWeights ? meanMagnitudes[j]! ** r / (mean ** (1 - r) + 1e-4) : meanMagnitudes[j]! ** r,
+          1e-4,
+        ),
       );
-      return shares.reduce((a, b) => a + b, 0) / shares.length;
-    });
-    const r = found.exponent;
-    const raw = means.map((mean, j) =>
-      Math.max(weighWeights ? meanMagnitudes[j]! ** r / (mean ** (1 - r) + 1e-4) : meanMagnitudes[j]! ** r, 1e-4),
-    );
-    const middle = Math.sqrt(Math.min(...raw) * Math.max(...raw));
-    found.factors.forEach((factor, j) => expect(factor / (raw[j]! / middle)).toBeCloseTo(1, 4));
-  });
+      const middle = Math.sqrt(Math.min(...raw) * Math.max(...raw));
+      found.factors.forEach((factor, j) => expect(factor / (raw[j]! / middle)).toBeCloseTo(1, 4));
+    },
+  );
 
   it("samples rows of large layers, and stands inputs that were always 0", async () => {
     const { math } = await layerUnderTest(1, 8);
     const silent = meanMagnitudes.slice();
     silent[3] = 0;
-    const found = chooseFactors({ transform: awq({ rows: 4 }), layers, grid, hessian, meanMagnitudes: silent, math });
+    const found = chooseFactors({
+      transform: awq({ rows: 4 }),
+      layers,
+      grid,
+      hessian,
+      meanMagnitudes: silent,
+      math,
+    });
     expect(found.factors.every((factor) => factor > 0 && Number.isFinite(factor))).toBe(true);
     const none = chooseFactors({
       transform: awq(),
@@ -92,14 +108,15 @@ describe("AWQ", () => {
       meanMagnitudes: new Float32Array(columns),
       math,
     });
-    expect([...none.factors]).toEqual(new Array(columns).fill(1));
+    expect(none.factors).toEqual(new Float32Array(columns).fill(1));
   });
 
   it("finds where to clip in the Hessian", async () => {
     const { math } = await layerUnderTest(1, 8);
     const clip = meanSquaredError({ steps: 20, mostShrink: 0.5, norm: 2 });
     for (const matrix of layers) {
-      const error = (values: Float32Array): number => outputError({ matrix, values, hessian: hessian.matrix, math }).relative;
+      const error = (values: Float32Array): number =>
+        outputError({ matrix, values, hessian: hessian.matrix, math }).relative;
       const plain = roundMatrix({ matrix, grid, rounding: nearest() });
       const fitted = grid.open(matrix);
       fitted.fit({ values: matrix.values, calibrator: clip, hessian: hessian.matrix });
@@ -123,7 +140,9 @@ describe("AWQ", () => {
       expect(fit.scales.length).toBe(matrix.rows * 2);
       for (let row = 0; row < matrix.rows; row++) {
         for (const tile of [0, 1]) {
-          expect(tileError(row, tile, values)).toBeLessThanOrEqual(tileError(row, tile, plain.values) * (1 + 1e-9));
+          expect(tileError(row, tile, values)).toBeLessThanOrEqual(
+            tileError(row, tile, plain.values) * (1 + 1e-9),
+          );
         }
       }
     }
@@ -132,7 +151,11 @@ describe("AWQ", () => {
 
 describe("SmoothQuant", () => {
   it("has the factors of its formula", () => {
-    const { factors, exponent } = chooseFactors({ transform: smoothQuant({ alpha: 0.7 }), layers, largestMagnitudes });
+    const { factors, exponent } = chooseFactors({
+      transform: smoothQuant({ alpha: 0.7 }),
+      layers,
+      largestMagnitudes,
+    });
     expect(exponent).toBe(0.7);
     factors.forEach((factor, j) => {
       const weights = layers.flatMap(({ rows, values }) =>
@@ -154,7 +177,11 @@ describe("SmoothQuant", () => {
       inputs.forEach((value, i) => (step = Math.max(step, Math.abs(value) / factors[i % columns]! / 127)));
       let sum = 0;
       for (const layer of layers) {
-        const { values } = roundMatrix({ matrix: scaleColumns(layer, factors), grid: int8, rounding: nearest() });
+        const { values } = roundMatrix({
+          matrix: scaleColumns(layer, factors),
+          grid: int8,
+          rounding: nearest(),
+        });
         for (let token = 0; token < tokens; token++) {
           for (let row = 0; row < layer.rows; row++) {
             let error = 0;
@@ -170,13 +197,23 @@ describe("SmoothQuant", () => {
       return sum;
     };
     const errors = alpha.map((value) =>
-      errorWith(chooseFactors({ transform: smoothQuant({ alpha: value }), layers, largestMagnitudes }).factors),
+      errorWith(
+        chooseFactors({ transform: smoothQuant({ alpha: value }), layers, largestMagnitudes }).factors,
+      ),
     );
     expect(errors[alpha.indexOf(found.exponent)]).toBeLessThan(1.1 * Math.min(...errors));
     expect(errors[alpha.indexOf(found.exponent)]).toBeLessThan(0.5 * errors[0]!);
     // What is predicted is what happens, about.
-    const { signal } = { signal: layers.reduce((sum, matrix) => sum + outputError({ matrix, values: matrix.values, hessian: hessian.matrix, math }).signal, 0) };
-    found.tried.forEach(({ error }, i) => expect(Math.abs(Math.log((error * signal) / errors[i]!))).toBeLessThan(0.35));
+    const { signal } = {
+      signal: layers.reduce(
+        (sum, matrix) =>
+          sum + outputError({ matrix, values: matrix.values, hessian: hessian.matrix, math }).signal,
+        0,
+      ),
+    };
+    found.tried.forEach(({ error }, i) =>
+      expect(Math.abs(Math.log((error * signal) / errors[i]!))).toBeLessThan(0.35),
+    );
   });
 });
 
@@ -185,7 +222,12 @@ describe("factors", () => {
     const { math } = await layerUnderTest(1, 8);
     const { factors } = chooseFactors({ transform: smoothQuant(), layers, largestMagnitudes });
     const matrix = layers[0]!;
-    const before = outputError({ matrix, values: new Float32Array(12 * columns), hessian: hessian.matrix, math });
+    const before = outputError({
+      matrix,
+      values: new Float32Array(12 * columns),
+      hessian: hessian.matrix,
+      math,
+    });
     const after = outputError({
       matrix: scaleColumns(matrix, factors),
       values: new Float32Array(12 * columns),
@@ -199,15 +241,21 @@ describe("factors", () => {
     const { math } = await layerUnderTest(1, 8);
     const missing = expect.objectContaining({ code: "QUANTIZE_INPUT_MISSING" }) as Error;
     expect(() => chooseFactors({ transform: awq(), layers, grid, hessian, math })).toThrow(missing);
-    expect(() => chooseFactors({ transform: smoothQuant({ alpha: [0.5, 0.6] }), layers, largestMagnitudes })).toThrow(missing);
     expect(() =>
-      chooseFactors({ transform: smoothQuant(), layers: [], largestMagnitudes }),
-    ).toThrow(expect.objectContaining({ code: "QUANTIZE_SHAPE" }));
+      chooseFactors({ transform: smoothQuant({ alpha: [0.5, 0.6] }), layers, largestMagnitudes }),
+    ).toThrow(missing);
+    expect(() => chooseFactors({ transform: smoothQuant(), layers: [], largestMagnitudes })).toThrow(
+      expect.objectContaining({ code: "QUANTIZE_SHAPE" }),
+    );
     expect(() =>
       chooseFactors({ transform: smoothQuant(), layers, largestMagnitudes: largestMagnitudes.subarray(1) }),
     ).toThrow(expect.objectContaining({ code: "QUANTIZE_SHAPE" }));
     expect(() =>
-      chooseFactors({ transform: smoothQuant(), layers, largestMagnitudes: new Float32Array(columns).fill(Infinity) }),
+      chooseFactors({
+        transform: smoothQuant(),
+        layers,
+        largestMagnitudes: new Float32Array(columns).fill(Infinity),
+      }),
     ).toThrow(expect.objectContaining({ code: "QUANTIZE_NOT_FINITE" }));
     expect(() => smoothQuant({ alpha: 1.1 })).toThrow(expect.objectContaining({ code: "QUANTIZE_OPTION" }));
     expect(() => awq({ steps: 0 })).toThrow(expect.objectContaining({ code: "QUANTIZE_OPTION" }));
