@@ -1,5 +1,4 @@
 import type { Calibrator } from "../calibrators/calibrator.ts";
-import type { Code } from "../codes/code.ts";
 import type { Matrix } from "../matrix.ts";
 import type { QuantizedMatrix } from "../quantized-matrix.ts";
 
@@ -8,7 +7,8 @@ export interface Grid<F extends FittedGrid = FittedGrid> {
   readonly name: string;
   /** Codes are from 0 to 2^bits - 1. */
   readonly bits: number;
-  readonly shift: Code["shift"];
+  /** Whether the value of code 0 can be moved unit by unit: whether there is `FittedGrid.moveOffset`. */
+  readonly movesOffsets: boolean;
   /** @throws QuernError `QUANTIZE_SHAPE` where tiles do not fit the matrix. */
   unitOf(shape: Pick<Matrix, "rows" | "columns">): TileSize;
   /** Room for the parameters of a matrix. What concerns all of it is chosen now, the rest by `fit`. */
@@ -44,7 +44,7 @@ export interface FittedGrid {
   readParameters(row: number, column: number, into: Float64Array): void;
   /** Changes the parameters of the unit of an element to the nearest that can be stored. */
   writeParameters(row: number, column: number, parameters: Float64Array): void;
-  /** Moves the value of code 0 as near to `offset` as can be stored. Only where units have a shift of their own. */
+  /** Moves the value of code 0 as near to `offset` as can be stored; the scale stays. */
   moveOffset?(row: number, column: number, offset: number): void;
 }
 

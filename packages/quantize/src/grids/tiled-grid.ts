@@ -29,7 +29,7 @@ export function tiledGrid(options: TiledGridOptions): Grid<TiledGrid> {
   return {
     name,
     bits: code.bits,
-    shift: code.shift,
+    movesOffsets: code.shiftFor !== undefined,
     unitOf,
     open(matrix) {
       checkMatrix(matrix);

@@ -15,7 +15,7 @@ export interface Feedback {
 
 export interface FeedbackParams {
   readonly hessian: Hessian;
-  readonly columns: number;
+  /** Column that is rounded at each place, all of them: see `columnOrder`. */
   readonly order: Int32Array;
   /** Of the first attempt; doubled after each that fails. */
   readonly damping: number;
@@ -31,7 +31,8 @@ const MOST_DAMPING = 10;
  * @throws QuernError `QUANTIZE_HESSIAN_SINGULAR` where damping does not help.
  */
 export function errorFeedback(params: FeedbackParams): Feedback {
-  const { hessian, columns: n, order, math } = params;
+  const { hessian, order, math } = params;
+  const n = order.length;
   for (let wanted = params.damping; wanted <= MOST_DAMPING; wanted = Math.max(2 * wanted, 0.01)) {
     const { matrix, damping, deadColumns } = dampHessian(hessian, n, wanted);
     const reversed = new Float64Array(n * n);

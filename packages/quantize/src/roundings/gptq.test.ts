@@ -6,6 +6,7 @@ import type { Grid, TiledGrid } from "../grids/grid.ts";
 import { uniform } from "../grids/uniform.ts";
 import { columnOrder } from "../hessian/column-order.ts";
 import { dampHessian } from "../hessian/damping.ts";
+import { errorFeedback } from "../hessian/feedback.ts";
 import { outputError, outputErrorOn } from "../measure/output-error.ts";
 import { layerUnderTest } from "../testing/tasks.ts";
 import { textbookGptq } from "../testing/textbook-gptq.ts";
@@ -169,6 +170,32 @@ describe("what it is for", () => {
       outputError({ ...task, hessian: hessian.matrix, values }).relative;
     const searched = roundMatrix({ ...task, calibrator: meanSquaredError({ steps: 40, norm: 2 }) });
     expect(error(searched.values)).toBeLessThan(error(roundMatrix(task).values));
+  });
+});
+
+describe("division", () => {
+  it("by rows, with feedback that is made once, changes nothing", async () => {
+    const [rows, columns] = [13, 160];
+    const { matrix, hessian, math } = await layerUnderTest(rows, columns, { seed: 14 });
+    const grid = uniform({ bits: 3, symmetric: false, tile: { columns: 32 } });
+    for (const tiles of ["static", "dynamic"] as const) {
+      const order = "descending-tiles";
+      const rounding = gptq({ order, tiles, damping: 0.03, passes: 2, refitScales: true });
+      const task = { grid, rounding, hessian, math };
+      const whole = roundMatrix({ ...task, matrix });
+      const places = columnOrder({ order, hessian: hessian.matrix, columns, width: 32 });
+      const feedback = errorFeedback({ hessian, order: places, damping: 0.03, math });
+      for (const [from, to] of [
+        [0, 1],
+        [1, 9],
+        [9, 13],
+      ] as const) {
+        const part = { rows: to - from, columns, values: matrix.values.slice(from * columns, to * columns) };
+        const rounded = roundMatrix({ ...task, matrix: part, feedback: structuredClone(feedback) });
+        expect(rounded.codes).toEqual(whole.codes.slice(from * columns, to * columns));
+        expect(rounded.values).toEqual(whole.values.slice(from * columns, to * columns));
+      }
+    }
   });
 });
 

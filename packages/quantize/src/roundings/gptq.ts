@@ -55,7 +55,7 @@ export function gptq(options: GptqOptions = {}): Rounding {
       const hessian = task.hessian!;
       const math = task.math!;
       const { columns } = task.matrix;
-      const damping = options.damping ?? dampingFor(hessian.tokens, columns);
+      const damping = task.feedback?.damping ?? options.damping ?? dampingFor(hessian.tokens, columns);
       const matrix =
         shift > 0
           ? shiftTarget({
@@ -69,13 +69,14 @@ export function gptq(options: GptqOptions = {}): Rounding {
           : task.matrix;
       const fitted = grid.open(matrix);
       const width = fitted.unit.columns;
-      const feedback = errorFeedback({
-        hessian,
-        columns,
-        order: columnOrder({ order, hessian: hessian.matrix, columns, width }),
-        damping,
-        math,
-      });
+      const feedback =
+        task.feedback ??
+        errorFeedback({
+          hessian,
+          order: columnOrder({ order, hessian: hessian.matrix, columns, width }),
+          damping,
+          math,
+        });
       // A tile of all columns is entered before anything is rounded.
       const dynamic = tiles === "dynamic" && width < columns;
       if (!dynamic) {

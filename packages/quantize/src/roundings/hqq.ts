@@ -33,10 +33,8 @@ export function hqq(options: HqqOptions = {}): Rounding {
   return {
     name: "hqq",
     needs: [],
-    refuses: ({ name, shift }) =>
-      shift === "zero" || shift === "offset"
-        ? undefined
-        : `HQQ moves the zero points of tiles, but those of ${name} are fixed`,
+    refuses: ({ name, movesOffsets }) =>
+      movesOffsets ? undefined : `HQQ moves the zero points of tiles, but those of ${name} are fixed`,
     round({ matrix, grid, calibrator, importance }) {
       const { rows, columns, values } = matrix;
       const fitted = grid.open(matrix);

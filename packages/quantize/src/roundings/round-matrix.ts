@@ -50,6 +50,7 @@ export function roundMatrix<F extends FittedGrid>(
   checkLength("importance", importance, columns);
   checkLength("hessian", hessian?.matrix, columns * columns);
   checkLength("cross", cross, columns * columns);
+  checkLength("feedback", task.feedback?.order, columns);
   if (importance?.some((value) => !(value >= 0 && value < Infinity))) {
     throw new QuernError("QUANTIZE_NOT_FINITE", "importance must be finite and not negative");
   }

@@ -1,6 +1,7 @@
 import type { MathKernels } from "@quern/kernels";
 import type { Calibrator } from "../calibrators/calibrator.ts";
 import type { FittedGrid, Grid } from "../grids/grid.ts";
+import type { Feedback } from "../hessian/feedback.ts";
 import type { Hessian } from "../hessian/hessian.ts";
 import type { Matrix } from "../matrix.ts";
 
@@ -23,6 +24,11 @@ export interface RoundingTask<F extends FittedGrid = FittedGrid> {
   /** By column: what errors count when tiles are fitted. @default the diagonal of the Hessian where there is one, otherwise all alike */
   readonly importance?: Float32Array | undefined;
   readonly hessian?: Hessian | undefined;
+  /**
+   * What `errorFeedback` has made of the Hessian, for several layers that share their inputs, or several parts of the rows of one: plain
+   * data. It decides about order and damping. @default it is made
+   */
+  readonly feedback?: Feedback | undefined;
   /** columns x columns, `(X_f - X_q)^T X_q` of inputs before and after earlier layers were quantized: see `shiftTarget`. */
   readonly cross?: Float64Array | undefined;
   readonly math?: MathKernels | undefined;
