@@ -44,7 +44,7 @@ export { outputError, outputErrorOn } from "./measure/output-error.ts";
 export type { OutputError, OutputErrorParams } from "./measure/output-error.ts";
 export { nestScales } from "./nested-scales.ts";
 export type { NestedScales } from "./nested-scales.ts";
-export { dequantizeMatrix } from "./quantized-matrix.ts";
+export { dequantizeMatrix, folded } from "./quantized-matrix.ts";
 export type { QuantizedMatrix, ScaleParts } from "./quantized-matrix.ts";
 export { refine } from "./refinement/refine.ts";
 export type { RefineParams } from "./refinement/refine.ts";

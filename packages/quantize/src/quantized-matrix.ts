@@ -64,3 +64,32 @@ export function dequantizeMatrix(matrix: QuantizedMatrix): Float32Array {
   }
   return result;
 }
+
+/**
+ * Of one row again a matrix: undoes `flattened`. Where tiles straddle rows they are divided, so that every tile lies in one row; parts of a
+ * tile have its scale. `scaleParts` stay those of the tiles as they were.
+ */
+export function folded(
+  row: QuantizedMatrix,
+  shape: { readonly rows: number; readonly columns: number },
+): QuantizedMatrix {
+  const { rows, columns } = shape;
+  const width = commonDivisor(row.tile.columns, columns);
+  const parents = Int32Array.from({ length: (rows * columns) / width }, (_, tile) =>
+    Math.floor((tile * width) / row.tile.columns),
+  );
+  const { scales, zeros, offsets } = row;
+  return {
+    ...row,
+    rows,
+    columns,
+    tile: { rows: 1, columns: width },
+    scales: Float32Array.from(parents, (tile) => scales[tile]!),
+    ...(zeros && { zeros: Uint8Array.from(parents, (tile) => zeros[tile]!) }),
+    ...(offsets && { offsets: Float32Array.from(parents, (tile) => offsets[tile]!) }),
+  };
+}
+
+function commonDivisor(a: number, b: number): number {
+  return b === 0 ? a : commonDivisor(b, a % b);
+}

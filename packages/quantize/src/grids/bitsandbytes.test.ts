@@ -3,10 +3,11 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { DYNAMIC_VALUES } from "../codes/bitsandbytes-tables.ts";
 import { flattened } from "../matrix.ts";
 import { nestScales } from "../nested-scales.ts";
-import { dequantizeMatrix } from "../quantized-matrix.ts";
+import { dequantizeMatrix, folded } from "../quantized-matrix.ts";
 import { nearest } from "../roundings/nearest.ts";
 import { roundMatrix } from "../roundings/round-matrix.ts";
 import { gaussian } from "../testing/random.ts";
+import { uniform } from "./uniform.ts";
 import { fp4, int8Vectorwise, nf4 } from "./bitsandbytes.ts";
 
 interface FourBitCase {
@@ -54,6 +55,35 @@ describe("4 bits", () => {
   });
 });
 
+describe("blocks that straddle rows", () => {
+  it("become narrower tiles of the matrix, which mean the same", () => {
+    for (const [rows, columns, width] of [
+      [6, 48, 16],
+      [3, 50, 2],
+      [4, 64, 64],
+      [2, 192, 64],
+    ] as const) {
+      const matrix = { rows, columns, values: gaussian(rows * columns, 9) };
+      const { codes, grid, values } = roundMatrix({
+        matrix: flattened(matrix),
+        grid: nf4(),
+        rounding: nearest(),
+      });
+      const result = folded(grid.result(codes), { rows, columns });
+      expect(result).toMatchObject({
+        rows,
+        columns,
+        codes,
+        tile: { rows: 1, columns: width },
+      });
+      expect(dequantizeMatrix(result)).toEqual(values);
+      const affine = uniform({ bits: 4, symmetric: false, tile: { columns: 64 } });
+      const rounded = roundMatrix({ matrix: flattened(matrix), grid: affine, rounding: nearest() });
+      expect(dequantizeMatrix(folded(rounded.grid.result(rounded.codes), matrix))).toEqual(rounded.values);
+    }
+  });
+});
+
 describe("double quantization", () => {
   it("is that of bitsandbytes", () => {
     const { plainAbsmax, absmax, offset, nestedAbsmax } = results.nested[0]!;
@@ -96,7 +126,9 @@ describe("LLM.int8()", () => {
     const matrix = { rows, columns, values: floats(weights) };
     const rounded = roundMatrix({ matrix, grid: int8Vectorwise(), rounding: nearest() });
     expect(rounded.codes.map((code) => code - 128)).toEqual(bytes(codes));
-    expect(rounded.grid.result(rounded.codes).scales).toEqual(floats(scales));
+    const result = rounded.grid.result(rounded.codes);
+    expect(result.scales).toEqual(floats(scales).map((magnitude) => magnitude / 127));
+    expect(result.zeros).toEqual(new Uint8Array(rows).fill(128));
   });
 });
 

@@ -2,10 +2,11 @@ import { SMALL_FLOATS } from "@quern/tensor";
 import { FP4_VALUES, NF4_VALUES } from "../codes/bitsandbytes-tables.ts";
 import type { Code } from "../codes/code.ts";
 import { byMiddles, tableCode } from "../codes/table-code.ts";
+import { uniformCode } from "../codes/uniform-code.ts";
 import type { Matrix } from "../matrix.ts";
 import { nestScales } from "../nested-scales.ts";
 import type { ScaleParts } from "../quantized-matrix.ts";
-import type { ScaleStore } from "../scale-store.ts";
+import { floatScales, type ScaleStore } from "../scale-store.ts";
 import { roundToEven } from "../scale-type.ts";
 import type { Grid, TiledGrid } from "./grid.ts";
 import { tiledGrid } from "./tiled-grid.ts";
@@ -85,25 +86,26 @@ function withDividedTail(fitted: TiledGrid, { rows, columns }: Matrix, values: F
 }
 
 /**
- * The weights of LLM.int8() (Dettmers et al. 2022): a scale for each row, its largest magnitude, and codes from 1 to 255 that mean
- * (c - 128) / 127. Weights are rounded to F16 first, as bitsandbytes does.
+ * The weights of LLM.int8() (Dettmers et al. 2022): symmetric codes from 1 to 255, and for each row its largest magnitude, of which the
+ * scale is the 127th part. Weights are rounded to F16 first, as bitsandbytes does.
  */
 export function int8Vectorwise(): Grid<TiledGrid> {
-  const F16 = SMALL_FLOATS.F16;
-  const values = Float32Array.from({ length: 256 }, (_, code) =>
-    code === 0 ? Number.NaN : (code - 128) / 127,
-  );
-  const table = tableCode({ bits: 8, values, encode: (x) => x });
+  const { F16 } = SMALL_FLOATS;
   const half = (value: number): number => F16.decode(F16.encode(value, true));
   const code: Code = {
-    ...table,
+    ...uniformCode({ bits: 8, symmetric: true, range: "restricted" }),
     parameters: ({ low, high }, store) => ({
-      scale: store.scaleFor(half(Math.max(-low, high, 0)), 1),
-      shift: 0,
+      scale: store.scaleFor(half(Math.max(-low, high, 0)), 127),
+      shift: 128,
     }),
-    encode: (value, scale) =>
-      Math.min(Math.max(roundToEven(fround(half(value) * fround(127 / scale))), -127), 127) + 128,
+    encode(value, scale) {
+      // The magnitude that is stored, which is in F16 unless the scale was fitted once more.
+      const magnitude = fround(scale * 127);
+      const near = half(magnitude);
+      const stored = fround(near / 127) === scale ? near : magnitude;
+      return Math.min(Math.max(roundToEven(fround(half(value) * fround(127 / stored))), -127), 127) + 128;
+    },
   };
-  const store = { ...MAGNITUDES, scaleFor: (magnitude: number) => fround(magnitude) || 1 };
+  const store = floatScales("F32");
   return tiledGrid({ name: "int8-vectorwise", code, tile: "channel", store: () => store });
 }
