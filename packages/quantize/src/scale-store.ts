@@ -1,5 +1,5 @@
-import { SMALL_FLOATS } from "@quern/tensor";
-import { roundScale, type ScaleType } from "./scale-type.ts";
+import { QuernError, SMALL_FLOATS } from "@quern/tensor";
+import { largestOf, roundScale, type ScaleType } from "./scale-type.ts";
 
 /** How the scales of tiles are stored: they are rounded before codes are chosen. */
 export interface ScaleStore {
@@ -9,10 +9,23 @@ export interface ScaleStore {
   round(scale: number): number;
 }
 
-/** Scales as numbers of a float type. A tile of zeros gets 1. */
+/**
+ * Scales as numbers of a float type. A tile of zeros gets 1.
+ *
+ * `scaleFor` throws QuernError `QUANTIZE_SCALE_TOO_LARGE` for weights that need a scale beyond the largest number of the type.
+ */
 export function floatScales(type: ScaleType): ScaleStore {
+  const largest = largestOf(type);
   return {
-    scaleFor: (magnitude, level) => (magnitude === 0 ? 1 : roundScale(type, Math.fround(magnitude / level))),
+    scaleFor(magnitude, level) {
+      if (magnitude === 0) return 1;
+      const scale = Math.fround(magnitude / level);
+      if (scale <= largest) return roundScale(type, scale);
+      throw new QuernError(
+        "QUANTIZE_SCALE_TOO_LARGE",
+        `weights that range over ${magnitude} need the scale ${scale}, but scales are stored as ${type}: at most ${largest}`,
+      );
+    },
     round: (scale) => roundScale(type, scale),
   };
 }

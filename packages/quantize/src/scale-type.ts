@@ -6,6 +6,11 @@ export type ScaleType = "F32" | "F16" | "BF16";
 const SMALLEST: Readonly<Record<ScaleType, number>> = { F32: 2 ** -126, F16: 2 ** -24, BF16: 2 ** -126 };
 const LARGEST_F32 = (2 - 2 ** -23) * 2 ** 127;
 
+/** The largest number of the type. */
+export function largestOf(type: ScaleType): number {
+  return type === "F32" ? LARGEST_F32 : SMALL_FLOATS[type].decode(SMALL_FLOATS[type].encode(Infinity, true));
+}
+
 /** The nearest number of the type, ties to even; what is too large becomes the largest finite one. */
 export function roundToScaleType(type: ScaleType, value: number): number {
   if (type === "F32") return Math.fround(Math.min(Math.max(value, -LARGEST_F32), LARGEST_F32));

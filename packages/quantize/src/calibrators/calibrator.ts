@@ -42,9 +42,8 @@ export function rangeOf({ values, weights }: WeightedValues): Range {
 
 /** The range of all batches. */
 export function wholeRange(batches: readonly WeightedValues[]): Range {
-  const ranges = batches.map(rangeOf);
-  return {
-    low: Math.min(...ranges.map(({ low }) => low)),
-    high: Math.max(...ranges.map(({ high }) => high)),
-  };
+  return batches.map(rangeOf).reduce((whole, next) => ({
+    low: Math.min(whole.low, next.low),
+    high: Math.max(whole.high, next.high),
+  }));
 }

@@ -141,10 +141,15 @@ describe("scales", () => {
     expect(code.parameters({ low: -1, high: 1 }, floatScales("BF16")).scale).toBe(0.142578125);
   });
 
-  it("are 1 for zeros, and never 0 or infinite", () => {
+  it("are 1 for zeros, and never 0; those that cannot be stored are refused", () => {
     const code = uniformCode({ bits: 4, symmetric: true });
     expect(code.parameters({ low: 0, high: 0 }, floatScales("F16")).scale).toBe(1);
     expect(code.parameters({ low: -1e-30, high: 0 }, floatScales("F16")).scale).toBe(2 ** -24);
-    expect(code.parameters({ low: -1e30, high: 0 }, floatScales("F16")).scale).toBe(65504);
+    expect(code.parameters({ low: -65504 * 7.5, high: 0 }, floatScales("F16")).scale).toBe(65504);
+    for (const low of [-65520 * 7.5, -1e30]) {
+      expect(() => code.parameters({ low, high: 0 }, floatScales("F16"))).toThrow(
+        expect.objectContaining({ code: "QUANTIZE_SCALE_TOO_LARGE" }),
+      );
+    }
   });
 });
