@@ -1,5 +1,5 @@
 // What roundings do to the outputs of a model's linear layers, on inputs that calibration has not seen; and what GPTQ costs:
-//   node tools/bench/src/rounding.mjs --model <folder> --text <file> [--tokens 16384] [--held-out 4096] [--layers 'attn_q|ffn_down']
+//   node tools/bench/src/rounding.mjs --model <folder> --text <file> [--tokens 16384] [--held-out 4096] [--layers 'attn_q|ffn_down'] [--methods GPTQ]
 //   node tools/bench/src/rounding.mjs --sizes 2048,4096
 // Needs the packages built. Errors are |X (W - V)^T|^2 / |X W^T|^2, the mean over all layers. One thread is timed by processor time.
 import { parseArgs } from "node:util";
@@ -33,6 +33,7 @@ const { values: options } = parseArgs({
     tokens: { type: "string", default: "16384" },
     "held-out": { type: "string", default: "4096" },
     layers: { type: "string", default: "." },
+    methods: { type: "string", default: "." },
     sizes: { type: "string" },
   },
 });
@@ -69,6 +70,21 @@ const METHODS = {
     roundMatrix({ ...task, rounding: gptq({ passes: 2 }), calibrator: mse }).values,
   "GPTQ, MSE, 2 CD, refit": (task) =>
     roundMatrix({ ...task, rounding: gptq({ passes: 2, refitScales: true }), calibrator: mse }).values,
+  "GPTQ, descending, MSE, 2 CD, refit": (task) =>
+    roundMatrix({
+      ...task,
+      rounding: gptq({ order: "descending", passes: 2, refitScales: true }),
+      calibrator: mse,
+    }).values,
+  "RTN, searched in H": (task) =>
+    roundMatrix({ ...task, rounding: nearest(), calibrator: mse, searchInHessian: true }).values,
+  "GPTQ, descending, searched in H, 2 CD, refit": (task) =>
+    roundMatrix({
+      ...task,
+      rounding: gptq({ order: "descending", passes: 2, refitScales: true }),
+      calibrator: mse,
+      searchInHessian: true,
+    }).values,
   "AWQ, GPTQ, MSE, 2 CD, refit": (task) =>
     scaled(
       task,
@@ -103,6 +119,7 @@ async function compareOnModel() {
   const names = Object.keys(GRIDS);
   console.log(`| | ${names.join(" | ")} |\n| --- |${names.map(() => " ---: |").join("")}`);
   for (const [method, round] of Object.entries(METHODS)) {
+    if (!new RegExp(options.methods).test(method)) continue;
     const cells = Object.entries(GRIDS).map(([name, grid]) => {
       const width = Number(/g(\d+)/.exec(name)?.[1] ?? 0);
       const errors = layers.map((layer) => {
@@ -136,19 +153,17 @@ async function collectLayers() {
   const parameters = await reader.load([...embedding.tensors, ...blocks.flatMap(({ tensors }) => tensors)]);
   await reader.close();
   const groups = new Map(
-    model.inputs
-      .flat()
-      .map(({ name, modules, columns }) => [
-        name,
-        {
-          modules,
-          columns,
-          matrix: new Float64Array(columns ** 2),
-          sums: new Float64Array(columns),
-          tokens: 0,
-          heldOut: [],
-        },
-      ]),
+    model.inputs.flat().map(({ name, modules, columns }) => [
+      name,
+      {
+        modules,
+        columns,
+        matrix: new Float64Array(columns ** 2),
+        sums: new Float64Array(columns),
+        tokens: 0,
+        heldOut: [],
+      },
+    ]),
   );
   let seen = 0;
   for (const { tokens } of windows) {

@@ -48,18 +48,22 @@ export interface FittedGrid {
   moveOffset?(row: number, column: number, offset: number): void;
 }
 
-export interface FitParams {
-  /** The whole matrix, row-major; only the columns that are fitted are read. */
-  readonly values: Float32Array;
-  /** Columns, from the start of a unit to the end of one. @default all */
-  readonly from?: number | undefined;
-  readonly to?: number | undefined;
+/** How ranges are chosen, and what errors count for it. */
+export interface Fitting {
   /** @default the range of the values */
   readonly calibrator?: Calibrator | undefined;
   /** By column, not negative: what an error counts there. */
   readonly importance?: Float32Array | undefined;
   /** columns x columns: errors of a row are weighed as `e H e^T` of each unit, instead of by importance. */
   readonly hessian?: Float64Array | undefined;
+}
+
+export interface FitParams extends Fitting {
+  /** The whole matrix, row-major; only the columns that are fitted are read. */
+  readonly values: Float32Array;
+  /** Columns, from the start of a unit to the end of one. @default all */
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
 }
 
 /** A grid of which plain data can be made, for a container to pack. */

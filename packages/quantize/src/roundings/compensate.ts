@@ -1,5 +1,5 @@
 import type { MathKernels } from "@quern/kernels";
-import type { FitParams, FittedGrid } from "../grids/grid.ts";
+import type { Fitting, FittedGrid } from "../grids/grid.ts";
 import type { Feedback } from "../hessian/feedback.ts";
 import { spans, type Span } from "../hessian/spans.ts";
 import type { Matrix } from "../matrix.ts";
@@ -10,7 +10,7 @@ export interface CompensateParams {
   readonly feedback: Feedback;
   readonly math: MathKernels;
   /** How tiles are fitted when they are entered; the order keeps their columns together. @default they are fitted already */
-  readonly fit?: Pick<FitParams, "calibrator" | "importance"> | undefined;
+  readonly fitting?: Fitting | undefined;
 }
 
 /** Columns whose errors reach those that follow in one product of matrices. */
@@ -25,14 +25,14 @@ const PART = 32;
  * @returns codes, rows x columns
  */
 export function compensate(params: CompensateParams): Uint8Array {
-  const { matrix, grid, feedback, math, fit } = params;
+  const { matrix, grid, feedback, math, fitting } = params;
   const { rows, columns } = matrix;
   const { order, factors } = feedback;
   const weights = inOrder(matrix, order);
   const errors = new Float32Array(rows * columns);
   const codes = new Uint8Array(rows * columns);
-  const fitted = fit && matrix.values.slice();
-  const tiles = fit ? tilesOf(columns, order, grid.unit.columns) : [...spans(columns, BLOCK)];
+  const fitted = fitting && matrix.values.slice();
+  const tiles = fitting ? tilesOf(columns, order, grid.unit.columns) : [...spans(columns, BLOCK)];
   for (const block of blocksOf(tiles)) {
     const from = block[0]!.start;
     const to = block.at(-1)!.end;
@@ -59,7 +59,7 @@ export function compensate(params: CompensateParams): Uint8Array {
       if (fitted) {
         anticipate(state, tile, order, fitted);
         const first = order.subarray(tile.start, tile.end).reduce((least, column) => Math.min(least, column));
-        grid.fit({ ...fit, values: fitted, from: first, to: first + tile.end - tile.start });
+        grid.fit({ ...fitting, values: fitted, from: first, to: first + tile.end - tile.start });
       }
       for (const part of spans(tile.end, PART, tile.start)) {
         roundColumns(state, part, order, grid, codes);

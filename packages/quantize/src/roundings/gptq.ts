@@ -51,7 +51,7 @@ export function gptq(options: GptqOptions = {}): Rounding {
         : undefined;
     },
     round<F extends FittedGrid>(task: RoundingTask<F>): Rounded<F> {
-      const { grid, calibrator, importance } = task;
+      const { grid, fitting } = task;
       const hessian = task.hessian!;
       const math = task.math!;
       const { columns } = task.matrix;
@@ -80,11 +80,16 @@ export function gptq(options: GptqOptions = {}): Rounding {
       // A tile of all columns is entered before anything is rounded.
       const dynamic = tiles === "dynamic" && width < columns;
       if (!dynamic) {
-        fitted.fit({ values: matrix.values, calibrator, importance });
+        fitted.fit({ ...fitting, values: matrix.values });
         fitted.settle();
       }
-      const fit = dynamic ? { calibrator, importance } : undefined;
-      const codes = compensate({ matrix, grid: fitted, feedback, math, fit });
+      const codes = compensate({
+        matrix,
+        grid: fitted,
+        feedback,
+        math,
+        fitting: dynamic ? fitting : undefined,
+      });
       if (dynamic) fitted.settle();
       const rounded = {
         grid: fitted,

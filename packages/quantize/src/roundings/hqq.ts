@@ -35,10 +35,10 @@ export function hqq(options: HqqOptions = {}): Rounding {
     needs: [],
     refuses: ({ name, movesOffsets }) =>
       movesOffsets ? undefined : `HQQ moves the zero points of tiles, but those of ${name} are fixed`,
-    round({ matrix, grid, calibrator, importance }) {
+    round({ matrix, grid, fitting }) {
       const { rows, columns, values } = matrix;
       const fitted = grid.open(matrix);
-      fitted.fit({ values, calibrator, importance });
+      fitted.fit({ ...fitting, values });
       for (let row = 0; row < rows; row += fitted.unit.rows) {
         for (let column = 0; column < columns; column += fitted.unit.columns) {
           centreTile({ ...settings, matrix, fitted, row, column });

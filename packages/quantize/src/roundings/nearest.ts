@@ -6,10 +6,10 @@ export function nearest(): Rounding {
     name: "nearest",
     needs: [],
     refuses: () => undefined,
-    round({ matrix, grid, calibrator, importance }) {
+    round({ matrix, grid, fitting }) {
       const { rows, columns, values } = matrix;
       const fitted = grid.open(matrix);
-      fitted.fit({ values, calibrator, importance });
+      fitted.fit({ ...fitting, values });
       const codes = new Uint8Array(rows * columns);
       for (let row = 0, i = 0; row < rows; row++) {
         for (let column = 0; column < columns; column++, i++) {

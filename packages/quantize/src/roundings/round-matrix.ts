@@ -2,7 +2,7 @@ import { QuernError } from "@quern/tensor";
 import type { Calibrator } from "../calibrators/calibrator.ts";
 import type { FittedGrid, Grid } from "../grids/grid.ts";
 import { checkMatrix, type Matrix } from "../matrix.ts";
-import type { Rounded, Rounding, RoundingTask } from "./rounding.ts";
+import type { Rounded, Rounding, RoundingInputs } from "./rounding.ts";
 
 export interface CombinationParams {
   readonly grid: Grid;
@@ -24,40 +24,60 @@ export function refuseCombination(params: CombinationParams): string | undefined
   return undefined;
 }
 
+export interface RoundMatrixParams<F extends FittedGrid> extends RoundingInputs {
+  readonly matrix: Matrix;
+  readonly grid: Grid<F>;
+  readonly rounding: Rounding;
+  /** Chooses the range of each tile. @default that of its values */
+  readonly calibrator?: Calibrator | undefined;
+  /** By column: what errors count while ranges are searched. @default the diagonal of the Hessian where there is one, otherwise all alike */
+  readonly importance?: Float32Array | undefined;
+  /** Whether, while ranges are searched, the errors of a tile count as `e H e^T` instead, which takes longer. @default false */
+  readonly searchInHessian?: boolean | undefined;
+}
+
 /**
  * Rounds a matrix on a grid.
  *
  * @throws QuernError `QUANTIZE_COMBINATION` for what makes no sense, `QUANTIZE_INPUT_MISSING` where the rounding needs more,
- * `QUANTIZE_SHAPE`, `QUANTIZE_NOT_FINITE`, `QUANTIZE_HESSIAN_SINGULAR`
+ * `QUANTIZE_SHAPE`, `QUANTIZE_NOT_FINITE`, `QUANTIZE_SCALE_TOO_LARGE`, `QUANTIZE_HESSIAN_SINGULAR`
  */
-export function roundMatrix<F extends FittedGrid>(
-  task: RoundingTask<F> & { readonly rounding: Rounding },
-): Rounded<F> {
-  const { matrix, grid, rounding, calibrator, importance, hessian, cross } = task;
+export function roundMatrix<F extends FittedGrid>(params: RoundMatrixParams<F>): Rounded<F> {
+  const { matrix, grid, rounding, calibrator, importance, searchInHessian = false, ...inputs } = params;
+  const { hessian, cross, feedback } = inputs;
   checkMatrix(matrix);
   const refusal = refuseCombination({ grid, rounding, calibrator, shape: matrix });
   if (refusal !== undefined) throw new QuernError("QUANTIZE_COMBINATION", refusal);
-  for (const need of rounding.needs) {
-    if (task[need] === undefined || task.math === undefined) {
-      throw new QuernError(
-        "QUANTIZE_INPUT_MISSING",
-        `rounding ${rounding.name} needs ${need === "hessian" ? "the Hessian of the layer's inputs" : "the cross products of the inputs before and after quantization"}, and kernels`,
-        { subject: { key: need } },
-      );
-    }
-  }
+  checkInputs(rounding.needs, inputs, `rounding ${rounding.name}`);
+  if (searchInHessian) checkInputs(["hessian"], inputs, "a search for ranges in the Hessian");
   const { columns } = matrix;
   checkLength("importance", importance, columns);
   checkLength("hessian", hessian?.matrix, columns * columns);
   checkLength("cross", cross, columns * columns);
-  checkLength("feedback", task.feedback?.order, columns);
+  checkLength("feedback", feedback?.order, columns);
   if (importance?.some((value) => !(value >= 0 && value < Infinity))) {
     throw new QuernError("QUANTIZE_NOT_FINITE", "importance must be finite and not negative");
   }
-  return rounding.round({
-    ...task,
+  const fitting = {
+    calibrator,
     importance: importance ?? (hessian && diagonal(hessian.matrix, columns)),
-  });
+    hessian: searchInHessian ? hessian!.matrix : undefined,
+  };
+  return rounding.round({ ...inputs, matrix, grid, fitting });
+}
+
+const DESCRIPTIONS = {
+  hessian: "the Hessian of the layer's inputs",
+  cross: "the cross products of the inputs before and after quantization",
+} as const;
+
+function checkInputs(needs: Rounding["needs"], inputs: RoundingInputs, who: string): void {
+  for (const need of needs) {
+    if (inputs[need] !== undefined && inputs.math !== undefined) continue;
+    throw new QuernError("QUANTIZE_INPUT_MISSING", `${who} needs ${DESCRIPTIONS[need]}, and kernels`, {
+      subject: { key: need },
+    });
+  }
 }
 
 function checkLength(key: string, array: ArrayLike<number> | undefined, expected: number): void {

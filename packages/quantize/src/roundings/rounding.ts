@@ -1,6 +1,5 @@
 import type { MathKernels } from "@quern/kernels";
-import type { Calibrator } from "../calibrators/calibrator.ts";
-import type { FittedGrid, Grid } from "../grids/grid.ts";
+import type { Fitting, FittedGrid, Grid } from "../grids/grid.ts";
 import type { Feedback } from "../hessian/feedback.ts";
 import type { Hessian } from "../hessian/hessian.ts";
 import type { Matrix } from "../matrix.ts";
@@ -16,13 +15,8 @@ export interface Rounding {
   round<F extends FittedGrid>(task: RoundingTask<F>): Rounded<F>;
 }
 
-export interface RoundingTask<F extends FittedGrid = FittedGrid> {
-  readonly matrix: Matrix;
-  readonly grid: Grid<F>;
-  /** @default the range of the values of a tile */
-  readonly calibrator?: Calibrator | undefined;
-  /** By column: what errors count when tiles are fitted. @default the diagonal of the Hessian where there is one, otherwise all alike */
-  readonly importance?: Float32Array | undefined;
+/** What roundings may need. */
+export interface RoundingInputs {
   readonly hessian?: Hessian | undefined;
   /**
    * What `errorFeedback` has made of the Hessian, for several layers that share their inputs, or several parts of the rows of one: plain
@@ -32,6 +26,13 @@ export interface RoundingTask<F extends FittedGrid = FittedGrid> {
   /** columns x columns, `(X_f - X_q)^T X_q` of inputs before and after earlier layers were quantized: see `shiftTarget`. */
   readonly cross?: Float64Array | undefined;
   readonly math?: MathKernels | undefined;
+}
+
+export interface RoundingTask<F extends FittedGrid = FittedGrid> extends RoundingInputs {
+  readonly matrix: Matrix;
+  readonly grid: Grid<F>;
+  /** How units of the grid are fitted. */
+  readonly fitting: Fitting;
 }
 
 export interface Rounded<F extends FittedGrid = FittedGrid> {

@@ -10,10 +10,10 @@ export function stochastic({ seed = 0 }: { readonly seed?: number } = {}): Round
     name: "stochastic",
     needs: [],
     refuses: () => undefined,
-    round({ matrix, grid, calibrator, importance }) {
+    round({ matrix, grid, fitting }) {
       const { rows, columns, values } = matrix;
       const fitted = grid.open(matrix);
-      fitted.fit({ values, calibrator, importance });
+      fitted.fit({ ...fitting, values });
       fitted.settle();
       const codes = new Uint8Array(rows * columns);
       for (let row = 0, i = 0; row < rows; row++) {
