@@ -49,6 +49,8 @@ export type { QuantizedMatrix, ScaleParts } from "./quantized-matrix.ts";
 export { refine } from "./refinement/refine.ts";
 export type { RefineParams } from "./refinement/refine.ts";
 export { CALIBRATORS, findMember, GRIDS, ROUNDINGS, TRANSFORMS } from "./registry.ts";
+export { randomizedHadamard, rotateInputs, rotateOutputs } from "./rotations/rotation.ts";
+export type { Rotation } from "./rotations/rotation.ts";
 export { coordinateDescent } from "./roundings/coordinate-descent.ts";
 export type { CoordinateDescentOptions } from "./roundings/coordinate-descent.ts";
 export { gptq } from "./roundings/gptq.ts";
