@@ -92,6 +92,13 @@ function checkLength(key: string, array: ArrayLike<number> | undefined, expected
   }
 }
 
-function diagonal(matrix: Float64Array, n: number): Float32Array {
-  return Float32Array.from({ length: n }, (_, i) => Math.max(matrix[i * (n + 1)]!, 0));
+/** What inputs never were in calibration, they may be in life: no column counts less than this share of the mean. */
+const LEAST_SHARE = 1e-3;
+
+function diagonal(matrix: Float64Array, n: number): Float32Array | undefined {
+  const values = Float64Array.from({ length: n }, (_, i) => Math.max(matrix[i * (n + 1)]!, 0));
+  const mean = values.reduce((sum, value) => sum + value, 0) / n;
+  return mean > 0 && mean < Infinity
+    ? Float32Array.from(values, (value) => Math.max(value / mean, LEAST_SHARE))
+    : undefined;
 }
