@@ -94,7 +94,7 @@ function moveParameter({ state, span, row, parameter, linear, quadratic }: MoveP
     for (let column = span.start; column < span.end; column++) {
       const i = r * columns + column;
       values[i] = grid.decode(r, column, codes[i]!);
-      errors[i] = weights[i]! - values[i]!;
+      errors[i] = weights[i]! - values[i];
     }
   }
 }
