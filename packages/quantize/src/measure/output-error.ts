@@ -1,0 +1,91 @@
+import type { MathKernels } from "@quern/kernels";
+import { QuernError } from "@quern/tensor";
+import type { Matrix } from "../matrix.ts";
+
+export interface OutputErrorParams {
+  readonly matrix: Matrix;
+  /** What stands for the matrix: rows x columns. */
+  readonly values: Float32Array;
+  readonly math: MathKernels;
+}
+
+/** What a layer's outputs lose: the squared error over the squared outputs. */
+export interface OutputError {
+  readonly error: number;
+  readonly signal: number;
+  /** error / signal; 0 where neither is there. */
+  readonly relative: number;
+}
+
+/**
+ * tr(D H D^T) / tr(W H W^T), D = W - V: over all inputs that H sums up.
+ *
+ * @throws QuernError `QUANTIZE_SHAPE`
+ */
+export function outputError(params: OutputErrorParams & { readonly hessian: Float64Array }): OutputError {
+  const { matrix, values, hessian, math } = params;
+  checkValues(matrix, values);
+  const h = Float32Array.from(hessian);
+  return shareOf(trace(differences(matrix, values), h, matrix, math), trace(matrix.values, h, matrix, math));
+}
+
+/**
+ * |X D^T|^2 / |X W^T|^2 with rows of inputs themselves, such as those held out of calibration.
+ *
+ * @throws QuernError `QUANTIZE_SHAPE`
+ */
+export function outputErrorOn(
+  params: OutputErrorParams & {
+    /** Row-major, of the matrix's columns each. */
+    readonly inputs: Float32Array;
+  },
+): OutputError {
+  const { matrix, values, inputs, math } = params;
+  checkValues(matrix, values);
+  if (inputs.length === 0 || inputs.length % matrix.columns !== 0) {
+    throw new QuernError(
+      "QUANTIZE_SHAPE",
+      `rows of ${matrix.columns} inputs were expected, but there are ${inputs.length} numbers`,
+    );
+  }
+  return shareOf(
+    energy(inputs, differences(matrix, values), matrix, math),
+    energy(inputs, matrix.values, matrix, math),
+  );
+}
+
+function shareOf(error: number, signal: number): OutputError {
+  return { error, signal, relative: error === 0 ? 0 : error / signal };
+}
+
+function differences({ values }: Matrix, others: Float32Array): Float32Array {
+  return values.map((value, i) => value - others[i]!);
+}
+
+/** tr(A H A^T) */
+function trace(a: Float32Array, h: Float32Array, { rows, columns }: Matrix, math: MathKernels): number {
+  const product = new Float32Array(rows * columns);
+  math.gemm({ m: rows, n: columns, k: columns, a, b: h, c: product });
+  let sum = 0;
+  for (let i = 0; i < product.length; i++) sum += product[i]! * a[i]!;
+  return Math.max(sum, 0);
+}
+
+/** |X A^T|^2 */
+function energy(inputs: Float32Array, a: Float32Array, { rows, columns }: Matrix, math: MathKernels): number {
+  const tokens = inputs.length / columns;
+  const outputs = new Float32Array(tokens * rows);
+  math.gemm({ m: tokens, n: rows, k: columns, a: inputs, b: a, transposeB: true, c: outputs });
+  let sum = 0;
+  for (const output of outputs) sum += output * output;
+  return sum;
+}
+
+function checkValues({ rows, columns }: Matrix, values: Float32Array): void {
+  if (values.length !== rows * columns) {
+    throw new QuernError(
+      "QUANTIZE_SHAPE",
+      `${rows} x ${columns} values were expected, but there are ${values.length}`,
+    );
+  }
+}

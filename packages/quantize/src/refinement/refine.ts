@@ -1,0 +1,60 @@
+import type { MathKernels } from "@quern/kernels";
+import { dampHessian } from "../hessian/damping.ts";
+import type { Hessian } from "../hessian/hessian.ts";
+import type { Matrix } from "../matrix.ts";
+import type { Rounded } from "../roundings/rounding.ts";
+import { descendCodes } from "./descend-codes.ts";
+import { refitParameters } from "./refit-parameters.ts";
+
+export interface RefineParams {
+  /** What is to be approximated. */
+  readonly matrix: Matrix;
+  /** Changed in place: codes, values, and where scales are refitted the grid. */
+  readonly rounded: Rounded;
+  readonly hessian: Hessian;
+  /** Share of the mean of the Hessian's diagonal that is added to it. */
+  readonly damping: number;
+  readonly passes: number;
+  readonly refitScales: boolean;
+  readonly math: MathKernels;
+}
+
+/** What the steps of a refinement share. */
+export interface RefinementState {
+  readonly matrix: Matrix;
+  readonly rounded: Rounded;
+  /** columns x columns, damped. */
+  readonly hessian: Float32Array;
+  /** rows x columns: weights less values. */
+  readonly errors: Float32Array;
+  readonly math: MathKernels;
+}
+
+/** Makes tr((W - V) H (W - V)^T) of a rounding smaller, by changing codes and, if wanted, scales; no step makes it larger. */
+export function refine(params: RefineParams): void {
+  const { matrix, rounded, hessian, damping, passes, refitScales, math } = params;
+  if (passes === 0 && !refitScales) return;
+  const state: RefinementState = {
+    matrix,
+    rounded,
+    hessian: Float32Array.from(dampHessian(hessian, matrix.columns, damping).matrix),
+    errors: matrix.values.map((value, i) => value - rounded.values[i]!),
+    math,
+  };
+  if (refitScales) refitParameters(state);
+  for (let pass = 0; pass < passes; pass++) {
+    if (pass > 0 && refitScales) refitParameters(state);
+    descendCodes(state);
+  }
+}
+
+/** Columns [start, end) of `errors * H`. */
+export function gradientOf(
+  { matrix: { rows, columns }, errors, hessian, math }: RefinementState,
+  { start, end }: { readonly start: number; readonly end: number },
+): Float32Array {
+  const c = new Float32Array(rows * (end - start));
+  const b = hessian.subarray(start);
+  math.gemm({ m: rows, n: end - start, k: columns, a: errors, b, bStride: columns, c });
+  return c;
+}

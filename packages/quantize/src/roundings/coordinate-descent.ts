@@ -1,0 +1,40 @@
+import { QuernError } from "@quern/tensor";
+import type { FittedGrid } from "../grids/grid.ts";
+import { dampHessian, dampingFor } from "../hessian/damping.ts";
+import { refine } from "../refinement/refine.ts";
+import { nearest } from "./nearest.ts";
+import type { Rounded, Rounding, RoundingTask } from "./rounding.ts";
+
+export interface CoordinateDescentOptions {
+  /** @default 3 */
+  readonly passes?: number;
+  /** Whether scales are fitted once more to the codes, before each of the passes. @default false */
+  readonly refitScales?: boolean;
+  /** Share of the mean of the Hessian's diagonal that is added to it. @default by tokens per column: see `dampingFor` */
+  readonly damping?: number;
+}
+
+/** Rounds to nearest, then changes one code after another to what is best with the others as they are. */
+export function coordinateDescent(options: CoordinateDescentOptions = {}): Rounding {
+  const { passes = 3, refitScales = false } = options;
+  if (!(Number.isInteger(passes) && passes >= 1 && (options.damping ?? 0) >= 0)) {
+    throw new QuernError(
+      "QUANTIZE_OPTION",
+      "coordinate descent takes passes from 1 on and a damping that is not negative",
+    );
+  }
+  return {
+    name: "coordinate-descent",
+    needs: ["hessian"],
+    refuses: () => undefined,
+    round<F extends FittedGrid>(task: RoundingTask<F>): Rounded<F> {
+      const { matrix, math } = task;
+      const hessian = task.hessian!;
+      const damping = options.damping ?? dampingFor(hessian.tokens, matrix.columns);
+      const { deadColumns } = dampHessian(hessian, matrix.columns, damping);
+      const rounded = { ...nearest().round(task), damping, deadColumns };
+      refine({ matrix, rounded, hessian, damping, passes, refitScales, math: math! });
+      return rounded;
+    },
+  };
+}

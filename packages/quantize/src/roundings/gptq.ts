@@ -1,0 +1,105 @@
+import { QuernError } from "@quern/tensor";
+import { columnOrder, type ColumnOrder } from "../hessian/column-order.ts";
+import { dampingFor } from "../hessian/damping.ts";
+import { errorFeedback } from "../hessian/feedback.ts";
+import { refine } from "../refinement/refine.ts";
+import { shiftTarget } from "../hessian/shift-target.ts";
+import type { FittedGrid } from "../grids/grid.ts";
+import { compensate } from "./compensate.ts";
+import { decodeAll, type Rounded, type Rounding, type RoundingTask } from "./rounding.ts";
+
+export interface GptqOptions {
+  /** @default "natural" */
+  readonly order?: ColumnOrder;
+  /** Whether tiles are fitted to the weights as they are at first, or as they have become when their first column is reached. @default "static" */
+  readonly tiles?: "static" | "dynamic";
+  /** Share of the mean of the Hessian's diagonal that is added to it. @default by tokens per column: see `dampingFor` */
+  readonly damping?: number;
+  /** Passes of coordinate descent after the first rounding. @default 0 */
+  readonly passes?: number;
+  /** Whether scales are fitted once more to the codes, before each of the passes. @default false */
+  readonly refitScales?: boolean;
+  /** How far weights are moved towards what makes up for earlier layers' errors (GPTAQ); above 0, tasks need `cross`. @default 0 */
+  readonly shift?: number;
+}
+
+/**
+ * GPTQ (Frantar et al. 2023): columns are rounded one after another, and what a column gets wrong is made up for by those that follow. Done
+ * as LDLQ, which gives the same codes and inverts nothing.
+ */
+export function gptq(options: GptqOptions = {}): Rounding {
+  const { order = "natural", tiles = "static", passes = 0, refitScales = false, shift = 0 } = options;
+  if (!(Number.isInteger(passes) && passes >= 0 && shift >= 0 && shift <= 1 && (options.damping ?? 0) >= 0)) {
+    throw new QuernError(
+      "QUANTIZE_OPTION",
+      "GPTQ takes a whole number of passes, a shift from 0 to 1 and a damping that is not negative",
+    );
+  }
+  if (order === "descending" && tiles === "dynamic") {
+    throw new QuernError(
+      "QUANTIZE_OPTION",
+      "in descending order of all columns, tiles cannot be fitted as they are entered: their columns are not rounded together",
+    );
+  }
+  return {
+    name: "gptq",
+    needs: shift > 0 ? ["hessian", "cross"] : ["hessian"],
+    refuses(grid, shape) {
+      const unit = grid.unitOf(shape);
+      return tiles === "dynamic" && unit.rows > 1 && unit.columns < shape.columns
+        ? `tiles of ${grid.name} have ${unit.rows} rows, so that they cannot be fitted while the rows are rounded; fit them before ("static")`
+        : undefined;
+    },
+    round<F extends FittedGrid>(task: RoundingTask<F>): Rounded<F> {
+      const { grid, fitting } = task;
+      const hessian = task.hessian!;
+      const math = task.math!;
+      const { columns } = task.matrix;
+      const damping = task.feedback?.damping ?? options.damping ?? dampingFor(hessian.tokens, columns);
+      const matrix =
+        shift > 0
+          ? shiftTarget({
+              ...task,
+              hessian,
+              math,
+              cross: task.cross!,
+              share: shift,
+              damping: Math.max(damping, 0.01),
+            })
+          : task.matrix;
+      const fitted = grid.open(matrix);
+      const width = fitted.unit.columns;
+      const feedback =
+        task.feedback ??
+        errorFeedback({
+          hessian,
+          order: columnOrder({ order, hessian: hessian.matrix, columns, width }),
+          damping,
+          math,
+        });
+      // A tile of all columns is entered before anything is rounded.
+      const dynamic = tiles === "dynamic" && width < columns;
+      if (!dynamic) {
+        fitted.fit({ ...fitting, values: matrix.values });
+        fitted.settle();
+      }
+      const codes = compensate({
+        matrix,
+        grid: fitted,
+        feedback,
+        math,
+        fitting: dynamic ? fitting : undefined,
+      });
+      if (dynamic) fitted.settle();
+      const rounded = {
+        grid: fitted,
+        codes,
+        values: decodeAll(fitted, matrix, codes),
+        damping: feedback.damping,
+        deadColumns: feedback.deadColumns,
+      };
+      refine({ matrix, rounded, hessian, damping: feedback.damping, passes, refitScales, math });
+      return rounded;
+    },
+  };
+}

@@ -1,0 +1,58 @@
+import type { MathKernels } from "@quern/kernels";
+import type { Fitting, FittedGrid, Grid } from "../grids/grid.ts";
+import type { Feedback } from "../hessian/feedback.ts";
+import type { Hessian } from "../hessian/hessian.ts";
+import type { Matrix } from "../matrix.ts";
+
+/** Chooses the parameters of a grid, and a code for each weight. */
+export interface Rounding {
+  readonly name: string;
+  /** What a task has to have besides weights and a grid. */
+  readonly needs: readonly ("hessian" | "cross")[];
+  /** Why a grid makes no sense here, if it does not. */
+  refuses(grid: Grid, shape: Pick<Matrix, "rows" | "columns">): string | undefined;
+  /** Called through `roundMatrix`, which has checked the task. */
+  round<F extends FittedGrid>(task: RoundingTask<F>): Rounded<F>;
+}
+
+/** What roundings may need. */
+export interface RoundingInputs {
+  readonly hessian?: Hessian | undefined;
+  /**
+   * What `errorFeedback` has made of the Hessian, for several layers that share their inputs, or several parts of the rows of one: plain
+   * data. It decides about order and damping. @default it is made
+   */
+  readonly feedback?: Feedback | undefined;
+  /** columns x columns, `(X_f - X_q)^T X_q` of inputs before and after earlier layers were quantized: see `shiftTarget`. */
+  readonly cross?: Float64Array | undefined;
+  readonly math?: MathKernels | undefined;
+}
+
+export interface RoundingTask<F extends FittedGrid = FittedGrid> extends RoundingInputs {
+  readonly matrix: Matrix;
+  readonly grid: Grid<F>;
+  /** How units of the grid are fitted. */
+  readonly fitting: Fitting;
+}
+
+export interface Rounded<F extends FittedGrid = FittedGrid> {
+  /** Settled. */
+  readonly grid: F;
+  /** rows x columns */
+  readonly codes: Uint8Array;
+  /** What the codes mean. */
+  readonly values: Float32Array;
+  /** Share of the mean of the Hessian's diagonal that was added to it. */
+  readonly damping?: number;
+  /** Columns whose inputs were always 0. */
+  readonly deadColumns?: readonly number[];
+}
+
+/** The values of all codes. */
+export function decodeAll(grid: FittedGrid, { rows, columns }: Matrix, codes: Uint8Array): Float32Array {
+  const values = new Float32Array(rows * columns);
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++, i++) values[i] = grid.decode(row, column, codes[i]!);
+  }
+  return values;
+}
