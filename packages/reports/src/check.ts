@@ -47,7 +47,7 @@ export function objectOf<T extends object>(members: {
     if (typeof value !== "object" || value === null || Array.isArray(value))
       return refuse(place, "an object");
     const result: Record<string, unknown> = {};
-    for (const [key, member] of Object.entries(members) as [string, Check<unknown> | Optional<unknown>][]) {
+    for (const [key, member] of Object.entries<Check<unknown> | Optional<unknown>>(members)) {
       const inner = Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : undefined;
       const at = place === "" ? key : `${place}.${key}`;
       if (typeof member === "function") result[key] = member(inner, at);

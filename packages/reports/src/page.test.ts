@@ -64,7 +64,7 @@ describe("a page", () => {
           expect(textOf(line)).toContain(percent(Math.sqrt(errors.output!.relativeSquaredError)));
         }
       }
-      expect(text).toContain(`${percent(output.errors!.relativeError)}`);
+      expect(text).toContain(percent(output.errors!.relativeError));
       expect(text).toContain(output.bitsPerWeight.toFixed(2));
     }
     for (const { name, comparison } of evaluation.domains) {

@@ -96,7 +96,7 @@ export function legend(params: { readonly area: PlotArea; readonly series: reado
   let x = params.area.right;
   const entries = params.series.toReversed().map((name, index) => {
     const colour = seriesClass(params.series.length - 1 - index);
-    x -= 7.8 * [...name].length + 32;
+    x -= 7.8 * Array.from(name).length + 32;
     return html`<rect
         class="${colour}"
         x="${pixels(x)}"

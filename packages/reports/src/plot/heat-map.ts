@@ -125,6 +125,6 @@ function widened([low, high]: readonly [number, number]): [number, number] {
 
 /** Names of rows that are longer than their room. */
 function shortened(name: string): string {
-  const characters = [...name];
+  const characters = Array.from(name);
   return characters.length <= 18 ? name : `${characters.slice(0, 17).join("")}\u2026`;
 }

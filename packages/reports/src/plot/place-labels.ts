@@ -65,7 +65,7 @@ function candidates({ x, y, radius, label }: LabelledMark): PlacedLabel[] {
 }
 
 function boxOf({ label, x, y, anchor }: PlacedLabel): Box {
-  const width = CHARACTER_WIDTH * [...label].length;
+  const width = CHARACTER_WIDTH * Array.from(label).length;
   const left = anchor === "start" ? x : anchor === "end" ? x - width : x - width / 2;
   return { left, right: left + width, top: y - LINE_HEIGHT / 2, bottom: y + LINE_HEIGHT / 2 };
 }
