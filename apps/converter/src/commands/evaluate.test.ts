@@ -139,7 +139,7 @@ describe("quern eval", () => {
     expect(again.exitCode).toBe(4);
     expect(again.stderr).toContain("OUTPUT_EXISTS");
     expect((await readdir(folder)).sort()).toEqual(["report.html", "report.json"]);
-    expect(await readFile(output, "utf8")).toContain(`>${report.total.perplexity.value.toFixed(2)}`);
+    expect(await readFile(output, "utf8")).toMatch(/Perplexity[^]*resamples of windows/);
   });
 
   it("compares with a saved reference", async () => {
