@@ -31,21 +31,10 @@ function scaledBytes(params: {
   scale: string;
   scaleTypes: readonly ElementType[];
   tiles: readonly (keyof typeof TILES)[];
-  /** Whether whole blocks only can be stored. */
-  wholeBlocks?: boolean;
   /** Whether the inputs of layers can have a scale that is stored. */
   activations?: boolean;
 }): QuantizedFormat {
-  const {
-    name,
-    method,
-    element,
-    scale,
-    scaleTypes,
-    tiles,
-    wholeBlocks = false,
-    activations = false,
-  } = params;
+  const { name, method, element, scale, scaleTypes, tiles, activations = false } = params;
   const parts = (layer: Layer): Part[] => {
     const { rows, columns, parameters } = layer;
     const { rows: tileRows } = tileOf(layer);
@@ -63,12 +52,8 @@ function scaledBytes(params: {
     name,
     method,
     problems(layer) {
-      const { rows, columns, parameters } = layer;
+      const { parameters } = layer;
       const { tile } = parameters;
-      const divides =
-        tile.rows === "all" ||
-        tile.columns === "all" ||
-        (rows % tile.rows === 0 && columns % tile.columns === 0);
       return unmet([
         oneOf("bits", parameters.bits, [8]),
         oneOf("scales", parameters.scaleType, scaleTypes),
@@ -77,7 +62,6 @@ function scaledBytes(params: {
           `${tile.rows} x ${tile.columns}`,
           tiles.map((key) => TILES[key]),
         ),
-        [!wholeBlocks || divides, `${rows} x ${columns} weights do not divide into blocks of 128 x 128`],
         symmetricOnly(layer),
         ...plainOnly(layer, activations ? ["activations"] : []),
       ]);
@@ -151,7 +135,6 @@ export const fineGrainedFp8: QuantizedFormat = scaledBytes({
   method: "fp8",
   element: "F8_E4M3",
   scale: ".weight_scale_inv",
-  scaleTypes: ["F32", "BF16"],
+  scaleTypes: ["F32", "BF16", "F8_E8M0"],
   tiles: ["block"],
-  wholeBlocks: true,
 });
