@@ -87,7 +87,7 @@ describe.each(CASES)("%s of %i x %i, %j", (name, rows, columns, parameters) => {
         );
         expect(unpackLayer({ format, layer, bytes, module: "m" })).toEqual(matrix);
       }),
-      { numRuns: 5 },
+      { numRuns: 3 },
     );
   });
 
@@ -118,7 +118,7 @@ describe.each(CASES)("%s of %i x %i, %j", (name, rows, columns, parameters) => {
         });
         expect(some).toEqual(expected);
       }),
-      { numRuns: 20 },
+      { numRuns: 8 },
     );
   });
 

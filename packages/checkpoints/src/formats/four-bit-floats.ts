@@ -1,9 +1,9 @@
-import { decodeElements, encodeElements, SMALL_FLOATS } from "@quern/tensor";
+import { decodeElements, encodeElements } from "@quern/tensor";
 import { packBits, unpackBits } from "./bit-packing.ts";
 import { everyRow, type Layer, type Part, type QuantizedFormat, tileOf, windowRows } from "./format.ts";
 import { invalidMatrix, invalidParts } from "./invalid.ts";
 import { dividedInputs, oneOf, plainOnly, type Requirement, symmetricOnly, unmet } from "./problems.ts";
-import { E2M1_VALUES } from "./values.ts";
+import { E2M1_VALUES, E4M3_VALUES } from "./values.ts";
 
 /** Layers of E2M1 codes, the first code of a byte in its low nibble, in groups of one size. */
 function requirements(layer: Layer, groupSize: number, scaleType: string): Requirement[] {
@@ -50,13 +50,19 @@ export const nvfp4PackQuantized: QuantizedFormat = {
       throw invalidMatrix(`the global scale is ${globalScale}: expected a positive number`);
     }
     const global = Math.fround(globalScale);
-    const stored = Uint8Array.from(scales, (scale, tile) => {
-      const code = SMALL_FLOATS.F8_E4M3.encode(scale * global, false);
-      if (Math.fround(SMALL_FLOATS.F8_E4M3.decode(code) / global) === scale) return code;
-      throw invalidMatrix(
-        `tile ${tile} has the scale ${scale}: expected an E4M3 number divided by ${global}`,
-      );
-    });
+    // Backwards, so that 0 is the code of +0.
+    const codeOf = new Map<number, number>();
+    for (let code = 255; code >= 0; code--) codeOf.set(Math.fround(E4M3_VALUES[code]! / global), code);
+    const stored = new Uint8Array(scales.length);
+    for (let tile = 0; tile < scales.length; tile++) {
+      const code = codeOf.get(scales[tile]!);
+      if (code === undefined) {
+        throw invalidMatrix(
+          `tile ${tile} has the scale ${scales[tile]}: expected an E4M3 number divided by ${global}`,
+        );
+      }
+      stored[tile] = code;
+    }
     return new Map([
       [".weight_packed", packBits(codes, packedRows(rows, columns))],
       [".weight_scale", stored],

@@ -57,7 +57,7 @@ export function mismatch(matrix: QuantizedMatrix, layer: Layer, form: MatrixForm
       () =>
         `the zero of tile ${wrongZero} is ${zeros![wrongZero!]}: expected ${form.zeros!.smallest} to ${form.zeros!.largest}`,
     ],
-    [limit === 256 || codes.every((code) => code < limit), () => `a code is larger than ${limit - 1}`],
+    [bitsOf(codes) < limit, () => `a code is larger than ${limit - 1}`],
   ];
   const failed = checks.find(([holds]) => !holds);
   return (
@@ -79,4 +79,11 @@ function notOfType(
   return wrong < 0
     ? undefined
     : `the ${what} of tile ${wrong} is ${numbers[wrong]}: expected a finite value of ${type}`;
+}
+
+/** The bits that are set in any of the codes. */
+function bitsOf(codes: Uint8Array): number {
+  let bits = 0;
+  for (let index = 0; index < codes.length; index++) bits |= codes[index]!;
+  return bits;
 }

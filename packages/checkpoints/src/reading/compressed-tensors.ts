@@ -12,12 +12,19 @@ import {
 } from "./quantization-reader.ts";
 
 /** What the groups of config.json say about weights. Shapes tell which group a layer is of. */
-function groupings(config: JsonObject): Grouping[] {
+function groupings(config: JsonObject): (Grouping & { symmetric: boolean; ordered: boolean })[] {
   const groups = isJsonObject(config["config_groups"]) ? Object.values(config["config_groups"]) : [];
   return groups.flatMap((group) => {
     const weights = isJsonObject(group) ? group["weights"] : undefined;
     if (!isJsonObject(weights)) return [];
-    return [{ bits: Number(weights["num_bits"]), groupSize: Number(weights["group_size"] ?? -1) }];
+    return [
+      {
+        bits: Number(weights["num_bits"]),
+        groupSize: Number(weights["group_size"] ?? -1),
+        symmetric: weights["symmetric"] !== false,
+        ordered: weights["actorder"] === "group",
+      },
+    ];
   });
 }
 
@@ -38,9 +45,9 @@ async function packed(module: ModuleTensors, config: JsonObject): Promise<Descri
   const parameters: LayerParameters = {
     bits: found.bits,
     tile: groupTile(found.groupSize),
-    symmetric: !module.has(".weight_zero_point"),
+    symmetric: found.symmetric && !module.has(".weight_zero_point"),
     scaleType,
-    ...(module.has(".weight_g_idx") ? { actOrder: true } : {}),
+    ...(found.ordered || module.has(".weight_g_idx") ? { actOrder: true } : {}),
   };
   return { format: "pack-quantized", layer: { rows, columns, parameters } };
 }

@@ -101,21 +101,22 @@ export interface Grouping {
 }
 
 /** The first grouping of `columns` inputs that has the number of groups that there is. */
-export function fittingGrouping(
-  groupings: readonly Grouping[],
+export function fittingGrouping<Known extends Grouping>(
+  groupings: readonly Known[],
   params: {
     readonly columns: (bits: number) => number;
     readonly groups: number;
     readonly fits: (bits: number, columns: number) => boolean;
   },
-): (Grouping & { readonly columns: number }) | undefined {
-  for (const { bits, groupSize } of groupings) {
+): (Known & { readonly columns: number }) | undefined {
+  for (const grouping of groupings) {
+    const { bits, groupSize } = grouping;
     const columns = params.columns(bits);
     const whole =
       Number.isInteger(bits) && bits >= 1 && bits <= 8 && Number.isInteger(columns) && columns > 0;
     if (!whole || !params.fits(bits, columns)) continue;
     const groups = groupSize === -1 ? 1 : Math.ceil(columns / groupSize);
-    if (groups === params.groups) return { bits, groupSize, columns };
+    if (groups === params.groups) return { ...grouping, columns };
   }
   return undefined;
 }
