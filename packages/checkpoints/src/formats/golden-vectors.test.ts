@@ -134,7 +134,7 @@ describe("AWQ", () => {
       layer,
       matrixOf(layer, (row) => row),
     );
-    expect(words(bytes.get(".qweight"))).toEqual(new Array(32).fill("75316420"));
+    expect(words(bytes.get(".qweight"))).toEqual(Array.from({ length: 32 }, () => "75316420"));
     expect(words(bytes.get(".qzeros"))).toEqual(["88888888"]);
   });
 });

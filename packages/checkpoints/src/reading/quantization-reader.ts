@@ -114,7 +114,7 @@ export function fittingGrouping<Known extends Grouping>(
     const columns = params.columns(bits);
     const whole =
       Number.isInteger(bits) && bits >= 1 && bits <= 8 && Number.isInteger(columns) && columns > 0;
-    if (!whole || !params.fits(bits, columns)) continue;
+    if (!whole || !Number.isInteger(groupSize) || !params.fits(bits, columns)) continue;
     const groups = groupSize === -1 ? 1 : Math.ceil(columns / groupSize);
     if (groups === params.groups) return { ...grouping, columns };
   }
