@@ -1,7 +1,7 @@
 import type { QuantizedMatrix } from "@quern/quantize";
 import { decodeElements, type ElementType, encodeElements } from "@quern/tensor";
 import { DYNAMIC_MAP, FP4_VALUES, NF4_VALUES } from "./bitsandbytes-tables.ts";
-import { dequantizeScales, NESTED_BLOCK, quantizeScales } from "./double-quantization.ts";
+import { dequantizeScales, NESTED_BLOCK, type NestedScales, quantizeScales } from "./double-quantization.ts";
 import {
   everyRow,
   type Layer,
@@ -107,7 +107,7 @@ function pack(quantType: string, matrix: QuantizedMatrix, layer: Layer): PartByt
   ]);
   let offset = 0;
   if (layer.parameters.doubleQuantized) {
-    const nested = quantizeScales(absmax);
+    const nested = nestedScales(matrix, absmax);
     offset = nested.offset;
     bytes.set(".weight.absmax", nested.indices);
     bytes.set(".weight.nested_absmax", floatBytes(nested.scales));
@@ -116,6 +116,17 @@ function pack(quantType: string, matrix: QuantizedMatrix, layer: Layer): PartByt
     bytes.set(".weight.absmax", floatBytes(absmax));
   }
   return bytes.set(stateSuffix(quantType), quantState(quantType, layer, offset));
+}
+
+/** Scales of blocks as they have been quantized, or quantized now. */
+function nestedScales({ scaleParts }: QuantizedMatrix, absmax: Float32Array): NestedScales {
+  if (scaleParts?.kind !== "nested") return quantizeScales(absmax);
+  const { codes: indices, absmax: scales, offset } = scaleParts;
+  const blocks = Math.ceil(absmax.length / NESTED_BLOCK);
+  if (indices.length === absmax.length && scales.length === blocks) return { indices, scales, offset };
+  throw invalidMatrix(
+    `${indices.length} codes of scales in ${scales.length} blocks: expected ${absmax.length} in ${blocks}`,
+  );
 }
 
 /** Scales by block, of scales by tile. */
@@ -153,14 +164,24 @@ function unpack(
   const absmax = bytes.get(".weight.absmax")!;
   const state = bytes.get(stateSuffix(quantType));
   const nested = parameters.nested ?? (state && decodeQuantState(state).nested);
-  const blocks = parameters.doubleQuantized
-    ? dequantizeScales({
-        indices: absmax,
-        scales: floats(bytes.get(".weight.nested_absmax")!),
-        map: floats(bytes.get(".weight.nested_quant_map")!),
-        ...(nested ?? { blockSize: NESTED_BLOCK, offset: 0 }),
-      })
-    : floats(absmax);
+  const parts = parameters.doubleQuantized
+    ? {
+        kind: "nested" as const,
+        codes: absmax,
+        absmax: floats(bytes.get(".weight.nested_absmax")!),
+        offset: nested?.offset ?? 0,
+      }
+    : undefined;
+  const blocks =
+    parts === undefined
+      ? floats(absmax)
+      : dequantizeScales({
+          indices: parts.codes,
+          scales: parts.absmax,
+          offset: parts.offset,
+          map: floats(bytes.get(".weight.nested_quant_map")!),
+          blockSize: nested?.blockSize ?? NESTED_BLOCK,
+        });
   const tile = tileColumns(layer);
   const blockSize = blockSizeOf(layer);
   const scales = Float32Array.from(
@@ -175,6 +196,8 @@ function unpack(
     tile: { rows: 1, columns: tile },
     scales,
     values: floats(bytes.get(".weight.quant_map")!),
+    // Of all blocks, which is more than those of a window.
+    ...(parts !== undefined && count === layer.rows ? { scaleParts: parts } : {}),
   };
 }
 
@@ -187,8 +210,8 @@ function floats(bytes: Uint8Array): Float32Array {
 }
 
 /**
- * Blocks of the weight seen as one row, the first code of a byte in its high nibble. With double quantization the scales of a
- * matrix are those before it: packing quantizes them.
+ * Blocks of the weight seen as one row, the first code of a byte in its high nibble. With double quantization, scales of
+ * a matrix without `scaleParts` are those before it, and packing quantizes them.
  */
 function bitsandbytes(quantType: "nf4" | "fp4", values: Float32Array): QuantizedFormat {
   return {

@@ -34,7 +34,7 @@ export interface Layer {
 
 /** Numbers that belong to a layer and are no codes or scales. */
 export interface LayerConstants {
-  /** What the stored scales are divided by (NVFP4). */
+  /** What the stored scales are divided by (NVFP4). @default that of the matrix's `scaleParts` */
   readonly globalScale?: number;
   /** Scale of the inputs where it is static. */
   readonly inputScale?: number;

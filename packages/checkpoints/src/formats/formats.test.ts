@@ -85,7 +85,19 @@ describe.each(CASES)("%s of %i x %i, %j", (name, rows, columns, parameters) => {
             .map((part) => [part.suffix, sizeOf(part)])
             .toSorted(),
         );
-        expect(unpackLayer({ format, layer, bytes, module: "m" })).toEqual(matrix);
+        const unpacked = unpackLayer({ format, layer, bytes, module: "m" });
+        const { scaleParts: _parts, ...same } = unpacked;
+        expect(same).toEqual(matrix);
+        const again = packLayer({
+          format,
+          layer,
+          matrix: unpacked,
+          constants: { inputScale: 0.5 },
+          module: "m",
+        });
+        expect([...again].every(([suffix, data]) => Buffer.compare(data, bytes.get(suffix)!) === 0)).toBe(
+          true,
+        );
       }),
       { numRuns: 3 },
     );
@@ -169,6 +181,13 @@ describe("double quantization", () => {
     for (const [index, scale] of unpacked.scales.entries()) {
       expect(Math.abs(scale - matrix.scales[index]!)).toBeLessThan(0.002);
     }
+    expect(packLayer({ format, layer, matrix: unpacked, module: "m" })).toEqual(bytes);
+    const { scaleParts } = unpacked;
+    if (scaleParts?.kind !== "nested") throw new Error("scales are not in parts");
+    const fewer = { ...scaleParts, codes: scaleParts.codes.subarray(1) };
+    expect(() =>
+      packLayer({ format, layer, matrix: { ...unpacked, scaleParts: fewer }, module: "m" }),
+    ).toThrow(expect.objectContaining({ code: "FORMAT_MATRIX_INVALID" }));
   });
 
   it("has a size that does not depend on the numbers", () => {

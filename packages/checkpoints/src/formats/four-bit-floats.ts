@@ -45,7 +45,9 @@ export const nvfp4PackQuantized: QuantizedFormat = {
     },
     { suffix: ".weight_global_scale", type: "F32", shape: [1], needs: everyRow(1) },
   ],
-  pack({ codes, scales }, { rows, columns }, { globalScale }) {
+  pack({ codes, scales, scaleParts }, { rows, columns }, constants) {
+    const globalScale =
+      constants.globalScale ?? (scaleParts?.kind === "global" ? scaleParts.global : undefined);
     if (globalScale === undefined || !(globalScale > 0)) {
       throw invalidMatrix(`the global scale is ${globalScale}: expected a positive number`);
     }
@@ -72,7 +74,8 @@ export const nvfp4PackQuantized: QuantizedFormat = {
   windows: () => ({ along: "rows", rowStep: 1, columnStep: 1 }),
   unpack(bytes, layer, { rows: { count } }) {
     const global = decodeElements({ type: "F32", bytes: bytes.get(".weight_global_scale")! })[0]!;
-    const scales = decodeElements({ type: "F8_E4M3", bytes: bytes.get(".weight_scale")! });
+    const stored = bytes.get(".weight_scale")!;
+    const scales = decodeElements({ type: "F8_E4M3", bytes: stored });
     return {
       rows: count,
       columns: layer.columns,
@@ -80,6 +83,7 @@ export const nvfp4PackQuantized: QuantizedFormat = {
       codes: unpackBits(bytes.get(".weight_packed")!, packedRows(count, layer.columns)),
       tile: tileOf(layer),
       scales: scales.map((scale) => scale / global),
+      scaleParts: { kind: "global", codes: stored.slice(), global },
       values: E2M1_VALUES,
     };
   },
