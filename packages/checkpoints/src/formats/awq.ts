@@ -1,5 +1,5 @@
 import type { QuantizedMatrix } from "@quern/quantize";
-import { decodeElements, encodeElements } from "@quern/tensor";
+import { encodeElements } from "@quern/tensor";
 import { columnsOf } from "./columns-of.ts";
 import {
   everyRow,
@@ -13,6 +13,7 @@ import {
 } from "./format.ts";
 import { groupIndexOf } from "./group-index.ts";
 import { dividedInputs, groupedByRow, multipleOf, oneOf, plainOnly, unmet } from "./problems.ts";
+import { scalesByGroup } from "./scales-by-group.ts";
 import { turn, turnWords } from "./turn.ts";
 
 /** Outputs in a word. */
@@ -73,7 +74,6 @@ function unpack(bytes: PartBytes, layer: Layer, window: Window): QuantizedMatrix
   const groups = tileCounts(layer).columns;
   const groupIndex = groupIndexOf(undefined, layer, window);
   const words = { rowSize: layer.rows / 2, from: start / 2, size: rows / 2 };
-  const scales = decodeElements({ type: layer.parameters.scaleType, bytes: bytes.get(".scales")! });
   const codes = columnsOf(bytes.get(".qweight")!, { rows: columns, ...words });
   const zeros = columnsOf(bytes.get(".qzeros")!, { rows: groups, ...words });
   return {
@@ -82,12 +82,7 @@ function unpack(bytes: PartBytes, layer: Layer, window: Window): QuantizedMatrix
     bits: 4,
     codes: unpackOutputs(codes, rows, columns),
     tile: tileOf(layer),
-    scales: turn(
-      columnsOf(scales, { rows: groups, rowSize: layer.rows, from: start, size: rows }),
-      new Float32Array(rows * groups),
-      groups,
-      rows,
-    ),
+    scales: scalesByGroup(bytes.get(".scales")!, layer, window.rows),
     zeros: unpackOutputs(zeros, rows, groups),
     ...(groupIndex === undefined ? {} : { groupIndex }),
   };

@@ -172,22 +172,28 @@ function unpack(
         offset: nested?.offset ?? 0,
       }
     : undefined;
+  const tile = tileColumns(layer);
+  const blockSize = blockSizeOf(layer);
+  const firstBlock = Math.floor(first / blockSize);
+  const range = {
+    start: firstBlock,
+    count: Math.ceil((first + codes.length) / blockSize) - firstBlock,
+  };
   const blocks =
     parts === undefined
-      ? floats(absmax)
+      ? floats(absmax.subarray(range.start * 4, (range.start + range.count) * 4))
       : dequantizeScales({
           indices: parts.codes,
           scales: parts.absmax,
           offset: parts.offset,
           map: floats(bytes.get(".weight.nested_quant_map")!),
           blockSize: nested?.blockSize ?? NESTED_BLOCK,
+          range,
         });
-  const tile = tileColumns(layer);
-  const blockSize = blockSizeOf(layer);
-  const scales = Float32Array.from(
-    { length: codes.length / tile },
-    (_, index) => blocks[Math.floor((first + index * tile) / blockSize)]!,
-  );
+  const scales = new Float32Array(codes.length / tile);
+  for (let index = 0; index < scales.length; index++) {
+    scales[index] = blocks[Math.floor((first + index * tile) / blockSize) - firstBlock]!;
+  }
   return {
     rows: count,
     columns,

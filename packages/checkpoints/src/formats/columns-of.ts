@@ -1,17 +1,16 @@
 /**
- * Some columns of a row-major matrix.
+ * Some bytes of each row of a matrix.
  *
- * @param params.rowSize Columns that there are.
+ * @param params.rowSize Bytes of a row.
  * @param params.from The first that is wanted, of `size`.
  */
-export function columnsOf<A extends Uint8Array | Float32Array>(
-  all: A,
+export function columnsOf(
+  all: Uint8Array,
   params: { readonly rows: number; readonly rowSize: number; readonly from: number; readonly size: number },
-): A {
+): Uint8Array {
   const { rows, rowSize, from, size } = params;
   if (size === rowSize) return all;
-  const Elements = all.constructor as new (length: number) => A;
-  const some = new Elements(rows * size);
+  const some = new Uint8Array(rows * size);
   for (let row = 0; row < rows; row++) {
     const first = row * rowSize + from;
     some.set(all.subarray(first, first + size), row * size);

@@ -17,7 +17,8 @@ export function dequantize(
     for (let column = 0; column < columns;) {
       // Columns up to `end` are of one tile.
       const group = groupIndex === undefined ? Math.floor(column / tile.columns) : groupIndex[column]!;
-      const end = groupIndex === undefined ? Math.min(columns, (group + 1) * tile.columns) : column + 1;
+      let end = groupIndex === undefined ? Math.min(columns, (group + 1) * tile.columns) : column + 1;
+      if (groupIndex !== undefined) while (end < columns && groupIndex[end] === group) end++;
       const scale = scales[firstTile + group]!;
       if (values !== undefined) {
         for (; column < end; column++) into[first + column] = scale * values[codes[first + column]!]!;

@@ -1,4 +1,5 @@
 import { DYNAMIC_MAP } from "./bitsandbytes-tables.ts";
+import type { Range } from "./format.ts";
 
 /** Scales in a block of scales. */
 export const NESTED_BLOCK = 256;
@@ -40,15 +41,24 @@ export function quantizeScales(scales: Float32Array): NestedScales {
   return { indices, scales: nested, offset };
 }
 
-/** The scales that indices stand for, each operation in float32. */
+/** Some of the scales that indices stand for, each operation in float32. */
 export function dequantizeScales(
-  params: NestedScales & { map: Float32Array; blockSize: number },
+  params: NestedScales & {
+    readonly map: Float32Array;
+    readonly blockSize: number;
+    /** @default all */
+    readonly range?: Range;
+  },
 ): Float32Array {
   const { indices, scales, offset, map, blockSize } = params;
-  return Float32Array.from(
-    indices,
-    (code, index) => Math.fround(map[code]! * scales[Math.floor(index / blockSize)]!) + offset,
-  );
+  const { start, count } = params.range ?? { start: 0, count: indices.length };
+  const dequantized = new Float32Array(count);
+  for (let position = 0; position < count; position++) {
+    const index = start + position;
+    dequantized[position] =
+      Math.fround(map[indices[index]!]! * scales[Math.floor(index / blockSize)]!) + offset;
+  }
+  return dequantized;
 }
 
 function midpointsBelow(value: number): number {

@@ -1,5 +1,5 @@
 import type { QuantizedMatrix } from "@quern/quantize";
-import { decodeElements, encodeElements } from "@quern/tensor";
+import { encodeElements } from "@quern/tensor";
 import { packBits, unpackBits, wordRowBytes } from "./bit-packing.ts";
 import { columnsOf } from "./columns-of.ts";
 import {
@@ -8,12 +8,14 @@ import {
   type Part,
   type PartBytes,
   type QuantizedFormat,
+  type Range,
   tileCounts,
   tileOf,
   type Window,
 } from "./format.ts";
 import { groupIndexOf, storedGroupIndex } from "./group-index.ts";
 import { groupedByRow, multipleOf, oneOf, plainOnly, unmet } from "./problems.ts";
+import { scalesByGroup } from "./scales-by-group.ts";
 import { turn, turnBytes, turnWords } from "./turn.ts";
 
 /** Codes, and zeros, of a row end at a 32-bit word at every width when there are this many. */
@@ -53,10 +55,9 @@ function pack(matrix: QuantizedMatrix, layer: Layer, zeroShift: number): PartByt
 }
 
 function unpack(bytes: PartBytes, layer: Layer, window: Window, zeroShift: number): QuantizedMatrix {
-  const { bits, scaleType } = layer.parameters;
+  const { bits } = layer.parameters;
   const { start, count: rows } = window.rows;
   const columns = window.columns.count;
-  const groups = tileCounts(layer).columns;
   const wordRows = (columns * bits) / 32;
   const words = turnWords(
     columnsOf(bytes.get(".qweight")!, {
@@ -68,15 +69,6 @@ function unpack(bytes: PartBytes, layer: Layer, window: Window, zeroShift: numbe
     wordRows,
     rows,
   );
-  const zeros = unpackBits(bytes.get(".qzeros")!, {
-    rows: groups,
-    columns: layer.rows,
-    bits,
-    rowBytes: wordRowBytes(layer.rows, bits),
-  });
-  const largest = 2 ** bits - 1;
-  for (let index = 0; index < zeros.length; index++) zeros[index] = (zeros[index]! + zeroShift) & largest;
-  const scales = decodeElements({ type: scaleType, bytes: bytes.get(".scales")! });
   const tile = { rows: 1, columns: tileOf(layer).columns };
   const groupIndex = groupIndexOf(bytes.get(".g_idx"), layer, window);
   return {
@@ -85,19 +77,35 @@ function unpack(bytes: PartBytes, layer: Layer, window: Window, zeroShift: numbe
     bits,
     codes: unpackBits(words, { rows, columns, bits, rowBytes: wordRowBytes(columns, bits) }),
     tile,
-    scales: turn(
-      columnsOf(scales, { rows: groups, rowSize: layer.rows, from: start, size: rows }),
-      new Float32Array(rows * groups),
-      groups,
-      rows,
-    ),
-    zeros: turnBytes(
-      columnsOf(zeros, { rows: groups, rowSize: layer.rows, from: start, size: rows }),
-      groups,
-      rows,
-    ),
+    scales: scalesByGroup(bytes.get(".scales")!, layer, window.rows),
+    zeros: unpackZeros(bytes.get(".qzeros")!, layer, window.rows, zeroShift),
     ...(groupIndex === undefined ? {} : { groupIndex }),
   };
+}
+
+/** Zeros of some outputs, by output. */
+function unpackZeros(stored: Uint8Array, layer: Layer, outputs: Range, zeroShift: number): Uint8Array {
+  const { bits } = layer.parameters;
+  const groups = tileCounts(layer).columns;
+  // Whole words: outputs from a multiple of 32 to one.
+  const from = outputs.start - (outputs.start % WORD_CODES);
+  const columns = Math.ceil((outputs.start + outputs.count - from) / WORD_CODES) * WORD_CODES;
+  const rowBytes = (columns * bits) / 8;
+  const words = columnsOf(stored, {
+    rows: groups,
+    rowSize: (layer.rows * bits) / 8,
+    from: (from * bits) / 8,
+    size: rowBytes,
+  });
+  const zeros = columnsOf(unpackBits(words, { rows: groups, columns, bits, rowBytes }), {
+    rows: groups,
+    rowSize: columns,
+    from: outputs.start - from,
+    size: outputs.count,
+  });
+  const largest = 2 ** bits - 1;
+  for (let index = 0; index < zeros.length; index++) zeros[index] = (zeros[index]! + zeroShift) & largest;
+  return turnBytes(zeros, groups, outputs.count);
 }
 
 /** GPTQ with zeros stored as they are (v2) or less 1 (v1). */

@@ -20,8 +20,8 @@ interface Dequantize extends TensorExpression {
   readonly suffixes: readonly string[];
 }
 
-/** Weights that are unpacked at a time where every slab of outputs needs codes from all of the layer. */
-const STRIP_ELEMENTS = 1024 * 1024;
+/** Bytes of codes that are held at a time where every slab of outputs needs codes from all of the layer. */
+const STRIP_BYTES = 4 * 1024 * 1024;
 
 /**
  * The weight of a quantized linear layer, F32.
@@ -67,10 +67,11 @@ export const dequantizeOperation: Operation<Dequantize> = {
     const { along, rowStep, columnStep } = format.windows(layer);
     const first = start - (start % rowStep);
     const end = Math.min(layer.rows, Math.ceil((start + count) / rowStep) * rowStep);
+    const stripSize = (STRIP_BYTES * 8) / layer.parameters.bits / layer.rows;
     const stripColumns =
       along === "rows"
         ? layer.columns
-        : Math.max(columnStep, Math.floor(STRIP_ELEMENTS / layer.rows / columnStep) * columnStep);
+        : Math.max(columnStep, Math.floor(stripSize / columnStep) * columnStep);
     const weights = new Float32Array((end - first) * layer.columns);
     for (let column = 0; column < layer.columns; column += stripColumns) {
       const columns = Math.min(stripColumns, layer.columns - column);
