@@ -47,4 +47,10 @@ export interface Checkpoint {
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
   /** Bytes of all tensors. */
   readonly totalBytes: number;
+  /**
+   * Bytes of a small tensor, such as describes a quantized layer.
+   *
+   * @throws QuernError `TENSOR_MISSING`, `CHECKPOINT_TENSOR_TOO_LARGE`, `SOURCE_*`
+   */
+  readTensor(name: string): Promise<Uint8Array>;
 }

@@ -74,11 +74,14 @@ describe("describeModel", () => {
     expect(storageOf("token_embd.weight")).toBe("follow");
   });
 
-  it("refuses checkpoints that are quantized already", async () => {
-    const config = { ...configOf("qwen3"), quantization_config: { quant_method: "gptq", bits: 4 } };
+  it("refuses checkpoints that are quantized in a way that it does not know", async () => {
+    const config = { ...configOf("qwen3"), quantization_config: { quant_method: "aqlm", bits: 2 } };
     const error = await failure(await checkpoint("qwen3", { "config.json": config }));
-    expect(error).toMatchObject({ code: "MODEL_UNSUPPORTED", subject: { key: "quantization_config" } });
-    expect(error.message).toContain('"gptq"');
+    expect(error).toMatchObject({
+      code: "CHECKPOINT_QUANTIZATION_UNKNOWN",
+      subject: { key: "quant_method" },
+    });
+    expect(error.message).toContain('"aqlm"');
   });
 
   it("refuses a checkpoint without config.json", async () => {

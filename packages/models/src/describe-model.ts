@@ -6,6 +6,7 @@ import { describeArchitecture } from "./architectures/describe-architecture.ts";
 import { readPoolingType } from "./architectures/pooling-type.ts";
 import { fillIn, readConfig } from "./architectures/read-config.ts";
 import { architectureOf } from "./architectures/registry.ts";
+import { dequantizedTensors } from "./dequantized-tensors.ts";
 import { generalMetadata } from "./metadata/general-metadata.ts";
 import { countParameters } from "./metadata/size-label.ts";
 import type { ModelDescription, ModelInput, ModelTensor } from "./model.ts";
@@ -22,7 +23,8 @@ const FLOATING_POINT_FILES: ReadonlySet<number> = new Set([0, 1, 32]);
  * and key by key.
  *
  * @throws QuernError
- * - `MODEL_UNSUPPORTED` an architecture or a way of quantization that is not known
+ * - `MODEL_UNSUPPORTED` an architecture that is not known
+ * - `CHECKPOINT_QUANTIZATION_UNKNOWN`, `CHECKPOINT_QUANTIZATION_INVALID` quantized tensors that cannot be read
  * - `MODEL_CONFIG_MISSING`, `MODEL_CONFIG_KEY_MISSING`, `MODEL_CONFIG_VALUE_INVALID` config.json
  * - `MODEL_TENSOR_MISSING`, `MODEL_TENSOR_UNKNOWN`, `MODEL_TENSOR_DUPLICATE`, `MODEL_TENSOR_INVALID` the checkpoint's tensors
  * - `MODEL_VOCABULARY_MISMATCH` an embedding of another size than the vocabulary
@@ -32,8 +34,10 @@ export async function describeModel(input: ModelInput): Promise<ModelDescription
   const { files, preTokenizer, onWarning } = input;
   const { config: given, json } = await readConfig(files);
   const architecture = architectureOf(given);
-  checkQuantization(architecture, given);
   const config = fillIn(given, architecture);
+  const source = keepsQuantization(architecture, given)
+    ? { tensors: input.tensors, restore: <T>(described: T): T => described }
+    : await dequantizedTensors(json, input);
 
   const vocabulary = await describeVocabulary({
     files,
@@ -47,11 +51,9 @@ export async function describeModel(input: ModelInput): Promise<ModelDescription
     vocabularySize: lengthOf(vocabulary.get("tokenizer.ggml.tokens")),
     ...(pooling === undefined ? {} : { pooling }),
   };
-  const { tensors, modules, leading, hyperparameters, computation } = describeArchitecture({
-    architecture,
-    facts,
-    tensors: input.tensors,
-  });
+  const { tensors, modules, leading, hyperparameters, computation } = source.restore(
+    describeArchitecture({ architecture, facts, tensors: source.tensors }),
+  );
   checkEmbedding(tensors, facts);
 
   const general = await generalMetadata({
@@ -84,17 +86,10 @@ function isQuantized(config: Config): boolean {
   return config.optionalObject("quantization_config") !== undefined;
 }
 
-/** Quantized checkpoints have other tensors; say so, rather than which of them is not known. */
-function checkQuantization({ quantization }: Architecture, config: Config): void {
-  if (!isQuantized(config)) return;
+/** Whether the record of the architecture itself says what the quantized tensors become. */
+function keepsQuantization({ quantization }: Architecture, config: Config): boolean {
   const method = config.optionalObject("quantization_config")?.["quant_method"];
-  if (quantization !== undefined && method === quantization.method) return;
-  throw new QuernError(
-    "MODEL_UNSUPPORTED",
-    `config.json: the checkpoint is already quantized (quantization_config.quant_method ${JSON.stringify(method) ?? "missing"}); ` +
-      `expected ${quantization === undefined ? "a checkpoint of floating-point weights" : `${quantization.method} or floating-point weights`}`,
-    { subject: { file: "config.json", key: "quantization_config" } },
-  );
+  return quantization !== undefined && method === quantization.method;
 }
 
 function checkEmbedding(tensors: readonly ModelTensor[], { config, vocabularySize }: ModelFacts): void {

@@ -12,7 +12,7 @@ interface GgufSource {
 }
 
 /** A model that has been opened: a Hugging Face checkpoint or a GGUF file. */
-export type DescribableSource = Pick<ModelInput, "files" | "tensors"> | GgufSource;
+export type DescribableSource = Pick<ModelInput, "files" | "tensors" | "readTensor"> | GgufSource;
 
 /** Whether weights come as GGUF rather than from a Hugging Face checkpoint. */
 export function isGguf<Gguf extends GgufSource>(source: Pick<ModelInput, "files"> | Gguf): source is Gguf {
@@ -31,7 +31,8 @@ export async function describeSource(
 ): Promise<ModelDescription> {
   if (!isGguf(source)) {
     const { files, tensors } = source;
-    return describeModel({ files, tensors, ...options });
+    const readTensor = source.readTensor?.bind(source);
+    return describeModel({ files, tensors, ...(readTensor === undefined ? {} : { readTensor }), ...options });
   }
   if (options.preTokenizer !== undefined) {
     throw new QuernError("RECIPE_OPTION", "preTokenizer means nothing for GGUF, which has its vocabulary", {

@@ -19,6 +19,8 @@ export interface ModelInput {
   readonly files: CheckpointFiles;
   /** Every tensor of the checkpoint, in the order of the (sorted) shard files, sorted by name within each. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** Bytes of a small tensor: some quantized checkpoints say there what their layers are. */
+  readonly readTensor?: (name: string) => Promise<Uint8Array>;
   /** Overrides the pre-tokenizer name that is derived from tokenizer.json (`--pre`). */
   readonly preTokenizer?: string;
   /** Called with the error of a file of little weight (model card, generation_config.json) that is left out. */

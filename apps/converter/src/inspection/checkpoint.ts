@@ -25,9 +25,9 @@ export async function inspectCheckpoint(path: string): Promise<Inspection> {
 }
 
 /** The GGUF architecture that the checkpoint would become, or what is in the way. */
-async function convertibility({ files, tensors }: Checkpoint): Promise<string> {
+async function convertibility(checkpoint: Checkpoint): Promise<string> {
   try {
-    return (await describeModel({ files, tensors })).architecture;
+    return (await describeModel(checkpoint)).architecture;
   } catch (error) {
     if (error instanceof QuernError) {
       return `cannot be converted: ${error.message}`;

@@ -6,6 +6,7 @@ import { readShardedSafetensors, type ShardedSafetensors } from "safetensors-js"
 import type { Checkpoint, CheckpointShard, CheckpointTensor } from "../checkpoint.ts";
 import { findContained } from "./contained-path.ts";
 import { directoryFiles } from "./directory-files.ts";
+import { readTensor } from "./read-tensor.ts";
 import { findWeightFiles } from "./weight-files.ts";
 
 /**
@@ -38,12 +39,14 @@ export async function openCheckpointDirectory(path: string): Promise<Checkpoint>
   const tensors = collectTensors(sharded);
   await sharded.close();
   const name = checkpointName(location);
+  shards.sort((a, b) => (a.name < b.name ? -1 : 1));
   return {
     name,
     location,
     files: directoryFiles({ location, root, name }),
-    shards: shards.sort((a, b) => (a.name < b.name ? -1 : 1)),
+    shards,
     tensors,
+    readTensor: (tensor) => readTensor({ shards, tensors, name: tensor }),
     totalBytes: [...tensors.values()].reduce((total, { size }) => total + size, 0),
   };
 }

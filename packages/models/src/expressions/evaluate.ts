@@ -62,6 +62,16 @@ export function expressionSources(expression: TensorExpression): string[] {
   return [...names];
 }
 
+/** The expression with others in place of some of the tensors of the checkpoint. */
+export function replaceSources(
+  expression: TensorExpression,
+  replacements: ReadonlyMap<string, TensorExpression>,
+): TensorExpression {
+  if (expression.operation === "source") return replacements.get(expression["name"] as string) ?? expression;
+  if (expression.inputs === undefined) return expression;
+  return { ...expression, inputs: expression.inputs.map((input) => replaceSources(input, replacements)) };
+}
+
 function contextOf(
   reader: OperationContext["reader"],
   allocate: OperationContext["allocate"] = (size) => new Uint8Array(size),

@@ -1,5 +1,6 @@
 import { addOperation } from "./operations/add.ts";
 import { concatenateOperation } from "./operations/concatenate.ts";
+import { dequantizeOperation } from "./operations/dequantize.ts";
 import { packMxfp4Operation } from "./operations/pack-mxfp4.ts";
 import { permuteOperation } from "./operations/permute.ts";
 import { reshapeOperation } from "./operations/reshape.ts";
@@ -16,6 +17,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
   [
     addOperation,
     concatenateOperation,
+    dequantizeOperation,
     packMxfp4Operation,
     permuteOperation,
     reshapeOperation,

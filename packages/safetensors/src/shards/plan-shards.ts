@@ -20,6 +20,7 @@ export interface SafetensorsShardPlan {
  * when the next tensor would make it larger than the limit, and a file of its own for a tensor larger than the limit.
  * One file is called `model.safetensors`, several `model-00001-of-00003.safetensors` and so on.
  *
+ * @param params.together Names of groups: neighbours of one group come into one file.
  * @param params.metadata Written into every file.
  * @param params.maxShardSize Most bytes of tensors in a file.
  * @param params.baseName What the file names begin with. @default "model"
@@ -32,6 +33,7 @@ export function planSafetensorsShards(params: {
   maxShardSize: number;
   baseName?: string;
   indexMetadata?: Readonly<Record<string, unknown>>;
+  together?: (name: string) => string | undefined;
 }): SafetensorsShardPlan {
   const { metadata, maxShardSize, baseName = "model", indexMetadata = {} } = params;
   if (!(maxShardSize > 0)) {
@@ -42,7 +44,7 @@ export function planSafetensorsShards(params: {
   }
   const tensors = [...params.tensors];
   checkUnique(tensors);
-  const groups = groupBySize(tensors, maxShardSize);
+  const groups = groupBySize(inUnits(tensors, params.together), maxShardSize);
   const shards = groups.map((group, i) => ({
     fileName:
       groups.length === 1
@@ -74,14 +76,30 @@ function checkUnique(tensors: readonly TensorInfo[]): void {
   }
 }
 
-function groupBySize(tensors: readonly TensorInfo[], maxShardSize: number): TensorInfo[][] {
+/** Neighbours that belong together; other tensors are alone. */
+function inUnits(
+  tensors: readonly TensorInfo[],
+  together: (name: string) => string | undefined = () => undefined,
+): TensorInfo[][] {
+  const units: TensorInfo[][] = [];
+  let last: string | undefined;
+  for (const tensor of tensors) {
+    const group = together(tensor.name);
+    if (group !== undefined && group === last) units.at(-1)!.push(tensor);
+    else units.push([tensor]);
+    last = group;
+  }
+  return units;
+}
+
+function groupBySize(units: readonly (readonly TensorInfo[])[], maxShardSize: number): TensorInfo[][] {
   const groups: TensorInfo[][] = [];
   let current: TensorInfo[] = [];
   let currentSize = 0;
-  for (const tensor of tensors) {
-    const size = byteSize(tensor, { tensor: tensor.name });
+  for (const unit of units) {
+    const size = unit.reduce((total, tensor) => total + byteSize(tensor, { tensor: tensor.name }), 0);
     if (size > maxShardSize) {
-      groups.push([tensor]);
+      groups.push([...unit]);
       continue;
     }
     if (currentSize + size > maxShardSize) {
@@ -89,7 +107,7 @@ function groupBySize(tensors: readonly TensorInfo[], maxShardSize: number): Tens
       current = [];
       currentSize = 0;
     }
-    current.push(tensor);
+    current.push(...unit);
     currentSize += size;
   }
   if (current.length > 0 || groups.length === 0) groups.push(current);
