@@ -10,8 +10,9 @@ export const awqReader: QuantizationReader = {
   markers: [".qweight"],
   companions: [],
   describe(module, config) {
-    const version = String(config["version"] ?? "gemm").toLowerCase();
-    if (version !== "gemm") throw unknownQuantization("version", config["version"], "gemm");
+    const version = config["version"] ?? "gemm";
+    if (typeof version !== "string" || version.toLowerCase() !== "gemm")
+      throw unknownQuantization("version", config["version"], "gemm");
     const { shape: words } = module.need(".qweight", 2);
     const { shape: scales, type: scaleType } = module.need(".scales", 2);
     const grouping = {

@@ -25,6 +25,15 @@ const kernelType = koffi.struct({
     offsets: koffi.array("int32_t", 2),
     read: "void *",
   }),
+  ends: koffi.struct({
+    group: "int32_t",
+    at: koffi.array("int8_t", 4),
+    field_count: "int32_t",
+    fields: koffi.array(
+      koffi.struct({ offset: "int32_t", length: "int32_t", codes: "uint64_t", kept: "uint64_t" }),
+      3,
+    ),
+  }),
   is_float: "bool",
   requires_importance: "bool",
 });
