@@ -4,11 +4,15 @@
 // rounds' ratios. Without --openblas (a system's library, or the one inside NumPy), there are our figures only.
 // One thread is timed by processor time, so that other work on the machine disturbs it less; two threads by the clock.
 import { availableParallelism, cpus } from "node:os";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
 import { kernelInfo, loadKernels } from "@quern/kernels";
 import koffi from "koffi";
+
+/** Milliseconds for which threads of OpenBLAS wait for more work at full load (THREAD_TIMEOUT: 2^26 cycles), with some to spare. */
+const SPIN = 60;
 
 /** Milliseconds of running before the first measurement, in which V8 optimizes Wasm. */
 const WARM_UP = 100;
@@ -152,7 +156,10 @@ async function report(labels, runs, work, rounds, blas) {
   const times = [];
   for (let round = 0; round < rounds; round++) {
     const round = [];
-    for (const run of runs) round.push(run ? await run() : undefined);
+    for (const run of runs) {
+      round.push(run ? await run() : undefined);
+      if (blas) await setTimeout(SPIN);
+    }
     times.push(round);
   }
   const cells = runs.map((run, column) => {
