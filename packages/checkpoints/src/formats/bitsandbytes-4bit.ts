@@ -1,6 +1,5 @@
-import type { QuantizedMatrix } from "@quern/quantize";
+import { DYNAMIC_VALUES, FP4_VALUES, NF4_VALUES, type QuantizedMatrix } from "@quern/quantize";
 import { decodeElements, type ElementType, encodeElements } from "@quern/tensor";
-import { DYNAMIC_MAP, FP4_VALUES, NF4_VALUES } from "./bitsandbytes-tables.ts";
 import { dequantizeScales, NESTED_BLOCK, type NestedScales, quantizeScales } from "./double-quantization.ts";
 import {
   everyRow,
@@ -111,7 +110,7 @@ function pack(quantType: string, matrix: QuantizedMatrix, layer: Layer): PartByt
     offset = nested.offset;
     bytes.set(".weight.absmax", nested.indices);
     bytes.set(".weight.nested_absmax", floatBytes(nested.scales));
-    bytes.set(".weight.nested_quant_map", floatBytes(DYNAMIC_MAP));
+    bytes.set(".weight.nested_quant_map", floatBytes(DYNAMIC_VALUES));
   } else {
     bytes.set(".weight.absmax", floatBytes(absmax));
   }

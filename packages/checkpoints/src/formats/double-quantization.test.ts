@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { DYNAMIC_MAP } from "./bitsandbytes-tables.ts";
+import { DYNAMIC_VALUES } from "@quern/quantize";
 import { dequantizeScales, NESTED_BLOCK, quantizeScales } from "./double-quantization.ts";
 import { decodeQuantState, encodeQuantState } from "./quant-state.ts";
 
@@ -20,7 +20,7 @@ it("quantizes scales as bitsandbytes does", () => {
     indices,
     scales: nested,
     offset,
-    map: DYNAMIC_MAP,
+    map: DYNAMIC_VALUES,
     blockSize: NESTED_BLOCK,
   });
   // 0x1.21398p-10, 0x1.cc87a8p-3, 0x1.a24cd8p-3
@@ -30,7 +30,7 @@ it("quantizes scales as bitsandbytes does", () => {
 it("keeps blocks of scales that are all the same", () => {
   const same = new Float32Array(300).fill(0.25);
   const quantized = quantizeScales(same);
-  expect(dequantizeScales({ ...quantized, map: DYNAMIC_MAP, blockSize: NESTED_BLOCK })).toEqual(same);
+  expect(dequantizeScales({ ...quantized, map: DYNAMIC_VALUES, blockSize: NESTED_BLOCK })).toEqual(same);
 });
 
 it("says in one length what a weight is", () => {

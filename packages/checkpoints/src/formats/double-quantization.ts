@@ -1,4 +1,4 @@
-import { DYNAMIC_MAP } from "./bitsandbytes-tables.ts";
+import { DYNAMIC_VALUES } from "@quern/quantize";
 import type { Range } from "./format.ts";
 
 /** Scales in a block of scales. */
@@ -13,7 +13,7 @@ export interface NestedScales {
 
 /** Half-way between neighbours of the map, in float32 as `torch.bucketize` compares. */
 const MIDPOINTS = Float32Array.from({ length: 255 }, (_, index) =>
-  Math.fround(Math.fround(DYNAMIC_MAP[index]! + DYNAMIC_MAP[index + 1]!) / 2),
+  Math.fround(Math.fround(DYNAMIC_VALUES[index]! + DYNAMIC_VALUES[index + 1]!) / 2),
 );
 
 /**

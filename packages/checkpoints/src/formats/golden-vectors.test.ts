@@ -1,8 +1,7 @@
-import type { QuantizedMatrix } from "@quern/quantize";
+import { DYNAMIC_VALUES, NF4_VALUES, type QuantizedMatrix } from "@quern/quantize";
 import { describe, expect, it } from "vitest";
 import { layerOf } from "../testing/random-layer.ts";
 import { packBits, unpackBits } from "./bit-packing.ts";
-import { DYNAMIC_MAP, NF4_VALUES } from "./bitsandbytes-tables.ts";
 import { dequantize } from "./dequantize.ts";
 import type { Layer, LayerConstants, LayerParameters, PartBytes } from "./format.ts";
 import { packLayer, unpackLayer } from "./layer.ts";
@@ -154,12 +153,14 @@ describe("bitsandbytes", () => {
   });
 
   it("has the map that bitsandbytes makes", () => {
-    expect(DYNAMIC_MAP).toHaveLength(256);
-    expect(DYNAMIC_MAP[127]).toBe(0);
-    expect(DYNAMIC_MAP[255]).toBe(1);
-    expect(DYNAMIC_MAP.every((value, index) => index === 0 || value > DYNAMIC_MAP[index - 1]!)).toBe(true);
-    expect(Array.from({ length: 127 }, (_, index) => DYNAMIC_MAP[index])).toEqual(
-      Array.from({ length: 127 }, (_, index) => -DYNAMIC_MAP[254 - index]!),
+    expect(DYNAMIC_VALUES).toHaveLength(256);
+    expect(DYNAMIC_VALUES[127]).toBe(0);
+    expect(DYNAMIC_VALUES[255]).toBe(1);
+    expect(DYNAMIC_VALUES.every((value, index) => index === 0 || value > DYNAMIC_VALUES[index - 1]!)).toBe(
+      true,
+    );
+    expect(Array.from({ length: 127 }, (_, index) => DYNAMIC_VALUES[index])).toEqual(
+      Array.from({ length: 127 }, (_, index) => -DYNAMIC_VALUES[254 - index]!),
     );
   });
 });
