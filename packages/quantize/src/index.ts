@@ -67,6 +67,8 @@ export type { ScaleStore } from "./scale-store.ts";
 export type { ScaleType } from "./scale-type.ts";
 export { fakeQuantize, fakeQuantizeGradients, initialStep } from "./training/fake-quantize.ts";
 export type { FakeQuantizeGradients, FakeQuantizeParams } from "./training/fake-quantize.ts";
+export { membersOf } from "./treatment.ts";
+export type { MemberContext, MemberSpec, Treatment, TreatmentMembers } from "./treatment.ts";
 export { awq } from "./transforms/awq.ts";
 export type { AwqOptions } from "./transforms/awq.ts";
 export { chooseFactors } from "./transforms/choose-factors.ts";

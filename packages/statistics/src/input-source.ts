@@ -1,0 +1,51 @@
+/** What is known of the inputs of a linear layer, or of one matrix of stacked layers. */
+export interface InputStatistics {
+  /** How many inputs there were. */
+  readonly tokens: number;
+  /** By column: mean of x^2. */
+  readonly meanSquare: Float32Array;
+  /** By column: mean of |x|. */
+  readonly meanMagnitude: Float32Array;
+  /** By column: largest |x|. */
+  readonly largestMagnitude: Float32Array;
+  /** X^T X, sums: columns x columns, in shared memory. Present when it was asked for. */
+  readonly hessian?: Float64Array;
+  /**
+   * (X_f - X)^T X of the inputs X_f that the model had before anything was quantized, where a source follows what layers become and was
+   * asked for it: columns x columns, in shared memory.
+   */
+  readonly cross?: Float64Array;
+  /** Inputs that calibration has not seen, row by row, in shared memory; absent where none were kept apart. */
+  readonly heldOut?: Float32Array;
+}
+
+export interface InputRequest {
+  /** GGUF name of a layer without ".weight"; layers with the same input may be named alike. */
+  readonly module: string;
+  /** Number of the expert or head in a stack. @default 0 */
+  readonly matrix?: number;
+  readonly hessian: boolean;
+  readonly cross: boolean;
+  readonly heldOut: boolean;
+}
+
+/**
+ * Where algorithms get to know what layers read: a statistics file, or a model that is run while its layers are quantized one after
+ * another. Whoever asks does so block by block, and within a block in the order of the computation.
+ */
+export interface InputSource {
+  /** Whether inputs depend on what earlier layers have become: `replace` must be called for all that change. */
+  readonly follows: boolean;
+  /** @throws QuernError `STATISTICS_UNKNOWN_MODULE`, `STATISTICS_NOT_COLLECTED` */
+  read(request: InputRequest): Promise<InputStatistics>;
+  /**
+   * A tensor has become another.
+   *
+   * @param params.tensor GGUF name.
+   * @param params.values All of its elements, row-major; with the rows in the order of GGUF.
+   */
+  replace(params: { readonly tensor: string; readonly values: Float32Array }): Promise<void>;
+  /** All layers of a block are what they will be. */
+  blockDone(block: number): Promise<void>;
+  close(): Promise<void>;
+}
