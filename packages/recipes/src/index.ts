@@ -1,0 +1,8 @@
+export type {
+  KeptLayer,
+  LayerDecision,
+  LinearLayer,
+  QuantizedLayer,
+  ResolvedRecipe,
+  StatisticsNeed,
+} from "./resolved.ts";
