@@ -1,0 +1,16 @@
+import type { MemberSpec } from "@quern/quantize";
+
+/**
+ * GPTQ as it was best by held-out error at every number of bits (figures in the README of `@quern/quantize`): large inputs first, which
+ * needs no index of groups with scales that are fitted before, then two passes of coordinate descent with scales refitted.
+ */
+export const GPTQ: MemberSpec = {
+  name: "gptq",
+  options: { order: "descending", passes: 2, refitScales: true },
+};
+
+export const NEAREST: MemberSpec = { name: "nearest" };
+export const HQQ: MemberSpec = { name: "hqq" };
+
+/** Of shrunken ranges the one with the least error, weighed by what inputs are where that is known. */
+export const LEAST_ERROR: MemberSpec = { name: "mean-squared-error" };
