@@ -30,6 +30,8 @@ export interface LayerRecipe {
   readonly searchInHessian?: boolean;
   /** Whether the result is kept only where it beats rounding to nearest on held-out inputs. @default where the rounding needs a Hessian */
   readonly guard?: boolean;
+  /** Whether biases make outputs right on average. @default false */
+  readonly correctBias?: boolean;
 }
 
 /** What is different for some layers. Layers that both `modules` and `roles` match are meant; the first rule that matches decides. */

@@ -33,7 +33,10 @@ export function resolveRecipe(recipe: QuantizationRecipe, linears: readonly Line
 
 /** The recipe of the layers that a rule matches. */
 export function withRule(recipe: LayerRecipe, rule: Rule = {}): LayerRecipe {
-  const { format, parameters, rounding, calibrator, searchInHessian, guard } = { ...recipe, ...rule };
+  const { format, parameters, rounding, calibrator, searchInHessian, guard, correctBias } = {
+    ...recipe,
+    ...rule,
+  };
   return {
     format,
     parameters: { ...recipe.parameters, ...parameters },
@@ -41,11 +44,13 @@ export function withRule(recipe: LayerRecipe, rule: Rule = {}): LayerRecipe {
     ...(calibrator === undefined ? {} : { calibrator }),
     ...(searchInHessian === undefined ? {} : { searchInHessian }),
     ...(guard === undefined ? {} : { guard }),
+    ...(correctBias === undefined ? {} : { correctBias }),
   };
 }
 
 function decide(layer: LayerRecipe, { type }: LinearLayer): Omit<LayerDecision & { keep?: false }, "module"> {
-  const { format, rounding, calibrator, searchInHessian = false, guard = needsHessian(rounding) } = layer;
+  const { format, rounding, calibrator, searchInHessian = false } = layer;
+  const { guard = needsHessian(rounding), correctBias = false } = layer;
   const parameters = layerParameters(layer.parameters, type);
   return {
     format,
@@ -57,7 +62,7 @@ function decide(layer: LayerRecipe, { type }: LinearLayer): Omit<LayerDecision &
       ...(searchInHessian ? { searchInHessian } : {}),
     },
     guard,
-    correctBias: false,
+    correctBias,
   };
 }
 

@@ -16,9 +16,10 @@ export function needsHessian(rounding: MemberSpec): boolean {
 }
 
 /** What has to be known of the inputs of a layer to round it. */
-export function layerNeed({ rounding, searchInHessian = false, parameters }: LayerRecipe): StatisticsNeed {
+export function layerNeed(layer: LayerRecipe): StatisticsNeed {
+  const { rounding, searchInHessian = false, correctBias = false, parameters } = layer;
   if (searchInHessian || needsHessian(rounding)) return "hessian";
-  return parameters.activations === "static" ? "channels" : "none";
+  return parameters.activations === "static" || correctBias ? "channels" : "none";
 }
 
 /** What has to be known of inputs to choose factors. */
