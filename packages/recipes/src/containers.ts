@@ -40,16 +40,16 @@ export const CONTAINERS: readonly Container[] = [
     recipe: "bnb-nf4",
   },
   {
-    name: "compressed-tensors",
-    description: "compressed-tensors, for vLLM, SGLang, transformers",
-    formats: formatsOf("compressed-tensors"),
-    recipe: "w4a16",
-  },
-  {
     name: "fp8",
     description: "8-bit floats, in compressed-tensors or in blocks as DeepSeek has them",
     formats: ["float-quantized", ...formatsOf("fp8")],
     recipe: "fp8",
+  },
+  {
+    name: "compressed-tensors",
+    description: "compressed-tensors, for vLLM, SGLang, transformers",
+    formats: formatsOf("compressed-tensors"),
+    recipe: "w4a16",
   },
   { name: "mlx", description: "MLX, for Apple silicon", formats: formatsOf("mlx"), recipe: "mlx-q4" },
 ];

@@ -141,9 +141,9 @@ describe("containers", () => {
   );
 
   it("are found by name, and by recipe", () => {
-    expect(containerOf(presetNamed("fp8")).name).toBe("compressed-tensors");
+    expect(containerOf(presetNamed("fp8")).name).toBe("fp8");
     expect(containerOf(presetNamed("fp8-block")).name).toBe("fp8");
-    expect(() => checkContainer(presetNamed("fp8"), containerNamed("fp8"))).not.toThrow();
+    expect(() => checkContainer(presetNamed("fp8"), containerNamed("compressed-tensors"))).not.toThrow();
     expect(() => checkContainer(presetNamed("fp8"), containerNamed("mlx"))).toThrow(
       expect.objectContaining({ code: "RECIPE_CONTAINER" }),
     );
