@@ -1,5 +1,5 @@
 import type { QuantizationRecipe } from "../recipe.ts";
-import { GPTQ, HQQ, LEAST_ERROR, NEAREST } from "./members.ts";
+import { GPTQ, LEAST_ERROR, LEAST_PLAIN_ERROR, NEAREST } from "./members.ts";
 
 /** A search for how much of the range of inputs goes to the weights; published models have 0.5 to 0.9 (SmoothQuant's repository). */
 const SMOOTH = { name: "smooth-quant", options: { alpha: [0.5, 0.6, 0.7, 0.8, 0.9] } } as const;
@@ -27,22 +27,14 @@ export const compressedTensorsPresets: readonly QuantizationRecipe[] = [
     format: "pack-quantized",
     parameters: { bits: 4, groupSize: 128 },
     rounding: NEAREST,
-    calibrator: LEAST_ERROR,
-  },
-  {
-    name: "w4a16-hqq",
-    description: "HQQ, 4 bits in groups of 64, asymmetric",
-    format: "pack-quantized",
-    parameters: { bits: 4, groupSize: 64, symmetric: false },
-    rounding: HQQ,
+    calibrator: LEAST_PLAIN_ERROR,
   },
   {
     name: "w8a16",
-    description: "Nearest with searched ranges, 8 bits in groups of 128, symmetric",
+    description: "Nearest, 8 bits in groups of 128, symmetric",
     format: "pack-quantized",
     parameters: { bits: 8, groupSize: 128 },
     rounding: NEAREST,
-    calibrator: LEAST_ERROR,
   },
   {
     name: "w8a8",
@@ -50,7 +42,6 @@ export const compressedTensorsPresets: readonly QuantizationRecipe[] = [
     format: "int-quantized",
     parameters: { bits: 8, groupSize: "channel", activations: "dynamic" },
     rounding: NEAREST,
-    calibrator: LEAST_ERROR,
   },
   {
     name: "w8a8-smoothquant",

@@ -1,5 +1,5 @@
 import type { QuantizationRecipe } from "../recipe.ts";
-import { GPTQ, HQQ, LEAST_ERROR, NEAREST } from "./members.ts";
+import { GPTQ, LEAST_ERROR, LEAST_PLAIN_ERROR, NEAREST } from "./members.ts";
 
 const SCALES = { scaleType: "F16" } as const;
 
@@ -47,32 +47,25 @@ export const gptqPresets: readonly QuantizationRecipe[] = [
   },
   {
     name: "rtn-w4-g128",
-    description: "Nearest with searched ranges, 4 bits in groups of 128, in GPTQ's container",
+    description: "Nearest with searched ranges, 4 bits in groups of 128, symmetric",
     format: "gptq",
     parameters: { bits: 4, groupSize: 128, ...SCALES },
     rounding: NEAREST,
-    calibrator: LEAST_ERROR,
+    calibrator: LEAST_PLAIN_ERROR,
   },
   {
     name: "rtn-w8-g128",
-    description: "Nearest with searched ranges, 8 bits in groups of 128, in GPTQ's container",
+    description: "Nearest, 8 bits in groups of 128, symmetric",
     format: "gptq",
     parameters: { bits: 8, groupSize: 128, ...SCALES },
     rounding: NEAREST,
-    calibrator: LEAST_ERROR,
   },
   {
-    name: "hqq-w4-g64",
-    description: "HQQ, 4 bits in groups of 64, asymmetric, in GPTQ's container",
-    format: "gptq-v2",
-    parameters: { bits: 4, groupSize: 64, symmetric: false, ...SCALES },
-    rounding: HQQ,
-  },
-  {
-    name: "hqq-w3-g64",
-    description: "HQQ, 3 bits in groups of 64, asymmetric, in GPTQ's container",
+    name: "rtn-w3-g64",
+    description: "Nearest with searched ranges, 3 bits in groups of 64, asymmetric",
     format: "gptq-v2",
     parameters: { bits: 3, groupSize: 64, symmetric: false, ...SCALES },
-    rounding: HQQ,
+    rounding: NEAREST,
+    calibrator: LEAST_PLAIN_ERROR,
   },
 ];

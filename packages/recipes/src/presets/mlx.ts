@@ -1,14 +1,30 @@
 import type { QuantizationRecipe, RecipeParameters } from "../recipe.ts";
-import { GPTQ, HQQ, LEAST_ERROR } from "./members.ts";
+import { GPTQ, HQQ, LEAST_ERROR, LEAST_PLAIN_ERROR, NEAREST } from "./members.ts";
 
 /** Groups and bits that MLX has kernels for; 64 is its default. */
 function groups(bits: number): RecipeParameters {
   return { bits, groupSize: 64, symmetric: false };
 }
 
-function plain(bits: number): QuantizationRecipe {
+/** Where there are enough bits, no range is better than the whole one. */
+const SEARCHED_BITS = 4;
+
+function nearest(bits: number): QuantizationRecipe {
+  const searched = bits <= SEARCHED_BITS;
   return {
     name: `mlx-q${bits}`,
+    description: `Nearest${searched ? " with searched ranges" : ""}, ${bits} bits in groups of 64, the output layer too`,
+    format: "mlx",
+    parameters: groups(bits),
+    rounding: NEAREST,
+    ...(searched ? { calibrator: LEAST_PLAIN_ERROR } : {}),
+    rules: [{ roles: ["output"] }],
+  };
+}
+
+function hqq(bits: number): QuantizationRecipe {
+  return {
+    name: `mlx-q${bits}-hqq`,
     description: `HQQ, ${bits} bits in groups of 64, the output layer too`,
     format: "mlx",
     parameters: groups(bits),
@@ -29,6 +45,7 @@ function compensated(bits: number): QuantizationRecipe {
 }
 
 export const mlxPresets: readonly QuantizationRecipe[] = [
-  ...[2, 3, 4, 6, 8].map(plain),
+  ...[2, 3, 4, 6, 8].map(nearest),
+  ...[3, 4].map(hqq),
   ...[2, 3, 4].map(compensated),
 ];
