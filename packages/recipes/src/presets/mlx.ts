@@ -6,29 +6,17 @@ function groups(bits: number): RecipeParameters {
   return { bits, groupSize: 64, symmetric: false };
 }
 
-/** Where there are enough bits, no range is better than the whole one. */
+/** Offsets that are moved into the middle of searched ranges were best at few bits; where there are enough, all of it is near the same. */
 const SEARCHED_BITS = 4;
 
-function nearest(bits: number): QuantizationRecipe {
+function plain(bits: number): QuantizationRecipe {
   const searched = bits <= SEARCHED_BITS;
   return {
     name: `mlx-q${bits}`,
-    description: `Nearest${searched ? " with searched ranges" : ""}, ${bits} bits in groups of 64, the output layer too`,
+    description: `${searched ? "HQQ in searched ranges" : "Nearest"}, ${bits} bits in groups of 64, the output layer too`,
     format: "mlx",
     parameters: groups(bits),
-    rounding: NEAREST,
-    ...(searched ? { calibrator: LEAST_PLAIN_ERROR } : {}),
-    rules: [{ roles: ["output"] }],
-  };
-}
-
-function hqq(bits: number): QuantizationRecipe {
-  return {
-    name: `mlx-q${bits}-hqq`,
-    description: `HQQ, ${bits} bits in groups of 64, the output layer too`,
-    format: "mlx",
-    parameters: groups(bits),
-    rounding: HQQ,
+    ...(searched ? { rounding: HQQ, calibrator: LEAST_PLAIN_ERROR } : { rounding: NEAREST }),
     rules: [{ roles: ["output"] }],
   };
 }
@@ -45,7 +33,6 @@ function compensated(bits: number): QuantizationRecipe {
 }
 
 export const mlxPresets: readonly QuantizationRecipe[] = [
-  ...[2, 3, 4, 6, 8].map(nearest),
-  ...[3, 4].map(hqq),
+  ...[2, 3, 4, 6, 8].map(plain),
   ...[2, 3, 4].map(compensated),
 ];
