@@ -1,4 +1,5 @@
 export { supportedClasses } from "./architectures/registry.ts";
+export { LINEAR_ROLES } from "./architectures/module-role.ts";
 export type { ModuleRole } from "./architectures/module-role.ts";
 export { describeGguf } from "./describe-gguf.ts";
 export type { GgufInput } from "./describe-gguf.ts";
@@ -18,7 +19,7 @@ export { linearInputs, outputInputs } from "./forward/plan/linear-inputs.ts";
 export type { LinearInputs } from "./forward/plan/linear-inputs.ts";
 export { planForward } from "./forward/plan/plan-forward.ts";
 export type { ForwardModel } from "./forward/plan/plan-forward.ts";
-export { evaluateRows, expressionSources, expressionType } from "./expressions/evaluate.ts";
+export { evaluateRows, expressionSources, expressionType, keepsRows } from "./expressions/evaluate.ts";
 export type { ExpressionType, TensorExpression, TensorReader } from "./expressions/expression.ts";
 export type {
   CheckpointFiles,
@@ -28,6 +29,8 @@ export type {
   ModelTensor,
   StoragePolicy,
 } from "./model.ts";
+export { plainTensors } from "./plain-tensors.ts";
+export type { PlainTensor } from "./plain-tensors.ts";
 export { describeVocabulary } from "./vocabulary/describe-vocabulary.ts";
 export type { VocabularyInput } from "./vocabulary/describe-vocabulary.ts";
 export type { TokenizerKind } from "./vocabulary/tokenizers/registry.ts";

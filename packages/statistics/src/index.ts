@@ -32,3 +32,4 @@ export type { StatisticsPlan } from "./statistics-file/plan.ts";
 export type { ChannelStatistics, HoldOutStatistics, Statistics } from "./statistics-file/statistics.ts";
 export { createStatisticsWriter } from "./statistics-file/writer.ts";
 export type { StatisticsValues, StatisticsWriter } from "./statistics-file/writer.ts";
+export { statisticsInputs } from "./statistics-inputs.ts";

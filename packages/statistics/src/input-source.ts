@@ -2,6 +2,8 @@
 export interface InputStatistics {
   /** How many inputs there were. */
   readonly tokens: number;
+  /** By column: mean of x. */
+  readonly mean: Float32Array;
   /** By column: mean of x^2. */
   readonly meanSquare: Float32Array;
   /** By column: mean of |x|. */

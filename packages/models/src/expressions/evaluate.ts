@@ -62,6 +62,11 @@ export function expressionSources(expression: TensorExpression): string[] {
   return [...names];
 }
 
+/** Whether every row is a row of some input, so that its columns are the inputs of a linear layer where those of the source are. */
+export function keepsRows(expression: TensorExpression): boolean {
+  return operationOf(expression).mixesRows !== true && (expression.inputs ?? []).every(keepsRows);
+}
+
 /** The expression with others in place of some of the tensors of the checkpoint. */
 export function replaceSources(
   expression: TensorExpression,

@@ -14,6 +14,8 @@ export interface OperationContext {
 /** A kind of node. Adding one is a file in `operations/` and a line in `registry.ts`. */
 export interface Operation<Expression extends TensorExpression = TensorExpression> {
   readonly name: string;
+  /** Whether elements of a row of the result come from several rows of an input. @default false */
+  readonly mixesRows?: true;
   /**
    * Shape and element type of the result, which follow from those of the inputs.
    *

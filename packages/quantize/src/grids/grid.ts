@@ -9,6 +9,15 @@ export interface Grid<F extends FittedGrid = FittedGrid> {
   readonly bits: number;
   /** Whether the value of code 0 can be moved unit by unit: whether there is `FittedGrid.moveOffset`. */
   readonly movesOffsets: boolean;
+  /**
+   * Whether `open` or `settle` look at more than single units, so that parts of a matrix make another grid than all of it. @default false
+   */
+  readonly wholeMatrix?: boolean;
+  /**
+   * Whether it is made for the largest magnitude of a matrix: its option `largest` is that of layers that are loaded as one, and with it,
+   * parts of a matrix make the same grid. @default false
+   */
+  readonly usesLargest?: boolean;
   /** @throws QuernError `QUANTIZE_SHAPE` where tiles do not fit the matrix. */
   unitOf(shape: Pick<Matrix, "rows" | "columns">): TileSize;
   /** Room for the parameters of a matrix. What concerns all of it is chosen now, the rest by `fit`. */

@@ -1,12 +1,12 @@
 import { QuernError } from "@quern/tensor";
 import { columnOrder, type ColumnOrder } from "../hessian/column-order.ts";
 import { dampingFor } from "../hessian/damping.ts";
-import { errorFeedback } from "../hessian/feedback.ts";
+import { errorFeedback, type Feedback } from "../hessian/feedback.ts";
 import { refine } from "../refinement/refine.ts";
 import { shiftTarget } from "../hessian/shift-target.ts";
 import type { FittedGrid } from "../grids/grid.ts";
 import { compensate } from "./compensate.ts";
-import { decodeAll, type Rounded, type Rounding, type RoundingTask } from "./rounding.ts";
+import { decodeAll, type PrepareParams, type Rounded, type Rounding, type RoundingTask } from "./rounding.ts";
 
 export interface GptqOptions {
   /** @default "natural" */
@@ -41,8 +41,19 @@ export function gptq(options: GptqOptions = {}): Rounding {
       "in descending order of all columns, tiles cannot be fitted as they are entered: their columns are not rounded together",
     );
   }
+  const prepare = ({ hessian, grid, shape, math }: PrepareParams): Feedback => {
+    const { columns } = shape;
+    const width = grid.unitOf(shape).columns;
+    return errorFeedback({
+      hessian,
+      order: columnOrder({ order, hessian: hessian.matrix, columns, width }),
+      damping: options.damping ?? dampingFor(hessian.tokens, columns),
+      math,
+    });
+  };
   return {
     name: "gptq",
+    prepare,
     needs: shift > 0 ? ["hessian", "cross"] : ["hessian"],
     refuses(grid, shape) {
       const unit = grid.unitOf(shape);
@@ -69,14 +80,7 @@ export function gptq(options: GptqOptions = {}): Rounding {
           : task.matrix;
       const fitted = grid.open(matrix);
       const width = fitted.unit.columns;
-      const feedback =
-        task.feedback ??
-        errorFeedback({
-          hessian,
-          order: columnOrder({ order, hessian: hessian.matrix, columns, width }),
-          damping,
-          math,
-        });
+      const feedback = task.feedback ?? prepare({ hessian, grid, shape: task.matrix, math });
       // A tile of all columns is entered before anything is rounded.
       const dynamic = tiles === "dynamic" && width < columns;
       if (!dynamic) {

@@ -1,6 +1,7 @@
 import { QuernError } from "@quern/tensor";
 import type { Calibrator } from "../calibrators/calibrator.ts";
 import type { FittedGrid, Grid } from "../grids/grid.ts";
+import { columnImportance, diagonalOf } from "../hessian/column-importance.ts";
 import { checkMatrix, type Matrix } from "../matrix.ts";
 import type { Rounded, Rounding, RoundingInputs } from "./rounding.ts";
 
@@ -60,7 +61,7 @@ export function roundMatrix<F extends FittedGrid>(params: RoundMatrixParams<F>):
   }
   const fitting = {
     calibrator,
-    importance: importance ?? (hessian && diagonal(hessian.matrix, columns)),
+    importance: importance ?? (hessian && columnImportance(diagonalOf(hessian.matrix, columns))),
     hessian: searchInHessian ? hessian!.matrix : undefined,
   };
   return rounding.round({ ...inputs, matrix, grid, fitting });
@@ -90,15 +91,4 @@ function checkLength(key: string, array: ArrayLike<number> | undefined, expected
       },
     );
   }
-}
-
-/** What inputs never were in calibration, they may be in life: no column counts less than this share of the mean. */
-const LEAST_SHARE = 1e-3;
-
-function diagonal(matrix: Float64Array, n: number): Float32Array | undefined {
-  const values = Float64Array.from({ length: n }, (_, i) => Math.max(matrix[i * (n + 1)]!, 0));
-  const mean = values.reduce((sum, value) => sum + value, 0) / n;
-  return mean > 0 && mean < Infinity
-    ? Float32Array.from(values, (value) => Math.max(value / mean, LEAST_SHARE))
-    : undefined;
 }
