@@ -16,8 +16,8 @@ import type { LayerRecipe, QuantizationRecipe, RecipeParameters } from "./recipe
 import { resolveRecipe, withRule } from "./resolve-recipe.ts";
 import { transformNeed } from "./statistics-need.ts";
 
-/** A layer that every format can hold, if it can hold the parameters at all. */
-export const USUAL_SHAPE = { rows: 4096, columns: 4096 } as const;
+/** Outputs, and groups or inputs, of a layer that every format can hold if it can hold the parameters at all. */
+const USUAL_SIZE = 4096;
 
 /**
  * Checks what can be checked without a model: that every format that a recipe names holds its parameters, and that roundings, grids and
@@ -50,7 +50,9 @@ export function checkRecipe(recipe: QuantizationRecipe): void {
 function checkLayerRecipe(recipe: QuantizationRecipe, layer: LayerRecipe, key: string): void {
   const format = formatOf(layer.format);
   const parameters = layerParameters(layer.parameters, "BF16");
-  const problems = format.problems({ ...USUAL_SHAPE, parameters });
+  const { groupSize } = layer.parameters;
+  const shape = { rows: USUAL_SIZE, columns: USUAL_SIZE * (typeof groupSize === "number" ? groupSize : 1) };
+  const problems = format.problems({ ...shape, parameters });
   if (format.pack === undefined) throw invalid(recipe, key, `${format.name} can be read and not written`);
   if (problems.length > 0) throw invalid(recipe, key, `${format.name}: ${problems.join("; ")}`);
   const calibrator = layer.calibrator && makeMember<Calibrator>(CALIBRATORS, layer.calibrator);
@@ -58,7 +60,7 @@ function checkLayerRecipe(recipe: QuantizationRecipe, layer: LayerRecipe, key: s
     grid: makeMember<Grid>(GRIDS, format.grid(parameters)),
     rounding: makeMember<Rounding>(ROUNDINGS, layer.rounding),
     calibrator,
-    shape: USUAL_SHAPE,
+    shape,
   });
   if (refusal !== undefined) throw invalid(recipe, key, refusal);
 }

@@ -1,12 +1,14 @@
 import { compatibility, formatOf, LOADERS, type Loader } from "@quern/checkpoints";
 import { byteSize } from "@quern/tensor";
-import { USUAL_SHAPE } from "./check-recipe.ts";
 import { containerOf } from "./containers.ts";
 import { layerParameters } from "./layer-parameters.ts";
 import type { QuantizationRecipe } from "./recipe.ts";
 import type { StatisticsNeed } from "./resolved.ts";
 import { layerNeed, mostOf, transformNeed } from "./statistics-need.ts";
 import { withRule } from "./resolve-recipe.ts";
+
+/** A layer as they are in models of 7 or 8 billion parameters. */
+const USUAL_SHAPE = { rows: 4096, columns: 4096 } as const;
 
 /** What a recipe makes and takes, without a model. */
 export interface RecipeDescription {

@@ -1,5 +1,5 @@
 import type { QuantizationRecipe } from "../recipe.ts";
-import { GPTQ, LEAST_ERROR, LEAST_PLAIN_ERROR, NEAREST } from "./members.ts";
+import { GPTQ, LEAST_ERROR, NEAREST } from "./members.ts";
 
 export const awqPresets: readonly QuantizationRecipe[] = [
   {
@@ -26,6 +26,6 @@ export const awqPresets: readonly QuantizationRecipe[] = [
     format: "awq",
     parameters: { bits: 4, groupSize: 128, symmetric: false, scaleType: "F16" },
     rounding: NEAREST,
-    calibrator: LEAST_PLAIN_ERROR,
+    calibrator: LEAST_ERROR,
   },
 ];

@@ -1,5 +1,5 @@
 import type { QuantizationRecipe } from "../recipe.ts";
-import { GPTQ, LEAST_ERROR, LEAST_PLAIN_ERROR, NEAREST } from "./members.ts";
+import { GPTQ, LEAST_ERROR, NEAREST } from "./members.ts";
 
 /** A search for how much of the range of inputs goes to the weights; published models have 0.5 to 0.9 (SmoothQuant's repository). */
 const SMOOTH = { name: "smooth-quant", options: { alpha: [0.5, 0.6, 0.7, 0.8, 0.9] } } as const;
@@ -27,7 +27,7 @@ export const compressedTensorsPresets: readonly QuantizationRecipe[] = [
     format: "pack-quantized",
     parameters: { bits: 4, groupSize: 128 },
     rounding: NEAREST,
-    calibrator: LEAST_PLAIN_ERROR,
+    calibrator: LEAST_ERROR,
   },
   {
     name: "w8a16",

@@ -1,5 +1,5 @@
 import type { QuantizationRecipe } from "../recipe.ts";
-import { GPTQ, LEAST_ERROR, LEAST_PLAIN_ERROR, NEAREST } from "./members.ts";
+import { GPTQ, LEAST_ERROR, NEAREST } from "./members.ts";
 
 export const floatPresets: readonly QuantizationRecipe[] = [
   {
@@ -29,7 +29,7 @@ export const floatPresets: readonly QuantizationRecipe[] = [
     format: "nvfp4-pack-quantized",
     parameters: { bits: 4, groupSize: 16, scaleType: "F8_E4M3" },
     rounding: NEAREST,
-    calibrator: LEAST_PLAIN_ERROR,
+    calibrator: LEAST_ERROR,
   },
   {
     name: "nvfp4-gptq",
@@ -45,7 +45,7 @@ export const floatPresets: readonly QuantizationRecipe[] = [
     format: "mxfp4-pack-quantized",
     parameters: { bits: 4, groupSize: 32, scaleType: "F8_E8M0" },
     rounding: NEAREST,
-    calibrator: LEAST_PLAIN_ERROR,
+    calibrator: LEAST_ERROR,
   },
   {
     name: "mxfp4-gptq",

@@ -1,5 +1,5 @@
 import type { QuantizationRecipe } from "../recipe.ts";
-import { GPTQ, LEAST_ERROR, LEAST_PLAIN_ERROR, NEAREST } from "./members.ts";
+import { GPTQ, LEAST_ERROR, NEAREST } from "./members.ts";
 
 const SCALES = { scaleType: "F16" } as const;
 
@@ -51,7 +51,7 @@ export const gptqPresets: readonly QuantizationRecipe[] = [
     format: "gptq",
     parameters: { bits: 4, groupSize: 128, ...SCALES },
     rounding: NEAREST,
-    calibrator: LEAST_PLAIN_ERROR,
+    calibrator: LEAST_ERROR,
   },
   {
     name: "rtn-w8-g128",
@@ -66,6 +66,6 @@ export const gptqPresets: readonly QuantizationRecipe[] = [
     format: "gptq-v2",
     parameters: { bits: 3, groupSize: 64, symmetric: false, ...SCALES },
     rounding: NEAREST,
-    calibrator: LEAST_PLAIN_ERROR,
+    calibrator: LEAST_ERROR,
   },
 ];

@@ -1,5 +1,5 @@
 import type { QuantizationRecipe, RecipeParameters } from "../recipe.ts";
-import { GPTQ, HQQ, LEAST_ERROR, LEAST_PLAIN_ERROR, NEAREST } from "./members.ts";
+import { GPTQ, HQQ, LEAST_ERROR, NEAREST } from "./members.ts";
 
 /** Groups and bits that MLX has kernels for; 64 is its default. */
 function groups(bits: number): RecipeParameters {
@@ -16,7 +16,7 @@ function plain(bits: number): QuantizationRecipe {
     description: `${searched ? "HQQ in searched ranges" : "Nearest"}, ${bits} bits in groups of 64, the output layer too`,
     format: "mlx",
     parameters: groups(bits),
-    ...(searched ? { rounding: HQQ, calibrator: LEAST_PLAIN_ERROR } : { rounding: NEAREST }),
+    ...(searched ? { rounding: HQQ, calibrator: LEAST_ERROR } : { rounding: NEAREST }),
     rules: [{ roles: ["output"] }],
   };
 }

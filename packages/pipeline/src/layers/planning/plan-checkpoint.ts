@@ -131,7 +131,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     fileSize,
     bitsPerWeight: (fileSize * 8) / parameters,
     ...(inputs === undefined ? {} : { inputs }),
-    warnings: [...model.warnings, ...known],
+    warnings: [...model.warnings, ...recipe.warnings, ...known],
     kernels: kernels.info,
     ...(backend === undefined ? {} : { backend }),
     resources,
