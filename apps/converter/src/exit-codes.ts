@@ -36,6 +36,7 @@ const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitC
   ["FORMAT_PARTS_INVALID", exitCodes.input],
   ["FORMAT_MATRIX_INVALID", exitCodes.failure],
   ["FORMAT_*", exitCodes.usage],
+  ["FOLDING_*", exitCodes.input],
   ["FORWARD_*", exitCodes.input],
   ["GGML_*", exitCodes.input],
   ["GGUF_EDIT_*", exitCodes.usage],
