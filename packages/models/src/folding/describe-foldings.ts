@@ -1,17 +1,11 @@
 import { QuernError, type TensorInfo } from "@quern/tensor";
-import type { TensorExpression } from "../expressions/expression.ts";
-import { tensorsOf } from "../expressions/tensor-nodes.ts";
 import { forwardModel } from "../forward/forward-model.ts";
 import type { ForwardGraph } from "../forward/graph.ts";
 import { planForward } from "../forward/plan/plan-forward.ts";
-import type { ModelDescription, ModelTensor } from "../model.ts";
+import { DescribedWeights, type FoldableModel } from "./described-weights.ts";
 import { columnParts, rowParts } from "./folded-parts.ts";
 import type { FoldedPart, Folding, Foldings, OmittedFolding } from "./folding.ts";
 import { type FoldingPlace, foldingPlaces } from "./folding-places.ts";
-import { type RowOrigins, rowOrigins } from "./row-origins.ts";
-
-/** What has to be known of a model. */
-export type FoldableModel = Pick<ModelDescription, "architecture" | "tensors" | "modules" | "computation">;
 
 type Place = Exclude<FoldingPlace, { readonly reason: string }>;
 
@@ -57,82 +51,6 @@ function nowhere({ architecture }: FoldableModel, reason: string): Foldings {
   return { foldings: [], omitted: [{ name: architecture, reason }] };
 }
 
-/** What a model is made of, as far as factors are concerned. */
-class DescribedWeights {
-  readonly tensors: ReadonlyMap<string, ModelTensor>;
-  readonly #infos: ReadonlyMap<string, TensorInfo>;
-  /** GGUF names of the modules that read the output of each, by the record of the architecture. */
-  readonly #readers = new Map<string, string[]>();
-  /** GGUF names of the tensors that are made from each tensor of the checkpoint. */
-  readonly #users = new Map<string, string[]>();
-  /** Of the tensors that belong together: those of a block. */
-  readonly #origins = new Map<string, RowOrigins>();
-  readonly #used = new Map<string, Uint8Array>();
-
-  constructor(params: {
-    readonly description: FoldableModel;
-    readonly tensors: ReadonlyMap<string, TensorInfo>;
-  }) {
-    const { tensors, modules } = params.description;
-    this.tensors = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-    this.#infos = params.tensors;
-    for (const { name, input } of modules) if (input !== undefined) append(this.#readers, input, name);
-    for (const { name, expression } of tensors) {
-      for (const source of tensorsOf(expression)) append(this.#users, source, name);
-    }
-  }
-
-  readersOf(module: string): readonly string[] {
-    return this.#readers.get(module) ?? [];
-  }
-
-  usersOf(source: string): readonly string[] {
-    return this.#users.get(source) ?? [];
-  }
-
-  /** Makes room: what has been found out of the tensors so far is not needed any more. */
-  forget(): void {
-    this.#origins.clear();
-    this.#used.clear();
-  }
-
-  /** 1 for each row of a tensor of the checkpoint that goes into an output tensor. */
-  usedRows(user: string, source: string): Uint8Array {
-    const key = JSON.stringify([user, source]);
-    const known = this.#used.get(key);
-    if (known !== undefined) return known;
-    const origins = this.origins(user);
-    const { shape } = origins.tensors.find(({ name }) => name === source)!;
-    const used = new Uint8Array(shape.slice(0, -1).reduce((all, size) => all * size, 1));
-    for (const label of origins.rows) {
-      const { tensor, row } = origins.tensorOf(label);
-      if (tensor.name !== source) continue;
-      if (tensor.transposed) used.fill(1);
-      else used[row] = 1;
-    }
-    this.#used.set(key, used);
-    return used;
-  }
-
-  /** @param elements As in `rowOrigins`. */
-  origins(name: string, elements = false): RowOrigins {
-    const key = `${name} ${elements}`;
-    let origins = this.#origins.get(key);
-    if (origins === undefined) {
-      const expression: TensorExpression = this.tensors.get(name)!.expression;
-      origins = rowOrigins(expression, { tensors: this.#infos, elements });
-      this.#origins.set(key, origins);
-    }
-    return origins;
-  }
-}
-
-function append(lists: Map<string, string[]>, key: string, value: string): void {
-  const list = lists.get(key);
-  if (list === undefined) lists.set(key, [value]);
-  else list.push(value);
-}
-
 /** @returns the reason where there can be none */
 function foldingAt(place: Place, model: DescribedWeights): Folding | string {
   const { name, layer, maker, divides, columns, rows, matrix, statistics } = place;
@@ -141,6 +59,8 @@ function foldingAt(place: Place, model: DescribedWeights): Folding | string {
   if (recorded.length !== readers.length || !recorded.every((reader) => readers.includes(reader))) {
     return `its record says that it feeds ${list(recorded)}, the computation that it feeds ${list(readers)}`;
   }
+  const unlisted = layer === undefined ? model.unusedMatrix() : undefined;
+  if (unlisted !== undefined) return `the checkpoint has "${unlisted}", which may read it too`;
   const multiplied = multipliedParts(place, model);
   if (typeof multiplied === "string") return multiplied;
   const divided = dividedParts(place, model);

@@ -7,7 +7,7 @@ import { describeModel } from "../describe-model.ts";
 import type { TensorReader } from "../expressions/expression.ts";
 import { rowShape } from "../expressions/row-shape.ts";
 import type { ModelTensor } from "../model.ts";
-import type { FoldableModel } from "../folding/describe-foldings.ts";
+import type { FoldableModel } from "../folding/described-weights.ts";
 import { embedTokens } from "../forward/evaluate/embed-tokens.ts";
 import { evaluateBlock } from "../forward/evaluate/evaluate-block.ts";
 import type { Evaluation } from "../forward/evaluate/evaluation.ts";
