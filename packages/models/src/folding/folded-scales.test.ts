@@ -15,7 +15,7 @@ function ones(shapes: Readonly<Record<string, readonly number[]>>): TensorReader
   return {
     info,
     readRows: async (name, _, count) =>
-      encodeElements({ type: "BF16", values: new Array(count * shapes[name]!.at(-1)!).fill(1) }),
+      encodeElements({ type: "BF16", values: new Float32Array(count * shapes[name]!.at(-1)!).fill(1) }),
   };
 }
 
