@@ -14,9 +14,10 @@ import { describeModel } from "./describe-model.ts";
 import { evaluateRows, expressionSources } from "./expressions/evaluate.ts";
 import type { TensorReader } from "./expressions/expression.ts";
 import { describeFoldings } from "./folding/describe-foldings.ts";
-import { foldedScales, foldTensor } from "./folding/folded-scales.ts";
+import { foldedScales } from "./folding/folded-scales.ts";
 import type { Folding } from "./folding/folding.ts";
 import { tieFactors } from "./folding/tied-factors.ts";
+import { foldTensor } from "./folding/weight-changes.ts";
 import type { ModelDescription, ModelInput } from "./model.ts";
 import { goldenCheckpoint } from "./testing/golden-checkpoint.ts";
 

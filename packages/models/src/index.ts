@@ -7,10 +7,12 @@ export { describeSource, isGguf } from "./describe-source.ts";
 export type { DescribableSource } from "./describe-source.ts";
 export { describeFoldings } from "./folding/describe-foldings.ts";
 export { fitFactors } from "./folding/fit-factors.ts";
-export { foldedScales, foldExpression, foldTensor } from "./folding/folded-scales.ts";
-export type { ChosenFolding, FoldedScales } from "./folding/folded-scales.ts";
+export { foldedScales } from "./folding/folded-scales.ts";
+export type { ChosenFolding } from "./folding/folded-scales.ts";
 export type { FoldedPart, Folding, FoldingReader, Foldings, OmittedFolding } from "./folding/folding.ts";
 export { foldingError } from "./folding/folding-error.ts";
+export { foldExpression, foldTensor, joinChanges } from "./folding/weight-changes.ts";
+export type { WeightChanges } from "./folding/weight-changes.ts";
 export { tieFactors } from "./folding/tied-factors.ts";
 export { embedTokens } from "./forward/evaluate/embed-tokens.ts";
 export { evaluateBlock } from "./forward/evaluate/evaluate-block.ts";
@@ -26,9 +28,12 @@ export type { LinearInputs } from "./forward/plan/linear-inputs.ts";
 export { planForward } from "./forward/plan/plan-forward.ts";
 export type { ForwardModel } from "./forward/plan/plan-forward.ts";
 export { evaluateRows, expressionSources, expressionType } from "./expressions/evaluate.ts";
-export type { ExpressionType, TensorExpression, TensorReader } from "./expressions/expression.ts";
-export { scale } from "./expressions/operations/scale.ts";
-export type { ScaleFactors } from "./expressions/operations/scale.ts";
+export type {
+  ExpressionType,
+  OpenExpression,
+  TensorExpression,
+  TensorReader,
+} from "./expressions/expression.ts";
 export { source } from "./expressions/operations/source.ts";
 export type {
   CheckpointFiles,

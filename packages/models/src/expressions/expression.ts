@@ -14,6 +14,9 @@ export interface TensorExpression {
   readonly [parameter: string]: unknown;
 }
 
+/** An operation on one tensor without that tensor. */
+export type OpenExpression = Omit<TensorExpression, "inputs"> & { readonly operation: string };
+
 /** Reads rows of tensors of the checkpoint. */
 export interface TensorReader {
   info(name: string): TensorInfo;

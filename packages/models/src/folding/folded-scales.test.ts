@@ -5,7 +5,8 @@ import type { TensorExpression, TensorReader } from "../expressions/expression.t
 import { concatenate } from "../expressions/operations/concatenate.ts";
 import { source } from "../expressions/operations/source.ts";
 import { stack } from "../expressions/operations/stack.ts";
-import { foldedScales, foldExpression } from "./folded-scales.ts";
+import { foldedScales } from "./folded-scales.ts";
+import { foldExpression } from "./weight-changes.ts";
 import type { FoldedPart, Folding } from "./folding.ts";
 import { tieFactors } from "./tied-factors.ts";
 

@@ -1,9 +1,6 @@
 import { QuernError } from "@quern/tensor";
-import type { TensorExpression } from "../expressions/expression.ts";
-import { scale, type ScaleFactors } from "../expressions/operations/scale.ts";
-import { toFloat32 } from "../expressions/operations/to-float32.ts";
-import { replaceTensors, tensorsOf } from "../expressions/tensor-nodes.ts";
-import type { ModelTensor } from "../model.ts";
+import { type ScaleFactors, scaling } from "../expressions/operations/scale.ts";
+import type { WeightChanges } from "./weight-changes.ts";
 import type { FoldedPart, Folding } from "./folding.ts";
 
 /** A folding and what has been chosen for it. */
@@ -13,15 +10,12 @@ export interface ChosenFolding {
   readonly factors: Float32Array;
 }
 
-/** Factors of tensors of the checkpoint, by name. */
-export type FoldedScales = ReadonlyMap<string, ScaleFactors>;
-
 /**
  * What becomes of the checkpoint's tensors when factors are folded in.
  *
  * @throws QuernError `FOLDING_FACTORS` for factors that are not positive and finite, too many or too few, or not the same where they must be
  */
-export function foldedScales(chosen: readonly ChosenFolding[]): FoldedScales {
+export function foldedScales(chosen: readonly ChosenFolding[]): WeightChanges {
   const scales = new Map<string, TensorScale>();
   for (const { folding, factors } of chosen) {
     checkFactors(folding, factors);
@@ -30,25 +24,7 @@ export function foldedScales(chosen: readonly ChosenFolding[]): FoldedScales {
     for (const part of folding.multiplied) scaleOf(scales, part).multiply(part, exact);
     for (const part of folding.divided) scaleOf(scales, part).multiply(part, inverse);
   }
-  return new Map([...scales].map(([name, own]) => [name, own.factors()]));
-}
-
-/**
- * An expression over the checkpoint's tensors as one over the scaled ones; F32 unless it has none of them. `source(name)` gives the scaled
- * tensor itself.
- */
-export function foldExpression(expression: TensorExpression, scales: FoldedScales): TensorExpression {
-  if (![...tensorsOf(expression)].some((name) => scales.has(name))) return expression;
-  return replaceTensors(expression, (node) => {
-    const factors = scales.get(node.name);
-    return factors === undefined ? toFloat32(node) : scale(node, factors);
-  });
-}
-
-/** An output tensor made from the scaled tensors of the checkpoint. */
-export function foldTensor(tensor: ModelTensor, scales: FoldedScales): ModelTensor {
-  const expression = foldExpression(tensor.expression, scales);
-  return expression === tensor.expression ? tensor : { ...tensor, expression, sourceType: "F32" };
+  return new Map([...scales].map(([name, own]) => [name, [scaling(own.factors())]]));
 }
 
 /** Factors of one tensor, gathered from foldings. */

@@ -7,10 +7,11 @@ import { planForward } from "../forward/plan/plan-forward.ts";
 import { FORWARD, forwardCase, type LoadedCheckpoint, loadCase, runCase } from "../testing/forward-case.ts";
 import { randomNormal } from "../testing/random-normal.ts";
 import { describeFoldings } from "./describe-foldings.ts";
-import { type ChosenFolding, foldedScales, type FoldedScales, foldTensor } from "./folded-scales.ts";
+import { type ChosenFolding, foldedScales } from "./folded-scales.ts";
 import type { Folding } from "./folding.ts";
 import { foldingError } from "./folding-error.ts";
 import { tieFactors } from "./tied-factors.ts";
+import { foldTensor, type WeightChanges } from "./weight-changes.ts";
 
 type Given = Parameters<typeof loadCase>[0] & { readonly tokens: number[] };
 
@@ -57,7 +58,7 @@ function relativeError(actual: Float32Array, expected: Float32Array): number {
 async function parametersOf(
   { tensors, reader }: LoadedCheckpoint,
   names: readonly string[],
-  scales: FoldedScales = new Map(),
+  scales: WeightChanges = new Map(),
 ): Promise<ParameterSet> {
   const folded = new Map(tensors.map((tensor) => [tensor.name, foldTensor(tensor, scales)]));
   return loadParameters({ tensors: folded, reader, names });

@@ -1,6 +1,6 @@
 import { decodeElements } from "@quern/tensor";
 import { checkDecodable } from "../element-codec.ts";
-import type { TensorExpression } from "../expression.ts";
+import type { OpenExpression, TensorExpression } from "../expression.ts";
 import type { Operation } from "../operation.ts";
 import { describeType, invalid, rowShape } from "../row-shape.ts";
 
@@ -19,8 +19,8 @@ interface Scale extends TensorExpression, ScaleFactors {
 }
 
 /** Rows and columns multiplied by factors: F32, rounded once. */
-export function scale(input: TensorExpression, factors: ScaleFactors): TensorExpression {
-  return { operation: "scale", inputs: [input], ...factors };
+export function scaling(factors: ScaleFactors): OpenExpression {
+  return { operation: "scale", ...factors };
 }
 
 export const scaleOperation: Operation<Scale> = {
