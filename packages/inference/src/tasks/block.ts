@@ -71,7 +71,7 @@ export function runBlock(kernels: ForwardKernels, task: BlockTask): BlockResult 
 }
 
 /** Thrown to leave a block in the midst of it. */
-class AllCaptured {}
+class AllCaptured extends Error {}
 
 function unlessAllCaptured<Result>(evaluate: () => Result): Result | undefined {
   try {
