@@ -81,8 +81,7 @@ export async function planSequential(params: PlanSequentialParams): Promise<Sequ
   });
   const runTokens = tokens + (cross ? fittedTokens : 0);
   const stateBytes = 4 * width * runTokens;
-  const key =
-    identity === undefined ? undefined : JSON.stringify([identity, mode, cross, output, hashesOf(windows)]);
+  const key = identity === undefined ? undefined : JSON.stringify([identity, mode, cross, hashesOf(windows)]);
   // Saved states of two blocks are there at once, and those in use that do not fit in memory.
   const spilled = memory.states + memory.referenceStates < stateBytes ? stateBytes : 0;
   const temporaryBytes = (key === undefined ? 0 : 2 * stateBytes) + spilled;
