@@ -34,6 +34,7 @@ const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitC
   ["EVALUATION_MEMORY", exitCodes.usage],
   ["EVALUATION_OPTION_INVALID", exitCodes.usage],
   ["EVALUATION_*", exitCodes.input],
+  ["FOLDING_*", exitCodes.failure],
   ["FORMAT_PARTS_INVALID", exitCodes.input],
   ["FORMAT_MATRIX_INVALID", exitCodes.failure],
   ["FORMAT_*", exitCodes.usage],

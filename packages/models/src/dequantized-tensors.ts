@@ -44,6 +44,7 @@ export async function dequantizedTensors(
     quantized.layers.map(({ weight, format, layer, parts: own }) => [
       weight.name,
       dequantizeLayer({
+        name: weight.name,
         format,
         layer,
         shape: weight.shape,

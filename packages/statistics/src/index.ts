@@ -26,7 +26,7 @@ export type {
 export type { StatisticsEntry } from "./statistics-file/entries.ts";
 export { addToHistogram, HISTOGRAM_BINS, percentile } from "./statistics-file/histogram.ts";
 export { openStatistics, readStatistics } from "./statistics-file/open-statistics.ts";
-export { packedLength } from "./statistics-file/packed-triangle.ts";
+export { mirrorLowerHalf, packedLength } from "./statistics-file/packed-triangle.ts";
 export { planStatistics } from "./statistics-file/plan.ts";
 export type { StatisticsPlan } from "./statistics-file/plan.ts";
 export type { ChannelStatistics, HoldOutStatistics, Statistics } from "./statistics-file/statistics.ts";

@@ -1,4 +1,4 @@
-/** What is known of the inputs of a linear layer, or of one matrix of stacked layers. */
+/** What is known of the inputs of a linear layer, or of one matrix of stacked layers. Arrays belong to whoever asked. */
 export interface InputStatistics {
   /** How many inputs there were. */
   readonly tokens: number;

@@ -62,9 +62,9 @@ export function expressionSources(expression: TensorExpression): string[] {
   return [...names];
 }
 
-/** Whether every row is a row of some input, so that its columns are the inputs of a linear layer where those of the source are. */
+/** Whether rows stay rows: the columns of the tensors that it is made from are those of the result. */
 export function keepsRows(expression: TensorExpression): boolean {
-  return operationOf(expression).mixesRows !== true && (expression.inputs ?? []).every(keepsRows);
+  return operationOf(expression).exchangesAxes !== true && (expression.inputs ?? []).every(keepsRows);
 }
 
 /** The expression with others in place of some of the tensors of the checkpoint. */

@@ -1,5 +1,6 @@
 import type { Layer, Loader, QuantizedCheckpointPlan } from "@quern/checkpoints";
 import type { KernelBackend, KernelInfo } from "@quern/kernels";
+import type { Folding } from "@quern/models";
 import type { QuantizedLayer, ResolvedRecipe } from "@quern/recipes";
 import type { InputSource, Statistics } from "@quern/statistics";
 import type { ElementType, QuernError } from "@quern/tensor";
@@ -89,6 +90,18 @@ export interface PlannedStage {
   readonly groups: readonly PlannedGroup[];
 }
 
+/** A place where factors are folded in. */
+export interface PlannedFolding {
+  readonly folding: Folding;
+  /** Those for which the factors are chosen. */
+  readonly layers: readonly PlannedLinear[];
+  readonly usesHessian: boolean;
+  /** The norm that is divided, and what the model adds to its weight: factors are fitted to the type in which that is stored. */
+  readonly norm?: { readonly weights: Weights; readonly offset: number };
+  /** Memory that choosing takes. */
+  readonly bytes: number;
+}
+
 /** A tensor that is copied. */
 export interface PlannedCopy {
   readonly weights: Weights;
@@ -123,6 +136,8 @@ export interface CheckpointPlan {
   readonly checkpoint: QuantizedCheckpointPlan;
   /** In the order of the computation. */
   readonly stages: readonly PlannedStage[];
+  /** Where the recipe's transforms are folded in, before anything is rounded. */
+  readonly foldings: readonly PlannedFolding[];
   readonly copies: readonly PlannedCopy[];
   /** Linear layers that stay as they are. */
   readonly kept: readonly string[];

@@ -27,7 +27,6 @@ export function packMxfp4(codes: TensorExpression, scales: TensorExpression): Te
 
 export const packMxfp4Operation: Operation<PackMxfp4> = {
   name: "pack-mxfp4",
-  mixesRows: true,
   type({ inputs }, { typeOf }) {
     const [codes, scales] = inputs.map(typeOf) as [ReturnType<typeof typeOf>, ReturnType<typeof typeOf>];
     const blocks = scales.shape.at(-1) ?? 0;

@@ -11,7 +11,8 @@ import { prepare } from "../tasks/prepare.ts";
 import { roundRows } from "../tasks/round-rows.ts";
 import type { LayerResult, LayerTask } from "../tasks/task.ts";
 import type { WriteBytes } from "../tasks/target.ts";
-import type { OpenReader } from "../tasks/weights.ts";
+import { chooseColumnFactors } from "../tasks/choose-factors.ts";
+import { type OpenReader, readWeights } from "../tasks/weights.ts";
 
 /** What a thread needs to know to work on layers. Plain data. */
 export interface LayerServiceOptions {
@@ -32,6 +33,10 @@ export async function createService(options: LayerServiceOptions): Promise<Servi
   const running = new Set<Promise<unknown>>();
   const start = async (task: LayerTask): Promise<LayerResult> => {
     switch (task.kind) {
+      case "read":
+        return readWeights(task.weights, { firstRow: 0, rows: task.weights.rows }, open);
+      case "choose-factors":
+        return chooseColumnFactors(task, kernels, open);
       case "prepare":
         return prepare(task, kernels);
       case "largest":

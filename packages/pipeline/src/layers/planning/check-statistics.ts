@@ -2,7 +2,7 @@ import { checkStatisticsModel, type Statistics } from "@quern/statistics";
 import { QuernError } from "@quern/tensor";
 import { listNames } from "../../name-list.ts";
 import type { LayeredModel } from "../linear-layers.ts";
-import type { PlannedStage } from "../plan.ts";
+import type { PlannedFolding, PlannedStage } from "../plan.ts";
 
 /** Inputs for each column below which X^T X is singular or noise. */
 const LEAST_TOKENS_PER_COLUMN = 2;
@@ -19,8 +19,9 @@ export function checkStatistics(params: {
   readonly statistics: Statistics;
   readonly model: LayeredModel;
   readonly stages: readonly PlannedStage[];
+  readonly foldings: readonly PlannedFolding[];
 }): QuernError[] {
-  const { statistics, model, stages } = params;
+  const { statistics, model, stages, foldings } = params;
   const { architecture, tensors } = model.description;
   checkStatisticsModel({ statistics, model: { name: model.checkpoint.name, architecture, tensors } });
   const few: string[] = [];
@@ -37,6 +38,10 @@ export function checkStatistics(params: {
       }
       if (needs.heldOut && holdOutRows === 0) untested.push(module);
     }
+  }
+  for (const { folding, usesHessian } of foldings) {
+    const { module } = folding.statistics;
+    if (usesHessian && !statistics.input(module).hessian) throw notCollected(statistics, module);
   }
   const warn = (code: string, text: string): QuernError =>
     new QuernError(code, `${statistics.file}: ${text}`, { subject: { file: statistics.file } });

@@ -1,6 +1,6 @@
 import { totalmem } from "node:os";
 import { QuernError } from "@quern/tensor";
-import type { InputNeeds, LayerResources, PlannedStage } from "../plan.ts";
+import type { InputNeeds, LayerResources, PlannedFolding, PlannedStage } from "../plan.ts";
 import type { CheckedLinear } from "./plan-linear.ts";
 
 /** What a thread holds for each weight that it rounds: weights, values, errors, what they add to others, and the same in other orders. */
@@ -52,6 +52,20 @@ export function groupBytes(params: {
   );
 }
 
+/** Of all weights while factors for their columns are searched: as they are, with factors, rounded, and errors times the Hessian. */
+const SEARCHING_BYTES = 20;
+
+/** Memory that choosing factors takes. */
+export function foldingBytes(params: {
+  readonly layers: readonly CheckedLinear[];
+  readonly columns: number;
+  readonly usesHessian: boolean;
+}): number {
+  const { layers, columns, usesHessian } = params;
+  const weights = layers.reduce((sum, { linear }) => sum + linear.rows * linear.columns, 0);
+  return weights * SEARCHING_BYTES + (usesHessian ? columns * columns * (HESSIAN_BYTES + FEEDBACK_BYTES) : 0);
+}
+
 /**
  * Divides memory among groups and threads.
  *
@@ -61,10 +75,11 @@ export function layerResources(params: {
   readonly memory: number | undefined;
   readonly threads: number;
   readonly stages: readonly PlannedStage[];
+  readonly foldings: readonly PlannedFolding[];
 }): LayerResources {
   const memory = resolveMemory(params.memory);
   const groups = params.stages.flatMap((stage) => stage.groups);
-  const group = groups.reduce((most, { bytes }) => Math.max(most, bytes), 0);
+  const group = [...groups, ...params.foldings].reduce((most, { bytes }) => Math.max(most, bytes), 0);
   const ofThread = groups.reduce((most, { layers, columns, needs }) => {
     const rows = layers.reduce((largest, { division }) => Math.max(largest, division.step), 1);
     const refining = needs.hessian ? columns * columns * REFINING_BYTES : 0;

@@ -6,7 +6,6 @@ import {
   type QuantizedCheckpointPlan,
 } from "@quern/checkpoints";
 import { type Kernels, loadKernels } from "@quern/kernels";
-import { expressionSources } from "@quern/models";
 import type { QuantizedLayer, StatisticsNeed } from "@quern/recipes";
 import { statisticsInputs } from "@quern/statistics";
 import { elementCount, QuernError, type TensorInfo } from "@quern/tensor";
@@ -23,12 +22,13 @@ import type {
   PlannedStage,
 } from "../plan.ts";
 import type { Target } from "../tasks/target.ts";
-import type { Weights } from "../tasks/weights.ts";
 import { checkStatistics } from "./check-statistics.ts";
 import { groupBytes, layerResources } from "./memory.ts";
+import { planFoldings } from "./plan-foldings.ts";
 import { checkOutputFolder } from "./output-folder.ts";
 import { type CheckedLinear, checkLinear } from "./plan-linear.ts";
 import { type LinearGroup, linearStages } from "./stages.ts";
+import { weightsOf } from "./weights-of.ts";
 
 /** Reasons that a message has room for. */
 const REASONS = 3;
@@ -41,6 +41,7 @@ const MORE_TEMPLATES = "additional_chat_templates";
  *
  * @throws QuernError
  * - `PLAN_MEMORY`, `PLAN_THREADS` parameters out of range
+ * - `PLAN_TRANSFORM_FOLLOWS` transforms, with inputs that follow what layers become
  * - `PLAN_LAYER_UNKNOWN` a decision about a layer that the model lacks
  * - `PLAN_STATISTICS_REQUIRED`, `PLAN_STATISTICS_TWICE`, `STATISTICS_OTHER_MODEL`, `STATISTICS_UNKNOWN_MODULE`,
  *   `STATISTICS_NOT_COLLECTED` inputs of which too little is known
@@ -92,7 +93,18 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     ...stage,
     groups: groups.map((group) => planGroup(group, { model, targets, follows })),
   }));
-  const known = statistics === undefined ? [] : checkStatistics({ statistics, model, stages });
+  const { foldings, warnings } = planFoldings({
+    model,
+    transforms: recipe.transforms,
+    layers: stages.flatMap(({ groups }) => groups.flatMap((group) => group.layers)),
+  });
+  if (foldings.length > 0 && follows) {
+    throw new QuernError(
+      "PLAN_TRANSFORM_FOLLOWS",
+      `${params.recipeName} has transforms, which want all inputs before any layer is quantized: they cannot be run along with the model`,
+    );
+  }
+  const known = statistics === undefined ? [] : checkStatistics({ statistics, model, stages, foldings });
   const corrected = new Set(
     stages.flatMap(({ groups }) =>
       groups.flatMap((group) => group.layers.map(({ bias }) => bias?.weights.tensor)),
@@ -102,6 +114,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     memory: params.memory,
     threads: resolveThreads(params.threads),
     stages,
+    foldings,
   });
   const shards = checkpoint.shards.shards.map(({ fileName, layout }) => ({
     name: fileName,
@@ -124,6 +137,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     replaces: folder.replaces,
     checkpoint,
     stages,
+    foldings,
     copies: copiesOf(model, checkpoint, targets).filter(({ weights }) => !corrected.has(weights.tensor)),
     kept: modules.filter((module) => !planned.some((layer) => layer.module === module)),
     parameters,
@@ -131,7 +145,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     fileSize,
     bitsPerWeight: (fileSize * 8) / parameters,
     ...(inputs === undefined ? {} : { inputs }),
-    warnings: [...model.warnings, ...recipe.warnings, ...known],
+    warnings: [...model.warnings, ...recipe.warnings, ...warnings, ...known],
     kernels: kernels.info,
     ...(backend === undefined ? {} : { backend }),
     resources,
@@ -202,19 +216,6 @@ function targetsOf({ shards: { shards } }: QuantizedCheckpointPlan): ReadonlyMap
       [...layout.tensors].map(([name, { offset }]): [string, Target] => [name, { file, offset }]),
     ),
   );
-}
-
-function weightsOf({ tensors, checkpoint }: LayeredModel, name: string): Weights {
-  const { info, expression } = tensors.get(name)!;
-  const columns = info.shape.at(-1) ?? 1;
-  return {
-    tensor: name,
-    rows: columns === 0 ? 0 : elementCount(info.shape) / columns,
-    columns,
-    type: info.type,
-    expression,
-    sources: expressionSources(expression).map((source) => checkpoint.tensors.get(source)!),
-  };
 }
 
 const FLOATS: ReadonlySet<string> = new Set(["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"]);

@@ -1,5 +1,5 @@
 import { ShardReader } from "@quern/checkpoints/node";
-import { evaluateRows, type TensorExpression, type TensorReader } from "@quern/models";
+import { evaluateRows, replaceTensors, source, type TensorReader } from "@quern/models";
 import type { InputSource } from "@quern/statistics";
 import { decodeElements, elementCount } from "@quern/tensor";
 import type { LayeredModel } from "../linear-layers.ts";
@@ -25,7 +25,6 @@ export function followLayers(params: {
   const shards = new ShardReader(model.checkpoint.shards);
   const changed = new Map<string, Float32Array>();
   const reader = weightReader(model, shards, changed);
-  const overWeights = weightNames(model);
   const users = new Map<string, string[]>();
   for (const { name, weights } of description.modules) {
     for (const weight of weights) users.set(weight, [...(users.get(weight) ?? []), `${name}.weight`]);
@@ -41,7 +40,10 @@ export function followLayers(params: {
       for (const { name: tensor, expression, shape } of description.tensors) {
         if (!names.has(tensor)) continue;
         const rows = elementCount(shape.slice(0, -1));
-        const bytes = await evaluateRows(overWeights(expression), { reader, firstRow: 0, rows });
+        const bytes = await evaluateRows(
+          replaceTensors(expression, ({ name }) => source(name)),
+          { reader, firstRow: 0, rows },
+        );
         await inputs.replace({ tensor, values: decodeElements({ type: "F32", bytes }) });
       }
       changed.clear();
@@ -71,21 +73,4 @@ function weightReader(
       return new Uint8Array(decodeElements({ type: info.type, bytes }).buffer);
     },
   };
-}
-
-/** Expressions in which quantized weights go by their names again, whatever they are stored as. */
-function weightNames({ tensors }: LayeredModel): (expression: TensorExpression) => TensorExpression {
-  const names = new Map(
-    [...tensors].flatMap(([name, { expression, quantized }]) =>
-      quantized ? [[JSON.stringify(expression), name] as const] : [],
-    ),
-  );
-  const visit = (expression: TensorExpression): TensorExpression => {
-    const name = names.size === 0 ? undefined : names.get(JSON.stringify(expression));
-    if (name !== undefined) return { operation: "source", name };
-    return expression.inputs === undefined
-      ? expression
-      : { ...expression, inputs: expression.inputs.map(visit) };
-  };
-  return visit;
 }

@@ -3,11 +3,14 @@ import type { InputSource, InputStatistics } from "@quern/statistics";
 import { withLargest } from "../planning/plan-linear.ts";
 import type { PlannedGroup, PlannedLinear } from "../plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
+import { divideInputs } from "./fold-factors.ts";
 import { type LayerInputs, type QuantizedLinear, quantizeLayer } from "./quantize-layer.ts";
 
 /** What layers are worked on with. */
 export interface LayerWork {
   readonly inputs?: InputSource;
+  /** By what the inputs of a layer have been divided. */
+  readonly factorsOf: (planned: PlannedLinear) => Float32Array | undefined;
   readonly run: RunLayerTask;
   readonly threads: number;
   readonly chunkWeights: number;
@@ -56,12 +59,14 @@ export async function quantizeGroup(group: PlannedGroup, work: LayerWork): Promi
 }
 
 async function readInputs(
-  { inputs, needs }: PlannedGroup,
+  { inputs, needs, layers }: PlannedGroup,
   work: LayerWork,
 ): Promise<InputStatistics | undefined> {
   const { hessian, cross, heldOut, channels } = needs;
   if (inputs === undefined || work.inputs === undefined || !(hessian || channels)) return undefined;
-  return work.inputs.read({ ...inputs, hessian, cross, heldOut });
+  const statistics = await work.inputs.read({ ...inputs, hessian, cross, heldOut });
+  const factors = work.factorsOf(layers[0]!);
+  return factors === undefined ? statistics : divideInputs(statistics, factors);
 }
 
 /** What is known of the inputs, less what a layer has no use for. */

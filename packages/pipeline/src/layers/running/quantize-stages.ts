@@ -1,5 +1,6 @@
 import type { CheckpointPlan, PlannedStage } from "../plan.ts";
-import { MemoryGate } from "./memory-gate.ts";
+import type { FoldedWork } from "./fold-factors.ts";
+import type { MemoryGate } from "./memory-gate.ts";
 import { followLayers, type LayerFollower } from "./follow-layers.ts";
 import { type LayerWork, quantizeGroup } from "./quantize-group.ts";
 
@@ -7,19 +8,23 @@ import { type LayerWork, quantizeGroup } from "./quantize-group.ts";
  * Quantizes all layers, group by group: as many groups at once as there is memory for, where inputs stay what they are; where they follow
  * what layers become, one place of the model after another.
  */
-export async function quantizeStages(
-  plan: CheckpointPlan,
-  work: Pick<LayerWork, "run" | "onRows" | "sink">,
-): Promise<void> {
-  const { inputs, resources, stages } = plan;
-  const { threads, chunkWeights, groupMemory } = resources;
-  const gate = new MemoryGate(groupMemory);
+export async function quantizeStages(params: {
+  readonly plan: Pick<CheckpointPlan, "inputs" | "resources" | "model">;
+  readonly folded: Pick<FoldedWork, "stages" | "factorsOf">;
+  readonly gate: MemoryGate;
+  readonly work: Pick<LayerWork, "run" | "onRows" | "sink">;
+}): Promise<void> {
+  const { plan, folded, gate, work } = params;
+  const { inputs, resources } = plan;
+  const { threads, chunkWeights } = resources;
+  const { stages, factorsOf } = folded;
   const follower =
     inputs?.follows === true ? followLayers({ model: plan.model, inputs, run: work.run }) : undefined;
   const groupWork: LayerWork = {
     ...work,
     threads,
     chunkWeights,
+    factorsOf,
     ...(inputs && { inputs }),
     async sink(planned, quantized, statistics) {
       await work.sink(planned, quantized, statistics);

@@ -6,6 +6,8 @@ import type { CheckpointPlan } from "../plan.ts";
 import type { LayerResult, LayerTask, RunLayerTask } from "../tasks/task.ts";
 import { checkpointSink } from "./checkpoint-sink.ts";
 import { copyTensors } from "./copy-tensors.ts";
+import { foldFactors } from "./fold-factors.ts";
+import { MemoryGate } from "./memory-gate.ts";
 import { createPartialFolder, type PartialFolder } from "./partial-folder.ts";
 import { quantizeStages } from "./quantize-stages.ts";
 
@@ -113,17 +115,24 @@ async function writeTensors(
     folder: plan.folder,
   });
   const sink = checkpointSink({ run, progress, ...(onEvent && { onEvent }) });
+  const gate = new MemoryGate(plan.resources.groupMemory);
   try {
+    const folded = await foldFactors({ plan, run, gate });
     await Promise.all([
       copyTensors({
-        copies: plan.copies,
+        copies: folded.copies,
         run,
         onPiece: ({ weights }, rows, bytes) => progress(weights.tensor, rows * weights.columns, bytes),
       }),
-      quantizeStages(plan, {
-        run,
-        onRows: ({ weights }, rows) => progress(weights.tensor, rows * weights.columns, 0),
-        sink: sink.write,
+      quantizeStages({
+        plan,
+        folded,
+        gate,
+        work: {
+          run,
+          onRows: ({ weights }, rows) => progress(weights.tensor, rows * weights.columns, 0),
+          sink: sink.write,
+        },
       }),
     ]);
   } catch (error) {
