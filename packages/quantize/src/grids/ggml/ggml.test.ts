@@ -159,7 +159,8 @@ describe("a grid", () => {
       { grid: { name: "ggml", options: { type: "Q4_K" } }, rounding: { name: "gptq" } },
       { kernels },
     );
-    expect(grid.name).toBe("Q4_K");
+    expect(grid.name).toBe("ggml");
+    expect(grid.unitOf({ rows: 1, columns: 512 })).toEqual({ rows: 1, columns: 256 });
     expect(grid.bits).toBe(4);
   });
 

@@ -36,7 +36,7 @@ export function ggml({ type }: GgmlGridOptions, { kernels }: MemberContext): Gri
     }
   };
   return {
-    name: type,
+    name: "ggml",
     bits: Math.ceil(Math.log2(table.levels.length)),
     movesOffsets: false,
     searchesScales: true,
