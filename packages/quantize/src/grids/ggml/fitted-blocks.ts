@@ -147,6 +147,11 @@ export class FittedBlocks implements BlockGrid {
     this.#parameters.setUnit(this.#parameters.unitAt(row, column), parameters[0]!, parameters[1] ?? 0);
   }
 
+  step(row: number, column: number, parameter: number): number {
+    const d = Math.abs(this.#parameters.d[this.#parameters.unitAt(row, column)]!);
+    return parameter === 0 ? d * this.#layout.d.format.step : d / 4;
+  }
+
   /** s and m, with d and dmin as they are. */
   #subBlocks(): Parameters {
     const parameters = this.#parameters;
@@ -168,6 +173,7 @@ export class FittedBlocks implements BlockGrid {
         const sub = parameters.subAt(row, column);
         parameters.setSub(sub, values[0]!, values[1] ?? 0);
       },
+      step: () => 1,
     };
   }
 

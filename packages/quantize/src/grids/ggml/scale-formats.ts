@@ -8,6 +8,8 @@ export interface ScaleFormat {
   write(block: Uint8Array, at: number, value: number): void;
   /** The nearest number that can be stored; what is too large becomes the largest one. */
   round(value: number): number;
+  /** How far, as a share of it, the next one is that makes a difference. */
+  readonly step: number;
 }
 
 const { F16, F8_E4M3, F8_E8M0 } = SMALL_FLOATS;
@@ -28,6 +30,7 @@ export const F16_SCALE: ScaleFormat = {
     block[at + 1] = code >> 8;
   },
   round: (value) => decodeF16(F16.encode(value, true)),
+  step: 1 / 64,
 };
 
 /** A power of two, of which ggml takes half: 2^(code - 128), down to 2^-128 (`ggml_e8m0_to_fp32_half` of ggml-impl.h). */
@@ -38,6 +41,7 @@ export const HALF_E8M0_SCALE: ScaleFormat = {
     block[at] = F8_E8M0.encode(2 * value, true);
   },
   round: (value) => F8_E8M0.decode(F8_E8M0.encode(2 * value, true)) / 2,
+  step: 1,
 };
 
 /** An E4M3 number without a sign, of which ggml takes half; the code of NaN is 0 (`ggml_ue4m3_to_fp32` of ggml-impl.h). */
@@ -54,4 +58,5 @@ export const HALF_UE4M3_SCALE: ScaleFormat = {
     block[at] = value === 240 ? 0xff : F8_E4M3.encode(2 * value, true);
   },
   round: (value) => F8_E4M3.decode(F8_E4M3.encode(Math.max(2 * value, 0), true)) / 2,
+  step: 1 / 8,
 };
