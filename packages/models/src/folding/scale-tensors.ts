@@ -50,21 +50,25 @@ class TensorScale {
   /** Where a part has not all rows, columns get factors for each group of as many rows. */
   #multiplyColumns({ firstRow, rows, columnOf }: FoldedPart, factors: Float64Array): void {
     const width = this.#shape.at(-1)!;
-    const groups = rowsOf(this.#shape) / rows;
-    const known = this.#columns ?? new Float64Array(width).fill(1);
-    const before = known.length / width;
-    const after = Math.max(before, groups);
-    const all = new Float64Array(after * width);
-    const [first, end] = groups === 1 ? [0, after] : [firstRow / rows, firstRow / rows + 1];
-    for (let group = 0; group < after; group++) {
-      const from = Math.floor((group * before) / after) * width;
+    const parts = rowsOf(this.#shape) / rows;
+    const columns = repeated(this.#columns ?? new Float64Array(width).fill(1), parts, width);
+    const groups = columns.length / width;
+    const [first, end] = parts === 1 ? [0, groups] : [firstRow / rows, firstRow / rows + 1];
+    for (let group = first; group < end; group++) {
       for (let column = 0; column < width; column++) {
-        const factor = group >= first && group < end ? factorAt(factors, columnOf, column) : 1;
-        all[group * width + column] = known[from + column]! * factor;
+        columns[group * width + column]! *= factorAt(factors, columnOf, column);
       }
     }
-    this.#columns = all;
+    this.#columns = columns;
   }
+}
+
+/** Factors of a group of rows as those of each of several groups, unless they are so already. */
+function repeated(columns: Float64Array, groups: number, width: number): Float64Array {
+  if (columns.length > width || groups === 1) return columns;
+  const all = new Float64Array(groups * width);
+  for (let group = 0; group < groups; group++) all.set(columns, group * width);
+  return all;
 }
 
 function factorAt(factors: Float64Array, columnOf: Int32Array | undefined, index: number): number {
