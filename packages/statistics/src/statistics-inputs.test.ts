@@ -31,9 +31,10 @@ const nothing = { hessian: false, cross: false, heldOut: false };
 
 describe("a statistics file as a source", () => {
   it.each(MATRICES)("gives the columns of $module, matrix $matrix", async ({ module, matrix }) => {
-    const { tokens, meanSquare, meanAbs, absMax } = await statistics.readChannels(module, matrix);
+    const { tokens, mean, meanSquare, meanAbs, absMax } = await statistics.readChannels(module, matrix);
     expect(await source.read({ module, matrix, ...nothing })).toEqual({
       tokens,
+      mean,
       meanSquare,
       meanMagnitude: meanAbs,
       largestMagnitude: absMax,

@@ -30,10 +30,11 @@ async function readInput(
       { subject: { file: statistics.file, tensor: module } },
     );
   }
-  const { tokens, meanSquare, meanAbs, absMax } = await statistics.readChannels(module, matrix);
+  const { tokens, mean, meanSquare, meanAbs, absMax } = await statistics.readChannels(module, matrix);
   const rows = heldOut ? await heldOutRows(statistics, module, matrix) : undefined;
   return {
     tokens,
+    mean,
     meanSquare,
     meanMagnitude: meanAbs,
     largestMagnitude: absMax,

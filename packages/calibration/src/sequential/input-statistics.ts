@@ -24,6 +24,7 @@ export function inputStatistics(params: {
   const rows = holdOut?.samples[matrix]!.rows;
   return {
     tokens: count,
+    mean: means(of(calibration.sum), count),
     meanSquare: means(of(calibration.sumOfSquares), count),
     meanMagnitude: means(of(calibration.sumOfMagnitudes), count),
     largestMagnitude: Float32Array.from(of(calibration.largest)),
