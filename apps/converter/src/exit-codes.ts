@@ -20,6 +20,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 /** First match decides. Left: a whole error code, or with "*" at its end the beginning of one. */
 const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitCode]> = [
   ["USAGE_*", exitCodes.usage],
+  ["RECIPE_FILE_*", exitCodes.input],
   ["RECIPE_*", exitCodes.usage],
   ["PLAN_*", exitCodes.usage],
   ["ACTIVATION_*", exitCodes.input],

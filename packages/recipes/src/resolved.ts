@@ -1,5 +1,6 @@
 import type { LayerParameters } from "@quern/checkpoints";
 import type { MemberSpec, Treatment } from "@quern/quantize";
+import type { ElementType, QuernError } from "@quern/tensor";
 
 /** A linear layer that a recipe decides about. */
 export interface LinearLayer {
@@ -9,8 +10,10 @@ export interface LinearLayer {
   readonly rows: number;
   /** Inputs. */
   readonly columns: number;
-  /** What it does in the model: "q", "down", "experts.up", "output". */
+  /** What it does in the model, as `@quern/models` says it: "q", "down", "expert-up", "output". */
   readonly role: string;
+  /** Element type of its weights; of weights that were quantized, the one that the model computes in. */
+  readonly type: ElementType;
 }
 
 /** What becomes of a linear layer: it stays as it is. */
@@ -39,7 +42,7 @@ export type LayerDecision = KeptLayer | QuantizedLayer;
 /** What is known of the inputs of layers: nothing, figures by column, `X^T X` too. Each includes those before it. */
 export type StatisticsNeed = "none" | "channels" | "hessian";
 
-/** A recipe for a certain model. Plain JSON. */
+/** A recipe for a certain model. */
 export interface ResolvedRecipe {
   /** Of all layers, in their order. */
   readonly decisions: readonly LayerDecision[];
@@ -47,4 +50,6 @@ export interface ResolvedRecipe {
   readonly transforms: readonly MemberSpec[];
   /** What transforms and treatments need of the inputs of layers. */
   readonly statistics: StatisticsNeed;
+  /** `RECIPE_RULE_UNUSED`: a rule that decides about no layer. */
+  readonly warnings: readonly QuernError[];
 }

@@ -49,13 +49,14 @@ export async function openLayeredModel(checkpoint: Checkpoint): Promise<LayeredM
   const description = await describeModel({ ...input, onWarning: (warning) => warnings.push(warning) });
   checkPacked(description);
   const plain = await plainTensors(input);
+  const dtype = dtypeOf(plain.config);
   return {
     checkpoint,
     description,
     config: plain.config,
     tensors: plain.tensors,
-    linears: linearLayers(description, plain.tensors),
-    dtype: dtypeOf(plain.config),
+    linears: linearLayers(description, plain.tensors, dtype),
+    dtype,
     warnings,
   };
 }
@@ -76,6 +77,7 @@ const WEIGHT = ".weight";
 function linearLayers(
   { modules, tensors: described }: ModelDescription,
   tensors: ReadonlyMap<string, PlainTensor>,
+  dtype: ElementType,
 ): CheckpointLinear[] {
   const expressions = new Map(described.map(({ name, expression }) => [name, expression]));
   /** By name of the weight: several modules may have parts of one. */
@@ -90,7 +92,8 @@ function linearLayers(
     }
   }
   return [...users].flatMap(([weight, found]): CheckpointLinear[] => {
-    const { shape } = tensors.get(weight)!.info;
+    const { info, quantized } = tensors.get(weight)!;
+    const { shape } = info;
     // What is transposed for all that use it is stored as inputs x outputs (transformers, `Conv1D`), which no format knows.
     if (shape.length !== 2 || !weight.endsWith(WEIGHT) || !found.some(({ keeps }) => keeps)) return [];
     const [rows, columns] = shape as [number, number];
@@ -103,6 +106,7 @@ function linearLayers(
         rows,
         columns,
         role: module.role,
+        type: quantized ? dtype : info.type,
         ...(module.layer === undefined ? {} : { block: module.layer }),
         ...(found.length === 1 ? { inputs: { module: module.name, matrix } } : {}),
         ...(tensors.has(bias) ? { bias } : {}),
