@@ -2,6 +2,8 @@ import { createOutputSet, type OutputSet } from "@quern/tensor/node";
 import type { ConversionEvent, ConversionReport, ConvertedFile, ConvertedOutput } from "../events.ts";
 import { closeThreads, compiledModule, runTasks, startThreads } from "@quern/threads";
 import { createService } from "../node/slab-service.ts";
+import type { BlockRounding } from "../layers/block-plan.ts";
+import { writeBlocks } from "../layers/running/write-blocks.ts";
 import type { ConversionPlan, PlannedFile, PlannedOutput } from "../plan.ts";
 import { ErrorTracker } from "./error-tracker.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -30,7 +32,7 @@ export interface ConvertOptions extends ConvertIterOptions {
  * @returns the report, which the last event holds too
  * @throws the reason of `signal`; QuernError `WEIGHT_NOT_FINITE`, `WEIGHT_OVERFLOWS`, `CHECKPOINT_CHANGED`, `SOURCE_*`,
  * `OUTPUT_EXISTS` (since the plan), `OUTPUT_NOT_WRITABLE`, `OUTPUT_DISK_FULL`, `OUTPUT_WRITE_FAILED`, `OUTPUT_REPLACED`,
- * `WORKER_FAILED`, `WORKER_MISSING`
+ * `WORKER_FAILED`, `WORKER_MISSING`; of what is rounded by inputs also `QUANTIZE_*` and `STATISTICS_*`
  */
 export async function* convertIter(
   plan: ConversionPlan,
@@ -106,6 +108,10 @@ async function execute(
     profiler.slabsDone({ idle: runners.map((runner) => runner.idleTime()) });
     await closeThreads(runners);
     runners = [];
+    if (plan.rounding !== undefined) {
+      await roundTensors({ plan, rounding: plan.rounding, sets: [...unfinished], tracker, signal });
+      profiler.rounded();
+    }
     for (const set of unfinished) {
       await set.finish();
       unfinished.delete(set);
@@ -133,6 +139,29 @@ async function execute(
     await closeThreads(runners);
     await Promise.all([...unfinished].map((set) => set.abandon()));
   }
+}
+
+/** What is rounded by inputs goes into the same files. */
+async function roundTensors(params: {
+  readonly plan: ConversionPlan;
+  readonly rounding: BlockRounding;
+  /** Of all outputs, in their order. */
+  readonly sets: readonly OutputSet[];
+  readonly tracker: ProgressTracker;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { plan, rounding, sets, tracker, signal } = params;
+  const files = sets.flatMap((set) => set.files);
+  await writeBlocks({
+    rounding,
+    shards: plan.checkpoint.shards,
+    ...(plan.backend === undefined ? {} : { backend: plan.backend }),
+    signal,
+    write: (file, bytes, offset) => files[file]!.write(bytes, offset),
+    onRows: (planned, rows) => tracker.rowsRounded(planned, rows),
+    onWritten: (planned, bytes) => tracker.matrixWritten(planned, bytes),
+    onTensor: (planned, tensor) => tracker.tensorRounded(planned, tensor),
+  });
 }
 
 function createOutput({ files }: PlannedOutput, replace: boolean): Promise<OutputSet> {

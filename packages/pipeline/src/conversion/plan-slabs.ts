@@ -24,21 +24,30 @@ export function planSlabs(plan: ConversionPlan): SlabPlan {
     firstFile += files.length;
     return new Map(tensors.map((tensor) => [tensor.source, { ...tensor, file: first + tensor.file }]));
   });
-  const work = plan.tensors.map((tensor, index): TensorWork => {
-    const conversions = groupConversions({
-      tensor,
-      planned: outputs.map((bySource) => bySource.get(tensor.name)),
-      measuresErrors: plan.measuresErrors,
-    });
-    const columns = tensor.shape.at(-1) ?? 1;
-    const rows = elementCount(tensor.shape) / columns;
-    const slabRows = Math.max(1, Math.floor(bytes / bytesPerRow(tensor, conversions)));
-    return { tensor, index, conversions, columns, rows, slabRows };
-  });
+  const work = plan.tensors
+    .map((tensor, index): TensorWork => {
+      const conversions = groupConversions({
+        tensor,
+        planned: outputs.map((bySource) => inSlabs(bySource.get(tensor.name))),
+        measuresErrors: plan.measuresErrors,
+      });
+      const columns = tensor.shape.at(-1) ?? 1;
+      const rows = elementCount(tensor.shape) / columns;
+      const slabRows = Math.max(1, Math.floor(bytes / bytesPerRow(tensor, conversions)));
+      return { tensor, index, conversions, columns, rows, slabRows };
+    })
+    .filter(({ conversions }) => conversions.length > 0);
   return {
     count: work.reduce((sum, { rows, slabRows }) => sum + Math.ceil(rows / slabRows), 0),
     slabs: cutIntoSlabs(plan, work),
   };
+}
+
+/** What is rounded by inputs is not done in slabs. */
+function inSlabs(
+  planned: (PlannedTensor & { readonly file: number }) | undefined,
+): PlannedTensor | undefined {
+  return planned?.rounding === undefined ? planned : undefined;
 }
 
 interface TensorWork {

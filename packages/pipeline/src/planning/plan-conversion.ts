@@ -6,6 +6,7 @@ import { resolveThreads } from "@quern/threads";
 import type { ConversionPlan, PlanParams } from "../plan.ts";
 import { estimateSeconds } from "./duration.ts";
 import { checkKernelTypes } from "./kernel-support.ts";
+import { planBlockRounding } from "./plan-block-rounding.ts";
 import { planFile } from "./plan-file.ts";
 import { planOutputs } from "./plan-outputs.ts";
 import { estimatePeakMemory, resolveMemory } from "./resources.ts";
@@ -21,6 +22,7 @@ import { estimatePeakMemory, resolveMemory } from "./resources.ts";
  * - `OUTPUT_DUPLICATE`, `OUTPUT_EXISTS`, `OUTPUT_IS_SOURCE`, `OUTPUT_NOT_A_FILE`, `OUTPUT_NOT_WRITABLE`, `OUTPUT_NO_SPACE` the
  *   files to write
  * - `TENSOR_TYPE_UNSUPPORTED` weights to quantize that are no floating-point numbers, or of a type that cannot be read
+ * - `STATISTICS_OTHER_MODEL`, and the codes of `planBlockRounding` rounding by inputs that cannot be
  * - `STATISTICS_OTHER_MODEL` importance weights that were collected of another model
  * - the codes of `describeModel`, `describeGguf`, `selectQuantizedTypes`, `planGguf` and `loadKernels`
  */
@@ -44,6 +46,11 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
       model: { name: checkpoint.name, architecture, tensors },
     });
   }
+  if (params.rounding?.statistics !== undefined) {
+    const { architecture, tensors } = model;
+    const { statistics } = params.rounding;
+    checkStatisticsModel({ statistics, model: { name: checkpoint.name, architecture, tensors } });
+  }
   const kernels = await loadKernels({ backend });
   const contents = params.outputs.map((request) => {
     const file = planFile({
@@ -51,11 +58,12 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
       model,
       source: checkpoint,
       ...(importance === undefined ? {} : { importance }),
+      ...(params.rounding && { rounding: params.rounding.method.name }),
     });
     checkKernelTypes({ kernels, model, contents: file });
     return file;
   });
-  const { outputs, warnings: outputWarnings } = await planOutputs({
+  const { outputs: laidOut, warnings: outputWarnings } = await planOutputs({
     requests: params.outputs,
     contents,
     directory,
@@ -65,8 +73,22 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
   });
   warnings.push(...distinct(contents.flatMap((file) => file.warnings)), ...outputWarnings);
 
-  const made = new Set(outputs.flatMap(({ tensors }) => tensors.map(({ source }) => source)));
+  const made = new Set(laidOut.flatMap(({ tensors }) => tensors.map(({ source }) => source)));
   const tensors = model.tensors.filter(({ name }) => made.has(name));
+  const rounded =
+    params.rounding &&
+    planBlockRounding({
+      request: params.rounding,
+      model,
+      source: checkpoint,
+      tensors,
+      outputs: laidOut,
+      kernels,
+      memory: params.memory,
+      threads,
+    });
+  const outputs = rounded?.outputs ?? laidOut;
+  warnings.push(...(rounded?.warnings ?? []));
   const parameters = tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const sourceBytes = bytesOfSources(tensors, checkpoint.tensors);
   const seconds = estimateSeconds({
@@ -79,6 +101,10 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     threads,
     bytes: outputs.reduce((sum, { fileSize }) => sum + fileSize, sourceBytes),
   });
+  const peakMemory = Math.max(
+    estimatePeakMemory({ threads, memory }),
+    rounded?.rounding.resources.peakMemory ?? 0,
+  );
   return {
     checkpoint,
     architecture: model.architecture,
@@ -90,9 +116,10 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     measuresErrors: measureErrors,
     force,
     ...(importance === undefined ? {} : { importance }),
+    ...(rounded && { rounding: rounded.rounding }),
     ...(backend === undefined ? {} : { backend }),
     kernels: kernels.info,
-    resources: { threads, memory, peakMemory: estimatePeakMemory({ threads, memory }), seconds },
+    resources: { threads, memory, peakMemory, seconds },
   };
 }
 
