@@ -14,6 +14,16 @@ export type { FoldedPart, Folding, FoldingReader, Foldings, OmittedFolding } fro
 export { foldingError } from "./folding/folding-error.ts";
 export { foldExpression, foldTensor, joinChanges } from "./folding/weight-changes.ts";
 export type { WeightChanges } from "./folding/weight-changes.ts";
+export { describeRotations } from "./folding/rotations/describe-rotations.ts";
+export type {
+  FusedNorm,
+  HeadRotation,
+  ModelRotations,
+  ResidualRotation,
+  RotatedPart,
+} from "./folding/rotations/model-rotations.ts";
+export { rotationChanges, untiedOutput } from "./folding/rotations/rotation-changes.ts";
+export type { RotationChanges } from "./folding/rotations/rotation-changes.ts";
 export { tieFactors } from "./folding/tied-factors.ts";
 export { embedTokens } from "./forward/evaluate/embed-tokens.ts";
 export { evaluateBlock } from "./forward/evaluate/evaluate-block.ts";

@@ -48,26 +48,7 @@ export class BlockWeights {
   }
 
   /** @throws QuernError `CALIBRATION_TENSOR` for what is no tensor of this block, and for another number of elements */
-  replace(tensor: string, values: Float32Array): void {
-    const shape = this.#shapeOf(tensor, values);
-    const old = this.#current.get(tensor);
-    // The layer that makes logits changes nothing that is run here.
-    if (old === undefined) return;
-    this.#current.set(tensor, this.#source.share({ values, shape }));
-    if (!this.#keepsOriginal || this.#original.get(tensor) !== old) {
-      this.#source.release(new Map([[tensor, old]]));
-    }
-  }
-
-  /** Gives the memory to others. */
-  release(): void {
-    this.#source.release(this.#current);
-    if (!this.#keepsOriginal) return;
-    const replaced = [...this.#original].filter(([name, old]) => this.#current.get(name) !== old);
-    this.#source.release(new Map(replaced));
-  }
-
-  #shapeOf(tensor: string, values: Float32Array): readonly number[] {
+  check(tensor: string, values: Float32Array): void {
     const { place, tensors, inputs } = this.#stage;
     const modules = inputs.flatMap((input) => input.modules);
     const isOfLayer = modules.includes(tensor.replace(/\.(weight|bias)$/, ""));
@@ -84,7 +65,26 @@ export class BlockWeights {
     const elements = shape.reduce((product, size) => product * size, 1);
     if (values.length !== elements)
       throw tensorError(tensor, `${values.length} values: expected ${elements}`);
-    return shape;
+  }
+
+  /** @param values As many as `check` has found. */
+  replace(tensor: string, values: Float32Array): void {
+    const { shape } = this.#model.tensors.get(tensor)!;
+    const old = this.#current.get(tensor);
+    // The layer that makes logits changes nothing that is run here.
+    if (old === undefined) return;
+    this.#current.set(tensor, this.#source.share({ values, shape }));
+    if (!this.#keepsOriginal || this.#original.get(tensor) !== old) {
+      this.#source.release(new Map([[tensor, old]]));
+    }
+  }
+
+  /** Gives the memory to others. */
+  release(): void {
+    this.#source.release(this.#current);
+    if (!this.#keepsOriginal) return;
+    const replaced = [...this.#original].filter(([name, old]) => this.#current.get(name) !== old);
+    this.#source.release(new Map(replaced));
   }
 }
 

@@ -1,17 +1,15 @@
-import type { ParameterSource } from "@quern/inference";
 import type { LinearInputs } from "@quern/models";
 import type { InputRequest, InputSource, InputStatistics } from "@quern/statistics";
 import { QuernError } from "@quern/tensor";
-import { isComparable } from "../accumulation/cross.ts";
 import { SharedArena } from "../accumulation/shared-arena.ts";
-import type { CalibrationThread } from "../node/calibration-service.ts";
-import { captureBatch, type CaptureContext, windowsOf } from "../running/capture-batch.ts";
+import { captureBatch } from "../running/capture-batch.ts";
 import type { Stage } from "../stage.ts";
 import { BlockWeights } from "./block-weights.ts";
-import { collectInputs, type InputSumsOfRun, type ReferenceRun } from "./collect-inputs.ts";
+import { collectInputs, type InputSumsOfRun } from "./collect-inputs.ts";
 import { inputStatistics } from "./input-statistics.ts";
+import { findInput } from "./find-input.ts";
 import type { SequentialPlan, SequentialStage } from "./plan.ts";
-import type { RunStates, SavedRuns } from "./saved-runs.ts";
+import { type SequentialRun, startRun } from "./start-run.ts";
 
 /** How far a run has come. */
 export interface SequentialProgress {
@@ -28,70 +26,51 @@ export interface SequentialProgress {
 export class SequentialSource implements InputSource {
   readonly follows = true;
   readonly #plan: SequentialPlan;
-  readonly #parameters: ParameterSource;
-  readonly #states: RunStates;
-  readonly #saved: SavedRuns;
   readonly #onProgress: (progress: SequentialProgress) => void;
-  readonly #close: () => Promise<void>;
-  readonly #context: CaptureContext;
+  readonly #signal: AbortSignal | undefined;
   readonly #arena = new SharedArena();
   readonly #referenceArena = new SharedArena();
-  /** Names of modules, and where they are. */
-  readonly #places: ReadonlyMap<string, { block: number; input: LinearInputs }>;
+  #run: Promise<SequentialRun> | undefined;
+  /** The block that is being quantized. */
   #block: number;
+  /** Its weights, once anything of it has been asked for. */
   #weights: BlockWeights | undefined;
   #sums: InputSumsOfRun | undefined;
   #done = 0;
+  /** Why hidden states are not what they should be: nothing can be known any more. */
+  #broken: { readonly reason: unknown } | undefined;
   /** What was asked for last: one thing is done after another. */
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(params: {
-    plan: SequentialPlan;
-    from: number;
-    parameters: ParameterSource;
-    threads: readonly CalibrationThread[];
-    states: RunStates;
-    saved: SavedRuns;
-    signal: AbortSignal | undefined;
-    onProgress: (progress: SequentialProgress) => void;
-    close: () => Promise<void>;
+    readonly plan: SequentialPlan;
+    readonly from: number;
+    readonly signal?: AbortSignal;
+    readonly onProgress: (progress: SequentialProgress) => void;
   }) {
-    const { plan, threads, states, signal } = params;
-    this.#plan = plan;
+    this.#plan = params.plan;
     this.#block = params.from;
-    this.#parameters = params.parameters;
-    this.#states = states;
-    this.#saved = params.saved;
+    this.#signal = params.signal;
     this.#onProgress = params.onProgress;
-    this.#close = params.close;
-    this.#context = {
-      windows: windowsOf(plan.windows),
-      batch: plan.memory.batch,
-      threads,
-      states: states.quantized,
-      ...(signal === undefined ? {} : { signal }),
-    };
-    this.#places = new Map(
-      plan.stages.flatMap(({ stage }, block) =>
-        stage.inputs.flatMap((input) => input.modules.map((module) => [module, { block, input }] as const)),
-      ),
-    );
   }
 
   read(request: InputRequest): Promise<InputStatistics> {
     return this.#inTurn(async () => {
-      const input = this.#check(request);
-      const sums = await this.#collect(input);
-      return inputStatistics({ sums, input: sums.inputs.indexOf(input), request });
+      const found = findInput(this.#plan, request);
+      await this.#enter(found.block);
+      const sums = await this.#collect(found.input);
+      return inputStatistics({ sums, input: sums.inputs.indexOf(found.input), request });
     });
   }
 
   replace({ tensor, values }: { tensor: string; values: Float32Array }): Promise<void> {
     return this.#inTurn(async () => {
+      await this.#enter(this.#blockOf(tensor));
       const { stage, captures } = this.#stage();
+      const weights = await this.#loaded(stage);
+      weights.check(tensor, values);
       // In one run through the block, everything is collected before anything changes.
       if (this.#plan.mode === "block") await this.#collect(captures[0]!.inputs[0]!);
-      const weights = await this.#loaded(stage);
       weights.replace(tensor, values);
       const module = tensor.replace(/\.(weight|bias)$/, "");
       const isOfReaders = this.#sums?.inputs.some(({ modules }) => modules.includes(module));
@@ -101,31 +80,30 @@ export class SequentialSource implements InputSource {
 
   blockDone(block: number): Promise<void> {
     return this.#inTurn(async () => {
-      const { stage } = this.#stage();
-      if (block !== this.#block)
-        throw orderError(`block ${block} is done, but ${stage.place} is being quantized`);
-      const next = block + 1;
-      const goesOn = next < this.#plan.stages.length;
-      // Whoever asked knows by now that the block before is done.
-      await this.#saved.keepOnly([block]);
-      if (goesOn) await this.#advance(stage);
-      this.#weights?.release();
-      this.#weights = undefined;
-      this.#sums = undefined;
-      if (goesOn) await this.#saved.save(next, this.#states);
-      this.#block = next;
+      await this.#enter(block);
+      await this.#leave();
     });
   }
 
   async close(): Promise<void> {
-    await this.#close();
-    if (this.#block === this.#plan.stages.length) await this.#saved.keepOnly([]);
+    const run = await this.#run?.catch(() => undefined);
+    this.#run = undefined;
+    await run?.close();
   }
 
   #inTurn<Result>(act: () => Promise<Result>): Promise<Result> {
-    const result = this.#last.then(act);
+    const result = this.#last.then(() => {
+      if (this.#broken !== undefined) throw this.#broken.reason;
+      return act();
+    });
     this.#last = result.catch(() => undefined);
     return result;
+  }
+
+  #started(): Promise<SequentialRun> {
+    const signal = this.#signal;
+    this.#run ??= startRun(this.#plan, { from: this.#block, ...(signal && { signal }) });
+    return this.#run;
   }
 
   #stage(): SequentialStage {
@@ -134,30 +112,40 @@ export class SequentialSource implements InputSource {
     return stage;
   }
 
-  /** @returns what the module reads */
-  #check({ module, matrix = 0, hessian, cross }: InputRequest): LinearInputs {
-    const place = this.#places.get(module);
-    const fail = (code: string, problem: string): never => {
-      throw new QuernError(code, `"${module}": ${problem}`, { subject: { tensor: module } });
-    };
-    if (place === undefined) return fail("STATISTICS_UNKNOWN_MODULE", "no layer of this name is run");
-    const { block, input } = place;
-    if (!(Number.isInteger(matrix) && matrix >= 0 && matrix < input.matrices)) {
-      return fail("STATISTICS_UNKNOWN_MODULE", `it has no matrix ${matrix}, but ${input.matrices} in all`);
+  /** The block of a tensor; that which is being quantized, if it is of no block. */
+  #blockOf(tensor: string): number {
+    const block = /^blk\.(\d+)\./.exec(tensor)?.[1];
+    return block === undefined ? this.#block : Number(block);
+  }
+
+  /** Leaves blocks behind that nothing was asked of. */
+  async #enter(block: number): Promise<void> {
+    while (this.#block < block && this.#weights === undefined && block < this.#plan.stages.length) {
+      await this.#leave();
     }
-    if (block !== this.#block) {
-      throw orderError(`"${module}" is of block ${block}, but block ${this.#block} is being quantized`);
+    if (this.#block === block) return;
+    throw orderError(`block ${block} is not the one that is being quantized, which is ${this.#block}`);
+  }
+
+  async #leave(): Promise<void> {
+    const { stage } = this.#stage();
+    const { saved, states } = await this.#started();
+    const next = this.#block + 1;
+    // Whoever asked knows by now that the block before is done.
+    await saved.keepOnly([this.#block]);
+    if (next < this.#plan.stages.length) {
+      try {
+        await this.#advance(stage);
+        await saved.save(next, states);
+      } catch (reason) {
+        this.#broken = { reason };
+        throw reason;
+      }
     }
-    if (hessian && !this.#plan.hessians) {
-      return fail("STATISTICS_NOT_COLLECTED", "the run was planned without Hessian matrices");
-    }
-    if (cross && !this.#plan.cross) {
-      return fail("STATISTICS_NOT_COLLECTED", "the run was planned without the model as it was");
-    }
-    if (cross && !isComparable(input)) {
-      return fail("STATISTICS_NOT_COLLECTED", "its experts see other tokens than in the model as it was");
-    }
-    return input;
+    this.#weights?.release();
+    this.#weights = undefined;
+    this.#sums = undefined;
+    this.#block = next;
   }
 
   /** Runs the block for an input, unless that is there. */
@@ -166,19 +154,17 @@ export class SequentialSource implements InputSource {
     this.#sums = undefined;
     const { stage, captures } = this.#stage();
     const weights = await this.#loaded(stage);
-    const { reference: states } = this.#states;
-    const reference: ReferenceRun | undefined = states && {
-      states,
-      parameters: weights.original,
-      arena: this.#referenceArena,
-    };
+    const run = await this.#started();
+    const { quantized, reference } = run.states;
     this.#sums = await collectInputs({
-      context: this.#context,
+      context: { ...this.#context(run), states: quantized },
       arena: this.#arena,
       stage,
       collected: captures.find(({ inputs }) => inputs.includes(input))!,
       parameters: weights.current,
-      ...(reference && { reference }),
+      ...(reference && {
+        reference: { states: reference, parameters: weights.original, arena: this.#referenceArena },
+      }),
       onWindow: this.#onWindow(stage),
     });
     return this.#sums;
@@ -187,19 +173,21 @@ export class SequentialSource implements InputSource {
   /** Hidden states before the block become those behind it. */
   async #advance(stage: Stage): Promise<void> {
     const weights = await this.#loaded(stage);
-    const { batch, windows } = this.#context;
-    const { quantized, reference } = this.#states;
+    const run = await this.#started();
+    const { windows, states } = run;
+    const { batch } = this.#plan.memory;
     const fitted = windows.filter(({ heldOut }) => !heldOut);
-    const runs = [
-      { states: quantized, windows, parameters: weights.current },
-      ...(reference ? [{ states: reference, windows: fitted, parameters: weights.original }] : []),
+    const parts = [
+      { states: states.quantized, windows, parameters: weights.current },
+      ...(states.reference
+        ? [{ states: states.reference, windows: fitted, parameters: weights.original }]
+        : []),
     ];
     const targets = Array.from({ length: batch }, () => []);
-    for (const { states, windows: own, parameters } of runs) {
-      const context = { ...this.#context, states, windows: own };
-      for (let first = 0; first < own.length; first += batch) {
+    for (const { parameters, ...own } of parts) {
+      for (let first = 0; first < own.windows.length; first += batch) {
         await captureBatch({
-          context,
+          context: { ...this.#context(run), ...own },
           stage,
           inputs: [],
           targets,
@@ -212,9 +200,19 @@ export class SequentialSource implements InputSource {
     }
   }
 
+  #context({ windows, threads }: SequentialRun): Pick<SequentialRun, "windows" | "threads"> & {
+    batch: number;
+    signal?: AbortSignal;
+  } {
+    const signal = this.#signal;
+    return { windows, threads, batch: this.#plan.memory.batch, ...(signal && { signal }) };
+  }
+
   async #loaded(stage: Stage): Promise<BlockWeights> {
+    if (this.#weights !== undefined) return this.#weights;
     const { model, cross: keepsOriginal } = this.#plan;
-    this.#weights ??= await BlockWeights.load({ stage, model, source: this.#parameters, keepsOriginal });
+    const { parameters: source } = await this.#started();
+    this.#weights = await BlockWeights.load({ stage, model, source, keepsOriginal });
     return this.#weights;
   }
 

@@ -104,7 +104,6 @@ function multipliedParts(
 
 function dividedParts(place: Place, model: DescribedWeights): FoldedPart[] | string {
   const { maker, divides, columns, rows, matrix } = place;
-  const made = Array.from({ length: columns }, (_, column) => rows?.[column] ?? column);
   const parts: FoldedPart[] = [];
   for (const name of [`${maker}.weight`, `${maker}.bias`]) {
     const tensor = model.tensors.get(name);
@@ -114,8 +113,9 @@ function dividedParts(place: Place, model: DescribedWeights): FoldedPart[] | str
     const elements = divides === "norm" || name.endsWith(".bias");
     const origins = model.origins(name, elements);
     const first = matrix === undefined ? 0 : (origins.rows.length / matrix.count) * matrix.index;
-    const used = made.map((row) => first + row);
-    const found = origins.isWhole ? rowParts(origins, { made: used, elements }) : undefined;
+    const made = new Uint32Array(columns);
+    for (let column = 0; column < columns; column++) made[column] = first + (rows?.[column] ?? column);
+    const found = origins.isWhole ? rowParts(origins, { made, elements }) : undefined;
     if (found === undefined) return `"${name}" does not consist of rows of the checkpoint`;
     for (const part of found) {
       if (part.offset !== 0 && divides === "linear") return `${part.offset} is added to "${part.tensor}"`;

@@ -17,8 +17,8 @@ export function columnParts(
   }
   const size = origins.rows.length / matrix.count;
   const own = origins.rows.subarray(matrix.index * size, (matrix.index + 1) * size);
-  const first = own.reduce((least, row) => Math.min(least, row), Infinity);
-  const isTogether = new Set(own).size === size && own.every((row) => row < first + size);
+  const first = own[0]!;
+  const isTogether = own.every((row, index) => row === first + index);
   const { tensor, row } = origins.tensorOf(first);
   if (!isTogether || origins.tensorOf(first + size - 1).tensor !== tensor) return undefined;
   if (!tensor.transposed) return [placed(tensor, { firstRow: row, rows: size })];
@@ -45,7 +45,7 @@ function placed(
  */
 export function rowParts(
   origins: RowOrigins,
-  params: { readonly made: ArrayLike<number>; readonly elements: boolean },
+  params: { readonly made: Uint32Array; readonly elements: boolean },
 ): FoldedPart[] | undefined {
   const { made, elements } = params;
   const columnsOf = new Map<OriginTensor, { row: number; column: number }[]>();

@@ -1,6 +1,9 @@
 import { readdirSync } from "node:fs";
 import { loadKernels } from "@quern/kernels";
+import { decodeElements, type ElementType, encodeElements } from "@quern/tensor";
 import { describe, expect, it } from "vitest";
+import { evaluateRows } from "../expressions/evaluate.ts";
+import { source } from "../expressions/operations/source.ts";
 import { loadParameters } from "../forward/load-parameters.ts";
 import type { ParameterSet } from "../forward/parameters.ts";
 import { planForward } from "../forward/plan/plan-forward.ts";
@@ -8,10 +11,11 @@ import { FORWARD, forwardCase, type LoadedCheckpoint, loadCase, runCase } from "
 import { randomNormal } from "../testing/random-normal.ts";
 import { describeFoldings } from "./describe-foldings.ts";
 import { type ChosenFolding, foldedScales } from "./folded-scales.ts";
-import type { Folding } from "./folding.ts";
+import { fitFactors } from "./fit-factors.ts";
+import type { FoldedPart, Folding } from "./folding.ts";
 import { foldingError } from "./folding-error.ts";
 import { tieFactors } from "./tied-factors.ts";
-import { foldTensor, type WeightChanges } from "./weight-changes.ts";
+import { foldExpression, foldTensor, type WeightChanges } from "./weight-changes.ts";
 
 type Given = Parameters<typeof loadCase>[0] & { readonly tokens: number[] };
 
@@ -65,6 +69,33 @@ async function parametersOf(
 }
 
 describe.each(CASES)("%s", (_, given) => {
+  it.each<ElementType>(["BF16", "F16"])("loses nothing of norms that are stored as %s", async (type) => {
+    const loaded = await loadCase(given);
+    const { reader, sources } = loaded;
+    const norms = foldingsOf(loaded).filter(({ divides }) => divides === "norm");
+    for (const { folding, factors } of randomFactors(norms)) {
+      const [{ tensor, offset }] = folding.divided as [FoldedPart];
+      const bytes = await reader.readRows(tensor, 0, 1);
+      const weight = decodeElements({ type: sources.get(tensor)!.type, bytes });
+      const fitted = fitFactors({ factors, weight, offset, type });
+      const scales = foldedScales([{ folding, factors: fitted }]);
+      const expression = foldExpression(source(tensor), scales);
+      const divided = decodeElements({
+        type: "F32",
+        bytes: await evaluateRows(expression, { reader, firstRow: 0, rows: 1 }),
+      });
+      const stored = decodeElements({ type, bytes: encodeElements({ type, values: divided }) });
+      for (const [column, value] of stored.entries()) {
+        const whole = weight[column]! + offset;
+        // Weights that cannot be divided are as well rounded without folding.
+        if (fitted[column] === 1) continue;
+        const error = (value + offset) * fitted[column]! - whole;
+        expect(Math.abs(error)).toBeLessThanOrEqual(2 ** -22 * (Math.abs(whole) + offset * fitted[column]!));
+      }
+      expect(fitted.some((factor) => factor !== 1)).toBe(true);
+    }
+  });
+
   it("computes the same with factors in all of its foldings", async () => {
     const loaded = await loadCase(given);
     const foldings = foldingsOf(loaded);

@@ -51,7 +51,9 @@ export function rowOrigins(
       const known = found.get(key) ?? { tensor, first: next, rows };
       if (!found.has(key)) next += rows;
       found.set(key, known);
-      return Int32Array.from({ length: rows }, (_, row) => known.first + row);
+      const labels = new Int32Array(rows);
+      for (let row = 0; row < rows; row++) labels[row] = known.first + row;
+      return labels;
     }
     const inputs = node.inputs ?? [];
     const labels = inputs.map(visit);
@@ -69,8 +71,13 @@ export function rowOrigins(
     tensors: origins.map(({ tensor }) => tensor),
     rows,
     tensorOf(row) {
-      const origin = origins.findLast(({ first }) => first <= row)!;
-      return { tensor: origin.tensor, row: row - origin.first };
+      let [low, high] = [0, origins.length - 1];
+      while (low < high) {
+        const middle = Math.ceil((low + high) / 2);
+        if (origins[middle]!.first <= row) low = middle;
+        else high = middle - 1;
+      }
+      return { tensor: origins[low]!.tensor, row: row - origins[low]!.first };
     },
   };
 }

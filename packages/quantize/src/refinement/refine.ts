@@ -5,6 +5,7 @@ import type { Matrix } from "../matrix.ts";
 import type { Rounded } from "../roundings/rounding.ts";
 import { descendCodes } from "./descend-codes.ts";
 import { refitParameters } from "./refit-parameters.ts";
+import { searchParameters } from "./search-parameters.ts";
 
 export interface RefineParams {
   /** What is to be approximated. */
@@ -16,6 +17,8 @@ export interface RefineParams {
   readonly damping: number;
   readonly passes: number;
   readonly refitScales: boolean;
+  /** Whether scales are searched with codes, before each of the passes. @default false */
+  readonly searchScales?: boolean;
   readonly math: MathKernels;
 }
 
@@ -32,7 +35,7 @@ export interface RefinementState {
 
 /** Makes tr((W - V) H (W - V)^T) of a rounding smaller, by changing codes and, if wanted, scales; no step makes it larger. */
 export function refine(params: RefineParams): void {
-  const { matrix, rounded, hessian, damping, passes, refitScales, math } = params;
+  const { matrix, rounded, hessian, damping, passes, refitScales, searchScales = false, math } = params;
   if (passes === 0 && !refitScales) return;
   const state: RefinementState = {
     matrix,
@@ -44,6 +47,7 @@ export function refine(params: RefineParams): void {
   if (refitScales) refitParameters(state);
   for (let pass = 0; pass < passes; pass++) {
     if (pass > 0 && refitScales) refitParameters(state);
+    if (searchScales) searchParameters(state);
     descendCodes(state);
   }
 }

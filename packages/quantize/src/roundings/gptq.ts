@@ -19,6 +19,8 @@ export interface GptqOptions {
   readonly passes?: number;
   /** Whether scales are fitted once more to the codes, before each of the passes. @default false */
   readonly refitScales?: boolean;
+  /** Whether scales of small tiles are searched once more together with codes, in blocks of the Hessian, before each of the passes. @default false */
+  readonly searchScales?: boolean;
   /** How far weights are moved towards what makes up for earlier layers' errors (GPTAQ); above 0, tasks need `cross`. @default 0 */
   readonly shift?: number;
 }
@@ -28,7 +30,14 @@ export interface GptqOptions {
  * as LDLQ, which gives the same codes and inverts nothing.
  */
 export function gptq(options: GptqOptions = {}): Rounding {
-  const { order = "natural", tiles = "static", passes = 0, refitScales = false, shift = 0 } = options;
+  const {
+    order = "natural",
+    tiles = "static",
+    passes = 0,
+    refitScales = false,
+    searchScales = false,
+    shift = 0,
+  } = options;
   if (!(Number.isInteger(passes) && passes >= 0 && shift >= 0 && shift <= 1 && (options.damping ?? 0) >= 0)) {
     throw new QuernError(
       "QUANTIZE_OPTION",
@@ -102,7 +111,16 @@ export function gptq(options: GptqOptions = {}): Rounding {
         damping: feedback.damping,
         deadColumns: feedback.deadColumns,
       };
-      refine({ matrix, rounded, hessian, damping: feedback.damping, passes, refitScales, math });
+      refine({
+        matrix,
+        rounded,
+        hessian,
+        damping: feedback.damping,
+        passes,
+        refitScales,
+        searchScales,
+        math,
+      });
       return rounded;
     },
   };

@@ -17,6 +17,9 @@ export function refuseCombination(params: CombinationParams): string | undefined
   const { grid, rounding, calibrator, shape } = params;
   const refusal = rounding.refuses(grid, shape);
   if (refusal !== undefined) return refusal;
+  if (calibrator && grid.searchesScales) {
+    return `${grid.name} searches its scales itself, without a calibrator such as ${calibrator.name}`;
+  }
   const unit = grid.unitOf(shape);
   const values = Math.min(unit.rows, shape.rows) * Math.min(unit.columns, shape.columns);
   if (calibrator && values < calibrator.fewestValues) {

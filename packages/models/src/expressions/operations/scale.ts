@@ -47,14 +47,26 @@ export const scaleOperation: Operation<Scale> = {
     const matrixRows = rows / ((columnFactors?.length ?? columns) / columns);
     for (let index = 0; index < count; index++) {
       const row = start + index;
-      const rowFactor = rowFactors?.[row] ?? 1;
-      const matrix = Math.floor(row / matrixRows) * columns;
-      for (let column = 0; column < columns; column++) {
-        const place = index * columns + column;
-        const factor = rowFactor * (columnFactors?.[matrix + column] ?? 1);
-        result[place] = (result[place]! + offset) * factor - offset;
-      }
+      const own = result.subarray(index * columns, (index + 1) * columns);
+      const first = Math.floor(row / matrixRows) * columns;
+      const factors = columnFactors?.subarray(first, first + columns);
+      scaleRow(own, { factor: rowFactors?.[row] ?? 1, factors, offset });
     }
     return new Uint8Array(result.buffer);
   },
 };
+
+function scaleRow(
+  row: Float32Array,
+  params: { factor: number; factors: Float64Array | Float32Array | undefined; offset: number },
+): void {
+  const { factor, factors, offset } = params;
+  if (factors === undefined) {
+    for (let column = 0; column < row.length; column++)
+      row[column] = (row[column]! + offset) * factor - offset;
+    return;
+  }
+  for (let column = 0; column < row.length; column++) {
+    row[column] = (row[column]! + offset) * (factor * factors[column]!) - offset;
+  }
+}

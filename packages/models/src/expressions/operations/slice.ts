@@ -40,7 +40,9 @@ export const sliceOperation: Operation<Slice> = {
   moveRows(expression, [labels], { inputs: [sliced], result }) {
     if (expression.axis >= sliced!.length) return undefined;
     const rowOf = rowOrder(expression, { input: sliced!, result });
-    return Int32Array.from({ length: elementCount(result) }, (_, index) => labels![rowOf(index)]!);
+    const own = new Int32Array(elementCount(result));
+    for (let index = 0; index < own.length; index++) own[index] = labels![rowOf(index)]!;
+    return own;
   },
   rows(expression, range, context) {
     const { shape } = context.typeOf(expression);
