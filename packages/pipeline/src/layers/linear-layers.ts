@@ -9,7 +9,7 @@ import {
   type PlainTensor,
 } from "@quern/models";
 import type { LinearLayer } from "@quern/recipes";
-import type { ElementType, QuernError } from "@quern/tensor";
+import { type ElementType, QuernError } from "@quern/tensor";
 
 /** A linear layer of a checkpoint: a weight of outputs x inputs. */
 export interface CheckpointLinear extends LinearLayer {
@@ -40,13 +40,14 @@ export interface LayeredModel {
 /**
  * Finds the linear layers of a checkpoint. Experts that the checkpoint keeps in one tensor are not among them.
  *
- * @throws QuernError the codes of `describeModel`
+ * @throws QuernError `PLAN_SOURCE_PACKED` for experts that are in blocks of a ggml type already (gpt-oss), and the codes of `describeModel`
  */
 export async function openLayeredModel(checkpoint: Checkpoint): Promise<LayeredModel> {
   const warnings: QuernError[] = [];
   const { files, tensors } = checkpoint;
   const input = { files, tensors, readTensor: (name: string) => checkpoint.readTensor(name) };
   const description = await describeModel({ ...input, onWarning: (warning) => warnings.push(warning) });
+  checkPacked(description);
   const plain = await plainTensors(input);
   const dtype = dtypeOf(plain.config);
   return {
@@ -58,6 +59,17 @@ export async function openLayeredModel(checkpoint: Checkpoint): Promise<LayeredM
     dtype,
     warnings,
   };
+}
+
+/** Their rows are not those that the checkpoint would have if it were not quantized. */
+function checkPacked({ tensors }: ModelDescription): void {
+  const packed = tensors.find(({ storage }) => typeof storage === "object");
+  if (packed === undefined) return;
+  throw new QuernError(
+    "PLAN_SOURCE_PACKED",
+    `"${packed.name}" is made from weights in ${(packed.storage as { packed: string }).packed}, which become GGUF and nothing else: expected a checkpoint in floating point`,
+    { subject: { tensor: packed.name } },
+  );
 }
 
 const WEIGHT = ".weight";
