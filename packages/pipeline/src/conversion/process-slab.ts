@@ -1,5 +1,5 @@
 import type { Kernels } from "@quern/kernels";
-import { evaluateRows, type TensorReader } from "@quern/models";
+import { evaluateRows, type TensorReader } from "@quern/models/expressions";
 import { checkCopied } from "./check-copied.ts";
 import type { LaneBuffers } from "./lane-buffers.ts";
 import type { MeasuredRows, Slab, SlabConversion, SlabResult } from "./slab.ts";

@@ -1,5 +1,5 @@
 import type { CheckpointShard } from "@quern/checkpoints";
-import { ShardReader } from "@quern/checkpoints/node";
+import { ShardReader } from "@quern/checkpoints/node/shards";
 import { type KernelBackend, loadKernels } from "@quern/kernels";
 import { LaneBuffers } from "../conversion/lane-buffers.ts";
 import { partialPathOf } from "@quern/tensor/node";
