@@ -22,7 +22,11 @@ const PROCESS_BYTES = 110 * 2 ** 20;
 const THREAD_BYTES = 32 * 2 ** 20;
 
 /** @returns estimated peak of the process's resident memory in bytes */
-export function estimatePeakMemory(resources: { threads: number; memory: number }): number {
+export function estimatePeakMemory(resources: {
+  threads: number;
+  memory: number;
+  hessians: boolean;
+}): number {
   const { threads } = resources;
   const buffers = Math.max(threads, 1) * SLABS_IN_FLIGHT * slabBytes(resources);
   return PROCESS_BYTES + threads * THREAD_BYTES + buffers;
