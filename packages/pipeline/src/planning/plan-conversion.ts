@@ -10,7 +10,7 @@ import { findHessians } from "./find-hessians.ts";
 import { checkKernelTypes } from "./kernel-support.ts";
 import { planFile } from "./plan-file.ts";
 import { planOutputs } from "./plan-outputs.ts";
-import { estimatePeakMemory, resolveMemory } from "./resources.ts";
+import { estimatePeakMemory, memoryBudget } from "./resources.ts";
 
 /**
  * Finds out everything about a conversion that can be known without reading weights, and checks everything that can be
@@ -29,7 +29,7 @@ import { estimatePeakMemory, resolveMemory } from "./resources.ts";
 export async function planConversion(params: PlanParams): Promise<ConversionPlan> {
   const { checkpoint, importance, backend, force = false, directory = "." } = params;
   const { measureErrors = false, companions = [] } = params;
-  const memory = resolveMemory(params.memory);
+  const memory = memoryBudget(params.memory);
   const threads = resolveThreads(params.threads);
   if (params.outputs.length === 0)
     throw new QuernError("PLAN_NO_OUTPUTS", "There is nothing to write: expected an output.");

@@ -1,17 +1,12 @@
-import { totalmem } from "node:os";
-import { QuernError } from "@quern/tensor";
+import { processMemory, resolveMemory } from "@quern/threads";
 import { slabBytes, SLABS_IN_FLIGHT } from "../conversion/slab-runner.ts";
 
 /** Buffers beyond this make nothing faster: slabs of some megabytes keep disk and kernels busy. */
 const LARGEST_DEFAULT = 256 * 2 ** 20;
 
 /** @returns bytes for buffers, all workers together */
-export function resolveMemory(memory: number | undefined): number {
-  if (memory === undefined) return Math.min(Math.floor(totalmem() / 4), LARGEST_DEFAULT);
-  if (Number.isSafeInteger(memory) && memory > 0) return memory;
-  throw new QuernError("PLAN_MEMORY", `memory: ${memory} is not a number of bytes above 0`, {
-    subject: { key: "memory" },
-  });
+export function memoryBudget(memory: number | undefined): number {
+  return resolveMemory({ memory, most: LARGEST_DEFAULT, code: "PLAN_MEMORY" });
 }
 
 /**
@@ -29,5 +24,5 @@ export function estimatePeakMemory(resources: {
 }): number {
   const { threads } = resources;
   const buffers = Math.max(threads, 1) * SLABS_IN_FLIGHT * slabBytes(resources);
-  return PROCESS_BYTES + threads * THREAD_BYTES + buffers;
+  return processMemory(PROCESS_BYTES) + threads * THREAD_BYTES + buffers;
 }
