@@ -11,6 +11,12 @@ import type {
   RowsToRowsParams,
 } from "./rows.ts";
 import type { RopeParams } from "./rope.ts";
+import type {
+  CompensateColumnsParams,
+  DecodeTilesParams,
+  DescendColumnsParams,
+  EncodeTilesParams,
+} from "./rounding.ts";
 import type { ColumnStatisticsParams, MagnitudeHistogramParams } from "./statistics.ts";
 
 /**
@@ -76,6 +82,17 @@ export interface MathKernels {
    * `lowerEdgeOfBin(bin + 1)`. There must be no NaN, which would count in the last bin.
    */
   readonly magnitudeHistogram: (params: MagnitudeHistogramParams) => void;
+  /** The nearest codes of weights, and what they mean. Like the other operations on tiles, the same on all instruction sets. */
+  readonly encodeTiles: (params: EncodeTilesParams) => void;
+  /** What codes mean. */
+  readonly decodeTiles: (params: DecodeTilesParams) => void;
+  /** Rounds columns one after another; what each gets wrong is added, by factors, to what is rounded after it (GPTQ, LDLQ). */
+  readonly compensateColumns: (params: CompensateColumnsParams) => void;
+  /**
+   * One column after another: with all other codes as they are, the best value of a weight is its value plus its gradient over H_jj; its
+   * code becomes the nearest to that, where that is nearer than the present one, and gradients follow.
+   */
+  readonly descendColumns: (params: DescendColumnsParams) => void;
   /** Rotary position embedding (Su et al. 2021) in place. */
   readonly rope: (params: RopeParams) => void;
   /** Softmax attention within one sequence. */

@@ -1,3 +1,4 @@
+import type { MathKernels, TileCodes } from "@quern/kernels";
 import type { Calibrator } from "../calibrators/calibrator.ts";
 import type { Matrix } from "../matrix.ts";
 import type { QuantizedMatrix } from "../quantized-matrix.ts";
@@ -44,6 +45,11 @@ export interface FittedGrid {
   readParameters(row: number, column: number, into: Float64Array): void;
   /** Changes the parameters of the unit of an element to the nearest that can be stored. */
   writeParameters(row: number, column: number, parameters: Float64Array): void;
+  /**
+   * What `encode` and `decode` do, for kernels, which give the same codes many times as fast. The arrays follow every change: of `fit`,
+   * `settle`, `writeParameters` and `moveOffset`. Tiles may be smaller than units.
+   */
+  readonly tileCodes?: TileCodes | undefined;
   /** Moves the value of code 0 as near to `offset` as can be stored; the scale stays. */
   moveOffset?(row: number, column: number, offset: number): void;
 }
@@ -54,6 +60,8 @@ export interface Fitting {
   readonly calibrator?: Calibrator | undefined;
   /** By column, not negative: what an error counts there. */
   readonly importance?: Float32Array | undefined;
+  /** For those who can do it faster with them. */
+  readonly math?: MathKernels | undefined;
   /** columns x columns: errors of a row are weighed as `e H e^T` of each unit, instead of by importance. */
   readonly hessian?: Float64Array | undefined;
 }

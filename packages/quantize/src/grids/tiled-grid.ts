@@ -65,6 +65,7 @@ function openTiles(options: TiledGridOptions, matrix: Matrix, unit: TileSize): T
   let nested: ScaleParts | undefined;
   return {
     unit,
+    tileCodes: code.rule && { rule: code.rule, tile: unit, scales, shifts },
     fit({ values, from = 0, to = columns, calibrator = minMax(), importance, hessian }) {
       for (let column = from; column < to; column += unit.columns) {
         const width = Math.min(unit.columns, to - column);

@@ -1,5 +1,5 @@
 import type { MathKernels } from "@quern/kernels";
-import { dampHessian } from "../hessian/damping.ts";
+import { damped, dampedFloats } from "../hessian/damping.ts";
 import type { Hessian } from "../hessian/hessian.ts";
 import type { Matrix } from "../matrix.ts";
 import type { Rounded } from "../roundings/rounding.ts";
@@ -14,6 +14,8 @@ export interface RefineParams {
   readonly hessian: Hessian;
   /** Share of the mean of the Hessian's diagonal that is added to it. */
   readonly damping: number;
+  /** The Hessian with it, of `errorFeedback`. @default it is made */
+  readonly damped?: Float32Array | undefined;
   readonly passes: number;
   readonly refitScales: boolean;
   readonly math: MathKernels;
@@ -37,10 +39,12 @@ export function refine(params: RefineParams): void {
   const state: RefinementState = {
     matrix,
     rounded,
-    hessian: Float32Array.from(dampHessian(hessian, matrix.columns, damping).matrix),
-    errors: matrix.values.map((value, i) => value - rounded.values[i]!),
+    hessian:
+      params.damped ?? dampedFloats(hessian, matrix.columns, damped(hessian, matrix.columns, damping)),
+    errors: matrix.values.slice(),
     math,
   };
+  math.addScaled({ count: state.errors.length, alpha: -1, x: rounded.values, y: state.errors });
   if (refitScales) refitParameters(state);
   for (let pass = 0; pass < passes; pass++) {
     if (pass > 0 && refitScales) refitParameters(state);

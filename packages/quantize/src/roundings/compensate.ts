@@ -1,4 +1,4 @@
-import type { MathKernels } from "@quern/kernels";
+import type { CompensateColumnsParams, MathKernels } from "@quern/kernels";
 import type { Fitting, FittedGrid } from "../grids/grid.ts";
 import type { Feedback } from "../hessian/feedback.ts";
 import { spans, type Span } from "../hessian/spans.ts";
@@ -20,7 +20,7 @@ const PART = 32;
 
 /**
  * Rounds columns in the order of the feedback; a weight is rounded together with what the errors before it add. Between blocks of columns,
- * errors are added by one product.
+ * errors are added by one product. Within blocks arithmetic is F32, operation by operation.
  *
  * @returns codes, rows x columns
  */
@@ -28,7 +28,8 @@ export function compensate(params: CompensateParams): Uint8Array {
   const { matrix, grid, feedback, math, fitting } = params;
   const { rows, columns } = matrix;
   const { order, factors } = feedback;
-  const weights = inOrder(matrix, order);
+  const natural = order.every((column, place) => column === place);
+  const weights = natural ? matrix.values : inOrder(matrix, order);
   const errors = new Float32Array(rows * columns);
   const codes = new Uint8Array(rows * columns);
   const fitted = fitting && matrix.values.slice();
@@ -54,26 +55,28 @@ export function compensate(params: CompensateParams): Uint8Array {
         accumulate: true,
       });
     }
-    const state: State = { rows, columns, from, to, weights, targets, errors, factors };
+    const state: State = { rows, columns, order, from, to, weights, targets, errors, factors, codes };
     for (const tile of block) {
       if (fitted) {
-        anticipate(state, tile, order, fitted);
+        anticipate(state, tile, math, fitted);
         const first = order.subarray(tile.start, tile.end).reduce((least, column) => Math.min(least, column));
         grid.fit({ ...fitting, values: fitted, from: first, to: first + tile.end - tile.start });
       }
       for (const part of spans(tile.end, PART, tile.start)) {
-        roundColumns(state, part, order, grid, codes);
+        if (grid.tileCodes) math.compensateColumns({ ...partOf(state, part), tileCodes: grid.tileCodes });
+        else roundColumns(state, part, grid);
         spread(state, part, math);
       }
     }
   }
-  return codes;
+  return natural ? codes : outOfOrder(matrix, order, codes);
 }
 
 /** At a block of columns. */
 interface State {
   readonly rows: number;
   readonly columns: number;
+  readonly order: Int32Array;
   readonly from: number;
   readonly to: number;
   /** rows x columns, by place */
@@ -83,25 +86,50 @@ interface State {
   /** rows x columns, by place; zero where nothing is rounded yet. */
   readonly errors: Float32Array;
   readonly factors: Float32Array;
+  /** rows x columns, by place */
+  readonly codes: Uint8Array;
 }
 
-function roundColumns(
-  { rows, columns, from, to, weights, targets, errors, factors }: State,
+/** Some places of a block, for kernels. */
+function partOf(
+  { rows, columns, order, from, to, weights, targets, errors, factors, codes }: State,
   { start, end }: Span,
-  order: Int32Array,
+): Omit<CompensateColumnsParams, "tileCodes"> & { readonly codes: Uint8Array } {
+  return {
+    rows,
+    columns: end - start,
+    totalColumns: columns,
+    order: order.subarray(start, end),
+    targets: targets.subarray(start - from),
+    targetStride: to - from,
+    weights: weights.subarray(start),
+    weightStride: columns,
+    errors: errors.subarray(start),
+    errorStride: columns,
+    factors: factors.subarray(start * (columns + 1)),
+    factorStride: columns,
+    codes: codes.subarray(start),
+    codeStride: columns,
+  };
+}
+
+const { fround } = Math;
+
+function roundColumns(
+  { rows, columns, order, from, to, weights, targets, errors, factors, codes }: State,
+  { start, end }: Span,
   grid: FittedGrid,
-  codes: Uint8Array,
 ): void {
   for (let row = 0; row < rows; row++) {
     const target = targets.subarray(row * (to - from), (row + 1) * (to - from));
     for (let place = start; place < end; place++) {
       const column = order[place]!;
       const code = grid.encode(row, column, target[place - from]!);
-      codes[row * columns + column] = code;
-      const error = weights[row * columns + place]! - grid.decode(row, column, code);
+      codes[row * columns + place] = code;
+      const error = fround(weights[row * columns + place]! - grid.decode(row, column, code));
       errors[row * columns + place] = error;
       const factor = place * columns + from;
-      for (let j = place + 1 - from; j < end - from; j++) target[j]! += error * factors[factor + j]!;
+      for (let j = place + 1 - from; j < end - from; j++) target[j]! += fround(error * factors[factor + j]!);
     }
   }
 }
@@ -131,21 +159,22 @@ function spread(
  * What a tile's weights have become when its first column is reached: those that make up best for the errors before it. They follow from
  * the feedback when each of them is kept as it comes, unrounded.
  */
-function anticipate(
-  { rows, columns, from, to, weights, targets, factors }: State,
-  { start, end }: Span,
-  order: Int32Array,
-  into: Float32Array,
-): void {
-  for (let row = 0; row < rows; row++) {
-    const at = row * (to - from) - from;
-    const ahead = targets.slice(at + start, at + end);
-    for (let place = start; place < end; place++) {
-      const value = ahead[place - start]!;
-      into[row * columns + order[place]!] = value;
-      const error = weights[row * columns + place]! - value;
-      const factor = place * columns + start;
-      for (let j = place + 1 - start; j < end - start; j++) ahead[j]! += error * factors[factor + j]!;
+function anticipate(state: State, tile: Span, math: MathKernels, into: Float32Array): void {
+  const { rows, columns, order } = state;
+  const width = tile.end - tile.start;
+  const values = new Float32Array(rows * width);
+  const errors = new Float32Array(rows * width);
+  math.compensateColumns({
+    ...partOf(state, tile),
+    errors,
+    errorStride: width,
+    codes: undefined,
+    values,
+    valueStride: width,
+  });
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let place = tile.start; place < tile.end; place++, i++) {
+      into[row * columns + order[place]!] = values[i]!;
     }
   }
 }
@@ -176,6 +205,15 @@ function inOrder({ rows, columns, values }: Matrix, order: Int32Array): Float32A
   for (let row = 0; row < rows; row++) {
     const at = row * columns;
     for (let place = 0; place < columns; place++) result[at + place] = values[at + order[place]!]!;
+  }
+  return result;
+}
+
+function outOfOrder({ rows, columns }: Matrix, order: Int32Array, codes: Uint8Array): Uint8Array {
+  const result = new Uint8Array(rows * columns);
+  for (let row = 0; row < rows; row++) {
+    const at = row * columns;
+    for (let place = 0; place < columns; place++) result[at + order[place]!] = codes[at + place]!;
   }
   return result;
 }

@@ -5,8 +5,9 @@ import { errorFeedback } from "../hessian/feedback.ts";
 import { refine } from "../refinement/refine.ts";
 import { shiftTarget } from "../hessian/shift-target.ts";
 import type { FittedGrid } from "../grids/grid.ts";
+import { decodeMatrix } from "../grids/matrix-codes.ts";
 import { compensate } from "./compensate.ts";
-import { decodeAll, type Rounded, type Rounding, type RoundingTask } from "./rounding.ts";
+import type { Rounded, Rounding, RoundingTask } from "./rounding.ts";
 
 export interface GptqOptions {
   /** @default "natural" */
@@ -75,6 +76,7 @@ export function gptq(options: GptqOptions = {}): Rounding {
           hessian,
           order: columnOrder({ order, hessian: hessian.matrix, columns, width }),
           damping,
+          refines: passes > 0 || refitScales,
           math,
         });
       // A tile of all columns is entered before anything is rounded.
@@ -94,11 +96,12 @@ export function gptq(options: GptqOptions = {}): Rounding {
       const rounded = {
         grid: fitted,
         codes,
-        values: decodeAll(fitted, matrix, codes),
+        values: decodeMatrix({ grid: fitted, shape: matrix, codes, math }),
         damping: feedback.damping,
         deadColumns: feedback.deadColumns,
       };
-      refine({ matrix, rounded, hessian, damping: feedback.damping, passes, refitScales, math });
+      const refinement = { hessian, damping: feedback.damping, damped: feedback.hessian, passes, refitScales };
+      refine({ matrix, rounded, ...refinement, math });
       return rounded;
     },
   };

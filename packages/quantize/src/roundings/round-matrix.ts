@@ -62,6 +62,7 @@ export function roundMatrix<F extends FittedGrid>(params: RoundMatrixParams<F>):
     calibrator,
     importance: importance ?? (hessian && diagonal(hessian.matrix, columns)),
     hessian: searchInHessian ? hessian!.matrix : undefined,
+    math: inputs.math,
   };
   return rounding.round({ ...inputs, matrix, grid, fitting });
 }
