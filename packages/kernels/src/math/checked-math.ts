@@ -1,5 +1,6 @@
 import type { Backend } from "../backend.ts";
 import { attention } from "./attention.ts";
+import { searchTiles, tileRanges } from "./fit-tiles.ts";
 import { gemm } from "./gemm.ts";
 import { factorize, solve, syrk } from "./hessians.ts";
 import type { MathKernels } from "./math-kernels.ts";
@@ -30,6 +31,8 @@ export function checkedMath({ math, types }: Pick<Backend, "math" | "types">): M
     magnitudeHistogram: (params) => magnitudeHistogram(math, params),
     encodeTiles: (params) => encodeTiles(math, params),
     decodeTiles: (params) => decodeTiles(math, params),
+    tileRanges: (params) => tileRanges(math, params),
+    searchTiles: (params) => searchTiles(math, params),
     compensateColumns: (params) => compensateColumns(math, params),
     descendColumns: (params) => descendColumns(math, params),
     attention: (params) => attention(math, params),

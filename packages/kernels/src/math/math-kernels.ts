@@ -1,5 +1,6 @@
 import type { AttentionParams } from "./attention.ts";
 import type { FactorParams, GramParams, SolveParams } from "./hessians.ts";
+import type { SearchTilesParams, TileRangesParams } from "./fit-tiles.ts";
 import type { GemmParams } from "./gemm.ts";
 import type {
   ActivateParams,
@@ -86,6 +87,13 @@ export interface MathKernels {
   readonly encodeTiles: (params: EncodeTilesParams) => void;
   /** What codes mean. */
   readonly decodeTiles: (params: DecodeTilesParams) => void;
+  /** Smallest and largest weight of each tile. */
+  readonly tileRanges: (params: TileRangesParams) => void;
+  /**
+   * With which of several scales and shifts the sum over a tile of `importance * |error|^exponent`, or of `e H e^T`, is least. Errors, their
+   * powers and products and sums over 256 columns of a row are F32, and added in F64.
+   */
+  readonly searchTiles: (params: SearchTilesParams) => void;
   /** Rounds columns one after another; what each gets wrong is added, by factors, to what is rounded after it (GPTQ, LDLQ). */
   readonly compensateColumns: (params: CompensateColumnsParams) => void;
   /**

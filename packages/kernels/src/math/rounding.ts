@@ -133,7 +133,9 @@ export function compensateColumns(backend: MathBackend, params: CompensateColumn
   const { codeStride = columns, valueStride = columns } = params;
   checkCounts({ rows, columns, totalColumns });
   if (order.length < columns || order.some((column) => !(column >= 0 && column < totalColumns))) {
-    throw argumentError(`the order must name a column from 0 to ${totalColumns - 1} for each of ${columns} places`);
+    throw argumentError(
+      `the order must name a column from 0 to ${totalColumns - 1} for each of ${columns} places`,
+    );
   }
   const part = { rows, columns };
   const tiles = tileArguments(tileCodes, { rows, totalColumns });

@@ -50,6 +50,8 @@ export interface FittedGrid {
    * `settle`, `writeParameters` and `moveOffset`. Tiles may be smaller than units.
    */
   readonly tileCodes?: TileCodes | undefined;
+  /** The factors of a parameter as the values of codes in tiles, for kernels: there with `tileCodes`. */
+  factorCodes?(parameter: number): TileCodes;
   /** Moves the value of code 0 as near to `offset` as can be stored; the scale stays. */
   moveOffset?(row: number, column: number, offset: number): void;
 }

@@ -39,8 +39,7 @@ export function refine(params: RefineParams): void {
   const state: RefinementState = {
     matrix,
     rounded,
-    hessian:
-      params.damped ?? dampedFloats(hessian, matrix.columns, damped(hessian, matrix.columns, damping)),
+    hessian: params.damped ?? dampedFloats(hessian, matrix.columns, damped(hessian, matrix.columns, damping)),
     errors: matrix.values.slice(),
     math,
   };

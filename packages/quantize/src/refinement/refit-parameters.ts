@@ -8,6 +8,7 @@ import { gradientOf, type RefinementState } from "./refine.ts";
 export function refitParameters(state: RefinementState): void {
   const { rows, columns } = state.matrix;
   const { unit, parameterCount } = state.rounded.grid;
+  const move = parameterMover(state);
   for (const span of spans(columns, unit.columns)) {
     for (let parameter = 0; parameter < parameterCount; parameter++) {
       const gradients = gradientOf(state, span);
@@ -22,15 +23,16 @@ export function refitParameters(state: RefinementState): void {
           linear += factors[i]! * gradients[i]!;
           quadratic += factors[i]! * products[i]!;
         }
-        if (quadratic > 0) moveParameter({ state, span, row, parameter, linear, quadratic });
+        if (quadratic > 0) move({ row, column: span.start, parameter, linear, quadratic });
       }
+      decodeSpan(state, span);
     }
   }
 }
 
 /** rows x width: what the parameter is multiplied with. */
 function factorsOf(
-  { matrix, rounded }: RefinementState,
+  { matrix, rounded, math }: RefinementState,
   { start, end }: Span,
   parameter: number,
 ): Float32Array {
@@ -38,6 +40,19 @@ function factorsOf(
   const { grid, codes } = rounded;
   const width = end - start;
   const result = new Float32Array(rows * width);
+  if (grid.tileCodes && grid.factorCodes) {
+    math.decodeTiles({
+      rows,
+      columns: width,
+      totalColumns: columns,
+      firstColumn: start,
+      tileCodes: grid.factorCodes(parameter),
+      codes: codes.subarray(start),
+      codeStride: columns,
+      values: result,
+    });
+    return result;
+  }
   const factors = new Float64Array(grid.parameterCount);
   for (let row = 0; row < rows; row++) {
     for (let column = start; column < end; column++) {
@@ -62,39 +77,58 @@ function productsWith(
   return c;
 }
 
-interface MoveParameterParams {
-  readonly state: RefinementState;
-  readonly span: Span;
+interface MoveParams {
+  /** Where the unit begins. */
   readonly row: number;
+  readonly column: number;
   readonly parameter: number;
   /** Half of how fast the error falls as the parameter grows. */
   readonly linear: number;
   readonly quadratic: number;
 }
 
-function moveParameter({ state, span, row, parameter, linear, quadratic }: MoveParameterParams): void {
-  const { matrix, rounded, errors } = state;
+/** Moves a parameter of a unit to its best value, if what can be stored of it makes the error smaller. */
+function parameterMover({ rounded: { grid } }: RefinementState): (params: MoveParams) => void {
+  const [old, wanted, stored] = [0, 0, 0].map(() => new Float64Array(grid.parameterCount)) as [
+    Float64Array,
+    Float64Array,
+    Float64Array,
+  ];
+  return ({ row, column, parameter, linear, quadratic }) => {
+    grid.readParameters(row, column, old);
+    wanted.set(old);
+    wanted[parameter]! += linear / quadratic;
+    // Scales of other signs would turn the order of codes around.
+    if (parameter === 0 && !(wanted[0]! > 0)) return;
+    grid.writeParameters(row, column, wanted);
+    grid.readParameters(row, column, stored);
+    const change = stored[parameter]! - old[parameter]!;
+    if (!(change * (change * quadratic - 2 * linear) < 0)) grid.writeParameters(row, column, old);
+  };
+}
+
+/** Values and errors by the parameters as they have become. */
+function decodeSpan({ matrix, rounded, errors, math }: RefinementState, { start, end }: Span): void {
   const { rows, columns, values: weights } = matrix;
   const { grid, codes, values } = rounded;
-  const old = new Float64Array(grid.parameterCount);
-  grid.readParameters(row, span.start, old);
-  const wanted = old.slice();
-  wanted[parameter]! += linear / quadratic;
-  // Scales of other signs would turn the order of codes around.
-  if (parameter === 0 && !(wanted[0]! > 0)) return;
-  grid.writeParameters(row, span.start, wanted);
-  const stored = new Float64Array(grid.parameterCount);
-  grid.readParameters(row, span.start, stored);
-  const change = stored[parameter]! - old[parameter]!;
-  if (!(change * (change * quadratic - 2 * linear) < 0)) {
-    grid.writeParameters(row, span.start, old);
-    return;
+  const { tileCodes } = grid;
+  if (tileCodes) {
+    math.decodeTiles({
+      rows,
+      columns: end - start,
+      totalColumns: columns,
+      firstColumn: start,
+      tileCodes,
+      codes: codes.subarray(start),
+      codeStride: columns,
+      values: values.subarray(start),
+      valueStride: columns,
+    });
   }
-  for (let r = row; r < Math.min(row + grid.unit.rows, rows); r++) {
-    for (let column = span.start; column < span.end; column++) {
-      const i = r * columns + column;
-      values[i] = grid.decode(r, column, codes[i]!);
-      errors[i] = weights[i]! - values[i];
+  for (let row = 0; row < rows; row++) {
+    for (let i = row * columns + start; i < row * columns + end; i++) {
+      if (!tileCodes) values[i] = grid.decode(row, i - row * columns, codes[i]!);
+      errors[i] = weights[i]! - values[i]!;
     }
   }
 }

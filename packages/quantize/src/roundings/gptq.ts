@@ -100,7 +100,13 @@ export function gptq(options: GptqOptions = {}): Rounding {
         damping: feedback.damping,
         deadColumns: feedback.deadColumns,
       };
-      const refinement = { hessian, damping: feedback.damping, damped: feedback.hessian, passes, refitScales };
+      const refinement = {
+        hessian,
+        damping: feedback.damping,
+        damped: feedback.hessian,
+        passes,
+        refitScales,
+      };
       refine({ matrix, rounded, ...refinement, math });
       return rounded;
     },
