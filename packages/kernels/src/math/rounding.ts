@@ -56,7 +56,7 @@ export interface CompensateColumnsParams {
   /** What errors are measured from. */
   readonly weights: Float32Array;
   readonly weightStride: number;
-  /** Becomes weights less values. */
+  /** Becomes weights less values; may be the same array as `targets`. */
   readonly errors: Float32Array;
   readonly errorStride: number;
   /** columns x columns: the error of place i times factor (i, j) is added to place j after it, one after another. */
