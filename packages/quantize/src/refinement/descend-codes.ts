@@ -1,42 +1,41 @@
-import { spans, type Span } from "../hessian/spans.ts";
-import { gradientOf, type RefinementState } from "./refine.ts";
-
-const BLOCK = 128;
+import type { Span } from "../hessian/spans.ts";
+import type { RefinementState } from "./refine.ts";
 
 /**
- * One pass of coordinate descent over all columns: with all other codes as they are, a weight's best value is its value plus its part of
- * `errors * H` over H_jj, and its best code the nearest to that. Within blocks of columns arithmetic is F32, operation by operation.
+ * Coordinate descent over some columns: with all other codes as they are, a weight's best value is its value plus its part of
+ * `errors * H` over H_jj, and its best code the nearest to that. Arithmetic is F32, operation by operation.
+ *
+ * @param gradients Of the columns; of no use afterwards.
  */
-export function descendCodes(state: RefinementState): void {
+export function descendCodes(state: RefinementState, span: Span, gradients: Float32Array): void {
   const { matrix, rounded, hessian, errors, math } = state;
   const { rows, columns, values: weights } = matrix;
   const { grid, codes, values } = rounded;
-  for (const span of spans(columns, BLOCK)) {
-    const gradients = gradientOf(state, span);
-    const { start, end } = span;
-    if (grid.tileCodes) {
-      math.descendColumns({
-        rows,
-        columns: end - start,
-        totalColumns: columns,
-        firstColumn: start,
-        tileCodes: grid.tileCodes,
-        gradients,
-        hessian: hessian.subarray(start * (columns + 1)),
-        hessianStride: columns,
-        stride: columns,
-        weights: weights.subarray(start),
-        values: values.subarray(start),
-        errors: errors.subarray(start),
-        codes: codes.subarray(start),
-      });
-    } else descendColumns(state, span, gradients);
+  const { start, end } = span;
+  if (!grid.tileCodes) {
+    descendOneByOne(state, span, gradients);
+    return;
   }
+  math.descendColumns({
+    rows,
+    columns: end - start,
+    totalColumns: columns,
+    firstColumn: start,
+    tileCodes: grid.tileCodes,
+    gradients,
+    hessian: hessian.subarray(start * (columns + 1)),
+    hessianStride: columns,
+    stride: columns,
+    weights: weights.subarray(start),
+    values: values.subarray(start),
+    errors: errors.subarray(start),
+    codes: codes.subarray(start),
+  });
 }
 
 const { fround } = Math;
 
-function descendColumns(state: RefinementState, span: Span, gradients: Float32Array): void {
+function descendOneByOne(state: RefinementState, span: Span, gradients: Float32Array): void {
   const { matrix, rounded, hessian, errors } = state;
   const { rows, columns, values: weights } = matrix;
   const { grid, codes, values } = rounded;

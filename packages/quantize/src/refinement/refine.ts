@@ -1,6 +1,7 @@
 import type { MathKernels } from "@quern/kernels";
 import { damped, dampedFloats } from "../hessian/damping.ts";
 import type { Hessian } from "../hessian/hessian.ts";
+import { spans, type Span } from "../hessian/spans.ts";
 import type { Matrix } from "../matrix.ts";
 import type { Rounded } from "../roundings/rounding.ts";
 import { descendCodes } from "./descend-codes.ts";
@@ -32,7 +33,10 @@ export interface RefinementState {
   readonly math: MathKernels;
 }
 
-/** Makes tr((W - V) H (W - V)^T) of a rounding smaller, by changing codes and, if wanted, scales; no step makes it larger. */
+/**
+ * Makes tr((W - V) H (W - V)^T) of a rounding smaller, by changing scales, if wanted, and codes of some columns after the other; no step
+ * makes it larger.
+ */
 export function refine(params: RefineParams): void {
   const { matrix, rounded, hessian, damping, passes, refitScales, math } = params;
   if (passes === 0 && !refitScales) return;
@@ -44,17 +48,28 @@ export function refine(params: RefineParams): void {
     math,
   };
   math.addScaled({ count: state.errors.length, alpha: -1, x: rounded.values, y: state.errors });
-  if (refitScales) refitParameters(state);
-  for (let pass = 0; pass < passes; pass++) {
-    if (pass > 0 && refitScales) refitParameters(state);
-    descendCodes(state);
+  const width = spanWidth(rounded.grid.unit.columns);
+  for (let pass = 0; pass < Math.max(passes, 1); pass++) {
+    for (const span of spans(matrix.columns, width)) {
+      const gradients = gradientOf(state, span);
+      if (refitScales) refitParameters(state, span, gradients);
+      if (passes > 0) descendCodes(state, span, gradients);
+    }
   }
 }
 
-/** Columns [start, end) of `errors * H`. */
-export function gradientOf(
+/** Columns that are refined with one product of matrices, which holds for as long as none but they change. */
+const SPAN = 256;
+
+/** Whole units. */
+function spanWidth(unit: number): number {
+  return unit * Math.max(Math.floor(SPAN / unit), 1);
+}
+
+/** rows x (end - start): columns [start, end) of `errors * H`. */
+function gradientOf(
   { matrix: { rows, columns }, errors, hessian, math }: RefinementState,
-  { start, end }: { readonly start: number; readonly end: number },
+  { start, end }: Span,
 ): Float32Array {
   const c = new Float32Array(rows * (end - start));
   const b = hessian.subarray(start);

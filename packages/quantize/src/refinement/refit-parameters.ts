@@ -1,33 +1,62 @@
 import { spans, type Span } from "../hessian/spans.ts";
-import { gradientOf, type RefinementState } from "./refine.ts";
+import type { RefinementState } from "./refine.ts";
 
 /**
- * Fits the parameters of every tile once more, one after another, with codes and other parameters as they are: least squares in H. Where
- * rounding to what can be stored would make the error larger, a parameter stays.
+ * Fits the parameters of the tiles in some columns once more, one after another, with codes and other parameters as they are: least
+ * squares in H. Where rounding to what can be stored would make the error larger, a parameter stays.
+ *
+ * @param gradients rows x columns of the span: of `errors * H`, which they stay.
  */
-export function refitParameters(state: RefinementState): void {
-  const { rows, columns } = state.matrix;
+export function refitParameters(state: RefinementState, span: Span, gradients: Float32Array): void {
+  const { rows } = state.matrix;
   const { unit, parameterCount } = state.rounded.grid;
   const move = parameterMover(state);
-  for (const span of spans(columns, unit.columns)) {
+  const stride = span.end - span.start;
+  for (const tile of spans(span.end, unit.columns, span.start)) {
+    const width = tile.end - tile.start;
     for (let parameter = 0; parameter < parameterCount; parameter++) {
-      const gradients = gradientOf(state, span);
-      const factors = factorsOf(state, span, parameter);
-      const products = productsWith(state, span, factors);
-      const width = span.end - span.start;
-      for (let row = 0; row < rows; row += unit.rows) {
-        const end = Math.min(row + unit.rows, rows) * width;
+      const factors = factorsOf(state, tile, parameter);
+      const products = productsWith(state, tile, factors);
+      for (let first = 0; first < rows; first += unit.rows) {
         let linear = 0;
         let quadratic = 0;
-        for (let i = row * width; i < end; i++) {
-          linear += factors[i]! * gradients[i]!;
-          quadratic += factors[i]! * products[i]!;
+        for (let row = first; row < Math.min(first + unit.rows, rows); row++) {
+          const gradient = row * stride + tile.start - span.start;
+          for (let i = 0, at = row * width; i < width; i++, at++) {
+            linear += factors[at]! * gradients[gradient + i]!;
+            quadratic += factors[at]! * products[at]!;
+          }
         }
-        if (quadratic > 0) move({ row, column: span.start, parameter, linear, quadratic });
+        if (quadratic > 0) move({ row: first, column: tile.start, parameter, linear, quadratic });
       }
-      decodeSpan(state, span);
+      addProduct(state, { tile, span, changes: updateErrors(state, tile), gradients });
     }
   }
+}
+
+interface AddProductParams {
+  readonly tile: Span;
+  readonly span: Span;
+  /** Of the errors of the tile. */
+  readonly changes: Float32Array;
+  readonly gradients: Float32Array;
+}
+
+/** Lets gradients follow the errors of a tile. */
+function addProduct(
+  { matrix: { rows, columns }, hessian, math }: RefinementState,
+  { tile, span, changes, gradients }: AddProductParams,
+): void {
+  math.gemm({
+    m: rows,
+    n: span.end - span.start,
+    k: tile.end - tile.start,
+    a: changes,
+    b: hessian.subarray(tile.start * columns + span.start),
+    bStride: columns,
+    c: gradients,
+    accumulate: true,
+  });
 }
 
 /** rows x width: what the parameter is multiplied with. */
@@ -107,11 +136,15 @@ function parameterMover({ rounded: { grid } }: RefinementState): (params: MovePa
   };
 }
 
-/** Values and errors by the parameters as they have become. */
-function decodeSpan({ matrix, rounded, errors, math }: RefinementState, { start, end }: Span): void {
+/** Values and errors of a tile by the parameters as they have become. @returns by how much errors have changed */
+function updateErrors(
+  { matrix, rounded, errors, math }: RefinementState,
+  { start, end }: Span,
+): Float32Array {
   const { rows, columns, values: weights } = matrix;
   const { grid, codes, values } = rounded;
   const { tileCodes } = grid;
+  const changes = new Float32Array(rows * (end - start));
   if (tileCodes) {
     math.decodeTiles({
       rows,
@@ -125,10 +158,13 @@ function decodeSpan({ matrix, rounded, errors, math }: RefinementState, { start,
       valueStride: columns,
     });
   }
-  for (let row = 0; row < rows; row++) {
-    for (let i = row * columns + start; i < row * columns + end; i++) {
+  for (let row = 0, change = 0; row < rows; row++) {
+    for (let i = row * columns + start; i < row * columns + end; i++, change++) {
       if (!tileCodes) values[i] = grid.decode(row, i - row * columns, codes[i]!);
-      errors[i] = weights[i]! - values[i]!;
+      const error = Math.fround(weights[i]! - values[i]!);
+      changes[change] = error - errors[i]!;
+      errors[i] = error;
     }
   }
+  return changes;
 }
