@@ -67,7 +67,7 @@ function spanWidth(unit: number): number {
 }
 
 /** rows x (end - start): columns [start, end) of `errors * H`. */
-function gradientOf(
+export function gradientOf(
   { matrix: { rows, columns }, errors, hessian, math }: RefinementState,
   { start, end }: Span,
 ): Float32Array {

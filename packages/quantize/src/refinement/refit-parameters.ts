@@ -158,9 +158,15 @@ function updateErrors(
       valueStride: columns,
     });
   }
+  for (let row = 0; row < rows && !tileCodes; row++) {
+    for (let column = start; column < end; column++) {
+      const i = row * columns + column;
+      values[i] = grid.decode(row, column, codes[i]!);
+    }
+  }
   for (let row = 0, change = 0; row < rows; row++) {
-    for (let i = row * columns + start; i < row * columns + end; i++, change++) {
-      if (!tileCodes) values[i] = grid.decode(row, i - row * columns, codes[i]!);
+    const rowEnd = row * columns + end;
+    for (let i = row * columns + start; i < rowEnd; i++, change++) {
       const error = Math.fround(weights[i]! - values[i]!);
       changes[change] = error - errors[i]!;
       errors[i] = error;
