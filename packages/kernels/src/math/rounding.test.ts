@@ -124,8 +124,15 @@ describe.each(Object.keys(RULES))("codes by %s", (name) => {
           const part = { rows, columns, totalColumns: columns, order, tileCodes };
           math.compensateColumns({
             ...part,
-            ...{ targets: errors, targetStride: columns, weights, weightStride: columns },
-            ...{ errors, errorStride: columns, factors, factorStride: columns, codes },
+            targets: errors,
+            targetStride: columns,
+            weights,
+            weightStride: columns,
+            errors,
+            errorStride: columns,
+            factors,
+            factorStride: columns,
+            codes,
           });
           expect(codes).toEqual(wanted);
           expect(sameNumbers(errors, wantedErrors)).toBe(true);
@@ -177,8 +184,14 @@ describe.each(Object.keys(RULES))("codes by %s", (name) => {
         for (const { math } of all) {
           const found = structuredClone(before);
           math.descendColumns({
-            ...{ ...found, rows, columns, weights, tileCodes },
-            ...{ hessian, hessianStride: columns, stride: columns },
+            ...found,
+            rows,
+            columns,
+            weights,
+            tileCodes,
+            hessian,
+            hessianStride: columns,
+            stride: columns,
           });
           expect(found.codes).toEqual(wanted.codes);
           expect(sameNumbers(found.values, wanted.values)).toBe(true);
@@ -306,8 +319,19 @@ it("keeps columns that are not rounded as they come", () => {
   for (const { math } of all) {
     const [values, errors] = [new Float32Array(rows * columns), new Float32Array(rows * columns)];
     math.compensateColumns({
-      ...{ rows, columns, totalColumns: columns, order, targets, targetStride: columns, weights },
-      ...{ weightStride: columns, errors, errorStride: columns, factors, factorStride: columns, values },
+      rows,
+      columns,
+      totalColumns: columns,
+      order,
+      targets,
+      targetStride: columns,
+      weights,
+      weightStride: columns,
+      errors,
+      errorStride: columns,
+      factors,
+      factorStride: columns,
+      values,
     });
     expect(values).toEqual(wanted);
     expect(errors).toEqual(weights.map((weight, i) => weight - wanted[i]!));

@@ -31,7 +31,7 @@ const EXPONENTIAL = Float32Array.of(
 const [LN2_HIGH, LN2_LOW, LOG2_E, ROOT_OF_HALF] = Float32Array.of(
   0.693359375,
   -2.1219444e-4,
-  1.44269504088896341,
+  Math.LOG2E,
   Math.SQRT1_2,
 ) as unknown as readonly [number, number, number, number];
 const SHIFT = 1.5 * 2 ** 23;

@@ -157,11 +157,12 @@ function updateErrors(
       values: values.subarray(start),
       valueStride: columns,
     });
-  }
-  for (let row = 0; row < rows && !tileCodes; row++) {
-    for (let column = start; column < end; column++) {
-      const i = row * columns + column;
-      values[i] = grid.decode(row, column, codes[i]!);
+  } else {
+    for (let row = 0; row < rows; row++) {
+      for (let column = start; column < end; column++) {
+        const i = row * columns + column;
+        values[i] = grid.decode(row, column, codes[i]!);
+      }
     }
   }
   for (let row = 0, change = 0; row < rows; row++) {

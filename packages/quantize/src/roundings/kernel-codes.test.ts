@@ -106,7 +106,11 @@ it("rows that are divided among threads get the codes that they have together", 
   const grid = uniform({ bits: 3, symmetric: false, tile: { columns: 32 } });
   const calibrator = meanSquaredError();
   const whole = roundMatrix({
-    ...{ matrix, grid, calibrator, hessian, math },
+    matrix,
+    grid,
+    calibrator,
+    hessian,
+    math,
     rounding: gptq({ passes: 2, refitScales: true, order: "descending", damping: 0.01 }),
   });
   const parts = [0, 7, 24].map((first, i, starts) => {
