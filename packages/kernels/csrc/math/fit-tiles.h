@@ -156,7 +156,7 @@ INLINE void search_tiles(int rule, const quern_call *call) {
       for (int64_t first = 0; first < tries; first += VEC_LANES) {
         int64_t count = tries - first < VEC_LANES ? tries - first : VEC_LANES, at = number * tries + first;
         double totals[VEC_LANES] = {0};
-        vf shift = rule == BY_ZERO || rule == BY_OFFSET ? load_tries(shifts + at, count) : (vf){0};
+        vf shift = has_shift(rule) ? load_tries(shifts + at, count) : (vf){0};
         tile_lanes lanes = lanes_of_tile(rule, load_tries(scales + at, count), shift);
         if (hessian) {
           const float *block = hessian + column * codes.tile_columns;

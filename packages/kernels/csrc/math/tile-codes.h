@@ -14,6 +14,7 @@ enum {
   BY_OFFSET,     // round((w - shift) / scale), clamped; scale * code + shift
   BY_TABLE,      // by thresholds of w / scale; table[code] * scale
   BY_RECIPROCAL, // the same by thresholds of w * (1 / scale)
+  BY_SHIFTED,    // by thresholds of (w - shift) / scale; table[code] * scale + shift
   UNROUNDED,     // no codes: weights as they are; for compensateColumns
 };
 
@@ -32,7 +33,7 @@ typedef struct {
   float least, most; // codes
   bool few;          // at most 16 levels
   const code_table *table;
-  const float *scales, *shifts; // by tile, one row of tiles after the other; shifts are NULL for tables
+  const float *scales, *shifts; // by tile, one row of tiles after the other; shifts are NULL for most tables
   int64_t tile_rows, tile_columns, across;
 } tile_codes;
 
@@ -60,8 +61,11 @@ INLINE tile_codes tile_codes_of(const double *numbers, const float *scales, cons
   case BY_ZERO: function(BY_ZERO, __VA_ARGS__); break;         \
   case BY_OFFSET: function(BY_OFFSET, __VA_ARGS__); break;     \
   case BY_TABLE: function(BY_TABLE, __VA_ARGS__); break;       \
+  case BY_SHIFTED: function(BY_SHIFTED, __VA_ARGS__); break;   \
   default: function(BY_RECIPROCAL, __VA_ARGS__);               \
   }
+
+INLINE bool has_shift(int rule) { return rule == BY_ZERO || rule == BY_OFFSET || rule == BY_SHIFTED; }
 
 // ---- One element in each lane
 
@@ -79,7 +83,7 @@ INLINE tile_lanes lanes_of_tile(int rule, vf scale, vf shift) {
 
 // The tile of one element in all lanes.
 INLINE tile_lanes splat_tile(int rule, const tile_codes *codes, int64_t tile) {
-  float shift = rule == BY_ZERO || rule == BY_OFFSET ? codes->shifts[tile] : 0;
+  float shift = has_shift(rule) ? codes->shifts[tile] : 0;
   return lanes_of_tile(rule, vsplat(codes->scales[tile]), vsplat(shift));
 }
 
@@ -91,7 +95,7 @@ INLINE tile_lanes tiles_of_rows(int rule, const tile_codes *codes, int64_t row, 
     int64_t at = row + (lane < rows ? lane : rows - 1);
     int64_t tile = at / codes->tile_rows * codes->across + column / codes->tile_columns;
     scale[lane] = codes->scales[tile];
-    if (rule == BY_ZERO || rule == BY_OFFSET) shift[lane] = codes->shifts[tile];
+    if (has_shift(rule)) shift[lane] = codes->shifts[tile];
   }
   return lanes_of_tile(rule, vload(scale), vload(shift));
 }
@@ -136,8 +140,10 @@ INLINE coded_lanes encode_lanes(int rule, const tile_codes *codes, vf weight, ti
     vf code = vclamp(round_code((weight - tile.shift) / tile.divisor), codes->least, codes->most);
     return (coded_lanes){code, tile.scale * code + tile.shift};
   }
-  vi rank = rank_of(codes, rule == BY_TABLE ? weight / tile.divisor : weight * tile.divisor);
-  return (coded_lanes){(vf)rank, vgather(codes->table->values, rank) * tile.scale};
+  vf from = rule == BY_SHIFTED ? weight - tile.shift : weight;
+  vi rank = rank_of(codes, rule == BY_RECIPROCAL ? from * tile.divisor : from / tile.divisor);
+  vf value = vgather(codes->table->values, rank) * tile.scale;
+  return (coded_lanes){(vf)rank, rule == BY_SHIFTED ? value + tile.shift : value};
 }
 
 INLINE vi integer_code(int rule, const tile_codes *codes, vf code) {
@@ -147,7 +153,8 @@ INLINE vi integer_code(int rule, const tile_codes *codes, vf code) {
 INLINE vf decode_lanes(int rule, const tile_codes *codes, vi code, tile_lanes tile) {
   if (rule == BY_ZERO) return tile.scale * (vfloat(code) - tile.shift);
   if (rule == BY_OFFSET) return tile.scale * vfloat(code) + tile.shift;
-  return vgather(codes->table->values_by_code, code) * tile.scale;
+  vf value = vgather(codes->table->values_by_code, code) * tile.scale;
+  return rule == BY_SHIFTED ? value + tile.shift : value;
 }
 
 #endif

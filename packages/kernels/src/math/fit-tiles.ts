@@ -29,7 +29,7 @@ export interface SearchTilesParams extends TilesParams {
   readonly tries: number;
   /** tiles x tries */
   readonly scales: Float32Array;
-  /** The same; none for tables. */
+  /** The same, where the rule takes shifts. */
   readonly shifts?: Float32Array | undefined;
   /** Of errors. @default 2 */
   readonly exponent?: number | undefined;

@@ -25,14 +25,29 @@ const MANY = tableOf(
   Float32Array.from({ length: 200 }, (_, i) => (i % 2 === 0 ? 1 : -1) * 1.05 ** i * 1e-3 + i * 1e-6),
 );
 
-const RULES: Readonly<Record<string, { rule: CodeRule; table?: ReferenceTable }>> = {
+interface RuleUnderTest {
+  readonly rule: CodeRule;
+  readonly table?: ReferenceTable;
+  readonly unshifted?: boolean;
+}
+
+const RULES: Readonly<Record<string, RuleUnderTest>> = {
   "whole zeros": { rule: { kind: "zero", least: 1, most: 15 } },
   "whole zeros, 8 bits": { rule: { kind: "zero", least: 0, most: 255 } },
   offsets: { rule: { kind: "offset", least: 0, most: 7 } },
-  "a small table": { rule: { kind: "table", table: codeTable(FEW), reciprocal: false }, table: FEW },
+  "a small table": {
+    rule: { kind: "table", table: codeTable(FEW), reciprocal: false },
+    table: FEW,
+    unshifted: true,
+  },
+  "a small table and offsets": {
+    rule: { kind: "table", table: codeTable(FEW), reciprocal: false },
+    table: FEW,
+  },
   "a large table, by reciprocals": {
     rule: { kind: "table", table: codeTable(MANY), reciprocal: true },
     table: MANY,
+    unshifted: true,
   },
 };
 
@@ -59,7 +74,7 @@ interface Shape {
 }
 
 function caseOf(name: string, { rows, columns, tile, seed }: Shape): Case {
-  const { rule, table } = RULES[name]!;
+  const { rule, table, unshifted } = RULES[name]!;
   const special = [0, -0, 1e30, -1e30, 1e-40, 0.5, -1.5, 2.5];
   const weights = gaussian(rows * columns, seed).map((value, i) =>
     i % 9 === 4 ? special[(i + seed) % special.length]! : value,
@@ -67,7 +82,8 @@ function caseOf(name: string, { rows, columns, tile, seed }: Shape): Case {
   const tiles = Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns);
   // Some tiles have no scale, some a negative one, some one at which weights are halves.
   const scales = gaussian(tiles, seed + 1).map((value, i) => [Math.abs(value), 0, value, 1][(i + seed) % 4]!);
-  const shifts = gaussian(tiles, seed + 2).map((value, i) => (rule.kind === "zero" ? i % 8 : value));
+  const moved = gaussian(tiles, seed + 2).map((value, i) => (rule.kind === "zero" ? i % 8 : value));
+  const shifts = unshifted ? undefined : moved;
   const tileCodes = { rule, tile, scales, shifts };
   return { rows, columns, weights, tileCodes, reference: referenceCodes(tileCodes, columns, table) };
 }
@@ -212,9 +228,8 @@ describe.each(Object.keys(RULES))("codes by %s", (name) => {
         const across = Math.ceil(columns / tile.columns);
         const tiles = Math.ceil(rows / tile.rows) * across;
         const scales = gaussian(tiles * tries, shape.seed + 6).map((value) => Math.abs(value) + 0.01);
-        const shifts = gaussian(tiles * tries, shape.seed + 7).map((value) =>
-          rule.kind === "zero" ? 4 : value,
-        );
+        const moved = gaussian(tiles * tries, shape.seed + 7);
+        const shifts = moved.map((value) => (rule.kind === "zero" ? 4 : RULES[name]!.unshifted ? 0 : value));
         const importance = gaussian(columns, shape.seed + 8).map((value, i) =>
           i % 5 === 2 ? 0 : value ** 2,
         );
@@ -246,7 +261,8 @@ describe.each(Object.keys(RULES))("codes by %s", (name) => {
         }
         const found = all.map(({ math }) => {
           const best = new Float32Array(tiles);
-          const choice = inHessian ? { hessian } : { importance };
+          const counts = inHessian ? { hessian } : { importance };
+          const choice = { ...counts, shifts: RULES[name]!.unshifted ? undefined : shifts };
           math.searchTiles({
             rows,
             columns,
@@ -255,7 +271,6 @@ describe.each(Object.keys(RULES))("codes by %s", (name) => {
             rule,
             tries,
             scales,
-            shifts,
             exponent,
             best,
             ...choice,

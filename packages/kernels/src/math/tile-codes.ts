@@ -9,7 +9,8 @@ import type { CodeTable } from "./code-table.ts";
  *
  * - "zero": the code is `round(w / scale) + shift`, clamped from `least` to `most`; it means `scale * (code - shift)`.
  * - "offset": `round((w - shift) / scale)`, clamped; it means `scale * code + shift`.
- * - "table": the code whose keys hold `w / scale`, or where `reciprocal` `w * (1 / max(scale, 1e-38))`; it means `table value * scale`.
+ * - "table": the code that the table has for `w / scale`, or where `reciprocal` for `w * (1 / max(scale, 1e-38))`; it means
+ *   `table value * scale`. Where there are shifts, the table has it for `(w - shift) / scale`, and it means `table value * scale + shift`.
  */
 export type CodeRule =
   | { readonly kind: "zero" | "offset"; readonly least: number; readonly most: number }
@@ -22,7 +23,7 @@ export interface TileCodes {
   readonly tile: { readonly rows: number; readonly columns: number };
   /** By tile, one row of tiles after the other. */
   readonly scales: Float32Array;
-  /** The same; none for tables. */
+  /** The same; tables that are not reciprocal may do without. */
   readonly shifts?: Float32Array | undefined;
 }
 
@@ -35,8 +36,9 @@ export interface TileColumns {
 
 const KINDS = { zero: 0, offset: 1, table: 2 } as const;
 const RECIPROCAL = 3;
+const SHIFTED = 4;
 /** The rule of `compensateColumns` without codes. */
-const UNROUNDED: readonly number[] = [4, 0, 0, 0, 1, 1, 1];
+const UNROUNDED: readonly number[] = [5, 0, 0, 0, 1, 1, 1];
 
 interface TileArguments {
   readonly numbers: readonly number[];
@@ -57,21 +59,24 @@ export function tileArguments(
   const tiles = { kind: "F32", access: "read", rows: Math.ceil(rows / tile.rows), columns: across } as const;
   const common = [tile.rows, tile.columns, across];
   const scaleArray = matrix({ ...tiles, name: "scales", data: scales });
+  const shiftArray = shifts && matrix({ ...tiles, name: "shifts", data: shifts });
   if (rule.kind === "table") {
     const { bytes, levels } = rule.table;
+    if (rule.reciprocal && shifts) throw argumentError("tables by reciprocals take no shifts");
+    const kind = rule.reciprocal ? RECIPROCAL : shifts ? SHIFTED : KINDS.table;
     return {
-      numbers: [rule.reciprocal ? RECIPROCAL : KINDS.table, 0, 0, levels, ...common],
-      arrays: [scaleArray, undefined, bytesArray("table", bytes, "read", 1, bytes.length)],
+      numbers: [kind, 0, 0, levels, ...common],
+      arrays: [scaleArray, shiftArray, bytesArray("table", bytes, "read", 1, bytes.length)],
     };
   }
   const { kind, least, most } = rule;
   if (!(least >= 0 && least <= most && most <= 255)) {
     throw argumentError(`codes are from 0 to 255, not from ${least} to ${most}`);
   }
-  if (shifts === undefined) throw argumentError(`rule ${JSON.stringify(kind)} takes shifts`);
+  if (shiftArray === undefined) throw argumentError(`rule ${JSON.stringify(kind)} takes shifts`);
   return {
     numbers: [KINDS[kind], least, most, 0, ...common],
-    arrays: [scaleArray, matrix({ ...tiles, name: "shifts", data: shifts }), undefined],
+    arrays: [scaleArray, shiftArray, undefined],
   };
 }
 

@@ -35,9 +35,13 @@ export function referenceCodes(
       encode(row, column, weight) {
         const scale = scales[tileAt(row, column)]!;
         const reciprocal = fround(1 / Math.max(scale, fround(1e-38)));
-        return table!.encode(rule.reciprocal ? fround(weight * reciprocal) : divided(weight, scale));
+        if (rule.reciprocal) return table!.encode(fround(weight * reciprocal));
+        return table!.encode(divided(fround(weight - (shifts?.[tileAt(row, column)] ?? 0)), scale));
       },
-      decode: (row, column, code) => fround(table!.values[code]! * scales[tileAt(row, column)]!),
+      decode(row, column, code) {
+        const value = fround(table!.values[code]! * scales[tileAt(row, column)]!);
+        return fround(value + (shifts?.[tileAt(row, column)] ?? 0));
+      },
     };
   }
   const { kind, least, most } = rule;

@@ -3,7 +3,7 @@ import { QuernError } from "@quern/tensor";
 import type { Calibrator, RangeSearch } from "../calibrators/calibrator.ts";
 import { minMax } from "../calibrators/min-max.ts";
 import { tileError, tileErrorInHessian } from "../calibrators/tile-error.ts";
-import type { Code, TileParameters } from "../codes/code.ts";
+import type { Code, Range, TileParameters } from "../codes/code.ts";
 import type { ScaleStore } from "../scale-store.ts";
 import type { FitParams, TileSize } from "./grid.ts";
 
@@ -54,7 +54,7 @@ function diagonalBlocks(
 const MOST_CANDIDATES = 2 ** 16;
 
 function searchInKernels(fit: Fit, math: MathKernels, { shares, norm }: RangeSearch): void {
-  const { rows, columns, values, from, to, tile, code, store, importance, blocks, write } = fit;
+  const { rows, columns, values, from, to, tile, code, importance, blocks, write } = fit;
   const across = Math.ceil((to - from) / tile.columns);
   const tileRows = Math.max(1, Math.floor(MOST_CANDIDATES / (across * shares.length)));
   const most = tileRows * across;
@@ -72,23 +72,34 @@ function searchInKernels(fit: Fit, math: MathKernels, { shares, norm }: RangeSea
     };
     const count = Math.ceil(part.rows / tile.rows) * across;
     math.tileRanges({ ...part, low, high });
-    for (let i = 0, at = 0; i < count; i++) {
-      for (let t = 0; t < shares.length; t++, at++) {
-        const range = { low: low[i]! * shares[t]!, high: high[i]! * shares[t]! };
-        const { scale, shift } = code.parameters(range, store);
-        scales[at] = scale;
-        shifts[at] = shift;
-      }
-    }
+    const tries = { scales, shifts };
+    for (let i = 0; i < count; i++) listTries(fit, { low: low[i]!, high: high[i]! }, shares, tries, i);
     if (shares.length > 1) {
-      const search = { tries: shares.length, scales, shifts, exponent: norm, hessian: blocks };
-      math.searchTiles({ ...part, ...search, rule: code.rule!, best });
+      const search = { tries: shares.length, scales, exponent: norm, hessian: blocks };
+      const shifting = code.shift === "none" ? undefined : shifts;
+      math.searchTiles({ ...part, ...search, shifts: shifting, rule: code.rule!, best });
     }
     for (let i = 0; i < count; i++) {
       const at = i * shares.length + best[i]!;
       const tileRow = row + Math.floor(i / across) * tile.rows;
       write(tileRow, from + (i % across) * tile.columns, { scale: scales[at]!, shift: shifts[at]! });
     }
+  }
+}
+
+/** Scales and shifts of one tile, for every share of its range. */
+function listTries(
+  { code, store }: Fit,
+  { low, high }: Range,
+  shares: readonly number[],
+  { scales, shifts }: { readonly scales: Float32Array; readonly shifts: Float32Array },
+  tile: number,
+): void {
+  for (let t = 0, at = tile * shares.length; t < shares.length; t++, at++) {
+    const share = shares[t]!;
+    const { scale, shift } = code.parameters({ low: low * share, high: high * share }, store);
+    scales[at] = scale;
+    shifts[at] = shift;
   }
 }
 

@@ -129,6 +129,9 @@ function kernelForms(
 ): Required<Pick<FittedGrid, "tileCodes" | "factorCodes">> {
   const ones = new Float32Array(scales.length).fill(1);
   const zeros = new Float32Array(scales.length);
+  if (rule.kind === "table") {
+    return { tileCodes: { rule, tile, scales }, factorCodes: () => ({ rule, tile, scales: ones }) };
+  }
   return {
     tileCodes: { rule, tile, scales, shifts },
     factorCodes(parameter) {
