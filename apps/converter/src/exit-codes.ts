@@ -20,6 +20,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 /** First match decides. Left: a whole error code, or with "*" at its end the beginning of one. */
 const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitCode]> = [
   ["USAGE_*", exitCodes.usage],
+  ["RECIPE_FILE_*", exitCodes.input],
   ["RECIPE_*", exitCodes.usage],
   ["PLAN_*", exitCodes.usage],
   ["ACTIVATION_*", exitCodes.input],
@@ -33,6 +34,7 @@ const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitC
   ["EVALUATION_MEMORY", exitCodes.usage],
   ["EVALUATION_OPTION_INVALID", exitCodes.usage],
   ["EVALUATION_*", exitCodes.input],
+  ["FOLDING_*", exitCodes.failure],
   ["FORMAT_PARTS_INVALID", exitCodes.input],
   ["FORMAT_MATRIX_INVALID", exitCodes.failure],
   ["FORMAT_*", exitCodes.usage],

@@ -8,6 +8,7 @@ import { registerInfo } from "./commands/info.ts";
 import { registerInspect } from "./commands/inspect.ts";
 import { registerMerge } from "./commands/merge.ts";
 import { registerModels } from "./commands/models.ts";
+import { registerRecipes } from "./commands/recipes.ts";
 import { registerReport } from "./commands/report.ts";
 import { registerSplit } from "./commands/split.ts";
 import { registerQuantize } from "./commands/quantize.ts";
@@ -81,6 +82,7 @@ function createProgram(host: Host): Command {
   registerInspect(program, host);
   registerCalibrate(program, host);
   registerImatrix(program, host);
+  registerRecipes(program, host);
   registerTypes(program, host);
   registerModels(program, host);
   registerInfo(program, host);

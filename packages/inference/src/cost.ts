@@ -1,4 +1,4 @@
-import { expressionType, type ModelTensor } from "@quern/models";
+import { expressionType, type LinearInputs, type ModelTensor } from "@quern/models";
 import { byteSize } from "@quern/tensor";
 import type { RunnableModel } from "./model.ts";
 
@@ -18,18 +18,25 @@ function tensorBytes({ source }: RunnableModel, { shape, storage, expression }: 
 }
 
 /** Floating-point operations of the linear layers for each token: of every block, and of the layer that makes logits. */
-export function linearOperations({ inputs, outputInputs, tensors }: RunnableModel): {
+export function linearOperations(model: RunnableModel): {
   readonly blocks: readonly number[];
   readonly output: number;
 } {
-  const ofGroup = ({ modules, rowsPerToken, matrices }: (typeof inputs)[number][number]): number => {
-    const elements = modules.map((module) => elementsOf(tensors.get(`${module}.weight`)));
-    return (2 * sum(elements) * rowsPerToken) / matrices;
-  };
+  const { inputs, outputInputs } = model;
   return {
-    blocks: inputs.map((groups) => sum(groups.map(ofGroup))),
-    output: outputInputs === undefined ? 0 : ofGroup(outputInputs),
+    blocks: inputs.map((groups) => inputOperations(model, groups)),
+    output: outputInputs === undefined ? 0 : inputOperations(model, [outputInputs]),
   };
+}
+
+/** Floating-point operations, for each token, of the linear layers that read some inputs. */
+export function inputOperations({ tensors }: RunnableModel, inputs: readonly LinearInputs[]): number {
+  return sum(
+    inputs.map(({ modules, rowsPerToken, matrices }) => {
+      const elements = modules.map((module) => elementsOf(tensors.get(`${module}.weight`)));
+      return (2 * sum(elements) * rowsPerToken) / matrices;
+    }),
+  );
 }
 
 function elementsOf(tensor: ModelTensor | undefined): number {

@@ -1,4 +1,4 @@
-export { linearOperations, parameterBytes } from "./cost.ts";
+export { inputOperations, linearOperations, parameterBytes } from "./cost.ts";
 export { openRunnable } from "./model.ts";
 export type { RunnableModel } from "./model.ts";
 export { embeddingTable } from "./node/embedding-table.ts";

@@ -13,6 +13,11 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { describeModel } from "./describe-model.ts";
 import { evaluateRows, expressionSources } from "./expressions/evaluate.ts";
 import type { TensorReader } from "./expressions/expression.ts";
+import { describeFoldings } from "./folding/describe-foldings.ts";
+import { foldedScales } from "./folding/folded-scales.ts";
+import type { Foldings } from "./folding/folding.ts";
+import { tieFactors } from "./folding/tied-factors.ts";
+import { foldTensor } from "./folding/weight-changes.ts";
 import type { ModelDescription, ModelInput } from "./model.ts";
 import { goldenCheckpoint } from "./testing/golden-checkpoint.ts";
 
@@ -168,6 +173,34 @@ describe.each(CASES)("a checkpoint of %s %j", (name, parameters) => {
         const wanted = await evaluateRows(other.expression, { ...range, reader: plain.reader });
         expect(Buffer.compare(bytes, wanted), `${tensor.name} from row ${start}`).toBe(0);
       }
+    }
+  });
+
+  it("has factors folded into it as into the weights that it stands for", async () => {
+    const foldingsOf = (description: ModelDescription, { input }: Source): Foldings =>
+      describeFoldings({ description, tensors: input.tensors });
+    const { foldings, omitted } = foldingsOf(models.quantized, quantized);
+    expect(foldings.length).toBeGreaterThan(4);
+    expect(omitted).toEqual([]);
+    expect(foldings).toEqual(foldingsOf(models.plain, plain).foldings);
+    expect(foldings).toEqual(foldingsOf(models.quantized, plain).foldings);
+    const scales = foldedScales(
+      foldings.map((folding) => ({
+        folding,
+        factors: tieFactors(
+          folding,
+          Float32Array.from({ length: folding.columns }, (_, column) => 1 + (column % 7) / 3),
+        ),
+      })),
+    );
+    const expected = new Map(models.plain.tensors.map((tensor) => [tensor.name, tensor]));
+    for (const tensor of models.quantized.tensors.filter(({ name }) => name.startsWith("blk.0."))) {
+      const range = { firstRow: 0, rows: Math.min(16, tensor.shape.at(-2) ?? 1) };
+      const folded = [foldTensor(tensor, scales), foldTensor(expected.get(tensor.name)!, scales)] as const;
+      const bytes = await evaluateRows(folded[0].expression, { ...range, reader: quantized.reader });
+      const wanted = await evaluateRows(folded[1].expression, { ...range, reader: plain.reader });
+      expect(folded[0].sourceType).toBe("F32");
+      expect(Buffer.compare(bytes, wanted), tensor.name).toBe(0);
     }
   });
 

@@ -12,6 +12,8 @@ import type { ModelInput } from "./model.ts";
 export interface DequantizedTensors {
   /** The weights of quantized layers under the names that they would have, and all other tensors. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** How the weights of quantized layers are made, by name. */
+  readonly expressions: ReadonlyMap<string, TensorExpression>;
   /** What was described from these tensors, made from those that there are. */
   restore<Described extends DescribedArchitecture>(described: Described): Described;
 }
@@ -27,7 +29,7 @@ export async function dequantizedTensors(
   { tensors, readTensor = cannotRead }: Pick<ModelInput, "tensors" | "readTensor">,
 ): Promise<DequantizedTensors> {
   const quantized = await describeQuantization({ config, tensors, readTensor });
-  if (quantized === undefined) return { tensors, restore: (described) => described };
+  if (quantized === undefined) return { tensors, expressions: new Map(), restore: (described) => described };
   const weights = new Map(quantized.layers.map(({ weight }) => [weight.name, weight]));
   const all = new Map<string, TensorInfo>();
   for (const [name, info] of tensors) {
@@ -42,6 +44,7 @@ export async function dequantizedTensors(
     quantized.layers.map(({ weight, format, layer, parts: own }) => [
       weight.name,
       dequantizeLayer({
+        name: weight.name,
         format,
         layer,
         shape: weight.shape,
@@ -51,6 +54,7 @@ export async function dequantizedTensors(
   );
   return {
     tensors: all,
+    expressions,
     restore: (described) => ({
       ...described,
       tensors: described.tensors.map((tensor) => ({

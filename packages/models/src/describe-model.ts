@@ -2,7 +2,7 @@ import { ggufString, ggufUint32, type GgufMetadata, type GgufValue } from "@quer
 import { QuernError } from "@quern/tensor";
 import { type Architecture, FILE_TYPE, type ModelFacts } from "./architectures/architecture.ts";
 import type { Config } from "./architectures/config.ts";
-import { describeArchitecture } from "./architectures/describe-architecture.ts";
+import { describeArchitecture, type DescribedArchitecture } from "./architectures/describe-architecture.ts";
 import { readPoolingType } from "./architectures/pooling-type.ts";
 import { fillIn, readConfig } from "./architectures/read-config.ts";
 import { architectureOf } from "./architectures/registry.ts";
@@ -36,7 +36,10 @@ export async function describeModel(input: ModelInput): Promise<ModelDescription
   const architecture = architectureOf(given);
   const config = fillIn(given, architecture);
   const source = keepsQuantization(architecture, given)
-    ? { tensors: input.tensors, restore: <T>(described: T): T => described }
+    ? {
+        tensors: input.tensors,
+        restore: <Described extends DescribedArchitecture>(described: Described): Described => described,
+      }
     : await dequantizedTensors(json, input);
 
   const vocabulary = await describeVocabulary({

@@ -1,10 +1,30 @@
 export { supportedClasses } from "./architectures/registry.ts";
+export { LINEAR_ROLES } from "./architectures/module-role.ts";
 export type { ModuleRole } from "./architectures/module-role.ts";
 export { describeGguf } from "./describe-gguf.ts";
 export type { GgufInput } from "./describe-gguf.ts";
 export { describeModel } from "./describe-model.ts";
 export { describeSource, isGguf } from "./describe-source.ts";
 export type { DescribableSource } from "./describe-source.ts";
+export { describeFoldings } from "./folding/describe-foldings.ts";
+export { fitFactors } from "./folding/fit-factors.ts";
+export { foldedScales } from "./folding/folded-scales.ts";
+export type { ChosenFolding } from "./folding/folded-scales.ts";
+export type { FoldedPart, Folding, FoldingReader, Foldings, OmittedFolding } from "./folding/folding.ts";
+export { foldingError } from "./folding/folding-error.ts";
+export { foldExpression, foldTensor, joinChanges } from "./folding/weight-changes.ts";
+export type { WeightChanges } from "./folding/weight-changes.ts";
+export { describeRotations } from "./folding/rotations/describe-rotations.ts";
+export type {
+  FusedNorm,
+  HeadRotation,
+  ModelRotations,
+  ResidualRotation,
+  RotatedPart,
+} from "./folding/rotations/model-rotations.ts";
+export { rotationChanges, untiedOutput } from "./folding/rotations/rotation-changes.ts";
+export type { RotationChanges } from "./folding/rotations/rotation-changes.ts";
+export { tieFactors } from "./folding/tied-factors.ts";
 export { embedTokens } from "./forward/evaluate/embed-tokens.ts";
 export { evaluateBlock } from "./forward/evaluate/evaluate-block.ts";
 export type { Evaluation, LinearInput } from "./forward/evaluate/evaluation.ts";
@@ -18,8 +38,15 @@ export { linearInputs, outputInputs } from "./forward/plan/linear-inputs.ts";
 export type { LinearInputs } from "./forward/plan/linear-inputs.ts";
 export { planForward } from "./forward/plan/plan-forward.ts";
 export type { ForwardModel } from "./forward/plan/plan-forward.ts";
-export { evaluateRows, expressionSources, expressionType } from "./expressions/evaluate.ts";
-export type { ExpressionType, TensorExpression, TensorReader } from "./expressions/expression.ts";
+export { evaluateRows, expressionSources, expressionType, keepsRows } from "./expressions/evaluate.ts";
+export type {
+  ExpressionType,
+  OpenExpression,
+  TensorExpression,
+  TensorReader,
+} from "./expressions/expression.ts";
+export { source } from "./expressions/operations/source.ts";
+export { replaceTensors } from "./expressions/tensor-nodes.ts";
 export type {
   CheckpointFiles,
   ModelDescription,
@@ -28,6 +55,8 @@ export type {
   ModelTensor,
   StoragePolicy,
 } from "./model.ts";
+export { plainTensors } from "./plain-tensors.ts";
+export type { PlainTensor } from "./plain-tensors.ts";
 export { describeVocabulary } from "./vocabulary/describe-vocabulary.ts";
 export type { VocabularyInput } from "./vocabulary/describe-vocabulary.ts";
 export type { TokenizerKind } from "./vocabulary/tokenizers/registry.ts";

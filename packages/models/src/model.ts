@@ -74,6 +74,11 @@ export interface ModelModule {
   readonly tensors: readonly string[];
   /** Names in the checkpoint of the tensors that they are made from. */
   readonly sources: readonly string[];
+  /**
+   * Names of the tensors that its weight is made from, as the checkpoint would have them if it were not quantized; of stacked experts one
+   * after another.
+   */
+  readonly weights: readonly string[];
 }
 
 /** Everything about a model that is known before a weight is read. */

@@ -28,3 +28,25 @@ export type {
 export { planConversion } from "./planning/plan-conversion.ts";
 export type { Flavour, IntermediateType, OutputRequest, Recipe, TensorTypeRule } from "./recipe.ts";
 export { listRecipes } from "./recipes.ts";
+export type {
+  CheckpointDoneEvent,
+  CheckpointEvent,
+  CheckpointProgressEvent,
+  CheckpointReport,
+  CheckpointStartEvent,
+  LayerDoneEvent,
+  LayerResultFigures,
+} from "./layers/events.ts";
+export { openLayeredModel } from "./layers/linear-layers.ts";
+export type { CheckpointLinear, LayeredModel } from "./layers/linear-layers.ts";
+export type {
+  CheckpointPlan,
+  LayerResources,
+  PlanCheckpointParams,
+  PlannedGroup,
+  PlannedLinear,
+  PlannedStage,
+} from "./layers/plan.ts";
+export { planCheckpoint } from "./layers/planning/plan-checkpoint.ts";
+export { writeCheckpoint } from "./layers/running/write-checkpoint.ts";
+export type { WriteCheckpointOptions } from "./layers/running/write-checkpoint.ts";

@@ -6,6 +6,7 @@ import { minMax } from "./calibrators/min-max.ts";
 import { movingAverage } from "./calibrators/moving-average.ts";
 import { percentile } from "./calibrators/percentile.ts";
 import { fp4, int8Vectorwise, nf4 } from "./grids/bitsandbytes.ts";
+import { ggml } from "./grids/ggml/ggml.ts";
 import { e4m3, mxfp4, nvfp4 } from "./grids/float-grids.ts";
 import { uniform } from "./grids/uniform.ts";
 import { coordinateDescent } from "./roundings/coordinate-descent.ts";
@@ -25,7 +26,8 @@ export const GRIDS: {
   readonly e4m3: typeof e4m3;
   readonly mxfp4: typeof mxfp4;
   readonly nvfp4: typeof nvfp4;
-} = { uniform, nf4, fp4, "int8-vectorwise": int8Vectorwise, e4m3, mxfp4, nvfp4 };
+  readonly ggml: typeof ggml;
+} = { uniform, nf4, fp4, "int8-vectorwise": int8Vectorwise, e4m3, mxfp4, nvfp4, ggml };
 
 export const ROUNDINGS: {
   readonly nearest: typeof nearest;

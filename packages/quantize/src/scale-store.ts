@@ -1,5 +1,5 @@
 import { QuernError, SMALL_FLOATS } from "@quern/tensor";
-import { largestOf, roundScale, type ScaleType } from "./scale-type.ts";
+import { largestOf, roundScale, SCALE_TYPES, type ScaleType } from "./scale-type.ts";
 
 /** How the scales of tiles are stored: they are rounded before codes are chosen. */
 export interface ScaleStore {
@@ -12,9 +12,12 @@ export interface ScaleStore {
 /**
  * Scales as numbers of a float type. A tile of zeros gets 1.
  *
- * `scaleFor` throws QuernError `QUANTIZE_SCALE_TOO_LARGE` for weights that need a scale beyond the largest number of the type.
+ * @throws QuernError `QUANTIZE_OPTION` for a type that is none of scales. `scaleFor` throws QuernError `QUANTIZE_SCALE_TOO_LARGE` for weights that need a scale beyond the largest number of the type.
  */
 export function floatScales(type: ScaleType): ScaleStore {
+  if (!SCALE_TYPES.includes(type)) {
+    throw new QuernError("QUANTIZE_OPTION", `scales are of type ${SCALE_TYPES.join(", ")}, not ${type}`);
+  }
   const largest = largestOf(type);
   return {
     scaleFor(magnitude, level) {

@@ -6,6 +6,9 @@ export type ScaleType = "F32" | "F16" | "BF16";
 const SMALLEST: Readonly<Record<ScaleType, number>> = { F32: 2 ** -126, F16: 2 ** -24, BF16: 2 ** -126 };
 const LARGEST_F32 = (2 - 2 ** -23) * 2 ** 127;
 
+/** The types, for options that are not checked by a compiler. */
+export const SCALE_TYPES: readonly string[] = Object.keys(SMALLEST);
+
 /** The largest number of the type. */
 export function largestOf(type: ScaleType): number {
   return type === "F32" ? LARGEST_F32 : SMALL_FLOATS[type].decode(SMALL_FLOATS[type].encode(Infinity, true));

@@ -26,9 +26,10 @@ export type {
 export type { StatisticsEntry } from "./statistics-file/entries.ts";
 export { addToHistogram, HISTOGRAM_BINS, percentile } from "./statistics-file/histogram.ts";
 export { openStatistics, readStatistics } from "./statistics-file/open-statistics.ts";
-export { packedLength } from "./statistics-file/packed-triangle.ts";
+export { mirrorLowerHalf, packedLength } from "./statistics-file/packed-triangle.ts";
 export { planStatistics } from "./statistics-file/plan.ts";
 export type { StatisticsPlan } from "./statistics-file/plan.ts";
 export type { ChannelStatistics, HoldOutStatistics, Statistics } from "./statistics-file/statistics.ts";
 export { createStatisticsWriter } from "./statistics-file/writer.ts";
 export type { StatisticsValues, StatisticsWriter } from "./statistics-file/writer.ts";
+export { statisticsInputs } from "./statistics-inputs.ts";

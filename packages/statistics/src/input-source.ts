@@ -1,7 +1,9 @@
-/** What is known of the inputs of a linear layer, or of one matrix of stacked layers. */
+/** What is known of the inputs of a linear layer, or of one matrix of stacked layers. Arrays belong to whoever asked. */
 export interface InputStatistics {
   /** How many inputs there were. */
   readonly tokens: number;
+  /** By column: mean of x. */
+  readonly mean: Float32Array;
   /** By column: mean of x^2. */
   readonly meanSquare: Float32Array;
   /** By column: mean of |x|. */

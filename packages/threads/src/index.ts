@@ -3,3 +3,5 @@ export { resolveThreads } from "./resolve-threads.ts";
 export { runTasks } from "./run-tasks.ts";
 export type { CreateService, Service, Thread } from "./service.ts";
 export { closeThreads, startThreads } from "./start-threads.ts";
+export { taskQueue } from "./task-queue.ts";
+export type { TaskQueue } from "./task-queue.ts";

@@ -11,11 +11,12 @@ import {
   addResourceOptions,
   requestedQuantization,
 } from "./shared-options.ts";
+import { addCheckpointOptions, type CheckpointOptions } from "./checkpoint-options.ts";
 import type { RunOptions } from "./run-conversion.ts";
 import { addSplitOptions } from "./split-options.ts";
 
 /** What commander makes of the options that {@link addConvertOptions} declares. */
-export interface ConvertOptions extends RunOptions {
+export interface ConvertOptions extends RunOptions, CheckpointOptions {
   readonly type?: readonly string[];
   readonly output?: string;
   readonly flavour?: Flavour;
@@ -35,11 +36,12 @@ export function addConvertOptions({ command, cwd }: { command: Command; cwd: str
     )
     .option(
       "-o, --output <path>",
-      "file to write (one type), or folder: one that exists or ends in / (default: <name>-<TYPE>.gguf in the current folder)",
+      "file to write (one type), or folder: one that exists or ends in / (default: <name>-<TYPE>.gguf in the current folder); of checkpoints, the folder that is made (default: <name>-<recipe>)",
     )
     .option("-f, --force", "replace output files that exist")
     .option("-n, --dry-run", "show the whole plan, tensor by tensor, and write nothing");
-  addReportOption(command).optionsGroup("Split files:");
+  addReportOption(command);
+  addCheckpointOptions(command).optionsGroup("Split files:");
   addSplitOptions({ command });
   addQuantizationOptions({ command, cwd }).addOption(
     new Option(

@@ -1,5 +1,5 @@
 import { formatBytes } from "../format/bytes.ts";
-import { formatInteger } from "../format/number.ts";
+import { formatInteger, formatParameters } from "../format/number.ts";
 
 /** What people see progress in. */
 export interface Measure {
@@ -19,4 +19,9 @@ export function measuredInBytes(total: number): Measure {
 /** Tokens that a model is run on: "1,024 of 32,768 tokens", "310 tokens/s". */
 export function measuredInTokens(total: number): Measure {
   return { total, format: (amount) => formatInteger(Math.round(amount)), unit: " tokens" };
+}
+
+/** Weights that are quantized or copied: "1.20B of 8.03B weights", "31.0M weights/s". */
+export function measuredInWeights(total: number): Measure {
+  return { total, format: (amount) => formatParameters(Math.round(amount)), unit: " weights" };
 }

@@ -1,10 +1,15 @@
 import type { CalibrationEvent } from "@quern/calibration";
 import type { EvaluationEvent } from "@quern/evaluation";
 import type { GgufCopyEvent } from "@quern/gguf/node";
-import type { ConversionEvent } from "@quern/pipeline";
+import type { CheckpointEvent, ConversionEvent } from "@quern/pipeline";
 
 /** News of work that takes a while. */
-export type WorkEvent = ConversionEvent | GgufCopyEvent | CalibrationEvent | EvaluationEvent;
+export type WorkEvent =
+  | ConversionEvent
+  | CheckpointEvent
+  | GgufCopyEvent
+  | CalibrationEvent
+  | EvaluationEvent;
 
 /** Shows work while it is done. */
 export interface Reporter {

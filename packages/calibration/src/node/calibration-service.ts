@@ -2,6 +2,7 @@ import { type BlockResult, type InferenceTask, inferenceTasks } from "@quern/inf
 import { type KernelBackend, loadKernels } from "@quern/kernels";
 import type { Service, Thread } from "@quern/threads";
 import { addColumns, type ColumnsTask } from "../accumulation/columns.ts";
+import { addCross, type CrossTask } from "../accumulation/cross.ts";
 import { addHessians, type HessianTask } from "../accumulation/hessian.ts";
 import { captureOutput, type OutputTask } from "../accumulation/output.ts";
 
@@ -11,7 +12,7 @@ export interface CalibrationServiceOptions {
   readonly backend?: KernelBackend;
 }
 
-export type CalibrationTask = InferenceTask | OutputTask | ColumnsTask | HessianTask;
+export type CalibrationTask = InferenceTask | OutputTask | ColumnsTask | HessianTask | CrossTask;
 
 /** A thread that runs models and adds up what their layers read. */
 export type CalibrationThread = Thread<CalibrationTask, BlockResult | void>;
@@ -29,6 +30,7 @@ export async function createService({
     output: (task) => captureOutput(kernels, task),
     columns: (task) => addColumns(kernels, task),
     hessian: (task) => addHessians(kernels, task),
+    cross: (task) => addCross(kernels, task),
   };
   return {
     description: `${kernels.info.backend} ${kernels.info.isa}`,

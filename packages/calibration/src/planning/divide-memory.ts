@@ -26,7 +26,7 @@ export interface MemoryDivision {
   readonly states: number;
 }
 
-/** What is collected together. */
+/** Inputs that are collected together. */
 export interface CollectedInputs {
   readonly inputs: readonly LinearInputs[];
   /** For each input, rows of its hold-out to keep of each matrix. */
@@ -67,32 +67,56 @@ export function divideMemory(params: {
     most(({ inputs }) => total(inputs.map((input) => captureBytes(input, longest)))) + 4 * longest * width;
   const allHessians = most(({ inputs, hessians }) => (hessians ? hessianBytes({ inputs, threads }) : 0));
   const leastHessians = Math.min(allHessians, LEAST_HESSIANS);
-  const least = sums + window + leastHessians;
+  const division = divideBudget({
+    budget,
+    fixed: sums + leastHessians,
+    window,
+    hessians: allHessians - leastHessians,
+    states: 4 * width * total(tokens),
+    windows: tokens.length,
+    threads,
+  });
+  const hessians = allHessians === 0 ? undefined : leastHessians + division.hessians;
+  return { ...division, budget, hessians };
+}
+
+/**
+ * Divides what is left of a budget when the least has been taken.
+ *
+ * @param params.fixed Bytes that are needed, and those of a window.
+ * @param params.hessians Bytes of Hessians that save a run when there is room for them.
+ * @param params.states Bytes of hidden states.
+ * @returns bytes, and windows in a batch
+ * @throws QuernError `CALIBRATION_MEMORY`
+ */
+export function divideBudget(params: {
+  readonly budget: number;
+  readonly fixed: number;
+  readonly window: number;
+  readonly hessians: number;
+  readonly states: number;
+  readonly windows: number;
+  readonly threads: number;
+}): { used: number; batch: number; hessians: number; states: number } {
+  const { budget, fixed, window, windows, threads } = params;
+  const least = fixed + window;
   if (least > budget) {
     throw memoryError(`memory: ${budget} bytes are too little for this model; ${least} are the least`);
   }
-
   let left = budget - least;
   const take = (bytes: number): number => {
     const taken = Math.min(Math.max(bytes, 0), left);
     left -= taken;
     return taken;
   };
-  const windowsFor = (perThread: number): number => Math.min(perThread * Math.max(threads, 1), tokens.length);
+  const windowsFor = (perThread: number): number => Math.min(perThread * Math.max(threads, 1), windows);
   let batch = 1 + Math.floor(take((windowsFor(1) - 1) * window) / window);
-  const hessians = leastHessians + take(allHessians - leastHessians);
-  const states = 4 * width * total(tokens);
+  const hessians = take(params.hessians);
   const extra = Math.floor(Math.min((windowsFor(WINDOWS_PER_THREAD) - batch) * window, left / 2) / window);
   batch += Math.max(extra, 0);
   take(Math.max(extra, 0) * window);
-  const kept = take(states);
-  return {
-    budget,
-    used: budget - left,
-    batch,
-    hessians: allHessians === 0 ? undefined : hessians,
-    states: kept,
-  };
+  const states = take(params.states);
+  return { used: budget - left, batch, hessians, states };
 }
 
 /** Of as many windows as there may be. */

@@ -1,6 +1,5 @@
 import { linearOperations, parameterBytes, type RunnableModel } from "@quern/inference";
 import { type KernelBackend, loadKernels } from "@quern/kernels";
-import type { LinearInputs } from "@quern/models";
 import { planStatistics, type StatisticsInput } from "@quern/statistics";
 import { checkOutputPlaces } from "@quern/tensor/node";
 import { resolveThreads } from "@quern/threads";
@@ -10,23 +9,9 @@ import { blockPasses } from "./block-passes.ts";
 import type { CalibrationWindows } from "./calibration-windows.ts";
 import { divideMemory, longestOf, resolveMemory } from "./divide-memory.ts";
 import { estimateSeconds, hessianOperations, type Operations } from "./estimate.ts";
+import { holdOutRowsOf } from "./hold-out-rows.ts";
 import { layerWarnings } from "./layer-warnings.ts";
-
-/** Inputs of the hold-out that are kept of each layer: enough for an error within a few percent, and small beside Hessians. */
-const HOLD_OUT_ROWS = 256;
-
-/** Of rare experts, at least so many. */
-const LEAST_HOLD_OUT_ROWS = 8;
-
-/**
- * Resident memory of Node with this package loaded and a model described, and of each further thread with its kernels: as
- * measured (Node 20 on Linux x64, native kernels), rounded up.
- */
-const PROCESS_BYTES = 130 * 2 ** 20;
-const THREAD_BYTES = 32 * 2 ** 20;
-
-/** Of what a thread works with, as much again waits for the garbage collector. */
-const GARBAGE = 2;
+import { residentMemory } from "./resident-memory.ts";
 
 export interface PlanCalibrationParams {
   readonly model: RunnableModel;
@@ -131,26 +116,19 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
     estimate: {
       operations,
       seconds: estimateSeconds({ kernels, operations, threads }),
-      peakMemory:
-        PROCESS_BYTES +
-        threads * THREAD_BYTES +
-        memory.used +
-        weights +
-        GARBAGE *
-          Math.max(threads, 1) *
-          Math.max(...model.inputs.map((inputs) => activationBytes(model, inputs, longestOf(lengths)))),
+      peakMemory: residentMemory({
+        model,
+        threads,
+        longest: longestOf(lengths),
+        weights,
+        buffers: memory.used,
+      }),
     },
     warnings: [
       ...windows.warnings,
       ...(hessians ? layerWarnings({ tokens: tokens - heldTokens, blocks: model.inputs }) : []),
     ],
   };
-}
-
-/** Rows to keep of each matrix: of experts, fewer of each, so that all of them together take no more than some layers. */
-function holdOutRowsOf({ matrices, rowsPerToken }: LinearInputs, tokens: number): number {
-  const share = Math.ceil((HOLD_OUT_ROWS * rowsPerToken) / matrices);
-  return Math.min(Math.max(share, LEAST_HOLD_OUT_ROWS), HOLD_OUT_ROWS, tokens);
 }
 
 function operationsOf(params: {
@@ -172,21 +150,6 @@ function operationsOf(params: {
 
 function hasHessians(passes: PlannedStage["passes"]): boolean {
   return passes.some(({ slices }) => slices.length > 0);
-}
-
-/** What a thread needs for a window in a block: inputs and results of its layers, and copies of the hidden state. */
-function activationBytes(model: RunnableModel, inputs: readonly LinearInputs[], tokens: number): number {
-  const elements = inputs.map(({ modules, columns, rowsPerToken, matrices }) => {
-    const outputs = modules.map((module) => outputsOf(model, module) / matrices);
-    return rowsPerToken * (columns + total(outputs));
-  });
-  return 4 * tokens * (total(elements) + 4 * model.graph.embedding.width);
-}
-
-/** Rows of all matrices of a layer. */
-function outputsOf({ tensors }: RunnableModel, module: string): number {
-  const shape = tensors.get(`${module}.weight`)?.shape ?? [];
-  return shape.slice(0, -1).reduce((product, size) => product * size, 1);
 }
 
 function tokensOf(windows: readonly { readonly tokens: Int32Array }[]): number {

@@ -1,14 +1,12 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openParameters } from "@quern/inference";
-import { loadKernels, lowerEdgeOfBin } from "@quern/kernels";
-import { embedTokens, evaluateBlock, type LinearInput, outputLogits } from "@quern/models";
+import { lowerEdgeOfBin } from "@quern/kernels";
 import { openStatistics, type Statistics } from "@quern/statistics";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CalibrationEvent } from "../events.ts";
-import type { CalibrationPlan } from "../plan.ts";
 import { goldenModel, goldenPlan, someWindows, withLeastMemory } from "../testing/golden-plan.ts";
+import { readDirectly } from "../testing/read-directly.ts";
 import { calibrate } from "./calibrate.ts";
 
 let folder: string;
@@ -18,40 +16,6 @@ beforeEach(async () => {
   output = join(folder, "statistics.safetensors");
 });
 afterEach(() => rm(folder, { recursive: true }));
-
-/** Rows of each matrix that a module reads, by calibration and hold-out. */
-type Rows = Map<string, { fitted: number[][]; held: number[][] }>;
-
-/** What all modules read, computed without threads, batches and sums. */
-async function readDirectly({ model, windows }: CalibrationPlan): Promise<Rows> {
-  const kernels = await loadKernels();
-  const source = openParameters(model);
-  const { embedding, blocks, output: last } = model.graph;
-  const names = [embedding, ...blocks, last].flatMap(({ tensors }) => tensors);
-  const parameters = await source.load(names);
-  await source.close();
-  const rows: Rows = new Map();
-  for (const part of ["fitted", "held"] as const) {
-    const { windows: all } = part === "fitted" ? windows.calibration : (windows.holdOut ?? { windows: [] });
-    const observe = ({ module, matrix = 0, input, columns, rows: count }: LinearInput): void => {
-      const key = `${module} ${matrix}`;
-      const own = rows.get(key) ?? { fitted: [], held: [] };
-      rows.set(key, own);
-      for (let row = 0; row < count; row++)
-        own[part].push([...input.subarray(row * columns, (row + 1) * columns)]);
-    };
-    for (const { tokens, starts } of all) {
-      let hidden = embedTokens({ graph: embedding, evaluation: { kernels, parameters }, tokens, starts });
-      const evaluation = { kernels, parameters, observe };
-      for (const graph of blocks) {
-        hidden = evaluateBlock({ graph, evaluation, hidden, tokens: tokens.length, starts });
-      }
-      if (last.projection !== undefined)
-        outputLogits({ graph: last, evaluation, hidden, rows: tokens.length });
-    }
-  }
-  return rows;
-}
 
 const mean = (rows: readonly number[][], column: number, of: (value: number) => number): number =>
   rows.length === 0 ? 0 : rows.reduce((sum, row) => sum + of(row[column]!), 0) / rows.length;

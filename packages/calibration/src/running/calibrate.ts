@@ -6,7 +6,8 @@ import { SharedArena } from "../accumulation/shared-arena.ts";
 import type { CalibrationEvent, CalibrationReport } from "../events.ts";
 import { type CalibrationThread, createService } from "../node/calibration-service.ts";
 import type { CalibrationPlan } from "../plan.ts";
-import { type CalibrationWindow, collectStage } from "./collect-stage.ts";
+import { windowsOf } from "./capture-batch.ts";
+import { collectStage } from "./collect-stage.ts";
 import { ProgressTracker } from "./progress-tracker.ts";
 import { rareExperts } from "./rare-experts.ts";
 import { SavedStates } from "./saved-states.ts";
@@ -33,14 +34,14 @@ export async function calibrate(
   const started = performance.now();
   signal?.throwIfAborted();
   const { model, output, stages, memory } = plan;
-  const windows = windowsOf(plan);
+  const windows = windowsOf(plan.windows);
   const saved = await SavedStates.of(plan);
   const { writer, next } = await openWriter(plan, saved);
   const parameters = openParameters(model);
   let threads: readonly CalibrationThread[] = [];
   let states: HiddenStates | undefined;
   try {
-    await saved.keepOnly(next);
+    await saved.keepOnly([next]);
     threads = await startThreads({
       count: plan.threads,
       createService,
@@ -73,11 +74,11 @@ export async function calibrate(
       const isLast = stage.block === stages.length - 1;
       if (!isLast) await saved.save(stage.block + 1, states);
       await writer.completeBlock(stage.block);
-      await saved.keepOnly(isLast ? undefined : stage.block + 1);
+      await saved.keepOnly(isLast ? [] : [stage.block + 1]);
       tracker.blockDone(stage.block);
     }
     await writer.finish();
-    await saved.keepOnly(undefined);
+    await saved.keepOnly([]);
     onEvent({ type: "output:done", files: [output], bytes: plan.fileSize });
     const seconds = (performance.now() - started) / 1000;
     const report: CalibrationReport = {
@@ -97,16 +98,8 @@ export async function calibrate(
   } finally {
     await closeThreads(threads);
     await Promise.all([writer.close(), parameters.close(), states?.close()]);
-    if (writer.completed.size === 0) await saved.keepOnly(undefined);
+    if (writer.completed.size === 0) await saved.keepOnly([]);
   }
-}
-
-/** Calibration first: the rest of the order does not matter to any sum. */
-function windowsOf({ windows: { calibration, holdOut } }: CalibrationPlan): CalibrationWindow[] {
-  return [
-    ...calibration.windows.map((window) => ({ ...window, heldOut: false })),
-    ...(holdOut?.windows ?? []).map((window) => ({ ...window, heldOut: true })),
-  ];
 }
 
 /** @returns also the first block that is not complete; 0 where the hidden states to go on with are not there */

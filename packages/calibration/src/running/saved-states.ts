@@ -16,12 +16,15 @@ export class SavedStates {
     this.#weights = weights;
   }
 
-  static async of({ output, model }: { output: string; model: RunnableModel }): Promise<SavedStates> {
+  /** @param params.key What else decides what they are. */
+  static async of(params: { output: string; model: RunnableModel; key?: string }): Promise<SavedStates> {
+    const { output, model, key = "" } = params;
     const hash = createHash("sha256");
     for (const { path } of model.source.shards) {
       const { size, mtimeMs } = await stat(path);
       hash.update(JSON.stringify([path, size, mtimeMs]));
     }
+    hash.update(key);
     return new SavedStates(output, hash.digest("hex").slice(0, 16));
   }
 
@@ -41,16 +44,16 @@ export class SavedStates {
     await states.save(this.path(block));
   }
 
-  /** Removes all but those before one block. */
-  async keepOnly(block: number | undefined): Promise<void> {
+  /** Removes all but those before some blocks. */
+  async keepOnly(blocks: readonly number[]): Promise<void> {
     const folder = dirname(this.#output);
     const prefix = `${basename(this.#output)}.hidden-`;
-    const kept = block === undefined ? undefined : basename(this.path(block));
+    const kept = blocks.map((block) => basename(this.path(block)));
     for (const name of await readdir(folder).catch(() => [])) {
       if (
         name.startsWith(prefix) &&
         /^\d+-[0-9a-f]{16}(\.partial)?$/.test(name.slice(prefix.length)) &&
-        name !== kept
+        !kept.includes(name)
       ) {
         await rm(join(folder, name), { force: true });
       }

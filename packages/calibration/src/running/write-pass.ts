@@ -1,12 +1,9 @@
 import type { LinearInputs } from "@quern/models";
 import { packedLength, type StatisticsWriter } from "@quern/statistics";
-import { QuernError } from "@quern/tensor";
+import { checkRange } from "../accumulation/check-range.ts";
 import { packRows } from "../accumulation/hessian.ts";
 import type { InputSums, PassMemory } from "../accumulation/pass-memory.ts";
 import type { BlockPass } from "../planning/block-passes.ts";
-
-/** The largest number that the file can hold. */
-const LARGEST = 3.4028234663852886e38;
 
 /**
  * Writes what a pass has added up.
@@ -34,7 +31,6 @@ async function writeSums(
   input: string,
   { calibration, tokens, holdOut }: InputSums,
 ): Promise<void> {
-  // No element of X^T X is larger than the largest of these.
   checkRange(input, calibration.sumOfSquares);
   await writer.write({ input, entry: "tokens", values: tokens });
   await writer.write({ input, entry: "sum", values: calibration.sum });
@@ -51,14 +47,4 @@ async function writeSums(
   for (const [matrix, { count, rows }] of samples.entries()) {
     if (count > 0) await writer.write({ input, entry: "holdOutRows", matrix, values: rows });
   }
-}
-
-function checkRange(input: string, sums: Float64Array): void {
-  const bad = sums.findIndex((sum) => !(sum <= LARGEST));
-  if (bad < 0) return;
-  throw new QuernError(
-    "CALIBRATION_OVERFLOW",
-    `the squares of what ${input} reads in column ${bad} add up to ${sums[bad]}: more than single precision holds`,
-    { subject: { tensor: input, offset: bad } },
-  );
 }

@@ -13,6 +13,7 @@ import {
 } from "./format.ts";
 import { groupIndexOf } from "./group-index.ts";
 import { dividedInputs, groupedByRow, multipleOf, oneOf, plainOnly, unmet } from "./problems.ts";
+import { uniformGrid } from "./grids.ts";
 import { scalesByGroup } from "./scales-by-group.ts";
 import { turn, turnWords } from "./turn.ts";
 
@@ -106,6 +107,7 @@ export const awq: QuantizedFormat = {
     const zeros = symmetric ? { smallest: 8, largest: 8 } : { smallest: 0, largest: 15 };
     return { tile: tileOf(layer), scaleType, zeros };
   },
+  grid: (parameters) => uniformGrid(parameters),
   parts,
   pack(matrix, layer) {
     const { rows, columns } = layer;

@@ -233,6 +233,11 @@ function bitsandbytes(quantType: "nf4" | "fp4", values: Float32Array): Quantized
         ...plainOnly(layer, ["doubleQuantized"]),
       ]),
     form: (layer) => ({ tile: { rows: 1, columns: tileColumns(layer) }, scaleType: "F32", values }),
+    grid: ({ tile, doubleQuantized = false }) => ({
+      name: quantType,
+      options: { block: tile.columns, doubleQuantization: doubleQuantized },
+    }),
+    flattened: true,
     parts: (layer) => parts(quantType, layer),
     pack: (matrix, layer) => pack(quantType, matrix, layer),
     windows: () => ({ along: "rows", rowStep: 1, columnStep: 1 }),

@@ -24,6 +24,7 @@ export const bitsandbytesInt8: QuantizedFormat = {
       ...plainOnly(layer),
     ]),
   form: ({ columns }) => ({ tile: { rows: 1, columns }, zeros: { smallest: 128, largest: 128 } }),
+  grid: () => ({ name: "int8-vectorwise" }),
   parts: ({ rows, columns }) => [
     { suffix: ".weight", type: "I8", shape: [rows, columns], needs: windowRows },
     { suffix: ".SCB", type: "F32", shape: [rows], needs: everyRow(1) },

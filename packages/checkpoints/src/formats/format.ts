@@ -1,4 +1,4 @@
-import type { QuantizedMatrix } from "@quern/quantize";
+import type { MemberSpec, QuantizedMatrix } from "@quern/quantize";
 import type { ElementType } from "@quern/tensor";
 
 /** How the weights of a linear layer are quantized. Plain JSON: it travels to workers with the expressions that read the layer. */
@@ -90,6 +90,10 @@ export interface QuantizedFormat {
   problems(layer: Layer): readonly string[];
   /** Of a layer without problems. */
   form(layer: Layer): MatrixForm;
+  /** The grid on which layers of these parameters are rounded: its results have the form of the layer. */
+  grid(parameters: LayerParameters): MemberSpec;
+  /** Whether tiles go on from row to row, so that a matrix is rounded as one row where they do not divide its columns. @default false */
+  readonly flattened?: true;
   /** The tensors of a layer, before any weight is read. */
   parts(layer: Layer): readonly Part[];
   /**

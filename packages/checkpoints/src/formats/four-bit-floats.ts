@@ -35,6 +35,7 @@ export const nvfp4PackQuantized: QuantizedFormat = {
   method: "compressed-tensors",
   problems: (layer) => unmet(requirements(layer, 16, "F8_E4M3")),
   form: (layer) => ({ tile: tileOf(layer), values: E2M1_VALUES }),
+  grid: () => ({ name: "nvfp4" }),
   parts: (layer) => [
     codesPart(layer),
     {
@@ -95,6 +96,7 @@ export const mxfp4PackQuantized: QuantizedFormat = {
   method: "compressed-tensors",
   problems: (layer) => unmet(requirements(layer, 32, "F8_E8M0")),
   form: (layer) => ({ tile: tileOf(layer), scaleType: "F8_E8M0", values: E2M1_VALUES }),
+  grid: () => ({ name: "mxfp4" }),
   parts: (layer) => [
     codesPart(layer),
     { suffix: ".weight_scale", type: "U8", shape: [layer.rows, layer.columns / 32], needs: windowRows },
@@ -125,6 +127,7 @@ export const gptOssMxfp4: QuantizedFormat = {
   method: "mxfp4",
   problems: (layer) => unmet(requirements(layer, 32, "F8_E8M0")),
   form: (layer) => ({ tile: tileOf(layer), scaleType: "F8_E8M0", values: E2M1_VALUES }),
+  grid: () => ({ name: "mxfp4" }),
   parts({ rows, columns }) {
     const groups = columns / 32;
     return [

@@ -13,6 +13,7 @@ import {
   tileOf,
   type Window,
 } from "./format.ts";
+import { uniformGrid } from "./grids.ts";
 import { groupIndexOf, storedGroupIndex } from "./group-index.ts";
 import { groupedByRow, multipleOf, oneOf, plainOnly, unmet } from "./problems.ts";
 import { scalesByGroup } from "./scales-by-group.ts";
@@ -131,6 +132,7 @@ function gptqFormat(name: string, zeroShift: 0 | 1): QuantizedFormat {
         : { smallest: zeroShift, largest: 2 ** bits - 1 };
       return { tile: tileOf(layer), scaleType, zeros };
     },
+    grid: (parameters) => uniformGrid(parameters, { leastZero: zeroShift }),
     parts,
     pack: (matrix, layer) => pack(matrix, layer, zeroShift),
     windows: () => ({ along: "columns", rowStep: 1, columnStep: WORD_CODES }),

@@ -1,6 +1,7 @@
 import { decodeElements, encodeElements } from "@quern/tensor";
 import { packBits, unpackBits, wordRowBytes } from "./bit-packing.ts";
 import { type QuantizedFormat, tileCounts, tileOf, windowRows } from "./format.ts";
+import { uniformGrid } from "./grids.ts";
 import { dividedInputs, oneOf, plainOnly, unmet } from "./problems.ts";
 
 /** MLX, mode "affine" (mlx/backend/cpu/quantized.cpp): weight = scale x code + bias. Scales may be negative. */
@@ -21,6 +22,7 @@ export const mlx: QuantizedFormat = {
     const { scaleType } = layer.parameters;
     return { tile: tileOf(layer), scaleType, offsets: scaleType };
   },
+  grid: (parameters) => uniformGrid(parameters, { zero: "real" }),
   parts(layer) {
     const { rows, columns, parameters } = layer;
     const { bits, scaleType } = parameters;

@@ -12,6 +12,7 @@ import {
   type Window,
   windowRows,
 } from "./format.ts";
+import { uniformGrid } from "./grids.ts";
 import { groupIndexOf, storedGroupIndex } from "./group-index.ts";
 import { dividedInputs, groupedByRow, oneOf, plainOnly, unmet } from "./problems.ts";
 import { turnBytes, turnWords } from "./turn.ts";
@@ -128,6 +129,7 @@ export const packQuantized: QuantizedFormat = {
     const zeros = symmetric ? { smallest: middle, largest: middle } : { smallest: 0, largest: 2 ** bits - 1 };
     return { tile: tileOf(layer), scaleType, zeros };
   },
+  grid: (parameters) => uniformGrid(parameters),
   parts,
   pack,
   windows: ({ parameters }) => ({

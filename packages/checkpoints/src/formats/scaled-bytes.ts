@@ -10,6 +10,7 @@ import {
   tileOf,
   windowRows,
 } from "./format.ts";
+import { gridTile } from "./grids.ts";
 import { invalidMatrix } from "./invalid.ts";
 import { oneOf, plainOnly, symmetricOnly, unmet } from "./problems.ts";
 import { exchangeSign } from "./signed-bytes.ts";
@@ -71,6 +72,10 @@ function scaledBytes(params: {
       scaleType: layer.parameters.scaleType,
       ...(element === "I8" ? { zeros: { smallest: 128, largest: 128 } } : { values: E4M3_VALUES }),
     }),
+    grid: ({ bits, tile, scaleType }) =>
+      element === "I8"
+        ? { name: "uniform", options: { bits, symmetric: true, tile: gridTile(tile), scaleType } }
+        : { name: "e4m3", options: { tile: gridTile(tile), scaleType } },
     parts,
     pack: ({ codes, scales }, { parameters }, constants) =>
       new Map([

@@ -20,3 +20,14 @@ it("reads a block into the memory that another one has given back", async () => 
   );
   await parameters.close();
 });
+
+it("shares numbers of one's own, in memory that is used again", async () => {
+  const parameters = openParameters(await goldenModel("llama2-spm"));
+  const values = Float32Array.of(1, 2, 3, 4, 5, 6);
+  const first = parameters.share({ values, shape: [2, 3] });
+  expect(first).toMatchObject({ type: "F32", shape: [2, 3], data: values });
+  expect(first.data.buffer).toBeInstanceOf(SharedArrayBuffer);
+  parameters.release(new Map([["first", first]]));
+  expect(parameters.share({ values, shape: [6] }).data.buffer).toBe(first.data.buffer);
+  await parameters.close();
+});

@@ -15,6 +15,8 @@ export interface ParameterSource {
   load(names: readonly string[]): Promise<ParameterSet>;
   /** Rows of a matrix. @param rows Indices in ascending order. */
   loadRows(name: string, rows: readonly number[]): Promise<Parameter>;
+  /** Numbers of one's own in place of a tensor. @param params.shape Row-major. */
+  share(params: { readonly values: Float32Array; readonly shape: readonly number[] }): Parameter;
   /** The memory of parameters is used for others from now on: nothing may use them any more. */
   release(parameters: ParameterSet): void;
   close(): Promise<void>;
@@ -52,6 +54,11 @@ export function openParameters({ source, tensors }: RunnableModel): ParameterSou
     },
     async loadRows(name, rows) {
       return shared(await loadParameterRows({ tensor: tensors.get(name)!, reader: rowReader, rows }), pool);
+    },
+    share({ values, shape }) {
+      const data = new Float32Array(pool.take(values.byteLength));
+      data.set(values);
+      return { type: "F32", shape, data };
     },
     release(parameters) {
       for (const { data } of parameters.values()) pool.give(data.buffer as SharedArrayBuffer);

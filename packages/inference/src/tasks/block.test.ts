@@ -46,8 +46,42 @@ describe("runBlock", () => {
         expect(parts).toEqual(own.map(({ matrix = 0, rows }) => ({ matrix, rows })));
         expect([...capture[index]!.target]).toEqual(own.flatMap(({ input }) => [...input]));
       }
+      for (const [index, one] of capture.entries()) {
+        const target = new Float32Array(one.target.length);
+        const alone = runBlock(kernels, {
+          ...task,
+          capture: [{ module: one.module, target }],
+          capturesOnly: true,
+        });
+        expect(alone.captured).toEqual([captured[index]]);
+        expect(target).toEqual(one.target);
+        expect(hidden).toEqual(before);
+      }
       expect(runBlock(kernels, task)).toEqual({ captured: [] });
       expect(hidden).toEqual(after);
     },
   );
+
+  it("computes no more of a block than what is captured needs", async () => {
+    const model = await goldenModel("llama2-spm");
+    const { tensors } = model.graph.blocks[0]!;
+    const source = openParameters(model);
+    const parameters = await source.load(tensors.filter((name) => !name.includes("ffn_")));
+    await source.close();
+    const hidden = new Float32Array(5 * model.graph.embedding.width).fill(1);
+    const task = {
+      kind: "block",
+      graph: model.graph.blocks[0]!,
+      parameters,
+      window: { tokens: new Int32Array(5), starts: [0] },
+      index: 0,
+      hidden,
+      capture: [{ module: "blk.0.attn_output", target: new Float32Array(hidden.length) }],
+    } as const;
+    const kernels = await loadKernels();
+    expect(runBlock(kernels, { ...task, capturesOnly: true }).captured).toHaveLength(1);
+    expect(() => runBlock(kernels, task)).toThrow(
+      expect.objectContaining({ code: "FORWARD_TENSOR_MISSING" }) as Error,
+    );
+  });
 });

@@ -28,6 +28,8 @@ export interface BlockTask {
   readonly hidden: Float32Array;
   readonly keep?: boolean;
   readonly capture?: readonly Capture[];
+  /** Whether only what is captured is wanted: the block is computed until all targets are full, and `hidden` is left as it is. */
+  readonly capturesOnly?: boolean;
 }
 
 /** Rows that were captured of a group, in the order in which they lie in its target. */
@@ -44,23 +46,40 @@ export interface BlockResult {
 
 /** @throws QuernError `ACTIVATION_NOT_FINITE`, and the codes of `evaluateBlock` */
 export function runBlock(kernels: ForwardKernels, task: BlockTask): BlockResult {
-  const { graph, parameters, window, index, hidden, keep = false, capture = [] } = task;
+  const { graph, parameters, window, index, hidden, keep = false, capture = [], capturesOnly = false } = task;
   const captures = new Map(capture.map(({ module, target }) => [module, new CapturedGroup(module, target)]));
-  const result = evaluateBlock({
-    graph,
-    evaluation: {
-      kernels,
-      parameters,
-      ...(captures.size > 0 && { observe: (input) => captures.get(input.module)?.add(input) }),
-    },
-    hidden,
-    tokens: window.tokens.length,
-    starts: window.starts,
-  });
-  const width = hidden.length / window.tokens.length;
-  checkFinite({ hidden: result, width, where: `blk.${graph.layer}`, window: index });
-  if (!keep) hidden.set(result);
-  return { captured: [...captures.values()] };
+  const captured = [...captures.values()];
+  const observe = (input: LinearInput): void => {
+    captures.get(input.module)?.add(input);
+    if (capturesOnly && captured.every((group) => group.isFull)) throw new AllCaptured();
+  };
+  const result = unlessAllCaptured(() =>
+    evaluateBlock({
+      graph,
+      evaluation: { kernels, parameters, ...(captures.size > 0 && { observe }) },
+      hidden,
+      tokens: window.tokens.length,
+      starts: window.starts,
+    }),
+  );
+  if (result !== undefined) {
+    const width = hidden.length / window.tokens.length;
+    checkFinite({ hidden: result, width, where: `blk.${graph.layer}`, window: index });
+    if (!keep && !capturesOnly) hidden.set(result);
+  }
+  return { captured };
+}
+
+/** Thrown to leave a block in the midst of it. */
+class AllCaptured extends Error {}
+
+function unlessAllCaptured<Result>(evaluate: () => Result): Result | undefined {
+  try {
+    return evaluate();
+  } catch (thrown) {
+    if (thrown instanceof AllCaptured) return undefined;
+    throw thrown;
+  }
 }
 
 class CapturedGroup implements CapturedRows {
@@ -72,6 +91,10 @@ class CapturedGroup implements CapturedRows {
   constructor(module: string, target: Float32Array) {
     this.module = module;
     this.#target = target;
+  }
+
+  get isFull(): boolean {
+    return this.#filled === this.#target.length;
   }
 
   add({ input, rows, matrix = 0 }: LinearInput): void {

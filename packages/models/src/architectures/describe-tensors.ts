@@ -98,6 +98,7 @@ function describeModule(params: {
     ...(module.input === undefined ? {} : { input: `${block}${module.input}` }),
     tensors: placed.map(({ tensor }) => tensor.name),
     sources: placed.flatMap(({ sources }) => sources),
+    weights: placed.flatMap(({ tensor, sources }) => (tensor.name.endsWith(".weight") ? sources : [])),
   };
   return { module: described, placed };
 }

@@ -36,6 +36,33 @@ export type ModuleRole =
   | "shared-up"
   | "shared-down";
 
+/** Roles of modules that multiply vectors by a matrix. */
+export const LINEAR_ROLES: ReadonlySet<ModuleRole> = new Set<ModuleRole>([
+  "output",
+  "q",
+  "k",
+  "v",
+  "qkv",
+  "o",
+  "q-down",
+  "q-up",
+  "kv-down",
+  "k-up",
+  "v-up",
+  "gate",
+  "up",
+  "gate-up",
+  "down",
+  "router",
+  "expert-gate",
+  "expert-up",
+  "expert-down",
+  "shared-router",
+  "shared-gate",
+  "shared-up",
+  "shared-down",
+]);
+
 /**
  * Roles whose weights stay F32 whatever the output type (conversion/base.py, `prepare_tensors`): llama.cpp wants them
  * unquantized.

@@ -62,6 +62,11 @@ export function expressionSources(expression: TensorExpression): string[] {
   return [...names];
 }
 
+/** Whether rows stay rows: the columns of the tensors that it is made from are those of the result. */
+export function keepsRows(expression: TensorExpression): boolean {
+  return operationOf(expression).exchangesAxes !== true && (expression.inputs ?? []).every(keepsRows);
+}
+
 /** The expression with others in place of some of the tensors of the checkpoint. */
 export function replaceSources(
   expression: TensorExpression,

@@ -1,7 +1,7 @@
 import type { ElementType, TensorInfo } from "@quern/tensor";
 
 /**
- * How an output tensor is made from tensors of the checkpoint: a tree of plain data (it travels to workers as JSON).
+ * How an output tensor is made from tensors of the checkpoint: a tree of plain data (it travels to workers by structured clone).
  *
  * Every node has a shape (row-major) and an element type that follow from its inputs. Evaluation is by row slabs: a tensor of
  * shape [..., columns] is `rows = product(leading dimensions)` rows of `columns` elements.
@@ -10,9 +10,12 @@ export interface TensorExpression {
   /** Name of a registered operation: "source", "permute", "transpose", "concatenate", "add", ... (`registry.ts`) */
   readonly operation: string;
   readonly inputs?: readonly TensorExpression[];
-  /** Plain JSON parameters of the operation. */
+  /** Parameters of the operation: JSON, and arrays of numbers where there are many. */
   readonly [parameter: string]: unknown;
 }
+
+/** An operation on one tensor without that tensor. */
+export type OpenExpression = Omit<TensorExpression, "inputs"> & { readonly operation: string };
 
 /** Reads rows of tensors of the checkpoint. */
 export interface TensorReader {

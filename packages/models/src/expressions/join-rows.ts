@@ -26,3 +26,14 @@ export async function joinRows(
   }
   return joined;
 }
+
+/** Labels of the rows of the inputs one after the other. */
+export function joinLabels(labels: readonly Int32Array[]): Int32Array {
+  const joined = new Int32Array(labels.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
+  for (const part of labels) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}

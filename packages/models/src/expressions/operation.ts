@@ -30,4 +30,25 @@ export interface Operation<Expression extends TensorExpression = TensorExpressio
     range: { readonly start: number; readonly count: number },
     context: OperationContext,
   ): Promise<Uint8Array>;
+  /** Whether a node stands for a tensor of the checkpoint, which is called `name`. */
+  readonly isTensor?: true;
+  /** Whether the last two axes are exchanged, and nothing else. */
+  readonly exchangesAxes?: true;
+  /** What is added to every element, which stays in its place; 0 where only the type changes. */
+  readonly addend?: (expression: Expression) => number;
+  /**
+   * Of operations that move rows as a whole: whatever the rows of the inputs are labelled with, for the rows of the result.
+   * undefined: rows do not stay what they are.
+   */
+  readonly moveRows?: (
+    expression: Expression,
+    labels: readonly Int32Array[],
+    axes: MovedAxes,
+  ) => Int32Array | undefined;
+}
+
+/** Shapes without the last axis, or with it where each element is a row of its own (biases). */
+export interface MovedAxes {
+  readonly inputs: readonly (readonly number[])[];
+  readonly result: readonly number[];
 }

@@ -4,6 +4,8 @@ import { dequantizeOperation } from "./operations/dequantize.ts";
 import { packMxfp4Operation } from "./operations/pack-mxfp4.ts";
 import { permuteOperation } from "./operations/permute.ts";
 import { reshapeOperation } from "./operations/reshape.ts";
+import { rotateOperation } from "./operations/rotate.ts";
+import { scaleOperation } from "./operations/scale.ts";
 import { sliceOperation } from "./operations/slice.ts";
 import { sourceOperation } from "./operations/source.ts";
 import { stackOperation } from "./operations/stack.ts";
@@ -21,6 +23,8 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
     packMxfp4Operation,
     permuteOperation,
     reshapeOperation,
+    rotateOperation,
+    scaleOperation,
     sliceOperation,
     sourceOperation,
     stackOperation,

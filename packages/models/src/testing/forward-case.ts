@@ -7,6 +7,7 @@ import { describeModel } from "../describe-model.ts";
 import type { TensorReader } from "../expressions/expression.ts";
 import { rowShape } from "../expressions/row-shape.ts";
 import type { ModelTensor } from "../model.ts";
+import type { FoldableModel } from "../folding/described-weights.ts";
 import { embedTokens } from "../forward/evaluate/embed-tokens.ts";
 import { evaluateBlock } from "../forward/evaluate/evaluate-block.ts";
 import type { Evaluation } from "../forward/evaluate/evaluation.ts";
@@ -52,19 +53,27 @@ export interface LoadedCase {
   readonly reader: TensorReader;
 }
 
+/** One with what it was made from. */
+export interface LoadedCheckpoint extends LoadedCase {
+  readonly description: FoldableModel;
+  /** Tensors of the checkpoint. */
+  readonly sources: ReadonlyMap<string, TensorInfo>;
+}
+
 export async function loadCase(
   given: Pick<ForwardCase, "set" | "checkpoint" | "edits">,
-): Promise<LoadedCase> {
+): Promise<LoadedCheckpoint> {
   if (given.set === "converter") return loadMadeUp(given);
   const { input, reader } = await goldenCheckpoint(given.checkpoint, given.edits);
   const description = await describeModel(input);
-  return { model: forwardModel(description), tensors: description.tensors, reader };
+  const { tensors } = description;
+  return { model: forwardModel(description), tensors, reader, description, sources: input.tensors };
 }
 
 async function loadMadeUp({
   checkpoint,
   edits,
-}: Pick<ForwardCase, "checkpoint" | "edits">): Promise<LoadedCase> {
+}: Pick<ForwardCase, "checkpoint" | "edits">): Promise<LoadedCheckpoint> {
   const made = madeUpCheckpoint(checkpoint);
   const infos = inFloat32(madeUpTensors(made));
   const { config } = await readConfig(madeUpFiles({ ...made, config: { ...made.config, ...edits } }));
@@ -86,8 +95,9 @@ async function loadMadeUp({
       return new Uint8Array(values.slice().buffer);
     },
   };
+  const described = { architecture: architecture.name, ...description };
   const { tensors } = description;
-  return { model: forwardModel({ architecture: architecture.name, ...description }), tensors, reader };
+  return { model: forwardModel(described), tensors, reader, description: described, sources: infos };
 }
 
 function inFloat32(infos: ReadonlyMap<string, TensorInfo>): Map<string, TensorInfo> {

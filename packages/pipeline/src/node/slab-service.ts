@@ -2,9 +2,10 @@ import type { CheckpointShard } from "@quern/checkpoints";
 import { ShardReader } from "@quern/checkpoints/node";
 import { type KernelBackend, loadKernels } from "@quern/kernels";
 import { LaneBuffers } from "../conversion/lane-buffers.ts";
+import { partialPathOf } from "@quern/tensor/node";
 import { processSlab } from "../conversion/process-slab.ts";
 import type { SlabService } from "../conversion/slab-runner.ts";
-import { PartialWriter } from "./partial-writer.ts";
+import { FileWriter } from "./file-writer.ts";
 
 /** What a thread needs to know to run slabs. Plain data. */
 export interface SlabServiceOptions {
@@ -19,7 +20,7 @@ export interface SlabServiceOptions {
 export async function createService(options: SlabServiceOptions): Promise<SlabService> {
   const kernels = await loadKernels(options.backend === undefined ? {} : { backend: options.backend });
   const shards = new ShardReader(options.shards);
-  const writer = new PartialWriter(options.files);
+  const writer = new FileWriter(options.files, partialPathOf);
   const lanes: LaneBuffers[] = [];
   const running = new Set<Promise<unknown>>();
   const close = async (): Promise<void> => {

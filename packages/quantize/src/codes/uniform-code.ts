@@ -12,6 +12,8 @@ export interface UniformCodeOptions {
   readonly range?: "full" | "restricted";
   /** Of symmetric codes: for values that are never negative. @default false */
   readonly unsigned?: boolean;
+  /** Of codes with a whole zero: the smallest that a container can store. @default 0 */
+  readonly leastZero?: number;
   /** Of codes that are not symmetric: whether 0 has a code, or the value of code 0 is any number of `offsetType`. @default "integer" */
   readonly zero?: "integer" | "real";
   /** @default "F32" */
@@ -39,7 +41,11 @@ export function uniformCode(options: UniformCodeOptions): Code {
   if (unsigned || range !== "full") {
     throw new QuernError("QUANTIZE_OPTION", `only symmetric codes can be unsigned or restricted in range`);
   }
-  return zero === "integer" ? affineCode(bits) : offsetCode(bits, options.offsetType ?? "F32");
+  const leastZero = options.leastZero ?? 0;
+  if (!(Number.isInteger(leastZero) && leastZero >= 0 && leastZero < 2 ** bits)) {
+    throw new QuernError("QUANTIZE_OPTION", `the least zero is one of the codes, not ${leastZero}`);
+  }
+  return zero === "integer" ? affineCode(bits, leastZero) : offsetCode(bits, options.offsetType ?? "F32");
 }
 
 function symmetricCode(bits: number, range: "full" | "restricted", unsigned: boolean): Code {
@@ -64,10 +70,10 @@ function symmetricCode(bits: number, range: "full" | "restricted", unsigned: boo
   };
 }
 
-function affineCode(bits: number): Code {
+function affineCode(bits: number, leastZero: number): Code {
   const most = 2 ** bits - 1;
   const shiftFor = (offset: number, scale: number): number =>
-    Math.min(Math.max(roundToEven(fround(-offset / scale)), 0), most);
+    Math.min(Math.max(roundToEven(fround(-offset / scale)), leastZero), most);
   return {
     ...spaced(0, most),
     bits,

@@ -43,7 +43,7 @@ export function nvfp4({ largest }: Nvfp4Options = {}): Grid<TiledGrid> {
     const most = largest ?? values.reduce((found, value) => Math.max(found, Math.abs(value)), 0);
     return most === 0 ? 1 : Math.fround((448 * 6) / most);
   };
-  return tiledGrid({
+  const grid = tiledGrid({
     name: "nvfp4",
     code: floatCode("F4"),
     tile: { columns: 16 },
@@ -54,4 +54,5 @@ export function nvfp4({ largest }: Nvfp4Options = {}): Grid<TiledGrid> {
       return { kind: "global", codes, global };
     },
   });
+  return { ...grid, usesLargest: true, wholeMatrix: largest === undefined };
 }

@@ -10,6 +10,17 @@ export interface Grid<F extends FittedGrid = FittedGrid> {
   readonly bits: number;
   /** Whether the value of code 0 can be moved unit by unit: whether there is `FittedGrid.moveOffset`. */
   readonly movesOffsets: boolean;
+  /**
+   * Whether `open` or `settle` look at more than single units, so that parts of a matrix make another grid than all of it. @default false
+   */
+  readonly wholeMatrix?: boolean;
+  /**
+   * Whether it is made for the largest magnitude of a matrix: its option `largest` is that of layers that are loaded as one, and with it,
+   * parts of a matrix make the same grid. @default false
+   */
+  readonly usesLargest?: boolean;
+  /** Whether ranges are always searched in its own way, so that there is nothing for a calibrator to choose. @default false */
+  readonly searchesScales?: boolean;
   /** @throws QuernError `QUANTIZE_SHAPE` where tiles do not fit the matrix. */
   unitOf(shape: Pick<Matrix, "rows" | "columns">): TileSize;
   /** Room for the parameters of a matrix. What concerns all of it is chosen now, the rest by `fit`. */
@@ -21,11 +32,29 @@ export interface TileSize {
   readonly columns: number;
 }
 
+/** What values depend on, besides codes, and can be fitted to them once more. */
+export interface Parameters {
+  /** Weights that share parameters. */
+  readonly unit: TileSize;
+  /** The value is the sum of this many parameters, each multiplied by a factor that depends on the code. 0: they cannot be changed. */
+  readonly parameterCount: number;
+  /** Writes the factor of each parameter. */
+  factors(row: number, column: number, code: number, into: Float64Array): void;
+  /** The factors of a parameter as the values of codes in tiles, for kernels. */
+  factorCodes?(parameter: number): TileCodes;
+  /** Writes the parameters of the unit of an element. */
+  readParameters(row: number, column: number, into: Float64Array): void;
+  /** Changes the parameters of the unit of an element to the nearest that can be stored. */
+  writeParameters(row: number, column: number, parameters: Float64Array): void;
+  /** How far from a parameter the next one is that is worth trying. @default parameters are not searched but by `fit` */
+  step?(row: number, column: number, parameter: number): number;
+}
+
 /**
  * The grid of one matrix. A rounding fits columns before it rounds them, from whatever values it would have there, and may then ask
  * for any element in any order: errors can be compensated on every grid alike.
  */
-export interface FittedGrid {
+export interface FittedGrid extends Parameters {
   /** Weights that are fitted together; those at the edges may be fewer. */
   readonly unit: TileSize;
   fit(params: FitParams): void;
@@ -37,21 +66,13 @@ export interface FittedGrid {
   decode(row: number, column: number, code: number): number;
   /** The code of the next value above or below; the same one at the end. */
   neighbour(row: number, column: number, code: number, up: boolean): number;
-  /** The value is the sum of this many parameters, each multiplied by a factor that depends on the code. 0: they cannot be changed. */
-  readonly parameterCount: number;
-  /** Writes the factor of each parameter. */
-  factors(row: number, column: number, code: number, into: Float64Array): void;
-  /** Writes the parameters of the unit of an element. */
-  readParameters(row: number, column: number, into: Float64Array): void;
-  /** Changes the parameters of the unit of an element to the nearest that can be stored. */
-  writeParameters(row: number, column: number, parameters: Float64Array): void;
   /**
    * What `encode` and `decode` do, for kernels, which give the same codes many times as fast. The arrays follow every change: of `fit`,
    * `settle`, `writeParameters` and `moveOffset`. Tiles may be smaller than units.
    */
   readonly tileCodes?: TileCodes | undefined;
-  /** The factors of a parameter as the values of codes in tiles, for kernels: there with `tileCodes`. */
-  factorCodes?(parameter: number): TileCodes;
+  /** Parameters of parts of a unit, with those of the unit as they are. */
+  readonly inner?: Parameters;
   /** Moves the value of code 0 as near to `offset` as can be stored; the scale stays. */
   moveOffset?(row: number, column: number, offset: number): void;
 }

@@ -29,6 +29,7 @@ export function tiledGrid(options: TiledGridOptions): Grid<TiledGrid> {
     name,
     bits: code.bits,
     movesOffsets: code.shiftFor !== undefined,
+    ...(options.nest && { wholeMatrix: true }),
     unitOf,
     open(matrix) {
       checkMatrix(matrix);

@@ -1,6 +1,7 @@
 import type { MathKernels } from "@quern/kernels";
 import { QuernError } from "@quern/tensor";
 import type { Matrix } from "../matrix.ts";
+import { outputErrorsByRow } from "./output-errors-by-row.ts";
 
 export interface OutputErrorParams {
   readonly matrix: Matrix;
@@ -48,10 +49,8 @@ export function outputErrorOn(
       `rows of ${matrix.columns} inputs were expected, but there are ${inputs.length} numbers`,
     );
   }
-  return shareOf(
-    energy(inputs, differences(matrix, values), matrix, math),
-    energy(inputs, matrix.values, matrix, math),
-  );
+  const { errors, signals } = outputErrorsByRow({ matrix, values, inputs, math });
+  return shareOf(sumOf(errors), sumOf(signals));
 }
 
 function shareOf(error: number, signal: number): OutputError {
@@ -71,14 +70,8 @@ function trace(a: Float32Array, h: Float32Array, { rows, columns }: Matrix, math
   return Math.max(sum, 0);
 }
 
-/** |X A^T|^2 */
-function energy(inputs: Float32Array, a: Float32Array, { rows, columns }: Matrix, math: MathKernels): number {
-  const tokens = inputs.length / columns;
-  const outputs = new Float32Array(tokens * rows);
-  math.gemm({ m: tokens, n: rows, k: columns, a: inputs, b: a, transposeB: true, c: outputs });
-  let sum = 0;
-  for (const output of outputs) sum += output * output;
-  return sum;
+function sumOf(numbers: Float64Array): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
 }
 
 function checkValues({ rows, columns }: Matrix, values: Float32Array): void {

@@ -6,6 +6,7 @@ import type { Matrix } from "../matrix.ts";
 import type { Rounded } from "../roundings/rounding.ts";
 import { descendCodes } from "./descend-codes.ts";
 import { refitParameters } from "./refit-parameters.ts";
+import { searchParameters } from "./search-parameters.ts";
 
 export interface RefineParams {
   /** What is to be approximated. */
@@ -19,6 +20,8 @@ export interface RefineParams {
   readonly damped?: Float32Array | undefined;
   readonly passes: number;
   readonly refitScales: boolean;
+  /** Whether scales are searched with codes, before each of the passes. @default false */
+  readonly searchScales?: boolean;
   readonly math: MathKernels;
 }
 
@@ -38,7 +41,7 @@ export interface RefinementState {
  * makes it larger.
  */
 export function refine(params: RefineParams): void {
-  const { matrix, rounded, hessian, damping, passes, refitScales, math } = params;
+  const { matrix, rounded, hessian, damping, passes, refitScales, searchScales = false, math } = params;
   if (passes === 0 && !refitScales) return;
   const state: RefinementState = {
     matrix,
@@ -53,6 +56,7 @@ export function refine(params: RefineParams): void {
     for (const span of spans(matrix.columns, width)) {
       const gradients = gradientOf(state, span);
       if (refitScales) refitParameters(state, span, gradients);
+      if (searchScales && passes > 0) searchParameters(state, span, gradients);
       if (passes > 0) descendCodes(state, span, gradients);
     }
   }
@@ -67,7 +71,7 @@ function spanWidth(unit: number): number {
 }
 
 /** rows x (end - start): columns [start, end) of `errors * H`. */
-export function gradientOf(
+function gradientOf(
   { matrix: { rows, columns }, errors, hessian, math }: RefinementState,
   { start, end }: Span,
 ): Float32Array {

@@ -1,3 +1,4 @@
+import type { Parameters } from "../grids/grid.ts";
 import { spans, type Span } from "../hessian/spans.ts";
 import type { RefinementState } from "./refine.ts";
 
@@ -8,14 +9,20 @@ import type { RefinementState } from "./refine.ts";
  * @param gradients rows x columns of the span: of `errors * H`, which they stay.
  */
 export function refitParameters(state: RefinementState, span: Span, gradients: Float32Array): void {
+  const { grid } = state.rounded;
+  refitOf(state, grid, span, gradients);
+  if (grid.inner) refitOf(state, grid.inner, span, gradients);
+}
+
+function refitOf(state: RefinementState, parameters: Parameters, span: Span, gradients: Float32Array): void {
   const { rows } = state.matrix;
-  const { unit, parameterCount } = state.rounded.grid;
-  const move = parameterMover(state);
+  const { unit, parameterCount } = parameters;
+  const move = parameterMover(parameters);
   const stride = span.end - span.start;
   for (const tile of spans(span.end, unit.columns, span.start)) {
     const width = tile.end - tile.start;
     for (let parameter = 0; parameter < parameterCount; parameter++) {
-      const factors = factorsOf(state, tile, parameter);
+      const factors = factorsOf(state, parameters, tile, parameter);
       const products = productsWith(state, tile, factors);
       for (let first = 0; first < rows; first += unit.rows) {
         let linear = 0;
@@ -61,31 +68,31 @@ function addProduct(
 
 /** rows x width: what the parameter is multiplied with. */
 function factorsOf(
-  { matrix, rounded, math }: RefinementState,
+  { matrix, rounded: { codes }, math }: RefinementState,
+  parameters: Parameters,
   { start, end }: Span,
   parameter: number,
 ): Float32Array {
   const { rows, columns } = matrix;
-  const { grid, codes } = rounded;
   const width = end - start;
   const result = new Float32Array(rows * width);
-  if (grid.tileCodes && grid.factorCodes) {
+  if (parameters.factorCodes) {
     math.decodeTiles({
       rows,
       columns: width,
       totalColumns: columns,
       firstColumn: start,
-      tileCodes: grid.factorCodes(parameter),
+      tileCodes: parameters.factorCodes(parameter),
       codes: codes.subarray(start),
       codeStride: columns,
       values: result,
     });
     return result;
   }
-  const factors = new Float64Array(grid.parameterCount);
+  const factors = new Float64Array(parameters.parameterCount);
   for (let row = 0; row < rows; row++) {
     for (let column = start; column < end; column++) {
-      grid.factors(row, column, codes[row * columns + column]!, factors);
+      parameters.factors(row, column, codes[row * columns + column]!, factors);
       result[row * width + column - start] = factors[parameter]!;
     }
   }
@@ -117,22 +124,22 @@ interface MoveParams {
 }
 
 /** Moves a parameter of a unit to its best value, if what can be stored of it makes the error smaller. */
-function parameterMover({ rounded: { grid } }: RefinementState): (params: MoveParams) => void {
-  const [old, wanted, stored] = [0, 0, 0].map(() => new Float64Array(grid.parameterCount)) as [
+function parameterMover(parameters: Parameters): (params: MoveParams) => void {
+  const [old, wanted, stored] = [0, 0, 0].map(() => new Float64Array(parameters.parameterCount)) as [
     Float64Array,
     Float64Array,
     Float64Array,
   ];
   return ({ row, column, parameter, linear, quadratic }) => {
-    grid.readParameters(row, column, old);
+    parameters.readParameters(row, column, old);
     wanted.set(old);
     wanted[parameter]! += linear / quadratic;
     // Scales of other signs would turn the order of codes around.
-    if (parameter === 0 && !(wanted[0]! > 0)) return;
-    grid.writeParameters(row, column, wanted);
-    grid.readParameters(row, column, stored);
+    if (parameter === 0 && !(wanted[0]! * old[0]! > 0)) return;
+    parameters.writeParameters(row, column, wanted);
+    parameters.readParameters(row, column, stored);
     const change = stored[parameter]! - old[parameter]!;
-    if (!(change * (change * quadratic - 2 * linear) < 0)) grid.writeParameters(row, column, old);
+    if (!(change * (change * quadratic - 2 * linear) < 0)) parameters.writeParameters(row, column, old);
   };
 }
 

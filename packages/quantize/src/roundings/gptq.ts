@@ -1,13 +1,13 @@
 import { QuernError } from "@quern/tensor";
 import { columnOrder, type ColumnOrder } from "../hessian/column-order.ts";
 import { dampingFor } from "../hessian/damping.ts";
-import { errorFeedback } from "../hessian/feedback.ts";
+import { errorFeedback, type Feedback } from "../hessian/feedback.ts";
 import { refine } from "../refinement/refine.ts";
 import { shiftTarget } from "../hessian/shift-target.ts";
 import type { FittedGrid } from "../grids/grid.ts";
 import { decodeMatrix } from "../grids/matrix-codes.ts";
 import { compensate } from "./compensate.ts";
-import type { Rounded, Rounding, RoundingTask } from "./rounding.ts";
+import type { PrepareParams, Rounded, Rounding, RoundingTask } from "./rounding.ts";
 
 export interface GptqOptions {
   /** @default "natural" */
@@ -20,6 +20,8 @@ export interface GptqOptions {
   readonly passes?: number;
   /** Whether scales are fitted once more to the codes, before each of the passes. @default false */
   readonly refitScales?: boolean;
+  /** Whether scales of small tiles are searched once more together with codes, in blocks of the Hessian, before each of the passes. @default false */
+  readonly searchScales?: boolean;
   /** How far weights are moved towards what makes up for earlier layers' errors (GPTAQ); above 0, tasks need `cross`. @default 0 */
   readonly shift?: number;
 }
@@ -29,7 +31,14 @@ export interface GptqOptions {
  * as LDLQ, which gives the same codes and inverts nothing.
  */
 export function gptq(options: GptqOptions = {}): Rounding {
-  const { order = "natural", tiles = "static", passes = 0, refitScales = false, shift = 0 } = options;
+  const {
+    order = "natural",
+    tiles = "static",
+    passes = 0,
+    refitScales = false,
+    searchScales = false,
+    shift = 0,
+  } = options;
   if (!(Number.isInteger(passes) && passes >= 0 && shift >= 0 && shift <= 1 && (options.damping ?? 0) >= 0)) {
     throw new QuernError(
       "QUANTIZE_OPTION",
@@ -42,8 +51,21 @@ export function gptq(options: GptqOptions = {}): Rounding {
       "in descending order of all columns, tiles cannot be fitted as they are entered: their columns are not rounded together",
     );
   }
+  const prepare = ({ hessian, grid, shape, shared, math }: PrepareParams): Feedback => {
+    const { columns } = shape;
+    const width = grid.unitOf(shape).columns;
+    return errorFeedback({
+      hessian,
+      order: columnOrder({ order, hessian: hessian.matrix, columns, width }),
+      damping: options.damping ?? dampingFor(hessian.tokens, columns),
+      refines: passes > 0 || refitScales,
+      shared,
+      math,
+    });
+  };
   return {
     name: "gptq",
+    prepare,
     needs: shift > 0 ? ["hessian", "cross"] : ["hessian"],
     refuses(grid, shape) {
       const unit = grid.unitOf(shape);
@@ -70,15 +92,7 @@ export function gptq(options: GptqOptions = {}): Rounding {
           : task.matrix;
       const fitted = grid.open(matrix);
       const width = fitted.unit.columns;
-      const feedback =
-        task.feedback ??
-        errorFeedback({
-          hessian,
-          order: columnOrder({ order, hessian: hessian.matrix, columns, width }),
-          damping,
-          refines: passes > 0 || refitScales,
-          math,
-        });
+      const feedback = task.feedback ?? prepare({ hessian, grid, shape: task.matrix, math });
       // A tile of all columns is entered before anything is rounded.
       const dynamic = tiles === "dynamic" && width < columns;
       if (!dynamic) {
@@ -106,6 +120,7 @@ export function gptq(options: GptqOptions = {}): Rounding {
         damped: feedback.hessian,
         passes,
         refitScales,
+        searchScales,
       };
       refine({ matrix, rounded, ...refinement, math });
       return rounded;

@@ -1,3 +1,4 @@
+import { loadKernels } from "@quern/kernels";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { entropy } from "../calibrators/entropy.ts";
@@ -162,7 +163,8 @@ describe("combinations", () => {
     expect(refuseCombination({ grid, rounding: nearest(), shape })).toBeUndefined();
   });
 
-  it("have members that are found by name", () => {
+  it("have members that are found by name", async () => {
+    const kernels = await loadKernels();
     expect(findMember(ROUNDINGS, "gptq")).toBe(ROUNDINGS.gptq);
     expect(() => findMember(GRIDS, "int3")).toThrow(
       expect.objectContaining({
@@ -177,7 +179,8 @@ describe("combinations", () => {
     for (const [name, make] of Object.entries(CALIBRATORS)) expect(make().name).toBe(name);
     for (const [name, make] of Object.entries(TRANSFORMS)) expect(make().name).toBe(name);
     for (const [name, make] of Object.entries(GRIDS)) {
-      expect((make as (options: object) => { name: string })({ bits: 4, symmetric: true }).name).toBe(name);
+      const options = { bits: 4, symmetric: true, type: "Q4_K" } as const;
+      expect(make(options, { kernels }).name).toBe(name);
     }
   });
 });

@@ -1,6 +1,7 @@
 import { QuernError } from "@quern/tensor";
 import type { Calibrator } from "../calibrators/calibrator.ts";
 import type { FittedGrid, Grid } from "../grids/grid.ts";
+import { columnImportance, diagonalOf } from "../hessian/column-importance.ts";
 import { checkMatrix, type Matrix } from "../matrix.ts";
 import type { Rounded, Rounding, RoundingInputs } from "./rounding.ts";
 
@@ -16,6 +17,9 @@ export function refuseCombination(params: CombinationParams): string | undefined
   const { grid, rounding, calibrator, shape } = params;
   const refusal = rounding.refuses(grid, shape);
   if (refusal !== undefined) return refusal;
+  if (calibrator && grid.searchesScales) {
+    return `${grid.name} searches its scales itself, without a calibrator such as ${calibrator.name}`;
+  }
   const unit = grid.unitOf(shape);
   const values = Math.min(unit.rows, shape.rows) * Math.min(unit.columns, shape.columns);
   if (calibrator && values < calibrator.fewestValues) {
@@ -60,7 +64,7 @@ export function roundMatrix<F extends FittedGrid>(params: RoundMatrixParams<F>):
   }
   const fitting = {
     calibrator,
-    importance: importance ?? (hessian && diagonal(hessian.matrix, columns)),
+    importance: importance ?? (hessian && columnImportance(diagonalOf(hessian.matrix, columns))),
     hessian: searchInHessian ? hessian!.matrix : undefined,
     math: inputs.math,
   };
@@ -91,15 +95,4 @@ function checkLength(key: string, array: ArrayLike<number> | undefined, expected
       },
     );
   }
-}
-
-/** What inputs never were in calibration, they may be in life: no column counts less than this share of the mean. */
-const LEAST_SHARE = 1e-3;
-
-function diagonal(matrix: Float64Array, n: number): Float32Array | undefined {
-  const values = Float64Array.from({ length: n }, (_, i) => Math.max(matrix[i * (n + 1)]!, 0));
-  const mean = values.reduce((sum, value) => sum + value, 0) / n;
-  return mean > 0 && mean < Infinity
-    ? Float32Array.from(values, (value) => Math.max(value / mean, LEAST_SHARE))
-    : undefined;
 }

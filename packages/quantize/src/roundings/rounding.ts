@@ -9,10 +9,29 @@ export interface Rounding {
   readonly name: string;
   /** What a task has to have besides weights and a grid. */
   readonly needs: readonly ("hessian" | "cross")[];
+  /** Whether a code depends on more than its row: parts of a matrix are not rounded apart. @default false */
+  readonly wholeMatrix?: true;
   /** Why a grid makes no sense here, if it does not. */
   refuses(grid: Grid, shape: Pick<Matrix, "rows" | "columns">): string | undefined;
+  /**
+   * What is made of a Hessian alone: to be given to all tasks with that Hessian, whose codes stay the same. Absent where there is nothing
+   * of the kind.
+   *
+   * @throws QuernError `QUANTIZE_HESSIAN_SINGULAR`, `QUANTIZE_NOT_FINITE`
+   */
+  prepare?(params: PrepareParams): Feedback;
   /** Called through `roundMatrix`, which has checked the task. */
   round<F extends FittedGrid>(task: RoundingTask<F>): Rounded<F>;
+}
+
+export interface PrepareParams {
+  readonly hessian: Hessian;
+  readonly grid: Grid;
+  /** Of one of the layers. */
+  readonly shape: Pick<Matrix, "rows" | "columns">;
+  /** Whether the result lies in shared memory. @default false */
+  readonly shared?: boolean | undefined;
+  readonly math: MathKernels;
 }
 
 /** What roundings may need. */

@@ -10,6 +10,7 @@ export function stochastic({ seed = 0 }: { readonly seed?: number } = {}): Round
   return {
     name: "stochastic",
     needs: [],
+    wholeMatrix: true,
     refuses: () => undefined,
     round({ matrix, grid, fitting, math }) {
       const { rows, columns, values } = matrix;

@@ -18,6 +18,7 @@ export function add(input: TensorExpression, value: number): TensorExpression {
 
 export const addOperation: Operation<Add> = {
   name: "add",
+  addend: ({ value }) => value,
   type({ inputs }, { typeOf }) {
     const { type, shape } = typeOf(inputs[0]);
     checkDecodable(type);

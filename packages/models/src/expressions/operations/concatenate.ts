@@ -1,5 +1,5 @@
 import type { TensorExpression } from "../expression.ts";
-import { joinRows } from "../join-rows.ts";
+import { joinLabels, joinRows } from "../join-rows.ts";
 import type { Operation } from "../operation.ts";
 import { describeType, invalid } from "../row-shape.ts";
 
@@ -33,4 +33,5 @@ export const concatenateOperation: Operation<Concatenate> = {
     };
   },
   rows: joinRows,
+  moveRows: (_, labels) => joinLabels(labels),
 };

@@ -12,6 +12,8 @@ import type { Operation, OperationContext } from "../operation.ts";
 import { describeType, invalid } from "../row-shape.ts";
 
 interface Dequantize extends TensorExpression {
+  /** Of the weight, as if the checkpoint were not quantized. */
+  readonly name: string;
   /** Name of a format of `@quern/checkpoints`. */
   readonly format: string;
   readonly layer: Layer;
@@ -26,18 +28,21 @@ const STRIP_BYTES = 4 * 1024 * 1024;
 /**
  * The weight of a quantized linear layer, F32.
  *
+ * @param params.name Of the weight, as if the checkpoint were not quantized.
  * @param params.parts Tensors that the layer consists of, by suffix.
  * @param params.shape Of the weight: the layer's outputs, in one or more dimensions, and its inputs.
  */
 export function dequantizeLayer(params: {
+  name: string;
   format: string;
   layer: Layer;
   parts: readonly { readonly suffix: string; readonly expression: TensorExpression }[];
   shape: readonly number[];
 }): TensorExpression {
-  const { format, layer, parts, shape } = params;
+  const { name, format, layer, parts, shape } = params;
   return {
     operation: "dequantize",
+    name,
     inputs: parts.map(({ expression }) => expression),
     format,
     layer,
@@ -48,6 +53,7 @@ export function dequantizeLayer(params: {
 
 export const dequantizeOperation: Operation<Dequantize> = {
   name: "dequantize",
+  isTensor: true,
   type(expression, { typeOf }) {
     const { layer, shape } = expression;
     if (elementCount(shape) !== layer.rows * layer.columns || shape.at(-1) !== layer.columns) {

@@ -10,6 +10,7 @@ import { concatenate } from "./concatenate.ts";
 import { packMxfp4 } from "./pack-mxfp4.ts";
 import { permute } from "./permute.ts";
 import { reshape } from "./reshape.ts";
+import { scaling } from "./scale.ts";
 import { slice } from "./slice.ts";
 import { source } from "./source.ts";
 import { stack } from "./stack.ts";
@@ -329,6 +330,16 @@ describe("expressions that cannot be", () => {
     ["concatenate of other types", concatenate([x, source("z")]), /does not fit/],
     ["stack of other shapes", stack([x, source("y")]), /number 1 is F32 \[4, 5\]/],
     ["stack of nothing", stack([]), /one or more/],
+    [
+      "scale by too few factors",
+      { ...scaling({ rows: Float64Array.of(1, 2, 3) }), inputs: [x] },
+      /by 3 factors of rows/,
+    ],
+    [
+      "scale by columns of no matrix",
+      { ...scaling({ columns: new Float64Array(18) }), inputs: [x] },
+      /and 18 of columns/,
+    ],
     ["MXFP4 of numbers", packMxfp4(x, source("y")), /do not fit together/],
   ];
 

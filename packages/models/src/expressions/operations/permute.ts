@@ -30,25 +30,17 @@ export const permuteOperation: Operation<Permute> = {
     }
     return { type: input.type, shape: axes.map((axis) => input.shape[axis]!) };
   },
+  moveRows({ axes }, [labels], { inputs: [moved] }) {
+    const rowOf = rowOrder(axes.slice(0, moved!.length), moved!);
+    return labels!.map((_, index) => labels![rowOf(index)]!);
+  },
   rows(expression, { start, count }, context) {
     const [input] = expression.inputs;
     const { shape } = context.typeOf(input);
-    const axes = expression.axes.slice(0, -1);
-    const strides = rowStrides(shape);
-    const rowOf = (index: number): number => {
-      let rest = index;
-      let row = 0;
-      for (let position = axes.length - 1; position >= 0; position--) {
-        const axis = axes[position]!;
-        row += (rest % shape[axis]!) * strides[axis]!;
-        rest = Math.floor(rest / shape[axis]!);
-      }
-      return row;
-    };
     return gatherRows({
       input,
       rowBytes: rowShape(context.typeOf(input)).rowBytes,
-      rowOf,
+      rowOf: rowOrder(expression.axes.slice(0, -1), shape.slice(0, -1)),
       start,
       count,
       context,
@@ -56,10 +48,19 @@ export const permuteOperation: Operation<Permute> = {
   },
 };
 
-/** Rows from one index of each leading axis to the next. */
-function rowStrides(shape: readonly number[]): number[] {
-  const strides = shape.slice(0, -1).fill(1);
+/** Row of the input that becomes a row of the result. */
+function rowOrder(axes: readonly number[], shape: readonly number[]): (index: number) => number {
+  const strides = shape.map(() => 1);
   for (let axis = strides.length - 2; axis >= 0; axis--)
     strides[axis] = strides[axis + 1]! * shape[axis + 1]!;
-  return strides;
+  return (index) => {
+    let rest = index;
+    let row = 0;
+    for (let position = axes.length - 1; position >= 0; position--) {
+      const axis = axes[position]!;
+      row += (rest % shape[axis]!) * strides[axis]!;
+      rest = Math.floor(rest / shape[axis]!);
+    }
+    return row;
+  };
 }

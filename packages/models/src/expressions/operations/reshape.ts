@@ -24,6 +24,7 @@ export const reshapeOperation: Operation<Reshape> = {
     }
     return { type: input.type, shape };
   },
+  moveRows: (_, [labels], { result }) => (elementCount(result) === labels!.length ? labels : undefined),
   async rows(expression, { start, count }, { typeOf, rowsOf }) {
     const { rowBytes } = rowShape(typeOf(expression));
     const { rowBytes: inputRowBytes } = rowShape(typeOf(expression.inputs[0]));

@@ -1,4 +1,4 @@
-import { ELEMENT_TYPES } from "@quern/tensor";
+import { ELEMENT_TYPES, elementCount } from "@quern/tensor";
 import type { TensorExpression } from "../expression.ts";
 import { gatherRows } from "../gather-rows.ts";
 import type { Operation, OperationContext } from "../operation.ts";
@@ -37,6 +37,13 @@ export const sliceOperation: Operation<Slice> = {
     }
     return { type: input.type, shape: input.shape.with(axis, Math.ceil((stop - start) / step)) };
   },
+  moveRows(expression, [labels], { inputs: [sliced], result }) {
+    if (expression.axis >= sliced!.length) return undefined;
+    const rowOf = rowOrder(expression, { input: sliced!, result });
+    const own = new Int32Array(elementCount(result));
+    for (let index = 0; index < own.length; index++) own[index] = labels![rowOf(index)]!;
+    return own;
+  },
   rows(expression, range, context) {
     const { shape } = context.typeOf(expression);
     return expression.axis === shape.length - 1
@@ -50,18 +57,27 @@ function sliceRows(
   range: { start: number; count: number },
   context: OperationContext,
 ): Promise<Uint8Array> {
-  const { axis, start, step } = expression;
   const [input] = expression.inputs;
   const inputType = context.typeOf(input);
-  const inner = inputType.shape.slice(axis + 1, -1).reduce((product, size) => product * size, 1);
-  const size = context.typeOf(expression).shape[axis]!;
-  const inputSize = inputType.shape[axis]!;
-  const rowOf = (index: number): number => {
+  const rowOf = rowOrder(expression, {
+    input: inputType.shape.slice(0, -1),
+    result: context.typeOf(expression).shape.slice(0, -1),
+  });
+  return gatherRows({ input, rowBytes: rowShape(inputType).rowBytes, rowOf, ...range, context });
+}
+
+/** Row of the input that becomes a row of the result; shapes without the axes that move as a whole. */
+function rowOrder(
+  { axis, start, step }: Slice,
+  { input, result }: { readonly input: readonly number[]; readonly result: readonly number[] },
+): (index: number) => number {
+  const inner = elementCount(input.slice(axis + 1));
+  const size = result[axis]!;
+  return (index) => {
     const along = Math.floor(index / inner);
     const outer = Math.floor(along / size);
-    return (outer * inputSize + start + (along % size) * step) * inner + (index % inner);
+    return (outer * input[axis]! + start + (along % size) * step) * inner + (index % inner);
   };
-  return gatherRows({ input, rowBytes: rowShape(inputType).rowBytes, rowOf, ...range, context });
 }
 
 async function sliceColumns(

@@ -12,6 +12,7 @@ export function source(name: string): TensorExpression {
 
 export const sourceOperation: Operation<Source> = {
   name: "source",
+  isTensor: true,
   type({ name }, { reader }) {
     const { type, shape } = reader.info(name);
     return { type, shape };

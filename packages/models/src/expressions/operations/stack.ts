@@ -1,5 +1,5 @@
 import type { TensorExpression } from "../expression.ts";
-import { joinRows } from "../join-rows.ts";
+import { joinLabels, joinRows } from "../join-rows.ts";
 import type { Operation } from "../operation.ts";
 import { describeType, invalid } from "../row-shape.ts";
 
@@ -27,4 +27,5 @@ export const stackOperation: Operation<Stack> = {
     return { type: first.type, shape: [inputs.length, ...first.shape] };
   },
   rows: joinRows,
+  moveRows: (_, labels) => joinLabels(labels),
 };

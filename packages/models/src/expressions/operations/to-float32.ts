@@ -14,6 +14,8 @@ export function toFloat32(input: TensorExpression): TensorExpression {
 
 export const toFloat32Operation: Operation<ToFloat32> = {
   name: "to-float32",
+  addend: () => 0,
+  moveRows: (_, [labels]) => labels,
   type({ inputs }, { typeOf }) {
     const { type, shape } = typeOf(inputs[0]);
     checkDecodable(type);

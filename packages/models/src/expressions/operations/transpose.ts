@@ -17,6 +17,7 @@ export function transpose(input: TensorExpression): TensorExpression {
 
 export const transposeOperation: Operation<Transpose> = {
   name: "transpose",
+  exchangesAxes: true,
   type({ inputs }, { typeOf }) {
     const { type, shape } = typeOf(inputs[0]);
     if (shape.length < 2 || ELEMENT_TYPES[type].bits % 8 !== 0) {

@@ -5,6 +5,11 @@ import type { Activation } from "../record.ts";
 const OAI_ALPHA = 1.702;
 const OAI_LIMIT = 7;
 
+/** Whether a gated network computes f(gate) * up: a multiple of `up` gives the same multiple of the result. */
+export function isLinearInUp(activation: Activation): boolean {
+  return activation !== "swiglu-oai";
+}
+
 /** f(x), or f(gate) * up; the result may be in the memory of `x`. */
 export function applyActivation(
   math: ForwardMath,

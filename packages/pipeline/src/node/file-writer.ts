@@ -1,14 +1,19 @@
 import { type FileHandle, open } from "node:fs/promises";
-import { partialPathOf, reportingAs, writeAt } from "@quern/tensor/node";
+import { reportingAs, writeAt } from "@quern/tensor/node";
 
-/** Writes into the partial files of outputs, opening each once, when it is first needed. */
-export class PartialWriter {
+/** Writes into files that are there, opening each once, when it is first needed. */
+export class FileWriter {
   readonly #paths: readonly string[];
+  readonly #nameOf: (path: string) => string;
   readonly #open = new Map<number, Promise<FileHandle>>();
 
-  /** @param paths Final paths; the partial files exist. */
-  constructor(paths: readonly string[]) {
+  /**
+   * @param paths What errors call the files.
+   * @param nameOf What they are called while they are written. @default the same
+   */
+  constructor(paths: readonly string[], nameOf: (path: string) => string = (path) => path) {
     this.#paths = paths;
+    this.#nameOf = nameOf;
   }
 
   /** Writes all bytes at `offset` of the file with that index. */
@@ -16,7 +21,7 @@ export class PartialWriter {
     const path = this.#paths[file]!;
     let opening = this.#open.get(file);
     if (opening === undefined) {
-      opening = reportingAs(path, () => open(partialPathOf(path), "r+"));
+      opening = reportingAs(path, () => open(this.#nameOf(path), "r+"));
       this.#open.set(file, opening);
     }
     await writeAt({ handle: await opening, path, bytes, offset });

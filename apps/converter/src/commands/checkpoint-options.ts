@@ -1,0 +1,112 @@
+import { LOADERS, type Loader } from "@quern/checkpoints";
+import { CONTAINERS, type RecipeParameters } from "@quern/recipes";
+import { QuernError } from "@quern/tensor";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { positiveArgument } from "./arguments.ts";
+
+/** The container that `--type` is about. */
+export const GGUF = "gguf";
+
+/** What commander makes of the options that {@link addCheckpointOptions} declares. */
+export interface CheckpointOptions {
+  readonly to?: string;
+  readonly recipe?: string;
+  readonly bits?: number;
+  readonly groupSize?: RecipeParameters["groupSize"];
+  readonly statistics?: string;
+  readonly compat?: readonly Loader[];
+  /** What belongs to `quern calibrate`. */
+  readonly data?: readonly string[];
+}
+
+/** Options of `quern convert` that mean something for quantized checkpoints; all others are about GGUF files. */
+const OWN = ["to", "recipe", "bits", "groupSize", "statistics", "compat", "data"];
+const SHARED = [
+  "output",
+  "force",
+  "dryRun",
+  "report",
+  "splitMaxSize",
+  "threads",
+  "memory",
+  "kernels",
+  "json",
+  "quiet",
+  "progress",
+];
+
+/** Declares what decides about quantized checkpoints. */
+export function addCheckpointOptions(command: Command): Command {
+  return (
+    command
+      .optionsGroup("Checkpoints in safetensors, instead of GGUF files:")
+      .addOption(
+        new Option(
+          "--to <container>",
+          "what to write, by the usual recipe unless --recipe names another one (default: gguf)",
+        ).choices([GGUF, ...CONTAINERS.map(({ name }) => name)]),
+      )
+      .option(
+        "--recipe <name or file>",
+        'how to quantize: one of those that "quern recipes" lists, or a YAML file like them',
+      )
+      .option("--bits <count>", "other bits than those of the recipe", positiveArgument)
+      .option(
+        "--group-size <inputs>",
+        "other groups than those of the recipe: a number, channel, tensor or block",
+        groupSizeArgument,
+      )
+      .option(
+        "--statistics <file>",
+        'what "quern calibrate" has found out about the model, for recipes that need it',
+      )
+      .option(
+        "--compat <programs>",
+        `refuse what these cannot load, separated by commas: ${LOADERS.join(", ")}`,
+        loadersArgument,
+      )
+      // Asked for often enough: the answer is the command that makes statistics.
+      .addOption(new Option("--data <file...>", "texts to calibrate on").hideHelp())
+  );
+}
+
+/**
+ * Whether options ask for a quantized checkpoint.
+ *
+ * @throws QuernError `USAGE_CONTAINER` for an option that means nothing for what is to be written
+ */
+export function asksForCheckpoint(command: Command): boolean {
+  const { to, recipe } = command.opts<CheckpointOptions>();
+  const wanted = to === GGUF ? false : to !== undefined || recipe !== undefined;
+  const given = command.options.filter(
+    (option) => command.getOptionValueSource(option.attributeName()) === "cli",
+  );
+  for (const option of given) {
+    const name = option.attributeName();
+    const fits = wanted ? OWN.includes(name) || SHARED.includes(name) : name === "to" || !OWN.includes(name);
+    if (fits) continue;
+    const flag = option.long ?? option.flags;
+    throw new QuernError(
+      "USAGE_CONTAINER",
+      wanted
+        ? `${flag} is about GGUF files, and not about the checkpoint that ${to === undefined ? "--recipe" : "--to"} asks for.`
+        : `${flag} is about checkpoints in safetensors: name what to write by --to or --recipe.`,
+    );
+  }
+  return wanted;
+}
+
+function groupSizeArgument(text: string): RecipeParameters["groupSize"] {
+  if (text === "channel" || text === "tensor" || text === "block") return text;
+  if (/^\d+$/.test(text)) return positiveArgument(text);
+  throw new InvalidArgumentError("Write a whole number, channel, tensor or block.");
+}
+
+function loadersArgument(text: string, previous: readonly Loader[] = []): Loader[] {
+  const names = text.split(",").map((word) => word.trim());
+  const unknown = names.find((name) => !(LOADERS as readonly string[]).includes(name));
+  if (unknown !== undefined) {
+    throw new InvalidArgumentError(`There is no "${unknown}"; choose among ${LOADERS.join(", ")}.`);
+  }
+  return [...new Set([...previous, ...(names as Loader[])])];
+}

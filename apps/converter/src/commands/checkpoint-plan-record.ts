@@ -1,0 +1,36 @@
+import type { CheckpointPlan } from "@quern/pipeline";
+import { containerOf, type QuantizationRecipe } from "@quern/recipes";
+
+/** A plan as `--json` reports it. */
+export function checkpointPlanRecord(
+  plan: CheckpointPlan,
+  recipe: QuantizationRecipe,
+): Record<string, unknown> {
+  const { model, checkpoint, stages, kept, parameters, sourceBytes, fileSize, bitsPerWeight } = plan;
+  const { folder, replaces, resources, kernels, warnings } = plan;
+  return {
+    type: "plan",
+    model: model.checkpoint.name,
+    architecture: model.description.architecture,
+    parameters,
+    sourceBytes,
+    container: containerOf(recipe).name,
+    recipe,
+    folder,
+    replaces,
+    files: [
+      ...checkpoint.shards.shards.map(({ fileName: name, layout }) => ({ name, bytes: layout.fileSize })),
+      ...[...checkpoint.files].map(([name, { byteLength: bytes }]) => ({ name, bytes })),
+    ],
+    copies: checkpoint.copies,
+    fileSize,
+    bitsPerWeight,
+    layers: stages.flatMap(({ groups }) =>
+      groups.flatMap(({ layers }) => layers.map(({ linear, decision }) => ({ ...linear, ...decision }))),
+    ),
+    kept,
+    resources,
+    kernels,
+    warnings: warnings.map(({ code, message, subject }) => ({ code, message, subject })),
+  };
+}

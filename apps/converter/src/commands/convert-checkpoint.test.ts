@@ -1,0 +1,226 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openCheckpointDirectory } from "@quern/checkpoints/node";
+import { CONTAINERS } from "@quern/recipes";
+import { beforeAll, describe, expect, it } from "vitest";
+import { repositoryPath, runCli, temporaryFolder } from "../testing/run-cli.ts";
+
+/** Two blocks, tied embeddings; all layers have 256 inputs. */
+const model = repositoryPath("fixtures/golden/qwen3/checkpoint");
+const fast = ["-j", "0", "--quiet"];
+
+/** Statistics of the model, made once. */
+let statistics: string;
+
+beforeAll(async () => {
+  const folder = await mkdtemp(join(tmpdir(), "quern-"));
+  statistics = join(folder, "statistics.safetensors");
+  await runCli({
+    argv: ["calibrate", model, "--tokens", "2048", "--window", "64", "-o", statistics, ...fast],
+  });
+  return () => rm(folder, { recursive: true });
+});
+
+interface Config {
+  readonly quantization_config: Readonly<Record<string, unknown>>;
+}
+
+async function configOf(folder: string): Promise<Config> {
+  return JSON.parse(await readFile(join(folder, "config.json"), "utf8")) as Config;
+}
+
+describe("quern convert --to", () => {
+  it.each(CONTAINERS.map(({ name, formats }) => [name, formats] as const))(
+    "%s writes a checkpoint that can be read",
+    async (container, formats) => {
+      const cwd = await temporaryFolder();
+      const { exitCode, stdout, stderr } = await runCli({
+        argv: ["convert", model, "--to", container, "--statistics", statistics, "-o", "out", ...fast],
+        cwd,
+      });
+      expect(stderr).not.toContain("error:");
+      expect(exitCode).toBe(0);
+      expect(stdout).toMatch(/^layers +14 quantized/m);
+      expect(await readdir(cwd)).toEqual(["out"]);
+      const { tensors } = await openCheckpointDirectory(join(cwd, "out"));
+      expect(formats.length).toBeGreaterThan(0);
+      expect(tensors.has("model.layers.0.mlp.down_proj.weight")).toBe(
+        ["bnb", "fp8", "mlx"].includes(container),
+      );
+      expect((await configOf(join(cwd, "out"))).quantization_config).toBeDefined();
+    },
+  );
+
+  it("tells what it is going to do and what it has done", async () => {
+    const cwd = await temporaryFolder();
+    const argv = [
+      "convert",
+      model,
+      "--to",
+      "gptq",
+      "--statistics",
+      statistics,
+      "-j",
+      "0",
+      "--report",
+      "report.json",
+    ];
+    const { exitCode, stdout, stderr } = await runCli({ argv, cwd });
+    expect(exitCode).toBe(0);
+    expect(stderr).toMatch(/^checkpoint · qwen3 · .* parameters · \d+ tensors · .* of weights$/m);
+    expect(stderr).toMatch(/^ +recipe +gptq-w4-g128: GPTQ, 4 bits in groups of 128, symmetric$/m);
+    expect(stderr).toMatch(/^ +layers +14 quantized$/m);
+    expect(stderr).toMatch(/^ +loaded by +vllm, sglang, transformers, gptqmodel, llama\.cpp$/m);
+    expect(stderr).toMatch(/^ +statistics +\/.*statistics\.safetensors$/m);
+    expect(stderr).toMatch(/^ +memory +about .* \(budget: .*, at least .*\)$/m);
+    expect(stderr).toMatch(/^quantizing \d+ tensors$/m);
+    expect(stderr).toMatch(/^ +100% +\d.* weights/m);
+    const folder = join(cwd, "checkpoint-gptq-w4-g128");
+    expect(stdout).toContain(`folder   ${folder} (`);
+    expect(stdout).toMatch(/^outputs +[\d.]+% error on held-out inputs; to nearest it would be [\d.]+%$/m);
+    const report = JSON.parse(await readFile(join(cwd, "report.json"), "utf8")) as { layers: object[] };
+    expect(report).toMatchObject({ model: "checkpoint", recipe: { name: "gptq-w4-g128" }, kept: [] });
+    expect(report.layers).toHaveLength(14);
+    expect(report.layers[0]).toMatchObject({
+      module: "model.layers.0.self_attn.q_proj",
+      format: "gptq",
+      outputError: { rounded: expect.any(Number) as number, nearest: expect.any(Number) as number },
+    });
+    expect((await configOf(folder)).quantization_config).toMatchObject({
+      quant_method: "gptq",
+      bits: 4,
+      group_size: 128,
+    });
+  });
+
+  it("shows the plan and writes nothing with --dry-run", async () => {
+    const cwd = await temporaryFolder();
+    await writeFile(
+      join(cwd, "mine.yaml"),
+      "extends: w8a16\nrules:\n  - { roles: [down], keep: true }\n  - { modules: nothing, keep: true }\n",
+    );
+    const { exitCode, stdout, stderr } = await runCli({
+      argv: ["convert", model, "--recipe", "mine.yaml", "-n"],
+      cwd,
+    });
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^ +q +2 +256 x 256 +pack-quantized, 8 bits, groups of 128 +nearest$/m);
+    expect(stdout).toMatch(/^ +model\.layers\.1\.mlp\.down_proj +1 +256 x 256 +as it is$/m);
+    expect(stdout).toMatch(/^ +layers +12 quantized, 2 kept as they are$/m);
+    expect(stderr).toContain('rule 2 (modules that match "nothing") decides about no layer');
+    expect(await readdir(cwd)).toEqual(["mine.yaml"]);
+  });
+
+  it("gives plan, events and result as JSON", async () => {
+    const cwd = await temporaryFolder();
+    const argv = [
+      "convert",
+      model,
+      "--recipe",
+      "rtn-w8-g128",
+      "--group-size",
+      "64",
+      "-o",
+      "out",
+      "--json",
+      "-j",
+      "0",
+    ];
+    const { host, exitCode } = await runCli({ argv, cwd });
+    expect(exitCode).toBe(0);
+    const [plan, start] = host.records;
+    expect(plan).toMatchObject({
+      type: "plan",
+      model: "checkpoint",
+      container: "gptq",
+      recipe: { name: "rtn-w8-g128, groupSize=64", parameters: { bits: 8, groupSize: 64 } },
+      folder: join(cwd, "out"),
+      replaces: false,
+      kept: [],
+      warnings: [],
+    });
+    expect(plan!["layers"]).toHaveLength(14);
+    expect(start).toMatchObject({ type: "start", layers: 14 });
+    expect(host.records.filter(({ type }) => type === "tensor:done")).toHaveLength(14);
+    expect(host.records.at(-1)).toMatchObject({ type: "result", folder: join(cwd, "out") });
+  });
+
+  it("replaces a model only when told to", async () => {
+    const cwd = await temporaryFolder();
+    const argv = ["convert", model, "--to", "bnb", "-o", "out", ...fast];
+    expect((await runCli({ argv, cwd })).exitCode).toBe(0);
+    const again = await runCli({ argv, cwd });
+    expect(again.exitCode).toBe(4);
+    expect(again.stderr).toContain("OUTPUT_EXISTS");
+    expect((await runCli({ argv: [...argv, "--force"], cwd })).exitCode).toBe(0);
+  });
+
+  it("still writes GGUF files", async () => {
+    const cwd = await temporaryFolder();
+    const { exitCode } = await runCli({
+      argv: ["convert", model, "--to", "gguf", "-t", "Q8_0", ...fast],
+      cwd,
+    });
+    expect(exitCode).toBe(0);
+    expect(await readdir(cwd)).toEqual([expect.stringMatching(/-Q8_0\.gguf$/)]);
+  });
+});
+
+describe("quern convert refuses", () => {
+  it.each([
+    ["statistics that are missing", ["--to", "gptq"], 2, "RECIPE_STATISTICS_REQUIRED"],
+    ["texts instead of statistics", ["--to", "gptq", "--data", "a b.txt"], 2, "RECIPE_STATISTICS_REQUIRED"],
+    [
+      "texts for a recipe without use for them",
+      ["--to", "bnb", "--data", "a.txt"],
+      2,
+      "RECIPE_STATISTICS_REQUIRED",
+    ],
+    ["a recipe of another container", ["--to", "mlx", "--recipe", "w4a16"], 2, "RECIPE_CONTAINER"],
+    ["a recipe that there is not", ["--recipe", "w5a16"], 2, "RECIPE_UNKNOWN"],
+    ["bits without a place", ["--to", "awq", "--bits", "3"], 2, "RECIPE_INVALID"],
+    [
+      "groups that do not divide the inputs",
+      ["--recipe", "w4a16-rtn", "--group-size", "96"],
+      2,
+      "FORMAT_CANNOT_HOLD",
+    ],
+    ["what a loader refuses", ["--recipe", "rtn-w3-g64", "--compat", "vllm"], 2, "PLAN_INCOMPATIBLE"],
+    ["options of GGUF files", ["--to", "bnb", "--imatrix", "x.gguf"], 2, "USAGE_CONTAINER"],
+    ["types of GGUF files", ["--recipe", "bnb-nf4", "-t", "Q4_K_M"], 2, "USAGE_CONTAINER"],
+    ["options of checkpoints for GGUF files", ["--statistics", "x.safetensors"], 2, "USAGE_CONTAINER"],
+    ["a recipe for GGUF files", ["--to", "gguf", "--recipe", "bnb-nf4"], 2, "USAGE_CONTAINER"],
+    ["a page as report", ["--to", "bnb", "--report", "out.html"], 2, "USAGE_REPORT"],
+    ["an unknown loader", ["--to", "bnb", "--compat", "vlm"], 2, 'There is no "vlm"'],
+    ["groups that are none", ["--to", "bnb", "--group-size", "some"], 2, "Write a whole number, channel"],
+  ])("%s", async (_what, options, expectedExitCode, code) => {
+    const cwd = await temporaryFolder();
+    const { exitCode, stderr } = await runCli({ argv: ["convert", model, ...options, "-q"], cwd });
+    expect(stderr).toContain(code);
+    expect(exitCode).toBe(expectedExitCode);
+    expect(await readdir(cwd)).toEqual([]);
+  });
+
+  it("and says by which command statistics are made", async () => {
+    const cwd = await temporaryFolder();
+    const { stderr } = await runCli({
+      argv: ["convert", model, "--recipe", "fp8-static", "--data", "a b.txt", "c.txt:2"],
+      cwd,
+    });
+    expect(stderr).toContain(
+      `run quern calibrate ${model} --data 'a b.txt' c.txt:2 --no-hessians -o checkpoint-statistics.safetensors, ` +
+        "then the same command with --statistics checkpoint-statistics.safetensors",
+    );
+  });
+
+  it("a GGUF file as source of a checkpoint", async () => {
+    const cwd = await temporaryFolder();
+    await mkdir(join(cwd, "gguf"));
+    await runCli({ argv: ["convert", model, "-t", "Q8_0", "-o", "gguf", ...fast], cwd });
+    const [name] = await readdir(join(cwd, "gguf"));
+    const { exitCode, stderr } = await runCli({ argv: ["convert", join("gguf", name!), "--to", "bnb"], cwd });
+    expect(stderr).toContain("CHECKPOINT_NOT_A_FOLDER");
+    expect(exitCode).toBe(3);
+  });
+});

@@ -1,0 +1,50 @@
+import { CONTAINERS, describeRecipe, PRESETS } from "@quern/recipes";
+import { type Command, Option } from "commander";
+import { formatRecipeHeader, formatRecipeList } from "../format/recipes.ts";
+import type { Host } from "../host.ts";
+import { writeJsonLine } from "../reporters/json.ts";
+import { styleFor } from "../terminal.ts";
+import { readRecipe } from "./read-recipe.ts";
+
+interface RecipesOptions {
+  readonly json?: true;
+  readonly schema?: true;
+}
+
+export function registerRecipes(program: Command, host: Host): void {
+  program
+    .command("recipes")
+    .description("List the recipes that `quern convert --recipe` accepts, or show one.")
+    .argument("[recipe]", "name, or file: shown as a file that can be edited and used")
+    .option("--json", "as JSON on standard output")
+    .addOption(
+      new Option("--schema", "the JSON schema of recipe files, for editors that check them").conflicts(
+        "json",
+      ),
+    )
+    .action(async (recipe: string | undefined, { json, schema }: RecipesOptions) => {
+      if (schema) {
+        const { recipeSchema } = await import("@quern/recipes/file");
+        host.stdout.write(`${JSON.stringify(recipeSchema(), undefined, 2)}\n`);
+      } else if (recipe !== undefined) {
+        await showRecipe(recipe, json === true, host);
+      } else if (json) {
+        writeJsonLine(host.stdout, PRESETS.map(describeRecipe));
+      } else {
+        const style = styleFor(host.stdout, host.env);
+        const recipes = PRESETS.map(describeRecipe);
+        host.stdout.write(formatRecipeList({ recipes, containers: CONTAINERS, style }));
+      }
+    });
+}
+
+async function showRecipe(name: string, json: boolean, host: Host): Promise<void> {
+  const recipe = await readRecipe({ recipe: name, cwd: host.cwd });
+  const description = describeRecipe(recipe);
+  if (json) {
+    writeJsonLine(host.stdout, { ...description, recipe });
+    return;
+  }
+  const { recipeText } = await import("@quern/recipes/file");
+  host.stdout.write(`${formatRecipeHeader(description)}${recipeText(recipe)}`);
+}

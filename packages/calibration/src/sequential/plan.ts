@@ -1,0 +1,68 @@
+import type { RunnableModel } from "@quern/inference";
+import type { KernelBackend } from "@quern/kernels";
+import type { QuernError } from "@quern/tensor";
+import type { CalibrationWindows } from "../planning/calibration-windows.ts";
+import type { CollectedInputs } from "../planning/divide-memory.ts";
+import type { Operations } from "../planning/estimate.ts";
+import type { Stage } from "../stage.ts";
+
+/**
+ * Which layers a layer sees quantized: all that come before it, for which a block is run once for each group of layers with the same
+ * input, or those of earlier blocks, for which it is run once.
+ */
+export type SequentialMode = "true-sequential" | "block";
+
+/** Everything that is known of a run that goes along with the quantization of its model, before weights are read. */
+export interface SequentialPlan {
+  readonly model: RunnableModel;
+  readonly windows: CalibrationWindows;
+  readonly mode: SequentialMode;
+  /** Whether X^T X can be asked for. */
+  readonly hessians: boolean;
+  /** Whether (X_f - X)^T X can be asked for, for which the model is run as it was, too. */
+  readonly cross: boolean;
+  /** Tokens that the model is run on, those of the hold-out included. */
+  readonly tokens: number;
+  /** The blocks in order, and the output layer if it is wanted. */
+  readonly stages: readonly SequentialStage[];
+  /** Tokens times runs through a block, as far as all inputs are asked for. */
+  readonly work: number;
+  /** Absolute path that temporary files are named after. */
+  readonly temporary: string;
+  /** Bytes on disk beside it. */
+  readonly temporaryBytes: number;
+  /** Names of hidden states that are saved after each block; absent where none are. */
+  readonly key?: string;
+  /** Blocks that an earlier run with the same plan has made ready: a run may begin with any of them. 0 is always one. */
+  readonly resumable: readonly number[];
+  readonly memory: SequentialMemory;
+  /** Worker threads; 0 is the calling thread. */
+  readonly threads: number;
+  readonly backend?: KernelBackend;
+  readonly estimate: {
+    readonly operations: Operations;
+    readonly seconds: number;
+    /** Of the process while an input is read: resident memory in bytes. */
+    readonly peakMemory: number;
+  };
+  /** Among them `CALIBRATION_ROUTING` for layers of which no cross products can be asked for. */
+  readonly warnings: readonly QuernError[];
+}
+
+export interface SequentialStage {
+  readonly stage: Stage;
+  /** What is captured in a run each. */
+  readonly captures: readonly CollectedInputs[];
+}
+
+/** How the memory budget is used. */
+export interface SequentialMemory {
+  /** Bytes in all, and how many of them are used. */
+  readonly budget: number;
+  readonly used: number;
+  /** Windows that are captured at once. */
+  readonly batch: number;
+  /** Bytes for hidden states, and for those of the model as it was; what is left of them goes to files. */
+  readonly states: number;
+  readonly referenceStates: number;
+}

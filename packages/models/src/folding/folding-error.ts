@@ -1,0 +1,35 @@
+import { evaluateBlock } from "../forward/evaluate/evaluate-block.ts";
+import type { BlockGraph } from "../forward/graph.ts";
+import type { ForwardKernels } from "../forward/kernels.ts";
+import type { ParameterSet } from "../forward/parameters.ts";
+
+/**
+ * What foldings change in what a block computes: the size of the difference relative to what the block adds to hidden states. Rounding to
+ * F32 makes some 1e-6 of it; a layer that was left out, much more.
+ *
+ * @param params.original The block's tensors (`loadParameters`).
+ * @param params.folded The same after `foldTensor`.
+ * @param params.hidden Hidden states before the block, of one sequence of tokens.
+ * @throws QuernError as `evaluateBlock`
+ */
+export function foldingError(params: {
+  readonly graph: BlockGraph;
+  readonly kernels: ForwardKernels;
+  readonly original: ParameterSet;
+  readonly folded: ParameterSet;
+  readonly hidden: Float32Array;
+  readonly tokens: number;
+}): number {
+  const { graph, kernels, original, folded, hidden, tokens } = params;
+  const run = (parameters: ParameterSet): Float32Array =>
+    evaluateBlock({ graph, evaluation: { kernels, parameters }, hidden, tokens });
+  const expected = run(original);
+  const actual = run(folded);
+  let difference = 0;
+  let signal = 0;
+  for (let index = 0; index < expected.length; index++) {
+    difference += (actual[index]! - expected[index]!) ** 2;
+    signal += (expected[index]! - hidden[index]!) ** 2;
+  }
+  return difference === 0 ? 0 : Math.sqrt(difference / signal);
+}

@@ -1,0 +1,131 @@
+import type { Checkpoint } from "@quern/checkpoints";
+import {
+  describeModel,
+  keepsRows,
+  LINEAR_ROLES,
+  type ModelDescription,
+  type ModelModule,
+  plainTensors,
+  type PlainTensor,
+} from "@quern/models";
+import type { LinearLayer } from "@quern/recipes";
+import { type ElementType, QuernError } from "@quern/tensor";
+
+/** A linear layer of a checkpoint: a weight of outputs x inputs. */
+export interface CheckpointLinear extends LinearLayer {
+  /** Number of the block; absent outside the blocks. */
+  readonly block?: number;
+  /** Under what name its inputs are known: GGUF module, and which matrix of a stack. Absent where they are those of no module alone. */
+  readonly inputs?: { readonly module: string; readonly matrix: number };
+  /** Name of its bias, if it has one. */
+  readonly bias?: string;
+}
+
+/** A checkpoint as the linear layers that it is made of: nothing of its weights has been read. */
+export interface LayeredModel {
+  readonly checkpoint: Checkpoint;
+  readonly description: ModelDescription;
+  /** config.json. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** All tensors, quantized ones as the weights that they stand for; in the order of the checkpoint. */
+  readonly tensors: ReadonlyMap<string, PlainTensor>;
+  /** Block by block. */
+  readonly linears: readonly CheckpointLinear[];
+  /** Element type of weights that nothing is known of but that they were quantized. */
+  readonly dtype: ElementType;
+  /** Of files of little weight, which are left out of the description. */
+  readonly warnings: readonly QuernError[];
+}
+
+/**
+ * Finds the linear layers of a checkpoint. Experts that the checkpoint keeps in one tensor are not among them.
+ *
+ * @throws QuernError `PLAN_SOURCE_PACKED` for experts that are in blocks of a ggml type already (gpt-oss), and the codes of `describeModel`
+ */
+export async function openLayeredModel(checkpoint: Checkpoint): Promise<LayeredModel> {
+  const warnings: QuernError[] = [];
+  const { files, tensors } = checkpoint;
+  const input = { files, tensors, readTensor: (name: string) => checkpoint.readTensor(name) };
+  const description = await describeModel({ ...input, onWarning: (warning) => warnings.push(warning) });
+  checkPacked(description);
+  const plain = await plainTensors(input);
+  const dtype = dtypeOf(plain.config);
+  return {
+    checkpoint,
+    description,
+    config: plain.config,
+    tensors: plain.tensors,
+    linears: linearLayers(description, plain.tensors, dtype),
+    dtype,
+    warnings,
+  };
+}
+
+/** Their rows are not those that the checkpoint would have if it were not quantized. */
+function checkPacked({ tensors }: ModelDescription): void {
+  const packed = tensors.find(({ storage }) => typeof storage === "object");
+  if (packed === undefined) return;
+  throw new QuernError(
+    "PLAN_SOURCE_PACKED",
+    `"${packed.name}" is made from weights in ${(packed.storage as { packed: string }).packed}, which become GGUF and nothing else: expected a checkpoint in floating point`,
+    { subject: { tensor: packed.name } },
+  );
+}
+
+const WEIGHT = ".weight";
+
+function linearLayers(
+  { modules, tensors: described }: ModelDescription,
+  tensors: ReadonlyMap<string, PlainTensor>,
+  dtype: ElementType,
+): CheckpointLinear[] {
+  const expressions = new Map(described.map(({ name, expression }) => [name, expression]));
+  /** By name of the weight: several modules may have parts of one. */
+  const users = new Map<string, { module: ModelModule; matrix: number; keeps: boolean }[]>();
+  for (const module of modules) {
+    if (!LINEAR_ROLES.has(module.role)) continue;
+    const expression = expressions.get(`${module.name}${WEIGHT}`);
+    if (expression === undefined) continue;
+    for (const [matrix, weight] of module.weights.entries()) {
+      const known = users.get(weight) ?? [];
+      users.set(weight, [...known, { module, matrix, keeps: keepsRows(expression) }]);
+    }
+  }
+  return [...users].flatMap(([weight, found]): CheckpointLinear[] => {
+    const { info, quantized } = tensors.get(weight)!;
+    const { shape } = info;
+    // What is transposed for all that use it is stored as inputs x outputs (transformers, `Conv1D`), which no format knows.
+    if (shape.length !== 2 || !weight.endsWith(WEIGHT) || !found.some(({ keeps }) => keeps)) return [];
+    const [rows, columns] = shape as [number, number];
+    const [{ module, matrix }] = found as [(typeof found)[0]];
+    const name = weight.slice(0, -WEIGHT.length);
+    const bias = `${name}.bias`;
+    return [
+      {
+        module: name,
+        rows,
+        columns,
+        role: module.role,
+        type: quantized ? dtype : info.type,
+        ...(module.layer === undefined ? {} : { block: module.layer }),
+        ...(found.length === 1 ? { inputs: { module: module.name, matrix } } : {}),
+        ...(tensors.has(bias) ? { bias } : {}),
+      },
+    ];
+  });
+}
+
+const DTYPES: ReadonlyMap<unknown, ElementType> = new Map([
+  ["bfloat16", "BF16"],
+  ["float16", "F16"],
+  ["float32", "F32"],
+]);
+
+/** What config.json says that weights are computed in; BF16 unless it says so. */
+function dtypeOf(config: Readonly<Record<string, unknown>>): ElementType {
+  const text = (config["text_config"] ?? {}) as Readonly<Record<string, unknown>>;
+  const found = [config["dtype"], config["torch_dtype"], text["dtype"], text["torch_dtype"]].find((name) =>
+    DTYPES.has(name),
+  );
+  return DTYPES.get(found) ?? "BF16";
+}

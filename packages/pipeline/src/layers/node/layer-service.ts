@@ -1,0 +1,70 @@
+import type { CheckpointShard } from "@quern/checkpoints";
+import { ShardReader } from "@quern/checkpoints/node";
+import { type KernelBackend, loadKernels } from "@quern/kernels";
+import type { Service } from "@quern/threads";
+import { FileWriter } from "../../node/file-writer.ts";
+import { copyRows } from "../tasks/copy-rows.ts";
+import { dequantizeLayer } from "../tasks/dequantize-layer.ts";
+import { largest } from "../tasks/largest.ts";
+import { pack } from "../tasks/pack-layer.ts";
+import { prepare } from "../tasks/prepare.ts";
+import { roundRows } from "../tasks/round-rows.ts";
+import type { LayerResult, LayerTask } from "../tasks/task.ts";
+import type { WriteBytes } from "../tasks/target.ts";
+import { chooseColumnFactors } from "../tasks/choose-factors.ts";
+import { type OpenReader, readWeights } from "../tasks/weights.ts";
+
+/** What a thread needs to know to work on layers. Plain data. */
+export interface LayerServiceOptions {
+  readonly shards: readonly CheckpointShard[];
+  /** Files that are written, all of which are there. */
+  readonly files: readonly string[];
+  /** @default the best that loads */
+  readonly backend?: KernelBackend;
+}
+
+/** Works on layers on the thread that it is created on, with its own kernels and its own open files. */
+export async function createService(options: LayerServiceOptions): Promise<Service<LayerTask, LayerResult>> {
+  const kernels = await loadKernels(options.backend === undefined ? {} : { backend: options.backend });
+  const shards = new ShardReader(options.shards);
+  const files = new FileWriter(options.files);
+  const open: OpenReader = (tensors) => shards.reading({ tensors, buffer: (size) => new Uint8Array(size) });
+  const write: WriteBytes = (file, bytes, offset) => files.write(file, bytes, offset);
+  const running = new Set<Promise<unknown>>();
+  const start = async (task: LayerTask): Promise<LayerResult> => {
+    switch (task.kind) {
+      case "read":
+        return readWeights(task.weights, { firstRow: 0, rows: task.weights.rows }, open);
+      case "choose-factors":
+        return chooseColumnFactors(task, kernels, open);
+      case "prepare":
+        return prepare(task, kernels);
+      case "largest":
+        return largest(task, open);
+      case "round-rows":
+        return roundRows(task, kernels, open);
+      case "pack":
+        return pack(task, write);
+      case "dequantize":
+        return dequantizeLayer(task);
+      case "copy-rows":
+        return copyRows(task, open, write);
+    }
+  };
+  return {
+    description: `${kernels.info.backend} ${kernels.info.isa}`,
+    async run(task) {
+      const result = start(task);
+      running.add(result);
+      try {
+        return await result;
+      } finally {
+        running.delete(result);
+      }
+    },
+    async close() {
+      await Promise.allSettled(running);
+      await Promise.all([shards.close(), files.close()]);
+    },
+  };
+}

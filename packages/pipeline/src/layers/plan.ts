@@ -1,0 +1,159 @@
+import type { Layer, Loader, QuantizedCheckpointPlan } from "@quern/checkpoints";
+import type { KernelBackend, KernelInfo } from "@quern/kernels";
+import type { Folding } from "@quern/models";
+import type { QuantizedLayer, ResolvedRecipe } from "@quern/recipes";
+import type { InputSource, Statistics } from "@quern/statistics";
+import type { ElementType, QuernError } from "@quern/tensor";
+import type { CheckpointLinear, LayeredModel } from "./linear-layers.ts";
+import type { Target } from "./tasks/target.ts";
+import type { Weights } from "./tasks/weights.ts";
+
+export interface PlanCheckpointParams {
+  readonly model: LayeredModel;
+  readonly recipe: ResolvedRecipe;
+  /** Of the recipe, for the model card. */
+  readonly recipeName: string;
+  /** Folder to write. */
+  readonly output: string;
+  /** Replace a folder with a model that exists. @default false */
+  readonly force?: boolean;
+  /** What is known of the inputs of layers, of a model as it was. Not with `inputs`. */
+  readonly statistics?: Statistics;
+  /** Where inputs become known otherwise, such as a source that follows what layers become. Not with `statistics`. */
+  readonly inputs?: InputSource;
+  /** Programs that must be able to load the result. @default none in particular */
+  readonly loaders?: readonly Loader[];
+  /** Bytes for Hessians, codes and what is rounded at a time. @default half of the machine's memory */
+  readonly memory?: number;
+  /** Worker threads; 0 runs in the calling thread. @default the number of available cores */
+  readonly threads?: number;
+  /** Kernels to run. @default native where they load, else Wasm */
+  readonly backend?: KernelBackend;
+  /** Most bytes of tensors in a file. @default 5e9 */
+  readonly maxShardSize?: number;
+  /** Name and version of the program: "quern:1.2.3". */
+  readonly tool: string;
+  /** Where the model comes from, as the Hub calls it: "Qwen/Qwen3-0.6B". @default unknown */
+  readonly baseModel?: string;
+}
+
+/** A linear layer that is quantized. */
+export interface PlannedLinear {
+  readonly linear: CheckpointLinear;
+  readonly decision: QuantizedLayer;
+  readonly layer: Layer;
+  readonly weights: Weights;
+  readonly needs: InputNeeds;
+  /** Whether its rounding makes something of a Hessian that is shared by all rows. */
+  readonly prepares: boolean;
+  /** How its matrix may be divided. */
+  readonly division: RowDivision;
+  /** Places of its tensors, by what follows the name of the module. */
+  readonly targets: ReadonlyMap<string, Target>;
+  /** Its bias, where that makes up for what outputs lose on average. */
+  readonly bias?: PlannedCopy;
+  /** The largest magnitude that its grid is made for is that of all layers of a group with the same name here. */
+  readonly sharesLargest?: string;
+}
+
+export interface RowDivision {
+  /** Parts have a multiple of so many rows; all of them where it must not be divided. */
+  readonly step: number;
+  /** Whether it is rounded as one row. */
+  readonly flattened: boolean;
+}
+
+/** What is to be known of the inputs of a group. */
+export interface InputNeeds {
+  readonly channels: boolean;
+  readonly hessian: boolean;
+  readonly cross: boolean;
+  readonly heldOut: boolean;
+}
+
+/** Layers that read the same inputs. */
+export interface PlannedGroup {
+  readonly inputs?: { readonly module: string; readonly matrix: number };
+  readonly needs: InputNeeds;
+  readonly columns: number;
+  readonly layers: readonly PlannedLinear[];
+  /** Memory that it takes beside what threads work with. */
+  readonly bytes: number;
+}
+
+/** Groups of which none depends on what another becomes. */
+export interface PlannedStage {
+  /** Absent outside the blocks. */
+  readonly block?: number;
+  /** For people: "blk.0.attn_q". */
+  readonly name: string;
+  readonly groups: readonly PlannedGroup[];
+}
+
+/** A place where factors are folded in. */
+export interface PlannedFolding {
+  readonly folding: Folding;
+  /** Those for which the factors are chosen. */
+  readonly layers: readonly PlannedLinear[];
+  readonly usesHessian: boolean;
+  /** The norm that is divided, and what the model adds to its weight: factors are fitted to the type in which that is stored. */
+  readonly norm?: { readonly weights: Weights; readonly offset: number };
+  /** Memory that choosing takes. */
+  readonly bytes: number;
+}
+
+/** A tensor that is copied. */
+export interface PlannedCopy {
+  readonly weights: Weights;
+  readonly type: ElementType;
+  readonly target: Target;
+}
+
+export interface LayerResources {
+  /** Worker threads; 0 is the calling thread. */
+  readonly threads: number;
+  /** Bytes, as asked for. */
+  readonly memory: number;
+  /** The least with which it could be done. */
+  readonly leastMemory: number;
+  /** Bytes for the groups that are worked on at once, what threads work with apart. */
+  readonly groupMemory: number;
+  /** Most weights that a thread rounds at a time, unless a matrix cannot be divided so far. */
+  readonly chunkWeights: number;
+  /** Estimated peak of the process's resident memory in bytes. */
+  readonly peakMemory: number;
+}
+
+/** Everything about a quantized checkpoint that is known before weights are read. */
+export interface CheckpointPlan {
+  readonly model: LayeredModel;
+  readonly recipe: ResolvedRecipe;
+  readonly recipeName: string;
+  /** Absolute path; while it is written it is called `<folder>.partial`. */
+  readonly folder: string;
+  /** Whether there is a folder now, which is replaced. */
+  readonly replaces: boolean;
+  readonly checkpoint: QuantizedCheckpointPlan;
+  /** In the order of the computation. */
+  readonly stages: readonly PlannedStage[];
+  /** Where the recipe's transforms are folded in, before anything is rounded. */
+  readonly foldings: readonly PlannedFolding[];
+  readonly copies: readonly PlannedCopy[];
+  /** Linear layers that stay as they are. */
+  readonly kept: readonly string[];
+  /** Elements of all tensors. */
+  readonly parameters: number;
+  /** Bytes of all tensors that are read. */
+  readonly sourceBytes: number;
+  /** Bytes of all files of weights. */
+  readonly fileSize: number;
+  readonly bitsPerWeight: number;
+  readonly inputs?: InputSource;
+  /** What does no harm, or may. */
+  readonly warnings: readonly QuernError[];
+  readonly kernels: KernelInfo;
+  readonly backend?: KernelBackend;
+  readonly resources: LayerResources;
+  readonly tool: string;
+  readonly baseModel?: string;
+}

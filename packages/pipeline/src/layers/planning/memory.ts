@@ -1,0 +1,118 @@
+import { totalmem } from "node:os";
+import { QuernError } from "@quern/tensor";
+import type { InputNeeds, LayerResources, PlannedFolding, PlannedStage } from "../plan.ts";
+import type { CheckedLinear } from "./plan-linear.ts";
+
+/** What a thread holds for each weight that it rounds: weights, values, errors, what they add to others, and the same in other orders. */
+const BYTES_PER_WEIGHT = 48;
+
+/** Weights above this make nothing faster. */
+const LARGEST_CHUNK = 2 ** 21;
+
+/** Groups beyond the one in hand keep threads busy; more of them than two, or than this, make nothing faster. */
+const LARGEST_AHEAD = 256 * 2 ** 20;
+
+/** Of a Hessian, for each element: F64; what is made of it for all rows, F32. */
+const HESSIAN_BYTES = 8;
+const FEEDBACK_BYTES = 4;
+/** While that is made: two copies in F64, and the result. */
+const PREPARING_BYTES = 20;
+/** Of each thread that refines with it: damped, and in F32. */
+const REFINING_BYTES = 12;
+
+/** Inputs that are held out, at most. */
+const HELD_OUT_ROWS = 256;
+
+/**
+ * Resident memory of Node with this package loaded and a model described, and of each further thread with its kernels: as measured
+ * (Node 20 on Linux x64, native kernels), rounded up.
+ */
+const PROCESS_BYTES = 130 * 2 ** 20;
+const THREAD_BYTES = 40 * 2 ** 20;
+
+/** Memory that a group takes from when its inputs are read until its layers are written. */
+export function groupBytes(params: {
+  readonly layers: readonly CheckedLinear[];
+  readonly needs: InputNeeds;
+  readonly columns: number;
+  /** Whether what layers become is needed as numbers, too. */
+  readonly follows: boolean;
+}): number {
+  const { layers, needs, columns, follows } = params;
+  const square = columns * columns;
+  const codes = layers.reduce((sum, { linear, decision }) => {
+    const weights = linear.rows * linear.columns;
+    return sum + weights * ((decision.guard ? 2 : 1) + (follows ? 4 : 0));
+  }, 0);
+  return (
+    codes +
+    (needs.hessian ? square * (HESSIAN_BYTES + FEEDBACK_BYTES + PREPARING_BYTES) : 0) +
+    (needs.cross ? square * HESSIAN_BYTES : 0) +
+    (needs.heldOut ? HELD_OUT_ROWS * columns * 4 : 0)
+  );
+}
+
+/** Of all weights while factors for their columns are searched: as they are, with factors, rounded, and errors times the Hessian. */
+const SEARCHING_BYTES = 20;
+
+/** Memory that choosing factors takes. */
+export function foldingBytes(params: {
+  readonly layers: readonly CheckedLinear[];
+  readonly columns: number;
+  readonly usesHessian: boolean;
+}): number {
+  const { layers, columns, usesHessian } = params;
+  const weights = layers.reduce((sum, { linear }) => sum + linear.rows * linear.columns, 0);
+  return weights * SEARCHING_BYTES + (usesHessian ? columns * columns * (HESSIAN_BYTES + FEEDBACK_BYTES) : 0);
+}
+
+/**
+ * Divides memory among groups and threads.
+ *
+ * @throws QuernError `PLAN_MEMORY` where it is too little even for one thread
+ */
+export function layerResources(params: {
+  readonly memory: number | undefined;
+  readonly threads: number;
+  readonly stages: readonly PlannedStage[];
+  readonly foldings: readonly PlannedFolding[];
+}): LayerResources {
+  const memory = resolveMemory(params.memory);
+  const groups = params.stages.flatMap((stage) => stage.groups);
+  const group = [...groups, ...params.foldings].reduce((most, { bytes }) => Math.max(most, bytes), 0);
+  const ofThread = groups.reduce((most, { layers, columns, needs }) => {
+    const rows = layers.reduce((largest, { division }) => Math.max(largest, division.step), 1);
+    const refining = needs.hessian ? columns * columns * REFINING_BYTES : 0;
+    return Math.max(most, rows * columns * BYTES_PER_WEIGHT + refining);
+  }, 0);
+  const leastMemory = group + ofThread;
+  if (memory < leastMemory) {
+    throw new QuernError(
+      "PLAN_MEMORY",
+      `memory: ${memory} bytes are too little for the largest layers, which take ${leastMemory}`,
+      { subject: { key: "memory" } },
+    );
+  }
+  const rest = memory - group;
+  const threads = Math.min(params.threads, Math.max(1, Math.floor(rest / Math.max(ofThread, 1))));
+  const beyond = rest / Math.max(threads, 1) - ofThread;
+  const chunkWeights = Math.min(LARGEST_CHUNK, Math.floor(beyond / BYTES_PER_WEIGHT));
+  const working = Math.max(threads, 1) * (ofThread + chunkWeights * BYTES_PER_WEIGHT);
+  const groupMemory = Math.min(memory - working, Math.max(2 * group, LARGEST_AHEAD));
+  return {
+    threads,
+    memory,
+    leastMemory,
+    groupMemory,
+    chunkWeights,
+    peakMemory: PROCESS_BYTES + threads * THREAD_BYTES + groupMemory + working,
+  };
+}
+
+function resolveMemory(memory: number | undefined): number {
+  if (memory === undefined) return Math.floor(totalmem() / 2);
+  if (Number.isSafeInteger(memory) && memory > 0) return memory;
+  throw new QuernError("PLAN_MEMORY", `memory: ${memory} is not a number of bytes above 0`, {
+    subject: { key: "memory" },
+  });
+}

@@ -1,0 +1,74 @@
+import { readdir, realpath, stat } from "node:fs/promises";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { QuernError } from "@quern/tensor";
+import { checkOutputPlaces, partialPathOf } from "@quern/tensor/node";
+
+/** A folder of a model that is going to be written. */
+export interface OutputFolder {
+  /** Absolute path. */
+  readonly path: string;
+  /** Whether there is one, which is replaced. */
+  readonly replaces: boolean;
+}
+
+/**
+ * Checks that a folder can be written: that its name is free, or with `force` that of a model or of an empty folder, that no source lies in
+ * it, and that there is room.
+ *
+ * @param params.files Names and sizes of what it will have.
+ * @param params.source Folder that is read.
+ * @throws QuernError `OUTPUT_EXISTS`, `OUTPUT_NOT_A_MODEL`, `OUTPUT_IS_SOURCE`, `OUTPUT_NOT_WRITABLE`, `OUTPUT_NO_SPACE`
+ */
+export async function checkOutputFolder(params: {
+  readonly output: string;
+  readonly files: readonly { readonly name: string; readonly size: number }[];
+  readonly source: string;
+  readonly force: boolean;
+}): Promise<OutputFolder> {
+  const { files, source, force } = params;
+  const path = resolve(params.output);
+  const there = await stat(path).catch(() => undefined);
+  if (there !== undefined) {
+    if (!force) throw outputError("OUTPUT_EXISTS", path, "the folder exists already (force replaces it)");
+    const names = there.isDirectory() ? await readdir(path) : undefined;
+    if (names === undefined || (names.length > 0 && !names.includes("config.json"))) {
+      throw outputError(
+        "OUTPUT_NOT_A_MODEL",
+        path,
+        "there is something of this name that is not the folder of a model, and is not replaced",
+      );
+    }
+  }
+  for (const folder of [path, partialPathOf(path)]) {
+    if (await contains(folder, source)) {
+      throw outputError("OUTPUT_IS_SOURCE", folder, "the model that is read lies here");
+    }
+  }
+  await checkOutputPlaces({
+    places: files.map(({ name, size }) => ({ path: join(partialPathOf(path), name), fileSize: size })),
+    sources: [],
+    // What another run has left there goes.
+    force: true,
+  });
+  return { path, replaces: there !== undefined };
+}
+
+/** Whether a folder is another one or holds it, links followed. */
+async function contains(folder: string, other: string): Promise<boolean> {
+  const [outer, inner] = await Promise.all([realPathOf(folder), realPathOf(other)]);
+  const between = relative(outer, inner);
+  return (
+    between === "" || !(between === ".." || between.startsWith(`..${sep}`) || resolve(between) === between)
+  );
+}
+
+/** Of a folder that is not there yet: by the one that it will be in. */
+async function realPathOf(path: string): Promise<string> {
+  return realpath(path).catch(async () =>
+    join(await realpath(dirname(path)).catch(() => dirname(path)), basename(path)),
+  );
+}
+
+function outputError(code: string, file: string, problem: string): QuernError {
+  return new QuernError(code, `${file}: ${problem}`, { subject: { file } });
+}

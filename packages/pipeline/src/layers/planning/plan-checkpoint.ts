@@ -1,0 +1,295 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  modelCompatibility,
+  planQuantizedCheckpoint,
+  type QuantizedCheckpointPlan,
+} from "@quern/checkpoints";
+import { type Kernels, loadKernels } from "@quern/kernels";
+import type { QuantizedLayer, StatisticsNeed } from "@quern/recipes";
+import { statisticsInputs } from "@quern/statistics";
+import { elementCount, QuernError, type TensorInfo } from "@quern/tensor";
+import { resolveThreads } from "@quern/threads";
+import type { LayeredModel } from "../linear-layers.ts";
+import { listNames } from "../../name-list.ts";
+import type {
+  CheckpointPlan,
+  InputNeeds,
+  PlanCheckpointParams,
+  PlannedCopy,
+  PlannedGroup,
+  PlannedLinear,
+  PlannedStage,
+} from "../plan.ts";
+import type { Target } from "../tasks/target.ts";
+import { checkStatistics } from "./check-statistics.ts";
+import { groupBytes, layerResources } from "./memory.ts";
+import { planFoldings } from "./plan-foldings.ts";
+import { checkOutputFolder } from "./output-folder.ts";
+import { type CheckedLinear, checkLinear } from "./plan-linear.ts";
+import { type LinearGroup, linearStages } from "./stages.ts";
+import { weightsOf } from "./weights-of.ts";
+
+/** Reasons that a message has room for. */
+const REASONS = 3;
+
+/** Files that are found in a folder of their own. */
+const MORE_TEMPLATES = "additional_chat_templates";
+
+/**
+ * Finds out everything about a quantized checkpoint that can be known without reading weights, and checks everything that can be checked.
+ *
+ * @throws QuernError
+ * - `PLAN_MEMORY`, `PLAN_THREADS` parameters out of range
+ * - `PLAN_TRANSFORM_FOLLOWS` transforms, with inputs that follow what layers become
+ * - `PLAN_LAYER_UNKNOWN` a decision about a layer that the model lacks
+ * - `PLAN_STATISTICS_REQUIRED`, `PLAN_STATISTICS_TWICE`, `STATISTICS_OTHER_MODEL`, `STATISTICS_UNKNOWN_MODULE`,
+ *   `STATISTICS_NOT_COLLECTED` inputs of which too little is known
+ * - `PLAN_INCOMPATIBLE` what a loader that was asked for would refuse
+ * - `QUANTIZE_COMBINATION`, `QUANTIZE_OPTION`, `QUANTIZE_UNKNOWN` treatments that make no sense
+ * - `TENSOR_TYPE_UNSUPPORTED` weights that are no floating-point numbers
+ * - `OUTPUT_*` as `checkOutputFolder`
+ * - the codes of `planQuantizedCheckpoint`, `loadKernels`, and, where inputs matter, of `forwardModel` and `planForward`
+ */
+export async function planCheckpoint(params: PlanCheckpointParams): Promise<CheckpointPlan> {
+  const { model, recipe, backend, statistics } = params;
+  const kernels = await loadKernels({ backend });
+  const layers = checkedLayers(params, kernels);
+  const needsInputs =
+    recipe.statistics !== "none" || layers.some(({ needs }) => needs.channels || needs.hessian);
+  if (statistics !== undefined && params.inputs !== undefined) {
+    throw new QuernError(
+      "PLAN_STATISTICS_TWICE",
+      "inputs are to be known from statistics, or otherwise, not both",
+    );
+  }
+  if (needsInputs && statistics === undefined && params.inputs === undefined) {
+    throw new QuernError(
+      "PLAN_STATISTICS_REQUIRED",
+      `${params.recipeName} needs statistics of what the layers of the model read: ${NEEDED[recipe.statistics]}`,
+    );
+  }
+  const modules = model.linears.map(({ module }) => module);
+  const planned = layers.map(({ linear: { module, rows, columns }, decision: { format, parameters } }) => ({
+    module,
+    format,
+    parameters,
+    shape: { rows, columns },
+  }));
+  checkLoaders(params, planned, modules);
+  const paths = pathsOf(model);
+  const checkpoint = planQuantizedCheckpoint({
+    config: model.config,
+    tensors: storedTensors(model),
+    layers: planned.map(({ shape: _shape, ...layer }) => layer),
+    linears: modules,
+    paths,
+    quantizer: params.tool,
+    ...(params.maxShardSize === undefined ? {} : { maxShardSize: params.maxShardSize }),
+  });
+  const targets = targetsOf(checkpoint);
+  const follows = params.inputs?.follows ?? false;
+  const stages = linearStages({ model, layers, needsInputs }).map(({ groups, ...stage }): PlannedStage => ({
+    ...stage,
+    groups: groups.map((group) => planGroup(group, { model, targets, follows })),
+  }));
+  const { foldings, warnings } = planFoldings({
+    model,
+    transforms: recipe.transforms,
+    layers: stages.flatMap(({ groups }) => groups.flatMap((group) => group.layers)),
+  });
+  if (foldings.length > 0 && follows) {
+    throw new QuernError(
+      "PLAN_TRANSFORM_FOLLOWS",
+      `${params.recipeName} has transforms, which want all inputs before any layer is quantized: they cannot be run along with the model`,
+    );
+  }
+  const known = statistics === undefined ? [] : checkStatistics({ statistics, model, stages, foldings });
+  const corrected = new Set(
+    stages.flatMap(({ groups }) =>
+      groups.flatMap((group) => group.layers.map(({ bias }) => bias?.weights.tensor)),
+    ),
+  );
+  const resources = layerResources({
+    memory: params.memory,
+    threads: resolveThreads(params.threads),
+    stages,
+    foldings,
+  });
+  const shards = checkpoint.shards.shards.map(({ fileName, layout }) => ({
+    name: fileName,
+    size: layout.fileSize,
+  }));
+  const folder = await checkOutputFolder({
+    output: params.output,
+    files: [...shards, ...(await smallFiles(model, checkpoint))],
+    source: model.checkpoint.location,
+    force: params.force ?? false,
+  });
+  const parameters = [...model.tensors.values()].reduce((sum, { info }) => sum + elementCount(info.shape), 0);
+  const fileSize = shards.reduce((sum, { size }) => sum + size, 0);
+  const inputs = needsInputs ? (params.inputs ?? statisticsInputs(statistics!)) : undefined;
+  return {
+    model,
+    recipe,
+    recipeName: params.recipeName,
+    folder: folder.path,
+    replaces: folder.replaces,
+    checkpoint,
+    stages,
+    foldings,
+    copies: copiesOf(model, checkpoint, targets).filter(({ weights }) => !corrected.has(weights.tensor)),
+    kept: modules.filter((module) => !planned.some((layer) => layer.module === module)),
+    parameters,
+    sourceBytes: model.checkpoint.totalBytes,
+    fileSize,
+    bitsPerWeight: (fileSize * 8) / parameters,
+    ...(inputs === undefined ? {} : { inputs }),
+    warnings: [...model.warnings, ...recipe.warnings, ...warnings, ...known],
+    kernels: kernels.info,
+    ...(backend === undefined ? {} : { backend }),
+    resources,
+    tool: params.tool,
+    ...(params.baseModel === undefined ? {} : { baseModel: params.baseModel }),
+  };
+}
+
+const NEEDED: Readonly<Record<StatisticsNeed, string>> = {
+  none: "the largest magnitude of each column",
+  channels: "figures of each column",
+  hessian: "X^T X, and figures of each column",
+};
+
+function checkedLayers({ model, recipe }: PlanCheckpointParams, kernels: Kernels): CheckedLinear[] {
+  const linears = new Map(model.linears.map((linear) => [linear.module, linear]));
+  return recipe.decisions.flatMap((decision): CheckedLinear[] => {
+    const linear = linears.get(decision.module);
+    if (linear === undefined) {
+      throw new QuernError("PLAN_LAYER_UNKNOWN", `"${decision.module}" is no linear layer of the model`, {
+        subject: { tensor: decision.module },
+      });
+    }
+    if (decision.keep === true) return [];
+    return [
+      checkLinear(linear, decision satisfies QuantizedLayer, {
+        kernels,
+        channels: recipe.statistics !== "none",
+      }),
+    ];
+  });
+}
+
+function checkLoaders(
+  { loaders = [] }: PlanCheckpointParams,
+  layers: Parameters<typeof modelCompatibility>[0]["layers"],
+  linears: readonly string[],
+): void {
+  const reasons = loaders.flatMap((loader) => modelCompatibility({ layers, linears, loader }));
+  if (reasons.length === 0) return;
+  throw new QuernError("PLAN_INCOMPATIBLE", listNames([...new Set(reasons)], REASONS));
+}
+
+/** Tensors with the types in which they will be stored, unless they are quantized. */
+function storedTensors({ tensors, dtype }: LayeredModel): TensorInfo[] {
+  return [...tensors.values()].map(({ info, quantized }) => (quantized ? { ...info, type: dtype } : info));
+}
+
+function pathsOf({ checkpoint: { files } }: LayeredModel): string[] {
+  return [...files.list(""), ...files.list(MORE_TEMPLATES).map((name) => `${MORE_TEMPLATES}/${name}`)];
+}
+
+async function smallFiles(
+  { checkpoint: { location } }: LayeredModel,
+  { files, copies }: QuantizedCheckpointPlan,
+): Promise<{ name: string; size: number }[]> {
+  const copied = copies.map(async (name) => ({ name, size: (await stat(join(location, name))).size }));
+  return [
+    ...[...files].map(([name, { byteLength: size }]) => ({ name, size })),
+    ...(await Promise.all(copied)),
+  ];
+}
+
+/** Where each tensor lies, by name. */
+function targetsOf({ shards: { shards } }: QuantizedCheckpointPlan): ReadonlyMap<string, Target> {
+  return new Map(
+    shards.flatMap(({ layout }, file) =>
+      [...layout.tensors].map(([name, { offset }]): [string, Target] => [name, { file, offset }]),
+    ),
+  );
+}
+
+const FLOATS: ReadonlySet<string> = new Set(["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"]);
+
+function planGroup(
+  group: LinearGroup,
+  context: {
+    readonly model: LayeredModel;
+    readonly targets: ReadonlyMap<string, Target>;
+    readonly follows: boolean;
+  },
+): PlannedGroup {
+  const needs = group.layers
+    .map((layer) => layer.needs)
+    .reduce((all, next): InputNeeds => ({
+      channels: all.channels || next.channels,
+      hessian: all.hessian || next.hessian,
+      cross: all.cross || next.cross,
+      heldOut: all.heldOut || next.heldOut,
+    }));
+  const { columns, module } = group.layers[0]!.linear;
+  if (group.inputs === undefined && (needs.channels || needs.hessian)) {
+    throw new QuernError(
+      "STATISTICS_UNKNOWN_MODULE",
+      `"${module}": nothing is known of its inputs, as the model is computed in another way; a rule can keep it as it is`,
+      { subject: { tensor: module } },
+    );
+  }
+  return {
+    ...(group.inputs && { inputs: group.inputs }),
+    needs,
+    columns,
+    layers: group.layers.map((layer) => planLinear(layer, context)),
+    bytes: groupBytes({ layers: group.layers, needs, columns, follows: context.follows }),
+  };
+}
+
+function planLinear(
+  { sharesLargest, ...checked }: CheckedLinear,
+  { model, targets }: { readonly model: LayeredModel; readonly targets: ReadonlyMap<string, Target> },
+): PlannedLinear {
+  const { linear, decision } = checked;
+  const weights = weightsOf(model, `${linear.module}.weight`);
+  if (!FLOATS.has(weights.type)) {
+    throw new QuernError(
+      "TENSOR_TYPE_UNSUPPORTED",
+      `Tensor "${weights.tensor}" is ${weights.type}: expected one of ${[...FLOATS].join(", ")}`,
+      { subject: { tensor: weights.tensor } },
+    );
+  }
+  const prefix = `${linear.module}.`;
+  const own = [...targets].filter(([name]) => name.startsWith(prefix) && name !== linear.bias);
+  return {
+    ...checked,
+    weights,
+    targets: new Map(own.map(([name, target]) => [name.slice(prefix.length - 1), target])),
+    ...(decision.correctBias && linear.bias !== undefined
+      ? { bias: planCopy(model, linear.bias, targets.get(linear.bias)!) }
+      : {}),
+    ...(sharesLargest === undefined ? {} : { sharesLargest }),
+  };
+}
+
+function planCopy(model: LayeredModel, name: string, target: Target): PlannedCopy {
+  const weights = weightsOf(model, name);
+  return { weights, type: model.tensors.get(name)!.quantized ? model.dtype : weights.type, target };
+}
+
+function copiesOf(
+  model: LayeredModel,
+  { origins }: QuantizedCheckpointPlan,
+  targets: ReadonlyMap<string, Target>,
+): PlannedCopy[] {
+  return [...origins].flatMap(([name, origin]) =>
+    "copy" in origin ? [planCopy(model, origin.copy, targets.get(name)!)] : [],
+  );
+}

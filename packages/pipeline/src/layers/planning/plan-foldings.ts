@@ -1,0 +1,68 @@
+import { describeFoldings, type Folding } from "@quern/models";
+import type { MemberSpec } from "@quern/quantize";
+import { QuernError } from "@quern/tensor";
+import { listNames } from "../../name-list.ts";
+import type { LayeredModel } from "../linear-layers.ts";
+import type { PlannedFolding, PlannedLinear } from "../plan.ts";
+import { transformOf } from "../tasks/choose-factors.ts";
+import { foldingBytes } from "./memory.ts";
+import { weightsOf } from "./weights-of.ts";
+
+const NAMES = 3;
+
+/**
+ * Where factors for the columns of layers can be folded into what makes their inputs, for a recipe with transforms.
+ *
+ * @returns the places, and a warning about layers to which no transform can be applied
+ * @throws QuernError `QUANTIZE_UNKNOWN`, `QUANTIZE_OPTION`
+ */
+export function planFoldings(params: {
+  readonly model: LayeredModel;
+  readonly transforms: readonly MemberSpec[];
+  readonly layers: readonly PlannedLinear[];
+}): { readonly foldings: readonly PlannedFolding[]; readonly warnings: readonly QuernError[] } {
+  const { model, transforms, layers } = params;
+  if (transforms.length === 0) return { foldings: [], warnings: [] };
+  const usesHessian = transforms.some((spec) => transformOf(spec).needs.includes("hessian"));
+  const { foldings } = describeFoldings({
+    description: model.description,
+    tensors: new Map([...model.tensors].map(([name, { info }]) => [name, info])),
+  });
+  const planned = foldings.flatMap((folding): PlannedFolding[] => {
+    const tensors = new Set(folding.multiplied.map(({ tensor }) => tensor));
+    const reading = layers.filter(({ weights }) => tensors.has(weights.tensor));
+    if (reading.length === 0) return [];
+    const norm = normOf(folding);
+    return [
+      {
+        folding,
+        layers: reading,
+        usesHessian,
+        ...(norm === undefined
+          ? {}
+          : { norm: { weights: weightsOf(model, norm.tensor), offset: norm.offset } }),
+        bytes: foldingBytes({ layers: reading, columns: folding.columns, usesHessian }),
+      },
+    ];
+  });
+  const reached = new Set(planned.flatMap((folding) => folding.layers));
+  const others = layers.filter((layer) => !reached.has(layer)).map(({ linear }) => linear.module);
+  return {
+    foldings: planned,
+    warnings:
+      others.length === 0
+        ? []
+        : [
+            new QuernError(
+              "PLAN_TRANSFORM_NOWHERE",
+              `factors cannot be folded into what comes before ${others.length} layers, which are rounded without: ${listNames(others, NAMES)}`,
+            ),
+          ],
+  };
+}
+
+/** Its weight, where there is one for each column. */
+function normOf({ divides, divided }: Folding): Folding["divided"][number] | undefined {
+  const [weight] = divided;
+  return divides === "norm" && weight?.columnOf === undefined ? weight : undefined;
+}

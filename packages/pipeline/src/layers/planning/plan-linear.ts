@@ -1,0 +1,108 @@
+import { checkLayer, formatOf, type Layer } from "@quern/checkpoints";
+import type { Kernels } from "@quern/kernels";
+import { membersOf, refuseCombination, type Treatment, type TreatmentMembers } from "@quern/quantize";
+import type { QuantizedLayer } from "@quern/recipes";
+import { QuernError } from "@quern/tensor";
+import { about } from "../about-tensor.ts";
+import type { CheckpointLinear } from "../linear-layers.ts";
+import type { InputNeeds, RowDivision } from "../plan.ts";
+
+/** A layer that can be quantized as it was decided. */
+export interface CheckedLinear {
+  readonly linear: CheckpointLinear;
+  readonly decision: QuantizedLayer;
+  readonly layer: Layer;
+  readonly division: RowDivision;
+  readonly needs: InputNeeds;
+  readonly prepares: boolean;
+  readonly sharesLargest?: string;
+}
+
+/**
+ * Checks that a layer can be rounded and stored as it was decided.
+ *
+ * @throws QuernError `FORMAT_CANNOT_HOLD`, `FORMAT_READ_ONLY`, `FORMAT_UNKNOWN`, `QUANTIZE_UNKNOWN`, `QUANTIZE_OPTION`,
+ * `QUANTIZE_COMBINATION`, all of which name the layer
+ */
+export function checkLinear(
+  linear: CheckpointLinear,
+  decision: QuantizedLayer,
+  context: { readonly kernels: Kernels; readonly channels: boolean },
+): CheckedLinear {
+  const { module, rows, columns } = linear;
+  const { parameters, treatment, guard, correctBias } = decision;
+  const format = formatOf(decision.format);
+  const layer = { rows, columns, parameters };
+  checkLayer(format, layer, module);
+  const members = about(module, () => {
+    const made = membersOf(treatment, context);
+    return made.grid.usesLargest === true ? membersOf(withLargest(treatment, 1), context) : made;
+  });
+  const unit = members.grid.unitOf({ rows, columns });
+  const flattened = format.flattened === true && columns % unit.columns !== 0;
+  const needs = needsOf(members, {
+    ...context,
+    guard,
+    correctBias: correctBias && linear.bias !== undefined,
+  });
+  const problem =
+    flattened && (needs.hessian || needs.channels)
+      ? `blocks of ${unit.columns} weights go on from row to row where there are ${columns} inputs, so that nothing that is known of inputs can be used`
+      : refuseCombination({
+          ...members,
+          shape: flattened ? { rows: 1, columns: rows * columns } : { rows, columns },
+        });
+  if (problem !== undefined) throw refused(module, problem);
+  const whole = flattened || members.grid.wholeMatrix === true || members.rounding.wholeMatrix === true;
+  return {
+    linear,
+    decision,
+    layer,
+    division: { step: whole ? rows : Math.min(unit.rows, rows), flattened },
+    needs: { ...needs, channels: needs.channels || parameters.activations === "static" },
+    prepares: members.rounding.prepare !== undefined,
+    ...(members.grid.usesLargest && { sharesLargest: loadedAs(linear) }),
+  };
+}
+
+function needsOf(
+  { rounding, searchInHessian }: TreatmentMembers,
+  context: { readonly channels: boolean; readonly guard: boolean; readonly correctBias: boolean },
+): InputNeeds {
+  const { channels, guard, correctBias } = context;
+  return {
+    channels: channels || correctBias,
+    hessian: rounding.needs.includes("hessian") || searchInHessian,
+    cross: rounding.needs.includes("cross"),
+    heldOut: guard || channels,
+  };
+}
+
+/** The treatment with a grid for a largest magnitude: see `Grid.usesLargest`. */
+export function withLargest(treatment: Treatment, largest: number): Treatment {
+  const { grid } = treatment;
+  return { ...treatment, grid: { ...grid, options: { ...grid.options, largest } } };
+}
+
+/** Layers that runtimes load as one, by role. */
+const LOADED_AS: ReadonlyMap<string, string> = new Map([
+  ["q", "qkv"],
+  ["k", "qkv"],
+  ["v", "qkv"],
+  ["gate", "gate-up"],
+  ["up", "gate-up"],
+  ["shared-gate", "shared-gate-up"],
+  ["shared-up", "shared-gate-up"],
+  ["expert-gate", "expert-gate-up"],
+  ["expert-up", "expert-gate-up"],
+]);
+
+/** The same for layers that runtimes load as one. */
+export function loadedAs({ module, role, block, inputs }: CheckpointLinear): string {
+  const family = LOADED_AS.get(role);
+  return family === undefined ? module : `${block} ${family} ${inputs?.matrix ?? 0}`;
+}
+
+function refused(module: string, problem: string): QuernError {
+  return new QuernError("QUANTIZE_COMBINATION", `"${module}": ${problem}`, { subject: { tensor: module } });
+}

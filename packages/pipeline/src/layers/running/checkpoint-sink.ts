@@ -1,0 +1,96 @@
+import { formatOf, type LayerConstants } from "@quern/checkpoints";
+import type { InputStatistics } from "@quern/statistics";
+import type { CheckpointEvent, LayerResultFigures } from "../events.ts";
+import type { CheckpointPlan, PlannedLinear } from "../plan.ts";
+import type { RunLayerTask } from "../tasks/task.ts";
+import type { QuantizedLinear } from "./quantize-layer.ts";
+
+/** Writes layers as the tensors of a checkpoint, each when it is whole. */
+export interface CheckpointSink {
+  write(
+    planned: PlannedLinear,
+    quantized: QuantizedLinear,
+    inputs: InputStatistics | undefined,
+  ): Promise<void>;
+  /** What became of all layers, in the order of the plan. */
+  results(plan: CheckpointPlan): LayerResultFigures[];
+}
+
+export function checkpointSink(params: {
+  readonly run: RunLayerTask;
+  readonly progress: (tensor: string, elements: number, bytes: number) => void;
+  readonly onEvent?: (event: CheckpointEvent) => void;
+}): CheckpointSink {
+  const { run, progress, onEvent } = params;
+  const results = new Map<string, LayerResultFigures>();
+  return {
+    async write(planned, quantized, inputs) {
+      const { linear, decision, layer, weights, targets } = planned;
+      const bytes = await run({
+        kind: "pack",
+        module: linear.module,
+        format: decision.format,
+        layer,
+        matrix: quantized.matrix,
+        constants: constantsOf(planned, inputs),
+        targets,
+      });
+      progress(weights.tensor, 0, bytes);
+      await writeBias(planned, quantized, params);
+      const result = resultOf(planned, quantized);
+      results.set(linear.module, result);
+      onEvent?.({ type: "tensor:done", name: weights.tensor, finished: results.size, result });
+    },
+    results: ({ stages }) =>
+      stages.flatMap(({ groups }) =>
+        groups.flatMap(({ layers }) => layers.map(({ linear }) => results.get(linear.module)!)),
+      ),
+  };
+}
+
+async function writeBias(
+  { bias }: PlannedLinear,
+  { biasShift }: QuantizedLinear,
+  { run, progress }: Pick<Parameters<typeof checkpointSink>[0], "run" | "progress">,
+): Promise<void> {
+  if (bias === undefined) return;
+  const { weights, type, target } = bias;
+  const { rows, columns } = weights;
+  const shift = biasShift && { shift: biasShift };
+  const bytes = await run({ kind: "copy-rows", weights, type, firstRow: 0, rows, target, ...shift });
+  progress(weights.tensor, rows * columns, bytes);
+}
+
+/** The largest code of a format's inputs that are quantized, in the numbers that they are multiples of. */
+function largestLevel({ decision, layer }: PlannedLinear): number {
+  const { values } = formatOf(decision.format).form(layer);
+  if (values === undefined) return 2 ** (layer.parameters.bits - 1) - 1;
+  return values.reduce((most, value) => (value > most ? value : most), 0);
+}
+
+/** Inputs are of the format of the weights: their largest magnitude becomes the largest code. */
+function constantsOf(planned: PlannedLinear, inputs: InputStatistics | undefined): LayerConstants {
+  if (planned.layer.parameters.activations !== "static" || inputs === undefined) return {};
+  const most = inputs.largestMagnitude.reduce((largest, value) => Math.max(largest, value), 0);
+  return { inputScale: most === 0 ? 1 : most / largestLevel(planned) };
+}
+
+function resultOf(
+  { linear, decision, layer }: PlannedLinear,
+  { figures, keptNearest, outputError, damping, deadColumns }: QuantizedLinear,
+): LayerResultFigures {
+  const { squaredErrors, squaredWeights } = figures;
+  return {
+    module: linear.module,
+    format: decision.format,
+    bits: layer.parameters.bits,
+    elements: linear.rows * linear.columns,
+    rounding: keptNearest ? "nearest" : decision.treatment.rounding.name,
+    squaredErrors,
+    squaredWeights,
+    relativeError: squaredErrors === 0 ? 0 : Math.sqrt(squaredErrors / squaredWeights),
+    ...(outputError && { outputError }),
+    ...(damping === undefined ? {} : { damping }),
+    ...(deadColumns === undefined ? {} : { deadColumns }),
+  };
+}

@@ -1,0 +1,48 @@
+import { ELEMENT_TYPES } from "@quern/tensor";
+import type { PlannedCopy } from "../plan.ts";
+import type { RunLayerTask } from "../tasks/task.ts";
+
+/** Bytes that are copied at a time. */
+const PIECE_BYTES = 4 * 2 ** 20;
+
+/** Pieces that are under way at once: rounding is what threads are for. */
+const PIECES_AT_ONCE = 2;
+
+/** Copies tensors piece by piece. */
+export async function copyTensors(params: {
+  readonly copies: readonly PlannedCopy[];
+  readonly run: RunLayerTask;
+  /** Called for each piece. */
+  readonly onPiece: (copy: PlannedCopy, rows: number, bytes: number) => void;
+}): Promise<void> {
+  const { copies, run, onPiece } = params;
+  const pieces = piecesOf(copies);
+  const copyNext = async (): Promise<void> => {
+    for (const { copy, firstRow, rows, offset } of pieces) {
+      const { weights, type, target } = copy;
+      const place = { file: target.file, offset: target.offset + offset };
+      const bytes = await run({ kind: "copy-rows", weights, type, firstRow, rows, target: place });
+      onPiece(copy, rows, bytes);
+    }
+  };
+  await Promise.all(Array.from({ length: PIECES_AT_ONCE }, copyNext));
+}
+
+interface Piece {
+  readonly copy: PlannedCopy;
+  readonly firstRow: number;
+  readonly rows: number;
+  /** In the tensor as it is written. */
+  readonly offset: number;
+}
+
+function* piecesOf(copies: readonly PlannedCopy[]): Generator<Piece, void, undefined> {
+  for (const copy of copies) {
+    const { rows, columns } = copy.weights;
+    const rowBytes = (columns * ELEMENT_TYPES[copy.type].bits) / 8;
+    const size = Math.max(1, Math.floor(PIECE_BYTES / rowBytes));
+    for (let firstRow = 0; firstRow < rows; firstRow += size) {
+      yield { copy, firstRow, rows: Math.min(size, rows - firstRow), offset: firstRow * rowBytes };
+    }
+  }
+}

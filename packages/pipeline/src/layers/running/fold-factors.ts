@@ -1,0 +1,131 @@
+import {
+  type ChosenFolding,
+  fitFactors,
+  foldedScales,
+  foldExpression,
+  tieFactors,
+  type WeightChanges,
+} from "@quern/models";
+import type { InputSource, InputStatistics } from "@quern/statistics";
+import type { CheckpointPlan, PlannedCopy, PlannedFolding, PlannedLinear, PlannedStage } from "../plan.ts";
+import type { RunLayerTask } from "../tasks/task.ts";
+import type { Weights } from "../tasks/weights.ts";
+import type { MemoryGate } from "./memory-gate.ts";
+import { settled } from "./settled.ts";
+
+/** The work of a plan after factors have been folded into the weights. */
+export interface FoldedWork {
+  readonly stages: readonly PlannedStage[];
+  readonly copies: readonly PlannedCopy[];
+  /** By what the inputs of a layer have been divided; undefined: by nothing. */
+  factorsOf(planned: PlannedLinear): Float32Array | undefined;
+}
+
+/** Chooses factors for all places of a plan, before anything is rounded, and folds them into what is read of the weights. */
+export async function foldFactors(params: {
+  readonly plan: CheckpointPlan;
+  readonly run: RunLayerTask;
+  readonly gate: MemoryGate;
+}): Promise<FoldedWork> {
+  const { plan, gate } = params;
+  const { foldings, transforms, inputs } = { ...plan, transforms: plan.recipe.transforms };
+  const chosen = await settled(foldings, async (planned): Promise<ChosenFolding> => {
+    await gate.enter(planned.bytes);
+    try {
+      return await choose(planned, { ...params, inputs: inputs!, transforms });
+    } finally {
+      gate.leave(planned.bytes);
+    }
+  });
+  const changes = foldedScales(chosen);
+  const factors = new Map<string, Float32Array>(
+    chosen.flatMap(({ folding, factors: own }) =>
+      folding.readers.map(({ module, matrix }) => [readerKey(module, matrix), own] as const),
+    ),
+  );
+  return {
+    stages: plan.stages.map((stage) => foldStage(stage, changes)),
+    copies: plan.copies.map((copy) => foldCopy(copy, changes)),
+    factorsOf({ linear: { inputs: read } }) {
+      if (read === undefined) return undefined;
+      return (
+        factors.get(readerKey(read.module, read.matrix)) ?? factors.get(readerKey(read.module, undefined))
+      );
+    },
+  };
+}
+
+function readerKey(module: string, matrix: number | undefined): string {
+  return `${module} ${matrix ?? "all"}`;
+}
+
+async function choose(
+  { folding, layers, usesHessian, norm }: PlannedFolding,
+  context: {
+    readonly run: RunLayerTask;
+    readonly inputs: InputSource;
+    readonly transforms: CheckpointPlan["recipe"]["transforms"];
+  },
+): Promise<ChosenFolding> {
+  const { run, inputs, transforms } = context;
+  const request = { ...folding.statistics, hessian: usesHessian, cross: false, heldOut: false };
+  const { hessian, tokens, meanMagnitude, largestMagnitude } = await inputs.read(request);
+  const factors = await run({
+    kind: "choose-factors",
+    layers: layers.map(({ weights }) => weights),
+    transforms,
+    treatment: layers[0]!.decision.treatment,
+    ...(hessian && { hessian: { matrix: hessian, tokens } }),
+    meanMagnitudes: meanMagnitude,
+    largestMagnitudes: largestMagnitude,
+  });
+  const tied = tieFactors(folding, factors);
+  if (norm === undefined) return { folding, factors: tied };
+  const weight = await run({ kind: "read", weights: norm.weights });
+  const { offset, weights } = norm;
+  return { folding, factors: fitFactors({ factors: tied, weight, offset, type: weights.type }) };
+}
+
+function foldStage(stage: PlannedStage, changes: WeightChanges): PlannedStage {
+  return {
+    ...stage,
+    groups: stage.groups.map((group) => ({
+      ...group,
+      layers: group.layers.map((planned) => ({
+        ...planned,
+        weights: foldWeights(planned.weights, changes),
+        ...(planned.bias && { bias: foldCopy(planned.bias, changes) }),
+      })),
+    })),
+  };
+}
+
+function foldCopy(copy: PlannedCopy, changes: WeightChanges): PlannedCopy {
+  return { ...copy, weights: foldWeights(copy.weights, changes) };
+}
+
+function foldWeights(weights: Weights, changes: WeightChanges): Weights {
+  if (!changes.has(weights.tensor)) return weights;
+  return { ...weights, type: "F32", expression: foldExpression(weights.expression, changes) };
+}
+
+/** What is known of inputs when they are divided by factors. The Hessian is changed in place. */
+export function divideInputs(statistics: InputStatistics, factors: Float32Array): InputStatistics {
+  const { hessian, heldOut, mean, meanSquare, meanMagnitude, largestMagnitude } = statistics;
+  const n = factors.length;
+  const by = (values: Float32Array, power = 1): Float32Array =>
+    values.map((value, index) => value / factors[index % n]! ** power);
+  if (hessian) {
+    for (let i = 0, at = 0; i < n; i++) {
+      for (let j = 0; j < n; j++, at++) hessian[at]! /= factors[i]! * factors[j]!;
+    }
+  }
+  for (let index = 0; heldOut && index < heldOut.length; index++) heldOut[index]! /= factors[index % n]!;
+  return {
+    ...statistics,
+    mean: by(mean),
+    meanSquare: by(meanSquare, 2),
+    meanMagnitude: by(meanMagnitude),
+    largestMagnitude: by(largestMagnitude),
+  };
+}

@@ -1,0 +1,104 @@
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { partialPathOf, reportingAs, syncDirectory, writeAt } from "@quern/tensor/node";
+
+/** A folder while it is written: it is called `<folder>.partial`. */
+export interface PartialFolder {
+  /** Where a file is while the folder is written. */
+  pathOf(name: string): string;
+  /** Makes a file with a beginning and zeros behind it. */
+  create(file: { readonly name: string; readonly size: number; readonly header: Uint8Array }): Promise<void>;
+  /** Writes a file whole. */
+  write(name: string, bytes: Uint8Array): Promise<void>;
+  /** Makes sure that everything is on disk, and gives the folder its name. */
+  finish(): Promise<void>;
+  /** Removes the folder. Does nothing after `finish`. */
+  abandon(): Promise<void>;
+}
+
+/**
+ * Begins a folder. What a crashed run left behind is removed.
+ *
+ * @param params.path Absolute.
+ * @param params.replace Whether a folder of this name may be replaced.
+ * @throws QuernError `OUTPUT_DISK_FULL`, `OUTPUT_NOT_WRITABLE`, `OUTPUT_WRITE_FAILED`; `finish` also `OUTPUT_EXISTS`
+ */
+export async function createPartialFolder(params: {
+  readonly path: string;
+  readonly replace: boolean;
+}): Promise<PartialFolder> {
+  const { path, replace } = params;
+  const partial = partialPathOf(path);
+  const folders = new Set([partial]);
+  const files = new Set<string>();
+  let placed = false;
+  await reportingAs(path, async () => {
+    await rm(partial, { recursive: true, force: true });
+    await mkdir(partial, { recursive: true });
+  });
+  const pathOf = (name: string): string => join(partial, name);
+  const create: PartialFolder["create"] = async ({ name, size, header }) => {
+    const file = pathOf(name);
+    await reportingAs(file, async () => {
+      await mkdir(dirname(file), { recursive: true });
+      const handle = await open(file, "wx");
+      try {
+        await handle.truncate(size);
+        await writeAt({ handle, path: file, bytes: header, offset: 0 });
+      } finally {
+        await handle.close();
+      }
+    });
+    files.add(file);
+    folders.add(dirname(file));
+  };
+  return {
+    pathOf,
+    create,
+    write: (name, bytes) => create({ name, size: bytes.byteLength, header: bytes }),
+    async finish() {
+      for (const file of files) await reportingAs(file, () => syncFile(file));
+      for (const folder of folders) await syncDirectory(folder);
+      await reportingAs(path, () => (replace ? replaceFolder(partial, path) : placeFolder(partial, path)));
+      placed = true;
+      await syncDirectory(dirname(path));
+    },
+    async abandon() {
+      if (!placed) await rm(partial, { recursive: true, force: true });
+    },
+  };
+}
+
+async function syncFile(path: string): Promise<void> {
+  const handle = await open(path, "r+");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A folder can be renamed onto an empty one: `mkdir` takes the name, or finds that it is taken. */
+async function placeFolder(partial: string, path: string): Promise<void> {
+  await mkdir(path);
+  try {
+    await rename(partial, path);
+  } catch (error) {
+    await rm(path, { recursive: true, force: true });
+    // Systems that rename onto nothing that is there (Windows).
+    if (!["EPERM", "EACCES", "EEXIST", "ENOTEMPTY"].includes((error as NodeJS.ErrnoException).code ?? ""))
+      throw error;
+    await rename(partial, path);
+  }
+}
+
+/** The old folder makes room under another name, and is removed when the new one is there. */
+async function replaceFolder(partial: string, path: string): Promise<void> {
+  const old = `${path}.replaced`;
+  await rm(old, { recursive: true, force: true });
+  await rename(path, old).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+  await rename(partial, path);
+  await rm(old, { recursive: true, force: true });
+}

@@ -1,0 +1,169 @@
+import { closeThreads, compiledModule, startThreads, type TaskQueue, taskQueue } from "@quern/threads";
+import type { CheckpointEvent, CheckpointReport, LayerResultFigures } from "../events.ts";
+import { modelCard } from "../model-card.ts";
+import { createService } from "../node/layer-service.ts";
+import type { CheckpointPlan } from "../plan.ts";
+import type { LayerResult, LayerTask, RunLayerTask } from "../tasks/task.ts";
+import { checkpointSink } from "./checkpoint-sink.ts";
+import { copyTensors } from "./copy-tensors.ts";
+import { foldFactors } from "./fold-factors.ts";
+import { MemoryGate } from "./memory-gate.ts";
+import { createPartialFolder, type PartialFolder } from "./partial-folder.ts";
+import { quantizeStages } from "./quantize-stages.ts";
+
+export interface WriteCheckpointOptions {
+  /** Stops the run and removes what it has written; the reason of the signal is thrown. */
+  readonly signal?: AbortSignal;
+  /** Called for every event, in order. */
+  readonly onEvent?: (event: CheckpointEvent) => void;
+}
+
+/**
+ * Runs a plan: quantizes the layers group by group, copies everything else, and writes the folder of the model. Until it is complete and on
+ * disk, the folder is called `<folder>.partial`; whatever goes wrong, nothing of it stays.
+ *
+ * @throws the reason of `signal`; QuernError `WEIGHT_NOT_FINITE`, `QUANTIZE_*`, `STATISTICS_*`, `CHECKPOINT_CHANGED`, `SOURCE_*`,
+ * `OUTPUT_EXISTS` (since the plan), `OUTPUT_NOT_WRITABLE`, `OUTPUT_DISK_FULL`, `OUTPUT_WRITE_FAILED`, `WORKER_FAILED`, `WORKER_MISSING`
+ */
+export async function writeCheckpoint(
+  plan: CheckpointPlan,
+  options: WriteCheckpointOptions = {},
+): Promise<CheckpointReport> {
+  const { signal, onEvent } = options;
+  signal?.throwIfAborted();
+  const folder = await createPartialFolder({ path: plan.folder, replace: plan.replaces });
+  try {
+    const report = await writeInto(folder, plan, { ...options, started: performance.now() });
+    onEvent?.({ type: "done", report });
+    return report;
+  } finally {
+    await folder.abandon();
+  }
+}
+
+async function writeInto(
+  folder: PartialFolder,
+  plan: CheckpointPlan,
+  options: WriteCheckpointOptions & { readonly started: number },
+): Promise<CheckpointReport> {
+  const { shards } = plan.checkpoint.shards;
+  for (const { fileName: name, layout } of shards) {
+    await folder.create({ name, size: layout.fileSize, header: layout.header });
+  }
+  const threads = await startThreads({
+    count: plan.resources.threads,
+    createService,
+    module: () => compiledModule("../node/layer-service.ts", import.meta.url),
+    options: {
+      shards: plan.model.checkpoint.shards,
+      files: shards.map(({ fileName }) => folder.pathOf(fileName)),
+      ...(plan.backend === undefined ? {} : { backend: plan.backend }),
+    },
+  });
+  const kernels = threads[0]!.description;
+  let layers: readonly LayerResultFigures[];
+  try {
+    layers = await writeTensors(plan, options, (signal) => taskQueue({ threads, signal }));
+  } finally {
+    await closeThreads(threads);
+  }
+  const written = await writeSmallFiles(folder, plan, layers);
+  options.signal?.throwIfAborted();
+  await folder.finish();
+  const files = [
+    ...shards.map(({ fileName, layout }) => ({ name: fileName, bytes: layout.fileSize })),
+    ...written,
+  ];
+  return {
+    folder: plan.folder,
+    files,
+    bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+    layers,
+    parameters: plan.parameters,
+    sourceBytes: plan.sourceBytes,
+    seconds: (performance.now() - options.started) / 1000,
+    kernels,
+    warnings: plan.warnings,
+  };
+}
+
+async function writeTensors(
+  plan: CheckpointPlan,
+  { signal, onEvent }: WriteCheckpointOptions,
+  queueWith: (signal: AbortSignal) => TaskQueue<LayerTask, LayerResult>,
+): Promise<readonly LayerResultFigures[]> {
+  const failed = new AbortController();
+  const stop = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
+  const queue = queueWith(stop);
+  const run: RunLayerTask = (task) => queue.run(task) as Promise<never>;
+  const { parameters: total } = plan;
+  let done = 0;
+  let bytesWritten = 0;
+  const progress = (tensor: string, elements: number, bytes: number): void => {
+    done += elements;
+    bytesWritten += bytes;
+    onEvent?.({ type: "progress", tensor, done, total, bytesWritten });
+  };
+  onEvent?.({
+    type: "start",
+    tensors: plan.model.tensors.size,
+    layers: plan.stages.reduce(
+      (sum, { groups }) => sum + groups.reduce((count, { layers }) => count + layers.length, 0),
+      0,
+    ),
+    parameters: total,
+    folder: plan.folder,
+  });
+  const sink = checkpointSink({ run, progress, ...(onEvent && { onEvent }) });
+  const gate = new MemoryGate(plan.resources.groupMemory);
+  try {
+    const folded = await foldFactors({ plan, run, gate });
+    await Promise.all([
+      copyTensors({
+        copies: folded.copies,
+        run,
+        onPiece: ({ weights }, rows, bytes) => progress(weights.tensor, rows * weights.columns, bytes),
+      }),
+      quantizeStages({
+        plan,
+        folded,
+        gate,
+        work: {
+          run,
+          onRows: ({ weights }, rows) => progress(weights.tensor, rows * weights.columns, 0),
+          sink: sink.write,
+        },
+      }),
+    ]);
+  } catch (error) {
+    // What is still under way ends with it.
+    failed.abort(error);
+    throw error;
+  }
+  return sink.results(plan);
+}
+
+async function writeSmallFiles(
+  folder: PartialFolder,
+  plan: CheckpointPlan,
+  layers: readonly LayerResultFigures[],
+): Promise<{ name: string; bytes: number }[]> {
+  const { checkpoint } = plan.model;
+  const written: { name: string; bytes: number }[] = [];
+  const write = async (name: string, bytes: Uint8Array): Promise<void> => {
+    await folder.write(name, bytes);
+    written.push({ name, bytes: bytes.byteLength });
+  };
+  for (const [name, bytes] of plan.checkpoint.files) await write(name, bytes);
+  for (const name of plan.checkpoint.copies) {
+    const bytes = await checkpoint.files.read(name);
+    if (bytes !== undefined) await write(name, bytes);
+  }
+  const card = await checkpoint.files.read("README.md");
+  const source = card === undefined ? undefined : new TextDecoder().decode(card);
+  await write(
+    "README.md",
+    new TextEncoder().encode(modelCard({ plan, layers, ...(source === undefined ? {} : { source }) })),
+  );
+  return written;
+}

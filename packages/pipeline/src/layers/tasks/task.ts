@@ -1,0 +1,43 @@
+import type { Feedback } from "@quern/quantize";
+import type { ChooseFactorsTask } from "./choose-factors.ts";
+import type { CopyRowsTask } from "./copy-rows.ts";
+import type { DequantizeTask } from "./dequantize-layer.ts";
+import type { LargestTask } from "./largest.ts";
+import type { PackTask } from "./pack-layer.ts";
+import type { PrepareTask } from "./prepare.ts";
+import type { Weights } from "./weights.ts";
+import type { RoundRowsResult, RoundRowsTask } from "./round-rows.ts";
+
+/** What each kind of task gives. */
+export interface LayerResults {
+  readonly read: Float32Array;
+  readonly "choose-factors": Float32Array;
+  readonly prepare: Feedback | undefined;
+  readonly largest: number;
+  readonly "round-rows": RoundRowsResult;
+  readonly pack: number;
+  readonly dequantize: undefined;
+  readonly "copy-rows": number;
+}
+
+/** Reads a small tensor whole. */
+export interface ReadTask {
+  readonly kind: "read";
+  readonly weights: Weights;
+}
+
+/** What threads do for layers. Plain data; large arrays are in shared memory. */
+export type LayerTask =
+  | ReadTask
+  | ChooseFactorsTask
+  | PrepareTask
+  | LargestTask
+  | RoundRowsTask
+  | PackTask
+  | DequantizeTask
+  | CopyRowsTask;
+
+export type LayerResult = LayerResults[LayerTask["kind"]];
+
+/** Runs a task on a thread. */
+export type RunLayerTask = <Task extends LayerTask>(task: Task) => Promise<LayerResults[Task["kind"]]>;

@@ -1,0 +1,55 @@
+import type { CheckpointTensor } from "@quern/checkpoints";
+import { evaluateRows, type TensorExpression, type TensorReader } from "@quern/models";
+import { decodeElements, type ElementType, QuernError } from "@quern/tensor";
+
+/** A matrix of weights: what it is called, and how its rows are made. Plain data. */
+export interface Weights {
+  /** Name in the checkpoint. */
+  readonly tensor: string;
+  readonly rows: number;
+  readonly columns: number;
+  /** Element type that the expression yields. */
+  readonly type: ElementType;
+  readonly expression: TensorExpression;
+  /** Tensors that the expression reads. */
+  readonly sources: readonly CheckpointTensor[];
+}
+
+export interface RowRange {
+  readonly firstRow: number;
+  readonly rows: number;
+}
+
+/** Gives a reader of some tensors. */
+export type OpenReader = (sources: readonly CheckpointTensor[]) => TensorReader;
+
+/** Bytes of rows as they are stored, or as the expression makes them. */
+export function readRowBytes(weights: Weights, range: RowRange, open: OpenReader): Promise<Uint8Array> {
+  return evaluateRows(weights.expression, { reader: open(weights.sources), ...range });
+}
+
+/**
+ * Weights of some rows.
+ *
+ * @throws QuernError `WEIGHT_NOT_FINITE` for NaN and infinity, and what reading throws
+ */
+export async function readWeights(
+  weights: Weights,
+  range: RowRange,
+  open: OpenReader,
+): Promise<Float32Array> {
+  const { tensor, type, columns } = weights;
+  const values = decodeElements({ type, bytes: await readRowBytes(weights, range, open) });
+  for (let index = 0; index < values.length; index++) {
+    // A finite number less itself is 0.
+    if (values[index]! - values[index]! === 0) continue;
+    const row = range.firstRow + Math.floor(index / columns);
+    throw new QuernError(
+      "WEIGHT_NOT_FINITE",
+      `Tensor "${tensor}" has a NaN or an infinity in row ${row}, column ${index % columns}: it cannot be quantized. ` +
+        "The checkpoint is damaged, or was not trained to the end.",
+      { subject: { tensor, offset: row * columns + (index % columns) } },
+    );
+  }
+  return values;
+}

@@ -1,0 +1,36 @@
+/** The levels of a layout in ascending order: codes of a rounding are places in it. */
+export interface LevelTable {
+  readonly levels: Int16Array;
+  /** Code of a stored code. */
+  readonly codeOf: Uint8Array;
+  /** Stored code of a code. */
+  readonly storedOf: Uint8Array;
+  /** The code of the level nearest to a number; the upper one of two. */
+  nearest(value: number): number;
+}
+
+/** @param stored the integer that each stored code stands for; of two codes for the same, the first is used */
+export function levelTable(stored: readonly number[]): LevelTable {
+  const levels = Int16Array.from(new Set(stored)).sort();
+  const codeOf = Uint8Array.from(stored, (level) => levels.indexOf(level));
+  const storedOf = Uint8Array.from(levels, (level) => stored.indexOf(level));
+  const last = levels.length - 1;
+  // Borders between levels are multiples of 1/2.
+  const least = 2 * levels[0]!;
+  const count = 2 * levels[last]! - least;
+  const table = new Uint8Array(count);
+  for (let i = 0, code = 0; i < count; i++) {
+    const middle = (least + i + 0.5) / 2;
+    while (Math.abs(levels[code + 1]! - middle) < Math.abs(levels[code]! - middle)) code++;
+    table[i] = code;
+  }
+  return {
+    levels,
+    codeOf,
+    storedOf,
+    nearest(value) {
+      const i = Math.floor(2 * value) - least;
+      return i > 0 ? (i < count ? table[i]! : last) : 0;
+    },
+  };
+}

@@ -1,0 +1,15 @@
+export { checkRecipe, withParameters } from "./check-recipe.ts";
+export { checkContainer, type Container, containerNamed, containerOf, CONTAINERS } from "./containers.ts";
+export { describeRecipe } from "./describe-recipe.ts";
+export type { RecipeDescription } from "./describe-recipe.ts";
+export { presetNamed, PRESETS } from "./presets/registry.ts";
+export type { LayerRecipe, QuantizationRecipe, RecipeParameters, Rule } from "./recipe.ts";
+export { resolveRecipe } from "./resolve-recipe.ts";
+export type {
+  KeptLayer,
+  LayerDecision,
+  LinearLayer,
+  QuantizedLayer,
+  ResolvedRecipe,
+  StatisticsNeed,
+} from "./resolved.ts";

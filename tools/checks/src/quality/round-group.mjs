@@ -1,0 +1,107 @@
+import {
+  chooseFactors,
+  errorFeedback,
+  columnOrder,
+  findMember,
+  membersOf,
+  outputError,
+  roundMatrix,
+  scaleColumns,
+  scaleHessian,
+  TRANSFORMS,
+} from "@quern/quantize";
+
+/**
+ * Rounds all layers that share their inputs.
+ *
+ * @param method `{ type }` for what ggml does with a type and the diagonal of the Hessian (`{ type, plain: true }`: without it), or a
+ * treatment of @quern/quantize, with `transform` where there is one.
+ * @param targets by module, rows x columns in shared memory: what the layers become
+ * @returns what the columns were multiplied by, if anything, and the error of the outputs, relative to them
+ */
+export function roundGroup({ modules, method, statistics, targets, parameters, kernels }) {
+  const hessian = { matrix: statistics.matrix, tokens: statistics.tokens };
+  const layers = modules.map((module) => matrixOf(parameters.get(`${module}.weight`), kernels));
+  const { math } = kernels;
+  const rounded = method.type ? ggmlRows : treated;
+  const { values, factors } = rounded({ method, layers, hessian, statistics, kernels });
+  modules.forEach((module, i) => targets.get(module).set(values[i]));
+  const errors = layers.map(
+    (matrix, i) => outputError({ matrix, values: values[i], hessian: hessian.matrix, math }).relative,
+  );
+  return { factors, errors };
+}
+
+function matrixOf({ type, shape, data }, kernels) {
+  const [rows, columns] = shape;
+  const values = new Float32Array(rows * columns);
+  kernels.dequantize({
+    type,
+    rows,
+    columns,
+    source: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    target: values,
+  });
+  return { rows, columns, values };
+}
+
+function ggmlRows({ method: { type, plain }, layers, hessian, kernels }) {
+  const n = layers[0].columns;
+  const importance = plain
+    ? undefined
+    : Float32Array.from({ length: n }, (_, j) => hessian.matrix[j * (n + 1)] / hessian.tokens);
+  const values = layers.map(({ rows, columns, values: weights }) => {
+    const source = new Uint8Array(weights.buffer);
+    const blocks = new Uint8Array(4 * weights.length);
+    const target = new Float32Array(weights.length);
+    const size = blockBytes(type, kernels, columns) * rows;
+    kernels.quantize({
+      type,
+      sourceType: "F32",
+      source,
+      target: blocks.subarray(0, size),
+      rows,
+      columns,
+      importance,
+    });
+    kernels.dequantize({ type, source: blocks.subarray(0, size), target, rows, columns });
+    return target;
+  });
+  return { values };
+}
+
+function blockBytes(type, kernels, columns) {
+  const bits = {
+    Q4_K: 4.5,
+    Q3_K: 3.4375,
+    Q2_K: 2.625,
+    Q5_K: 5.5,
+    Q6_K: 6.5625,
+    Q4_0: 4.5,
+    IQ4_XS: 4.25,
+    Q8_0: 8.5,
+  }[type];
+  return (columns * bits) / 8;
+}
+
+function treated({ method, layers, hessian, statistics, kernels }) {
+  const { math } = kernels;
+  const members = membersOf(method, { kernels });
+  const { grid, calibrator } = members;
+  const columns = layers[0].columns;
+  const meanMagnitudes = Float32Array.from(statistics.magnitudes, (sum) => sum / statistics.tokens);
+  const largestMagnitudes = statistics.largest;
+  const transform =
+    method.transform && findMember(TRANSFORMS, method.transform.name)(method.transform.options ?? {});
+  const factors =
+    transform &&
+    chooseFactors({ layers, transform, grid, calibrator, hessian, meanMagnitudes, largestMagnitudes, math })
+      .factors;
+  const seen = factors ? scaleHessian(hessian, factors) : hessian;
+  const values = layers.map((layer) => {
+    const matrix = factors ? scaleColumns(layer, factors) : layer;
+    const result = roundMatrix({ matrix, ...members, hessian: seen, math });
+    return factors ? result.values.map((value, i) => value / factors[i % columns]) : result.values;
+  });
+  return { values, factors };
+}
