@@ -456,7 +456,18 @@ INLINE vf vload_quarters(const float *const *sources, int at) {
 #endif
 }
 
-// The same for 16-bit integers, zero-extended.
+// Four floats in each quarter.
+INLINE vf vload_repeated(const float *source) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_broadcast_f32x4(_mm_loadu_ps(source));
+#elif defined(__AVX2__)
+  return (vf)_mm256_broadcast_ps((const __m128 *)source);
+#else
+  return vload(source);
+#endif
+}
+
+// Four 16-bit integers from each of QUARTERS places, zero-extended.
 INLINE vi vload_u16_quarters(const uint16_t *const *sources, int at) {
 #if VEC_LANES == 4
   return vload_u16((const uint8_t *)(sources[0] + at));

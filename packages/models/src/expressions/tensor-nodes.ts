@@ -6,15 +6,15 @@ export function isTensorNode(node: TensorExpression): node is TensorExpression &
   return OPERATIONS.get(node.operation)?.isTensor === true;
 }
 
-/** Names of the tensors of the checkpoint that an expression is made from, each once; those that a quantized layer would have. */
-export function tensorsOf(expression: TensorExpression): ReadonlySet<string> {
-  const names = new Set<string>();
+/** The tensors of the checkpoint that an expression is made from, by name; quantized layers by that of their weight. */
+export function tensorNodes(expression: TensorExpression): ReadonlyMap<string, TensorExpression> {
+  const nodes = new Map<string, TensorExpression>();
   const visit = (node: TensorExpression): void => {
-    if (isTensorNode(node)) names.add(node.name);
+    if (isTensorNode(node)) nodes.set(node.name, node);
     else node.inputs?.forEach(visit);
   };
   visit(expression);
-  return names;
+  return nodes;
 }
 
 /** The expression with what `replace` gives for each of the tensors of the checkpoint. */

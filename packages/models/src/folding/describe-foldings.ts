@@ -13,7 +13,7 @@ type Place = Exclude<FoldingPlace, { readonly reason: string }>;
  * The places where factors can be folded into the weights of a checkpoint. Both the forward pass and the record of the architecture have
  * to agree on what reads what, and no tensor may have a use besides; anywhere else nothing is folded, and the reason said.
  *
- * @param params.tensors Of the checkpoint, as the description was made from.
+ * @param params.tensors Of the checkpoint; of quantized layers what is stored, or the weight.
  */
 export function describeFoldings(params: {
   readonly description: FoldableModel;

@@ -1,6 +1,6 @@
 import { ELEMENT_TYPES, type TensorInfo } from "@quern/tensor";
-import { expressionSources } from "../expressions/evaluate.ts";
-import { tensorsOf } from "../expressions/tensor-nodes.ts";
+import { expressionSources, expressionType } from "../expressions/evaluate.ts";
+import { tensorNodes } from "../expressions/tensor-nodes.ts";
 import type { ModelDescription, ModelTensor } from "../model.ts";
 import { type RowOrigins, rowOrigins } from "./row-origins.ts";
 
@@ -26,17 +26,27 @@ export class DescribedWeights {
   }) {
     const { tensors, modules } = params.description;
     this.tensors = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-    this.#infos = params.tensors;
+    const infos = new Map(params.tensors);
+    this.#infos = infos;
+    const info = (part: string): TensorInfo => params.tensors.get(part)!;
     for (const { name, input } of modules) if (input !== undefined) append(this.#readers, input, name);
     for (const { name, expression } of tensors) {
-      for (const source of tensorsOf(expression)) append(this.#users, source, name);
+      for (const [source, node] of tensorNodes(expression)) {
+        append(this.#users, source, name);
+        // Where what is stored of a quantized layer is given, what its weight is follows from that.
+        const isStored = expressionSources(node).every((part) => params.tensors.has(part));
+        if (isStored) infos.set(source, { name: source, ...expressionType(node, { info }) });
+      }
     }
   }
 
   /** A matrix of the checkpoint that the description leaves out: of heads that predict further tokens, poolers, parts that see. */
   unusedMatrix(): string | undefined {
     const used = new Set(
-      [...this.tensors.values()].flatMap(({ expression }) => expressionSources(expression)),
+      [...this.tensors.values()].flatMap(({ expression }) => [
+        ...tensorNodes(expression).keys(),
+        ...expressionSources(expression),
+      ]),
     );
     const matrices = [...this.#infos.values()].filter(
       ({ type, shape }) => shape.length > 1 && ELEMENT_TYPES[type].kind === "float",
@@ -81,7 +91,10 @@ export class DescribedWeights {
     const key = `${name} ${elements}`;
     let origins = this.#origins.get(key);
     if (origins === undefined) {
-      origins = rowOrigins(this.tensors.get(name)!.expression, { tensors: this.#infos, elements });
+      origins = rowOrigins(this.tensors.get(name)!.expression, {
+        info: (source) => this.#infos.get(source)!,
+        elements,
+      });
       this.#origins.set(key, origins);
     }
     return origins;

@@ -24,6 +24,7 @@ const SHAPES: Readonly<Record<string, readonly number[]>> = {
 const tensors = new Map<string, TensorInfo>(
   Object.entries(SHAPES).map(([name, shape]) => [name, { name, type: "I32", shape }]),
 );
+const info = (name: string): TensorInfo => tensors.get(name)!;
 
 /** Rows of an expression over tensors whose elements are numbers of rows, or of elements of a bias. */
 async function rowsByEvaluation(expression: TensorExpression, elements: boolean): Promise<number[]> {
@@ -40,7 +41,7 @@ async function rowsByEvaluation(expression: TensorExpression, elements: boolean)
   };
   const bytes = await evaluateRows(expression, {
     reader: {
-      info: (name) => tensors.get(name)!,
+      info,
       async readRows(name, start, count) {
         const width = SHAPES[name]!.at(-1)!;
         return new Uint8Array(numbers(name).slice(start * width, (start + count) * width).buffer);
@@ -54,7 +55,7 @@ async function rowsByEvaluation(expression: TensorExpression, elements: boolean)
 }
 
 function rowsByOrigins(expression: TensorExpression, elements = false): number[] {
-  const origins = rowOrigins(expression, { tensors, elements });
+  const origins = rowOrigins(expression, { info, elements });
   expect(origins.isWhole).toBe(true);
   return Array.from(origins.rows, (label) => {
     const { tensor, row } = origins.tensorOf(label);
@@ -108,7 +109,7 @@ describe("rowOrigins", () => {
     const everyOther = slice(transpose(source("turned")), { axis: 1, start: 1, stop: 6, step: 2 });
     const expression = concatenate([everyOther, everyOther]);
     expect(rowsByOrigins(expression)).toEqual(await rowsByEvaluation(expression, false));
-    const [tensor] = rowOrigins(expression, { tensors }).tensors;
+    const [tensor] = rowOrigins(expression, { info }).tensors;
     expect(tensor).toEqual({ name: "turned", shape: [2, 3, 6], transposed: true, offset: 0 });
   });
 
@@ -118,7 +119,7 @@ describe("rowOrigins", () => {
   });
 
   it("looks through types and constants", () => {
-    const { tensors: origins, isWhole } = rowOrigins(add(toFloat32(source("a")), 1), { tensors });
+    const { tensors: origins, isWhole } = rowOrigins(add(toFloat32(source("a")), 1), { info });
     expect(isWhole).toBe(true);
     expect(origins).toEqual([{ name: "a", shape: [12, 3], transposed: false, offset: 1 }]);
   });
@@ -131,7 +132,7 @@ describe("rowOrigins", () => {
       reshape(half, [9, 2]),
       add(half, 1),
     ]) {
-      const origins = rowOrigins(expression, { tensors });
+      const origins = rowOrigins(expression, { info });
       expect(origins.isWhole).toBe(false);
       expect([...origins.rows]).toEqual([0, 1, 2, 6, 7, 8]);
     }

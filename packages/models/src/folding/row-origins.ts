@@ -2,7 +2,9 @@ import type { TensorInfo } from "@quern/tensor";
 import { expressionType } from "../expressions/evaluate.ts";
 import type { TensorExpression } from "../expressions/expression.ts";
 import { joinLabels } from "../expressions/join-rows.ts";
+import { source } from "../expressions/operations/source.ts";
 import { OPERATIONS } from "../expressions/registry.ts";
+import { isTensorNode, replaceTensors } from "../expressions/tensor-nodes.ts";
 
 /** A tensor of the checkpoint that rows of another come from. */
 export interface OriginTensor {
@@ -29,15 +31,15 @@ export interface RowOrigins {
 /**
  * Follows the rows of an expression back to the checkpoint.
  *
+ * @param params.info Of the checkpoint's tensors, quantized ones as the weights that they stand for.
  * @param params.elements Whether every element is a row of its own: in a bias there is one for each row of the layer. @default false
  */
 export function rowOrigins(
   expression: TensorExpression,
-  params: { readonly tensors: ReadonlyMap<string, TensorInfo>; readonly elements?: boolean },
+  params: { readonly info: (name: string) => TensorInfo; readonly elements?: boolean },
 ): RowOrigins {
-  const { tensors: infos, elements = false } = params;
-  const shapeOf = (node: TensorExpression): readonly number[] =>
-    expressionType(node, { info: (name) => infos.get(name)! }).shape;
+  const { info, elements = false } = params;
+  const shapeOf = (node: TensorExpression): readonly number[] => expressionType(node, { info }).shape;
   const moved = (shape: readonly number[]): readonly number[] => (elements ? shape : shape.slice(0, -1));
   const found = new Map<string, { tensor: OriginTensor; first: number; rows: number }>();
   let next = 0;
@@ -64,7 +66,7 @@ export function rowOrigins(
     return joinLabels(labels);
   };
 
-  const rows = visit(expression);
+  const rows = visit(replaceTensors(expression, ({ name }) => source(name)));
   const origins = [...found.values()];
   return {
     isWhole,
@@ -87,10 +89,8 @@ function tensorOf(
   node: TensorExpression,
   shapeOf: (node: TensorExpression) => readonly number[],
 ): OriginTensor | undefined {
+  if (isTensorNode(node)) return { name: node.name, shape: shapeOf(node), transposed: false, offset: 0 };
   const operation = OPERATIONS.get(node.operation);
-  if (operation?.isTensor) {
-    return { name: node["name"] as string, shape: shapeOf(node), transposed: false, offset: 0 };
-  }
   const [input] = node.inputs ?? [];
   const inner = input === undefined ? undefined : tensorOf(input, shapeOf);
   if (inner === undefined) return undefined;

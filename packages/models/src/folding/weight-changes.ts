@@ -1,6 +1,6 @@
 import type { OpenExpression, TensorExpression } from "../expressions/expression.ts";
 import { toFloat32 } from "../expressions/operations/to-float32.ts";
-import { replaceTensors, tensorsOf } from "../expressions/tensor-nodes.ts";
+import { replaceTensors, tensorNodes } from "../expressions/tensor-nodes.ts";
 import type { ModelTensor } from "../model.ts";
 
 /** What becomes of tensors of the checkpoint, by name: operations one after the other, the result of which is F32. */
@@ -18,7 +18,7 @@ export function joinChanges(first: WeightChanges, then: WeightChanges): WeightCh
  * tensor itself.
  */
 export function foldExpression(expression: TensorExpression, changes: WeightChanges): TensorExpression {
-  if (![...tensorsOf(expression)].some((name) => changes.has(name))) return expression;
+  if (![...tensorNodes(expression).keys()].some((name) => changes.has(name))) return expression;
   return replaceTensors(expression, (tensor) => {
     const own = changes.get(tensor.name);
     return own === undefined

@@ -12,7 +12,7 @@ import { residualRotation } from "./residual-rotation.ts";
  * What of a checkpoint can be rotated without changing what the model computes and without computing more: hidden states, where nothing but
  * RMS norms stands between what writes and what reads them, and the values of attention heads.
  *
- * @param params.tensors Of the checkpoint, as the description was made from.
+ * @param params.tensors Of the checkpoint; of quantized layers what is stored, or the weight.
  */
 export function describeRotations(params: {
   readonly description: FoldableModel;
