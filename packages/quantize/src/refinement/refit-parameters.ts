@@ -1,4 +1,3 @@
-import type { Parameters } from "../grids/grid.ts";
 import { spans, type Span } from "../hessian/spans.ts";
 import { gradientOf, type RefinementState } from "./refine.ts";
 
@@ -7,18 +6,12 @@ import { gradientOf, type RefinementState } from "./refine.ts";
  * rounding to what can be stored would make the error larger, a parameter stays.
  */
 export function refitParameters(state: RefinementState): void {
-  const { grid } = state.rounded;
-  refitOf(state, grid);
-  if (grid.inner) refitOf(state, grid.inner);
-}
-
-function refitOf(state: RefinementState, parameters: Parameters): void {
   const { rows, columns } = state.matrix;
-  const { unit, parameterCount } = parameters;
+  const { unit, parameterCount } = state.rounded.grid;
   for (const span of spans(columns, unit.columns)) {
     for (let parameter = 0; parameter < parameterCount; parameter++) {
       const gradients = gradientOf(state, span);
-      const factors = factorsOf(state, parameters, span, parameter);
+      const factors = factorsOf(state, span, parameter);
       const products = productsWith(state, span, factors);
       const width = span.end - span.start;
       for (let row = 0; row < rows; row += unit.rows) {
@@ -29,7 +22,7 @@ function refitOf(state: RefinementState, parameters: Parameters): void {
           linear += factors[i]! * gradients[i]!;
           quadratic += factors[i]! * products[i]!;
         }
-        if (quadratic > 0) moveParameter({ state, parameters, span, row, parameter, linear, quadratic });
+        if (quadratic > 0) moveParameter({ state, span, row, parameter, linear, quadratic });
       }
     }
   }
@@ -37,18 +30,18 @@ function refitOf(state: RefinementState, parameters: Parameters): void {
 
 /** rows x width: what the parameter is multiplied with. */
 function factorsOf(
-  { matrix, rounded: { codes } }: RefinementState,
-  parameters: Parameters,
+  { matrix, rounded }: RefinementState,
   { start, end }: Span,
   parameter: number,
 ): Float32Array {
   const { rows, columns } = matrix;
+  const { grid, codes } = rounded;
   const width = end - start;
   const result = new Float32Array(rows * width);
-  const factors = new Float64Array(parameters.parameterCount);
+  const factors = new Float64Array(grid.parameterCount);
   for (let row = 0; row < rows; row++) {
     for (let column = start; column < end; column++) {
-      parameters.factors(row, column, codes[row * columns + column]!, factors);
+      grid.factors(row, column, codes[row * columns + column]!, factors);
       result[row * width + column - start] = factors[parameter]!;
     }
   }
@@ -71,7 +64,6 @@ function productsWith(
 
 interface MoveParameterParams {
   readonly state: RefinementState;
-  readonly parameters: Parameters;
   readonly span: Span;
   readonly row: number;
   readonly parameter: number;
@@ -80,33 +72,25 @@ interface MoveParameterParams {
   readonly quadratic: number;
 }
 
-function moveParameter({
-  state,
-  parameters,
-  span,
-  row,
-  parameter,
-  linear,
-  quadratic,
-}: MoveParameterParams): void {
+function moveParameter({ state, span, row, parameter, linear, quadratic }: MoveParameterParams): void {
   const { matrix, rounded, errors } = state;
   const { rows, columns, values: weights } = matrix;
   const { grid, codes, values } = rounded;
-  const old = new Float64Array(parameters.parameterCount);
-  parameters.readParameters(row, span.start, old);
+  const old = new Float64Array(grid.parameterCount);
+  grid.readParameters(row, span.start, old);
   const wanted = old.slice();
   wanted[parameter]! += linear / quadratic;
   // Scales of other signs would turn the order of codes around.
   if (parameter === 0 && !(wanted[0]! * old[0]! > 0)) return;
-  parameters.writeParameters(row, span.start, wanted);
-  const stored = new Float64Array(parameters.parameterCount);
-  parameters.readParameters(row, span.start, stored);
+  grid.writeParameters(row, span.start, wanted);
+  const stored = new Float64Array(grid.parameterCount);
+  grid.readParameters(row, span.start, stored);
   const change = stored[parameter]! - old[parameter]!;
   if (!(change * (change * quadratic - 2 * linear) < 0)) {
-    parameters.writeParameters(row, span.start, old);
+    grid.writeParameters(row, span.start, old);
     return;
   }
-  for (let r = row; r < Math.min(row + parameters.unit.rows, rows); r++) {
+  for (let r = row; r < Math.min(row + grid.unit.rows, rows); r++) {
     for (let column = span.start; column < span.end; column++) {
       const i = r * columns + column;
       values[i] = grid.decode(r, column, codes[i]!);
