@@ -32,16 +32,12 @@ export interface TileSize {
   readonly columns: number;
 }
 
-/** What values depend on, besides codes, and can be fitted to them once more. */
+/** What values depend on besides codes. */
 export interface Parameters {
   /** Weights that share parameters. */
   readonly unit: TileSize;
   /** The value is the sum of this many parameters, each multiplied by a factor that depends on the code. 0: they cannot be changed. */
   readonly parameterCount: number;
-  /** Writes the factor of each parameter. */
-  factors(row: number, column: number, code: number, into: Float64Array): void;
-  /** The factors of a parameter as the values of codes in tiles, for kernels. */
-  factorCodes?(parameter: number): TileCodes;
   /** Writes the parameters of the unit of an element. */
   readParameters(row: number, column: number, into: Float64Array): void;
   /** Changes the parameters of the unit of an element to the nearest that can be stored. */
@@ -71,7 +67,11 @@ export interface FittedGrid extends Parameters {
    * `settle`, `writeParameters` and `moveOffset`. Tiles may be smaller than units.
    */
   readonly tileCodes?: TileCodes | undefined;
-  /** Parameters of parts of a unit, with those of the unit as they are. */
+  /** Writes the factor of each parameter. */
+  factors(row: number, column: number, code: number, into: Float64Array): void;
+  /** The factors of a parameter as the values of codes in tiles, for kernels. */
+  factorCodes?(parameter: number): TileCodes;
+  /** Parameters of parts of a unit, with those of the unit as they are: what is searched again instead of the latter. */
   readonly inner?: Parameters;
   /** Moves the value of code 0 as near to `offset` as can be stored; the scale stays. */
   moveOffset?(row: number, column: number, offset: number): void;

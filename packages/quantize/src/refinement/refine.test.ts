@@ -49,6 +49,7 @@ describe.each(Object.entries(GRIDS))("refining on %s", (name, grid) => {
         { passes: 1, refitScales: false },
         { passes: 0, refitScales: true },
         { passes: 2, refitScales: true },
+        { passes: 1, refitScales: false, searchScales: true },
       ]) {
         refine({ matrix, rounded, hessian, damping: 0.02, math, ...step });
         const next = cost(matrix.values, rounded.values, damped, columns);
@@ -97,4 +98,38 @@ it("refits a scale to what least squares gives", async () => {
     }
     expect(scales[row]).toBeCloseTo(top / bottom, 5);
   }
+});
+
+describe("searching scales and codes together", () => {
+  it("finds what refitting them in turns does not", async () => {
+    const [rows, columns] = [8, 128];
+    const { matrix, hessian, math } = await layerUnderTest(rows, columns, { seed: 24 });
+    const damped = dampHessian(hessian, columns, 0.02).matrix;
+    for (const [bits, share] of [
+      [2, 0.97],
+      [3, 0.98],
+    ] as const) {
+      const grid = uniform({ bits, symmetric: false, zero: "real", tile: { columns: 16 } });
+      const errorOf = (searchScales: boolean): number => {
+        const rounding = gptq({ damping: 0.02, passes: 4, refitScales: true, searchScales });
+        const { values } = roundMatrix({ matrix, grid, rounding, hessian, math });
+        return cost(matrix.values, values, damped, columns);
+      };
+      expect(errorOf(true)).toBeLessThan(share * errorOf(false));
+    }
+  });
+
+  it("leaves wide tiles, and tiles of several rows, alone", async () => {
+    const { matrix, hessian, math } = await layerUnderTest(4, 288, { seed: 25, tokens: 96 });
+    for (const grid of [
+      uniform({ bits: 3, symmetric: true }),
+      uniform({ bits: 3, symmetric: true, tile: { columns: 32, rows: 2 } }),
+    ]) {
+      const [searched, plain] = [true, false].map((searchScales) => {
+        const rounding = gptq({ damping: 0.02, passes: 1, searchScales });
+        return roundMatrix({ matrix, grid, rounding, hessian, math }).codes;
+      });
+      expect(searched).toEqual(plain);
+    }
+  });
 });

@@ -9,20 +9,14 @@ import type { RefinementState } from "./refine.ts";
  * @param gradients rows x columns of the span: of `errors * H`, which they stay.
  */
 export function refitParameters(state: RefinementState, span: Span, gradients: Float32Array): void {
-  const { grid } = state.rounded;
-  refitOf(state, grid, span, gradients);
-  if (grid.inner) refitOf(state, grid.inner, span, gradients);
-}
-
-function refitOf(state: RefinementState, parameters: Parameters, span: Span, gradients: Float32Array): void {
   const { rows } = state.matrix;
-  const { unit, parameterCount } = parameters;
-  const move = parameterMover(parameters);
+  const { unit, parameterCount } = state.rounded.grid;
+  const move = parameterMover(state.rounded.grid);
   const stride = span.end - span.start;
   for (const tile of spans(span.end, unit.columns, span.start)) {
     const width = tile.end - tile.start;
     for (let parameter = 0; parameter < parameterCount; parameter++) {
-      const factors = factorsOf(state, parameters, tile, parameter);
+      const factors = factorsOf(state, tile, parameter);
       const products = productsWith(state, tile, factors);
       for (let first = 0; first < rows; first += unit.rows) {
         let linear = 0;
@@ -68,31 +62,31 @@ function addProduct(
 
 /** rows x width: what the parameter is multiplied with. */
 function factorsOf(
-  { matrix, rounded: { codes }, math }: RefinementState,
-  parameters: Parameters,
+  { matrix, rounded, math }: RefinementState,
   { start, end }: Span,
   parameter: number,
 ): Float32Array {
   const { rows, columns } = matrix;
+  const { grid, codes } = rounded;
   const width = end - start;
   const result = new Float32Array(rows * width);
-  if (parameters.factorCodes) {
+  if (grid.factorCodes) {
     math.decodeTiles({
       rows,
       columns: width,
       totalColumns: columns,
       firstColumn: start,
-      tileCodes: parameters.factorCodes(parameter),
+      tileCodes: grid.factorCodes(parameter),
       codes: codes.subarray(start),
       codeStride: columns,
       values: result,
     });
     return result;
   }
-  const factors = new Float64Array(parameters.parameterCount);
+  const factors = new Float64Array(grid.parameterCount);
   for (let row = 0; row < rows; row++) {
     for (let column = start; column < end; column++) {
-      parameters.factors(row, column, codes[row * columns + column]!, factors);
+      grid.factors(row, column, codes[row * columns + column]!, factors);
       result[row * width + column - start] = factors[parameter]!;
     }
   }
