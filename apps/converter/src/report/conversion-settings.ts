@@ -12,6 +12,8 @@ export function conversionSettings(
     ["--intermediate", options.intermediate],
     ["--include-weights", options.includeWeights?.join(" ")],
     ["--exclude-weights", options.excludeWeights?.join(" ")],
+    ["--rounding", options.rounding],
+    ["--sequential", options.sequential],
     ["--pure", options.pure],
     ["--leave-output-tensor", options.leaveOutputTensor],
     ["--output-tensor-type", options.outputTensorType],

@@ -86,6 +86,7 @@ async function execute(
       options: {
         shards: plan.checkpoint.shards,
         files: plan.outputs.flatMap(({ files }) => files.map(({ path }) => path)),
+        ...(plan.hessians === undefined ? {} : { statistics: plan.hessians.path }),
         ...(plan.backend === undefined ? {} : { backend: plan.backend }),
       },
     });
@@ -157,6 +158,7 @@ async function roundTensors(params: {
     shards: plan.checkpoint.shards,
     ...(plan.backend === undefined ? {} : { backend: plan.backend }),
     signal,
+    measuresOutputs: plan.hessians !== undefined,
     write: (file, bytes, offset) => files[file]!.write(bytes, offset),
     onRows: (planned, rows) => tracker.rowsRounded(planned, rows),
     onWritten: (planned, bytes) => tracker.matrixWritten(planned, bytes),

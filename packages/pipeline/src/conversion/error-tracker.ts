@@ -5,7 +5,7 @@ import type { PlannedBlockMatrix } from "../layers/block-plan.ts";
 import type { RoundedTensor } from "../layers/running/rounded-tensors.ts";
 import type { ConversionPlan, PlannedTensor } from "../plan.ts";
 import { ErrorSums } from "./error-sums.ts";
-import type { MeasuredRows, Slab, SlabConversion } from "./slab.ts";
+import type { Slab, SlabConversion, SlabResult } from "./slab.ts";
 import { weightType } from "./weight-type.ts";
 
 interface Measured {
@@ -35,8 +35,8 @@ export class ErrorTracker {
     this.#outputs = plan.outputs.flatMap(({ files }, output) => files.map(() => output));
   }
 
-  slabDone({ tensor, conversions }: Slab, measured: readonly MeasuredRows[]): void {
-    for (const { conversion: index, firstRow, errors } of measured) {
+  slabDone({ tensor, conversions }: Slab, result: Pick<SlabResult, "errors" | "outputs">): void {
+    for (const { conversion: index, firstRow, errors } of result.errors) {
       const byConversion = this.#open.get(tensor) ?? new Map<number, Measured>();
       this.#open.set(tensor, byConversion);
       const conversion = conversions[index]!;
@@ -46,6 +46,7 @@ export class ErrorTracker {
       byConversion.set(index, { conversion, sums });
       sums.add(firstRow, errors);
     }
+    for (const rows of result.outputs) this.#open.get(tensor)!.get(rows.conversion)!.sums.addOutputs(rows);
   }
 
   /** What became of a tensor that was rounded by its inputs, wherever it is in that type. */

@@ -62,12 +62,12 @@ export class ProgressTracker {
     this.#start(tensor);
   }
 
-  slabDone(slab: Slab, { bytesWritten, errors }: SlabResult): void {
+  slabDone(slab: Slab, result: SlabResult): void {
     const { tensor, rows, columns } = slab;
-    this.#errors.slabDone(slab, errors);
+    this.#errors.slabDone(slab, result);
     const progress = this.#tensors[tensor]!;
     progress.inSlabs -= rows * columns;
-    this.#advance(tensor, rows * columns, bytesWritten);
+    this.#advance(tensor, rows * columns, result.bytesWritten);
     if (progress.inSlabs === 0) this.#passDone(tensor);
   }
 

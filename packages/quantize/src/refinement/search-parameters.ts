@@ -1,10 +1,8 @@
 import type { Parameters } from "../grids/grid.ts";
 import { spans, type Span } from "../hessian/spans.ts";
 import { localForm, solveLocal, type LocalForm } from "./local-form.ts";
-import { gradientOf, type RefinementState } from "./refine.ts";
+import type { RefinementState } from "./refine.ts";
 
-/** Columns whose gradients are kept up to date, or those of one tile. */
-const BLOCK = 256;
 /** Tiles of more columns are left alone: within them, the search takes time that grows with their width. */
 const WIDEST = 256;
 /** Steps of a search at most. */
@@ -14,26 +12,18 @@ const STEPS = 8;
  * Searches the parameters of every tile once more, together with its codes, one tile after another with all others as they are: for
  * parameters nearby, codes are those that LDLQ gives within the tile, and what counts is the error in H. Of tiles within tiles, the small
  * ones are searched. The error never becomes larger.
+ *
+ * @param gradients rows x columns of the span: of `errors * H`, which they stay.
  */
-export function searchParameters(state: RefinementState): void {
-  const { rows, columns } = state.matrix;
+export function searchParameters(state: RefinementState, span: Span, gradients: Float32Array): void {
+  const { rows } = state.matrix;
   const { grid } = state.rounded;
   const parameters = grid.inner ?? grid;
-  const { unit } = parameters;
-  if (
-    parameters.step === undefined ||
-    parameters.parameterCount === 0 ||
-    unit.rows > 1 ||
-    unit.columns > WIDEST
-  )
-    return;
-  const width = Math.max(Math.floor(BLOCK / unit.columns), 1) * unit.columns;
-  for (const span of spans(columns, width)) {
-    const gradients = gradientOf(state, span);
-    for (const tile of spans(span.end, unit.columns, span.start)) {
-      const search = new TileSearch(state, parameters, span, tile, gradients);
-      for (let row = 0; row < rows; row++) search.run(row);
-    }
+  const { unit, step, parameterCount } = parameters;
+  if (step === undefined || parameterCount === 0 || unit.rows > 1 || unit.columns > WIDEST) return;
+  for (const tile of spans(span.end, unit.columns, span.start)) {
+    const search = new TileSearch(state, parameters, span, tile, gradients);
+    for (let row = 0; row < rows; row++) search.run(row);
   }
 }
 

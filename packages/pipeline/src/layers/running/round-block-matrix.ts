@@ -17,7 +17,10 @@ export interface RoundedBlocks {
   /** Whether there were too few inputs for that rounding. */
   readonly withoutInputs: boolean;
   /** Of the weights, in the order of the rows. */
-  readonly errors: readonly { readonly firstRow: number; readonly rows: RowErrors }[];
+  readonly errors: readonly (Pick<BlockRows, "forms"> & {
+    readonly firstRow: number;
+    readonly rows: RowErrors;
+  })[];
   /** Sums of squares of outputs on inputs that were held out, and of their errors with both roundings. Absent where there are none. */
   readonly outputs?: { readonly signals: number; readonly rounded: number; readonly plain: number };
   readonly damping?: number;
@@ -28,6 +31,8 @@ export interface RoundedBlocks {
 export async function roundBlockMatrix(params: {
   readonly planned: PlannedBlockMatrix;
   readonly inputs: LayerInputs;
+  /** Whether errors are measured with the Hessian, too. */
+  readonly measuresOutputs: boolean;
   /** Most weights that are rounded at a time. */
   readonly chunkWeights: number;
   readonly threads: number;
@@ -35,8 +40,8 @@ export async function roundBlockMatrix(params: {
   /** Called as rows are done. */
   readonly onRows: (rows: number) => void;
 }): Promise<RoundedBlocks> {
-  const { planned, run, onRows } = params;
-  const task = taskFor(planned, params.inputs);
+  const { planned, inputs, measuresOutputs, run, onRows } = params;
+  const task = { ...taskFor(planned, inputs), measuresOutputs };
   const parts = await Promise.all(
     rowRanges(params).map(async (range) => {
       const result = await run({ ...task, ...range });
@@ -47,7 +52,7 @@ export async function roundBlockMatrix(params: {
   return verdict(task, parts);
 }
 
-type MatrixTask = Omit<RoundBlocksTask, "firstRow" | "rows">;
+type MatrixTask = Omit<RoundBlocksTask, "firstRow" | "rows" | "measuresOutputs">;
 
 function taskFor(planned: PlannedBlockMatrix, { treatment, statistics, feedback }: LayerInputs): MatrixTask {
   const { weights, type, rowSize, via, usesImportance } = planned;
@@ -84,7 +89,10 @@ function verdict({ plain, rounded }: MatrixTask, parts: readonly RoundedPart[]):
     blocks: (kept ? rounded : plain!).blocks,
     kept,
     withoutInputs: rounded === undefined,
-    errors: parts.map((part) => ({ firstRow: part.firstRow, rows: of(part).errors })),
+    errors: parts.map((part) => {
+      const { errors, forms } = of(part);
+      return { firstRow: part.firstRow, rows: errors, ...(forms && { forms }) };
+    }),
     ...(outputs && { outputs }),
     ...(damping === undefined ? {} : { damping }),
     ...(deadColumns === undefined ? {} : { deadColumns }),

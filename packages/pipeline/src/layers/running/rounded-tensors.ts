@@ -40,8 +40,13 @@ type Matrices = readonly Omit<RoundedBlocks, "blocks">[];
 
 function figuresOf({ usesImportance, linear }: PlannedBlockMatrix, matrices: Matrices): ErrorFigures {
   const sums = new ErrorSums({ weighted: usesImportance });
+  const measured = matrices.every(({ errors }) => errors.every(({ forms }) => forms !== undefined));
   for (const [matrix, { errors }] of matrices.entries()) {
-    for (const { firstRow, rows } of errors) sums.add(matrix * linear.rows + firstRow, rows);
+    for (const { firstRow, rows, forms } of errors) {
+      const first = matrix * linear.rows + firstRow;
+      sums.add(first, rows);
+      if (measured) sums.addOutputs({ conversion: 0, firstRow: first, ...forms! });
+    }
   }
   return sums.figures();
 }

@@ -16,6 +16,8 @@ export interface WriteBlocksParams {
   readonly shards: readonly CheckpointShard[];
   readonly backend?: KernelBackend;
   readonly signal: AbortSignal;
+  /** Whether errors are measured with the Hessian, too. */
+  readonly measuresOutputs: boolean;
   /** Writes blocks into one of the files of all outputs. */
   readonly write: (file: number, bytes: Uint8Array, offset: number) => Promise<void>;
   /** Called when rows of a matrix have been rounded. */
@@ -55,7 +57,7 @@ export async function writeBlocks(params: WriteBlocksParams): Promise<void> {
 }
 
 async function roundStages(params: WriteBlocksParams, run: RunLayerTask): Promise<void> {
-  const { rounding, write, onRows, onWritten, onTensor } = params;
+  const { rounding, measuresOutputs, write, onRows, onWritten, onTensor } = params;
   const { name, stages, inputs, resources } = rounding;
   const { threads, chunkWeights, groupMemory } = resources;
   const tensors = new RoundedTensors(name);
@@ -70,6 +72,7 @@ async function roundStages(params: WriteBlocksParams, run: RunLayerTask): Promis
       const rounded = await roundBlockMatrix({
         planned,
         inputs: layerInputs,
+        measuresOutputs,
         chunkWeights,
         threads,
         run,

@@ -3,12 +3,16 @@ import {
   type BlockGrid,
   type Feedback,
   type Grid,
+  type Matrix,
   membersOf,
   outputErrorsByRow,
   roundMatrix,
   type RowOutputErrors,
   type Treatment,
 } from "@quern/quantize";
+import { hessianForms } from "../../conversion/hessian-forms.ts";
+import { LaneBuffers } from "../../conversion/lane-buffers.ts";
+import type { OutputRows } from "../../conversion/slab.ts";
 import { weightError } from "../../conversion/weight-error.ts";
 import { about } from "../about-tensor.ts";
 import { type OpenReader, readRowBytes, type RowRange, type Weights } from "./weights.ts";
@@ -38,6 +42,8 @@ export interface RoundBlocksTask extends RowRange {
   };
   /** Inputs on which outputs are compared. */
   readonly heldOut?: Float32Array;
+  /** Whether errors are measured with the Hessian, too. */
+  readonly measuresOutputs: boolean;
 }
 
 /** What became of rows whose blocks are in the memory that the task named. */
@@ -45,6 +51,8 @@ export interface BlockRows {
   readonly errors: RowErrors;
   /** On inputs that were held out, where there are some. */
   readonly outputs?: RowOutputErrors;
+  /** On all inputs that the Hessian is of, if that was wanted. */
+  readonly forms?: Pick<OutputRows, "squaredErrors" | "squaredWeights">;
   readonly damping?: number;
   /** How many columns have inputs that were always 0. */
   readonly deadColumns?: number;
@@ -65,8 +73,8 @@ export async function roundBlocks(
   const source = await readRowBytes(weights, task, open);
   const rows = { ...task, source, values: valuesOf(task, source, kernels) };
   return {
-    ...(plain && { plain: measure(rows, plainBlocks(rows, plain, kernels), kernels) }),
-    ...(rounded && { rounded: about(weights.tensor, () => roundByInputs(rows, rounded, kernels)) }),
+    ...(plain && { plain: await measure(rows, plainBlocks(rows, plain, kernels), kernels) }),
+    ...(rounded && { rounded: await roundByInputs(rows, rounded, kernels) }),
   };
 }
 
@@ -135,11 +143,11 @@ function plainBlocks(
   return target;
 }
 
-function roundByInputs(
+async function roundByInputs(
   rows: ReadRows,
   { treatment, hessian, feedback, blocks }: NonNullable<RoundBlocksTask["rounded"]>,
   kernels: Kernels,
-): BlockRows {
+): Promise<BlockRows> {
   const { weights, firstRow, rows: count, values } = rows;
   const { grid, rounding } = membersOf(treatment, { kernels });
   const {
@@ -147,27 +155,29 @@ function roundByInputs(
     codes,
     damping,
     deadColumns,
-  } = roundMatrix({
-    matrix: { rows: count, columns: weights.columns, values },
-    // Members by name have lost their types: only blocks of ggml are planned.
-    grid: grid as Grid<BlockGrid>,
-    rounding,
-    hessian,
-    feedback,
-    math: kernels.math,
-  });
+  } = about(weights.tensor, () =>
+    roundMatrix({
+      matrix: { rows: count, columns: weights.columns, values },
+      // Members by name have lost their types: only blocks of ggml are planned.
+      grid: grid as Grid<BlockGrid>,
+      rounding,
+      hessian,
+      feedback,
+      math: kernels.math,
+    }),
+  );
   const target = rowsIn(blocks, { firstRow, rows: count, of: weights.rows });
   target.set(fitted.blocks(codes));
   return {
-    ...measure(rows, target, kernels),
+    ...(await measure(rows, target, kernels)),
     ...(damping === undefined ? {} : { damping }),
     ...(deadColumns === undefined ? {} : { deadColumns: deadColumns.length }),
   };
 }
 
 /** What blocks stand for, against the weights. */
-function measure(task: ReadRows, quantized: Uint8Array, kernels: Kernels): BlockRows {
-  const { weights, type, importance, heldOut, rows, source, values } = task;
+async function measure(task: ReadRows, quantized: Uint8Array, kernels: Kernels): Promise<BlockRows> {
+  const { weights, type, importance, heldOut, rounded, measuresOutputs, rows, source, values } = task;
   const { columns } = weights;
   const errors = kernels.measureError({
     sourceType: storedType(weights),
@@ -178,14 +188,44 @@ function measure(task: ReadRows, quantized: Uint8Array, kernels: Kernels): Block
     columns,
     importance,
   });
-  if (heldOut === undefined) return { errors };
   const meant = new Float32Array(rows * columns);
   kernels.dequantize({ type, source: quantized, target: meant, rows, columns });
   const matrix = { rows, columns, values };
+  const { math } = kernels;
+  const forms = measuresOutputs && rounded && (await formsOf(matrix, meant, rounded.hessian.matrix, math));
   return {
     errors,
-    outputs: outputErrorsByRow({ matrix, values: meant, inputs: heldOut, math: kernels.math }),
+    ...(heldOut && { outputs: outputErrorsByRow({ matrix, values: meant, inputs: heldOut, math }) }),
+    ...(forms && { forms }),
   };
+}
+
+/** tr(D H D^T) and tr(W H W^T) by row. */
+async function formsOf(
+  { rows, columns, values }: Matrix,
+  meant: Float32Array,
+  hessian: Float64Array,
+  math: Kernels["math"],
+): Promise<NonNullable<BlockRows["forms"]>> {
+  const changes = values.map((value, index) => value - meant[index]!);
+  const [squaredErrors, squaredWeights] = await hessianForms({
+    matrices: [changes, values],
+    rows,
+    columns,
+    read: async (start, count) => triangleRows(hessian, columns, start, count),
+    math,
+    buffers: new LaneBuffers(),
+  });
+  return { squaredErrors: squaredErrors!, squaredWeights: squaredWeights! };
+}
+
+/** Rows of the lower triangle, one after the other. */
+function triangleRows(matrix: Float64Array, columns: number, start: number, count: number): Float32Array {
+  const rows = new Float32Array(count * start + (count * (count + 1)) / 2);
+  for (let row = start, at = 0; row < start + count; at += ++row) {
+    rows.set(matrix.subarray(row * columns, row * columns + row + 1), at);
+  }
+  return rows;
 }
 
 function rowsIn(blocks: Uint8Array, part: RowRange & { readonly of: number }): Uint8Array {

@@ -11,7 +11,7 @@ import type { RoundBlocksResult, RoundBlocksTask } from "./round-blocks.ts";
 import type { RoundRowsResult, RoundRowsTask } from "./round-rows.ts";
 
 /** What each kind of task gives. */
-export interface LayerResults {
+interface LayerResults {
   readonly read: Float32Array;
   readonly "choose-factors": Float32Array;
   readonly prepare: Feedback | undefined;
@@ -25,7 +25,7 @@ export interface LayerResults {
 }
 
 /** Reads a small tensor whole. */
-export interface ReadTask {
+interface ReadTask {
   readonly kind: "read";
   readonly weights: Weights;
 }

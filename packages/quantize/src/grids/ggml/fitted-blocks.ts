@@ -160,11 +160,6 @@ export class FittedBlocks implements BlockGrid {
     return {
       unit: { rows: 1, columns: parameters.subColumns },
       parameterCount,
-      factors: (row, column, code, into) => {
-        const unit = parameters.unitAt(row, column);
-        into[0] = parameters.d[unit]! * this.#levels[code]!;
-        if (parameterCount > 1) into[1] = -parameters.minimumD[unit]!;
-      },
       readParameters(row, column, into) {
         const sub = parameters.subAt(row, column);
         into[0] = parameters.subScales[sub]!;
