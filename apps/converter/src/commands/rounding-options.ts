@@ -34,6 +34,10 @@ export function addRoundingOptions(command: Command): Command {
         "run the model along with its quantization instead: layers are rounded for what they read once those before them are",
       ).conflicts("statistics"),
     )
-    .option("--data <file[:weight]...>", "texts for --sequential (default: a bundled mixture)", dataArgument)
+    .option(
+      "--data <file...>",
+      "texts for --sequential, each with its share of the tokens as file:weight (default: a bundled mixture)",
+      dataArgument,
+    )
     .option("--tokens <count>", "tokens for --sequential (default: 32768)", positiveArgument);
 }

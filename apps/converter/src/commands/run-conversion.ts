@@ -68,11 +68,12 @@ async function runPlan(params: {
   readonly target?: ReportTarget;
 }): Promise<void> {
   const { plan, inputs, options, host, target } = params;
+  const { sequential } = inputs;
   const reportFiles = target === undefined ? [] : reportPaths(target);
   const { info } = await loadKernels({ backend: plan.backend });
   const kernels = `${info.backend} ${info.isa}`;
   if (!options.quiet) {
-    writeWarnings([...plan.warnings, ...(inputs.sequential?.warnings ?? [])], host);
+    writeWarnings([...plan.warnings, ...(sequential?.warnings ?? [])], host);
   }
   if (options.json) {
     writeJsonLine(host.stdout, planRecord(plan));
@@ -81,13 +82,15 @@ async function runPlan(params: {
     if (!options.json) {
       const style = styleFor(host.stdout, host.env);
       host.stdout.write(
-        `${formatPlanTensors({ plan, style })}\n${formatPlanSummary({ plan, kernels, style })}`,
+        `${formatPlanTensors({ plan, style })}\n${formatPlanSummary({ plan, kernels, ...(sequential && { sequential }), style })}`,
       );
     }
     return;
   }
   if (!options.json && !options.quiet) {
-    host.stderr.write(`${formatPlanSummary({ plan, kernels, style: styleFor(host.stderr, host.env) })}\n`);
+    host.stderr.write(
+      `${formatPlanSummary({ plan, kernels, ...(sequential && { sequential }), style: styleFor(host.stderr, host.env) })}\n`,
+    );
   }
   const report = await runReported({
     host,

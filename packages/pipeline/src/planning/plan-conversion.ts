@@ -10,6 +10,7 @@ import { findHessians } from "./find-hessians.ts";
 import { checkKernelTypes } from "./kernel-support.ts";
 import { planBlockRounding } from "./plan-block-rounding.ts";
 import { planFile } from "./plan-file.ts";
+import { estimateRoundingSeconds } from "./rounding-duration.ts";
 import { planOutputs } from "./plan-outputs.ts";
 import { estimatePeakMemory, memoryBudget } from "./resources.ts";
 
@@ -98,7 +99,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     kernels,
     loads: outputs.flatMap(({ tensors }) =>
       tensors
-        .filter(({ packed }) => !packed)
+        .filter(({ packed, rounding }) => !packed && rounding === undefined)
         .map(({ ne, ...conversion }) => ({ ...conversion, elements: elementCount(ne) })),
     ),
     hessians: tensors
@@ -111,6 +112,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     threads,
     bytes: outputs.reduce((sum, { fileSize }) => sum + fileSize, sourceBytes),
   });
+  const roundingSeconds = rounded ? estimateRoundingSeconds({ kernels, rounding: rounded.rounding }) : 0;
   const peakMemory = Math.max(
     estimatePeakMemory({ threads, memory, hessians: hessians !== undefined }),
     rounded?.rounding.resources.peakMemory ?? 0,
@@ -130,7 +132,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     ...(rounded && { rounding: rounded.rounding }),
     ...(backend === undefined ? {} : { backend }),
     kernels: kernels.info,
-    resources: { threads, memory, peakMemory, seconds },
+    resources: { threads, memory, peakMemory, seconds: seconds + roundingSeconds },
   };
 }
 
