@@ -37,6 +37,10 @@ interface Fixture {
   readonly path: string;
 }
 
+function refused(code: string): unknown {
+  return expect.objectContaining({ code });
+}
+
 async function fixture(name: string, params: Partial<RandomStatisticsParams> = {}): Promise<Fixture> {
   const model = await goldenModel(name);
   const path = newPath("safetensors");
@@ -202,15 +206,47 @@ describe("GGUF rounded by inputs", () => {
 
   it("measures all outputs of rounded tensors in a report", async () => {
     const { errors } = await convertFixture(llama, { measureErrors: true });
-    const { errors: others } = await convertFixture(llama, { rounding: false, measureErrors: true });
-    for (const { name, rounding, hessian } of errors) {
-      const other = others.find((error) => error.name === name)!;
-      if (rounding === undefined) expect(hessian).toEqual(other.hessian);
-      else {
-        expect(hessian!.squaredErrors).toBeLessThan(0.8 * other.hessian!.squaredErrors);
-        expect(hessian!.squaredWeights / other.hessian!.squaredWeights).toBeCloseTo(1, 4);
-      }
+    const plainly = await convertFixture(llama, { rounding: false, measureErrors: true });
+    const others = new Map(plainly.errors.map(({ name, hessian }) => [name, hessian]));
+    const changed = errors.filter(({ rounding }) => rounding !== undefined);
+    expect(changed.length).toBe(rounded.errors.length);
+    expect(errors.length).toBeGreaterThan(changed.length);
+    for (const { name, hessian } of changed) {
+      expect(hessian!.squaredErrors).toBeLessThan(0.8 * others.get(name)!.squaredErrors);
+      expect(hessian!.squaredWeights / others.get(name)!.squaredWeights).toBeCloseTo(1, 4);
     }
+  });
+
+  it("can have factors folded in first", async () => {
+    const { paths, errors } = await convertFixture(llama, { rounding: { transforms: [{ name: "awq" }] } });
+    const { metadata, tensors } = await openGgufModel(paths[0]!);
+    expect(metadata.get("quern.rounding")).toEqual({ type: "string", value: "awq+gptq" });
+    const [own, before] = [await bytesOf(paths[0]!), await bytesOf(plain.paths[0]!)];
+    const floats = (bytes: Buffer): Float32Array => new Float32Array(Uint8Array.from(bytes).buffer);
+    const norms = [own, before].map((file) => floats(file.get("blk.0.attn_norm.weight")!));
+    expect(norms[0]).not.toEqual(norms[1]);
+    // What the norm is divided by, the columns behind it are multiplied by; rows of values are divided for the layer behind them.
+    for (const name of ["blk.0.attn_q.weight", "blk.0.attn_k.weight"]) {
+      const { ggmlType: type, ne } = tensors.get(name)!;
+      const [columns, rows] = ne as [number, number];
+      const meant = new Float32Array(rows * columns);
+      kernels.dequantize({ type, source: own.get(name)!, target: meant, rows, columns });
+      const times = (values: Float32Array, factors: Float32Array, power: number): Float32Array =>
+        values.map((value, index) => value * factors[index % columns]! ** power);
+      const { rows: read } = await llama.statistics.readHoldOut(name.replace(/\.weight$/, ""));
+      const { relative } = outputErrorOn({
+        matrix: { rows, columns, values: times(await weightsOf(llama, name), norms[1]!, 1) },
+        values: times(meant, norms[0]!, 1),
+        inputs: times(read, norms[1]!, -1),
+        math: kernels.math,
+      });
+      const { rounding } = errors.find((error) => error.name === name)!;
+      expect(relative / rounding!.outputError!.kept).toBeCloseTo(1, 2);
+    }
+    for (const { rounding } of errors)
+      expect(rounding!.outputError!.kept).toBeLessThan(rounding!.outputError!.plain);
+    const again = await convertFixture(llama, { threads: 2, rounding: { transforms: [{ name: "awq" }] } });
+    expect(await hashOf(again.paths[0]!)).toBe(await hashOf(paths[0]!));
   });
 
   it("is written in several types at once", async () => {
@@ -330,8 +366,6 @@ describe("a plan refuses", () => {
   beforeAll(async () => {
     llama = await fixture("llama2-spm");
   });
-  const refused = (code: string): unknown => expect.objectContaining({ code });
-
   it("types without blocks that roundings know", async () => {
     await expect(planFor(llama, { type: "F16" })).rejects.toThrow(refused("ROUNDING_NOWHERE"));
   });
@@ -369,6 +403,19 @@ describe("a plan refuses", () => {
     const rounding = { method, statistics, inputs: statisticsInputs(statistics) };
     await expect(planConversion({ checkpoint, outputs, rounding })).rejects.toThrow(
       refused("PLAN_STATISTICS_TWICE"),
+    );
+  });
+
+  it("transforms of GGUF, and of a run along", async () => {
+    const path = newPath("gguf");
+    const { checkpoint } = llama.model;
+    await convert(await planConversion({ checkpoint, outputs: [{ type: "auto", path }], threads: 0 }));
+    const transforms = [{ name: "awq" }];
+    const gguf = { checkpoint: await openGgufModel(path), rounding: { transforms } };
+    await expect(planFor(llama, gguf)).rejects.toThrow(refused("ROUNDING_TRANSFORM"));
+    const inputs: InputSource = { ...statisticsInputs(llama.statistics), follows: true };
+    await expect(planFor(llama, { rounding: { transforms, inputs } })).rejects.toThrow(
+      refused("PLAN_TRANSFORM_FOLLOWS"),
     );
   });
 

@@ -51,6 +51,8 @@ export interface PlanParams {
 export interface RoundingRequest {
   /** One of the roundings of `@quern/quantize` that need a Hessian; with the options that are best for blocks of ggml, unless given. */
   readonly method: MemberSpec;
+  /** Of checkpoints, with statistics: transforms whose factors are folded into the weights before anything is rounded. @default none */
+  readonly transforms?: readonly MemberSpec[];
   /** What is known of a model as it was. Not with `inputs`. */
   readonly statistics?: Statistics;
   /** Where inputs become known otherwise, such as a source that follows what layers become; for a single output. Not with `statistics`. */

@@ -6,6 +6,7 @@ import { dataArgument } from "./data-argument.ts";
 /** What commander makes of the options that {@link addRoundingOptions} declares. */
 export interface RoundingOptions {
   readonly rounding?: string;
+  readonly transform?: string;
   readonly statistics?: string;
   readonly sequential?: true;
   readonly data?: readonly WeightedFile[];
@@ -21,6 +22,12 @@ export function addRoundingOptions(command: Command): Command {
         "--rounding <method>",
         "of GGUF: round linear layers so that errors make up for each other, where that is better on inputs held out; needs --statistics or --sequential",
       ).choices(["gptq", "coordinate-descent"]),
+    )
+    .addOption(
+      new Option(
+        "--transform <name>",
+        "of checkpoints that become GGUF: fold factors for the inputs of layers into what makes these, before --rounding",
+      ).choices(["awq", "smooth-quant"]),
     )
     .addOption(
       new Option(

@@ -147,12 +147,13 @@ async function makePlan(
 
 /** @throws QuernError `USAGE_ROUNDING` */
 function roundingRequest(
-  { rounding: name }: RunOptions,
+  { rounding: name, transform }: RunOptions,
   { statistics, inputs }: LayerInputs,
 ): Pick<PlanParams, "rounding"> {
   if (name === undefined) {
-    if (inputs === undefined) return {};
-    throw new QuernError("USAGE_ROUNDING", "--sequential is for --rounding: expected it, too.");
+    const stray = inputs === undefined ? transform && "--transform" : "--sequential";
+    if (stray === undefined) return {};
+    throw new QuernError("USAGE_ROUNDING", `${stray} is for --rounding: expected it, too.`);
   }
   if (statistics === undefined && inputs === undefined) {
     throw new QuernError(
@@ -160,7 +161,14 @@ function roundingRequest(
       '--rounding needs to know what the layers of the model read: expected --statistics with a file that "quern calibrate" makes, or --sequential.',
     );
   }
-  return { rounding: { method: { name }, ...(statistics && { statistics }), ...(inputs && { inputs }) } };
+  return {
+    rounding: {
+      method: { name },
+      ...(transform !== undefined && { transforms: [{ name: transform }] }),
+      ...(statistics && { statistics }),
+      ...(inputs && { inputs }),
+    },
+  };
 }
 
 async function importanceOf(options: QuantizationOptions, { cwd }: Host): Promise<Importance | undefined> {

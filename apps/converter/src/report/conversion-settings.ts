@@ -13,6 +13,7 @@ export function conversionSettings(
     ["--include-weights", options.includeWeights?.join(" ")],
     ["--exclude-weights", options.excludeWeights?.join(" ")],
     ["--rounding", options.rounding],
+    ["--transform", options.transform],
     ["--sequential", options.sequential],
     ["--pure", options.pure],
     ["--leave-output-tensor", options.leaveOutputTensor],

@@ -7,6 +7,7 @@ import { writeBlocks } from "../layers/running/write-blocks.ts";
 import type { ConversionPlan, PlannedFile, PlannedOutput } from "../plan.ts";
 import { ErrorTracker } from "./error-tracker.ts";
 import { EventQueue } from "./event-queue.ts";
+import { foldPlan } from "./fold-plan.ts";
 import { Profiler } from "./profile.ts";
 import { ProgressTracker } from "./progress-tracker.ts";
 import { planSlabs } from "./plan-slabs.ts";
@@ -78,7 +79,8 @@ async function execute(
   try {
     signal.throwIfAborted();
     for (const output of plan.outputs) unfinished.add(await createOutput(output, plan.force));
-    const { slabs, count } = planSlabs(plan);
+    const folded = await foldPlan(plan, signal);
+    const { slabs, count } = planSlabs(folded);
     runners = await startThreads({
       count: Math.min(plan.resources.threads, count),
       createService,
@@ -110,7 +112,7 @@ async function execute(
     await closeThreads(runners);
     runners = [];
     if (plan.rounding !== undefined) {
-      await roundTensors({ plan, rounding: plan.rounding, sets: [...unfinished], tracker, signal });
+      await roundTensors({ plan, rounding: folded.rounding!, sets: [...unfinished], tracker, signal });
       profiler.rounded();
     }
     for (const set of unfinished) {

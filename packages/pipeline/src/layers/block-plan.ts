@@ -1,5 +1,6 @@
 import type { InputSource } from "@quern/statistics";
-import type { LayerResources, PlannedMatrix, PlannedStage } from "./plan.ts";
+import type { MemberSpec } from "@quern/quantize";
+import type { LayerResources, PlannedFolding, PlannedMatrix, PlannedStage } from "./plan.ts";
 import type { Target } from "./tasks/target.ts";
 
 /** A matrix of a GGUF tensor that is rounded by what is known of its inputs: the tensor itself, or one of a stack. */
@@ -31,6 +32,12 @@ export interface BlockRounding {
   readonly stages: readonly PlannedStage<PlannedBlockMatrix>[];
   readonly inputs: InputSource;
   readonly resources: LayerResources;
+  /** One after the other. */
+  readonly transforms: readonly MemberSpec[];
+  /** Where the transforms are folded in, before anything is rounded. */
+  readonly foldings: readonly PlannedFolding[];
+  /** By what inputs are divided, once factors have been folded in. */
+  readonly factorsOf?: (planned: PlannedBlockMatrix) => Float32Array | undefined;
   /** How many tensors there are, each counted once. */
   readonly tensors: number;
   /** Matrices of stacks with fewer inputs than columns, which are rounded by importance alone; as far as that is known. */

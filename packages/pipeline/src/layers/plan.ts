@@ -100,7 +100,7 @@ export interface PlannedStage<M extends PlannedMatrix = PlannedLinear> {
 export interface PlannedFolding {
   readonly folding: Folding;
   /** Those for which the factors are chosen. */
-  readonly layers: readonly PlannedLinear[];
+  readonly layers: readonly Pick<PlannedMatrix, "weights" | "decision">[];
   readonly usesHessian: boolean;
   /** The norm that is divided, and what the model adds to its weight: factors are fitted to the type in which that is stored. */
   readonly norm?: { readonly weights: Weights; readonly offset: number };

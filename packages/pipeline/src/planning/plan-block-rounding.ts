@@ -21,11 +21,13 @@ import { type InputSource, type Statistics, statisticsInputs } from "@quern/stat
 import { QuernError } from "@quern/tensor";
 import { weightType } from "../conversion/weight-type.ts";
 import { type BlockRounding, type PlannedBlockMatrix, seesTooFew } from "../layers/block-plan.ts";
+import type { LayeredModel } from "../layers/linear-layers.ts";
 import type { InputNeeds, PlannedGroup, PlannedStage } from "../layers/plan.ts";
 import { inputBytes, layerResources } from "../layers/planning/memory.ts";
 import { preparation } from "../layers/planning/plan-linear.ts";
 import type { Target } from "../layers/tasks/target.ts";
 import type { ModelSource, PlannedOutput, PlannedTensor, RoundingRequest } from "../plan.ts";
+import { planRoundingFoldings } from "./plan-rounding-foldings.ts";
 import { blockRoundingWarnings } from "./block-rounding-warnings.ts";
 
 export interface BlockRoundingPlan {
@@ -46,6 +48,8 @@ export interface BlockRoundingPlan {
  */
 export function planBlockRounding(params: {
   readonly request: RoundingRequest;
+  /** The checkpoint as layers, where transforms are folded into it. */
+  readonly layered: LayeredModel | undefined;
   readonly model: ModelDescription;
   readonly source: ModelSource;
   readonly tensors: readonly ModelTensor[];
@@ -72,7 +76,12 @@ export function planBlockRounding(params: {
   if (layers.length === 0) throw nowhere(method.name, outputs);
   const chosen = new Set(layers.flatMap(({ targets }) => targets.map(placeOf)));
   const { memory, threads } = params;
-  const resources = layerResources({ memory, threads, stages, foldings: [] });
+  const { transforms = [] } = request;
+  const { foldings, warnings } =
+    params.layered === undefined
+      ? { foldings: [], warnings: [] }
+      : planRoundingFoldings({ model: params.layered, transforms, stages });
+  const resources = layerResources({ memory, threads, stages, foldings });
   const tensors = new Set(layers.map(({ name }) => name));
   return {
     rounding: {
@@ -80,14 +89,18 @@ export function planBlockRounding(params: {
       stages,
       inputs,
       resources,
+      transforms,
+      foldings,
       tensors: tensors.size,
       withoutInputs: layers
         .filter((planned) => statistics && tooFewFor(planned, statistics))
         .map(({ name, matrix }) => `${name}[${matrix}]`),
     },
     outputs: marked(outputs, chosen, method.name),
-    warnings:
-      statistics === undefined ? [] : blockRoundingWarnings({ statistics, stages, candidates, tensors }),
+    warnings: [
+      ...warnings,
+      ...(statistics === undefined ? [] : blockRoundingWarnings({ statistics, stages, candidates, tensors })),
+    ],
   };
 }
 

@@ -1,10 +1,11 @@
 import { ggmlType } from "@quern/gguf";
 import { loadKernels } from "@quern/kernels";
-import { describeSource, expressionSources, type ModelTensor } from "@quern/models";
+import { describeSource, expressionSources, isGguf, type ModelTensor } from "@quern/models";
 import { checkStatisticsModel } from "@quern/statistics";
 import { elementCount, QuernError } from "@quern/tensor";
 import { resolveThreads } from "@quern/threads";
-import type { ConversionPlan, PlannedOutput, PlanParams } from "../plan.ts";
+import type { ConversionPlan, PlannedOutput, PlanParams, ModelSource, RoundingRequest } from "../plan.ts";
+import { type LayeredModel, openLayeredModel } from "../layers/linear-layers.ts";
 import { estimateSeconds } from "./duration.ts";
 import { findHessians } from "./find-hessians.ts";
 import { checkKernelTypes } from "./kernel-support.ts";
@@ -20,6 +21,7 @@ import { estimatePeakMemory, memoryBudget } from "./resources.ts";
  *
  * @throws QuernError
  * - `PLAN_NO_OUTPUTS`, `PLAN_MEMORY`, `PLAN_THREADS` parameters out of range
+ * - `PLAN_TRANSFORM_FOLLOWS`, `ROUNDING_TRANSFORM` transforms that cannot be
  * - `RECIPE_UNKNOWN`, `RECIPE_FLAVOUR`, `RECIPE_OPTION`, `RECIPE_PRUNE_LAYERS`, `RECIPE_UNSUPPORTED` outputs that cannot be
  * - `IMPORTANCE_REQUIRED`, `IMPORTANCE_MISMATCH` importance weights that are missing or do not fit
  * - `OUTPUT_DUPLICATE`, `OUTPUT_EXISTS`, `OUTPUT_IS_SOURCE`, `OUTPUT_NOT_A_FILE`, `OUTPUT_NOT_WRITABLE`, `OUTPUT_NO_SPACE` the
@@ -61,7 +63,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
       model,
       source: checkpoint,
       ...(importance === undefined ? {} : { importance }),
-      ...(params.rounding && { rounding: params.rounding.method.name }),
+      ...(params.rounding && { rounding: roundingName(params.rounding) }),
     });
     checkKernelTypes({ kernels, model, contents: file });
     return file;
@@ -82,6 +84,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     params.rounding &&
     planBlockRounding({
       request: params.rounding,
+      layered: await layeredFor(params.rounding, checkpoint),
       model,
       source: checkpoint,
       tensors,
@@ -140,6 +143,31 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
 function changesTensor({ tensors }: PlannedOutput, name: string): boolean {
   return tensors.some(
     ({ source, packed, type }) => source === name && !packed && ggmlType(type).blockSize > 1,
+  );
+}
+
+/** "gptq"; after transforms "awq+gptq". */
+function roundingName({ transforms = [], method }: RoundingRequest): string {
+  return [...transforms, method].map(({ name }) => name).join("+");
+}
+
+/** The checkpoint as layers, where transforms are to be folded into it. */
+async function layeredFor(
+  { transforms = [], inputs }: RoundingRequest,
+  source: ModelSource,
+): Promise<LayeredModel | undefined> {
+  if (transforms.length === 0) return undefined;
+  if (inputs?.follows === true) {
+    throw new QuernError(
+      "PLAN_TRANSFORM_FOLLOWS",
+      "transforms want all inputs before any layer is rounded: they cannot be run along with the model",
+    );
+  }
+  if (!isGguf(source)) return openLayeredModel(source);
+  throw new QuernError(
+    "ROUNDING_TRANSFORM",
+    "factors are folded into checkpoints: of GGUF it is not known which layers are divided by them",
+    { subject: { key: "transforms" } },
   );
 }
 

@@ -61,12 +61,12 @@ const SEARCHING_BYTES = 20;
 
 /** Memory that choosing factors takes. */
 export function foldingBytes(params: {
-  readonly layers: readonly CheckedLinear[];
+  readonly layers: readonly { readonly weights: { readonly rows: number; readonly columns: number } }[];
   readonly columns: number;
   readonly usesHessian: boolean;
 }): number {
   const { layers, columns, usesHessian } = params;
-  const weights = layers.reduce((sum, { linear }) => sum + linear.rows * linear.columns, 0);
+  const weights = layers.reduce((sum, { weights: { rows, columns: n } }) => sum + rows * n, 0);
   return weights * SEARCHING_BYTES + (usesHessian ? columns * columns * (HESSIAN_BYTES + FEEDBACK_BYTES) : 0);
 }
 

@@ -1,13 +1,12 @@
-import { closeThreads, compiledModule, startThreads, taskQueue } from "@quern/threads";
 import type { CheckpointShard } from "@quern/checkpoints";
 import type { KernelBackend } from "@quern/kernels";
 import type { BlockRounding, PlannedBlockMatrix } from "../block-plan.ts";
-import { createService } from "../node/layer-service.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
 import { followBlocks } from "./follow-blocks.ts";
 import { MemoryGate } from "./memory-gate.ts";
 import type { LayerWork } from "./quantize-group.ts";
 import { quantizeStages } from "./quantize-stages.ts";
+import { withLayerThreads } from "./layer-threads.ts";
 import { roundBlockMatrix } from "./round-block-matrix.ts";
 import { type RoundedTensor, RoundedTensors } from "./rounded-tensors.ts";
 
@@ -36,24 +35,8 @@ export interface WriteBlocksParams {
  */
 export async function writeBlocks(params: WriteBlocksParams): Promise<void> {
   const { rounding, shards, backend, signal } = params;
-  const { threads: count } = rounding.resources;
-  const threads = await startThreads({
-    count,
-    createService,
-    module: () => compiledModule("../node/layer-service.ts", import.meta.url),
-    options: { shards, files: [], ...(backend === undefined ? {} : { backend }) },
-  });
-  const failed = new AbortController();
-  try {
-    const queue = taskQueue({ threads, signal: AbortSignal.any([signal, failed.signal]) });
-    await roundStages(params, (task) => queue.run(task) as Promise<never>);
-  } catch (error) {
-    // What is still under way ends with it.
-    failed.abort(error);
-    throw error;
-  } finally {
-    await closeThreads(threads);
-  }
+  const { threads } = rounding.resources;
+  await withLayerThreads({ threads, shards, backend, signal }, (run) => roundStages(params, run));
 }
 
 async function roundStages(params: WriteBlocksParams, run: RunLayerTask): Promise<void> {
@@ -64,7 +47,7 @@ async function roundStages(params: WriteBlocksParams, run: RunLayerTask): Promis
   const follower = inputs.follows ? followBlocks({ inputs, run }) : undefined;
   const work: LayerWork<PlannedBlockMatrix> = {
     inputs,
-    factorsOf: () => undefined,
+    factorsOf: rounding.factorsOf ?? (() => undefined),
     run,
     threads,
     chunkWeights,
