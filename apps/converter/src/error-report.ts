@@ -11,6 +11,8 @@ const hints: Readonly<Record<string, string>> = {
     "Only safetensors are read; many repositories have them on another branch or revision.",
   CHECKPOINT_NOT_A_FOLDER: "Name the folder that holds the model, not a file in it.",
   EVALUATION_MEMORY: "Pass a larger --memory, or take fewer --threads or a shorter --context.",
+  FORMAT_CANNOT_HOLD:
+    'Try another --group-size, or a recipe file with a rule that leaves such layers as they are ("keep: true").',
   GGUF_EDIT_REFUSED: "Pass --force if you know what you are doing.",
   GGUF_UNDO_PENDING: "Run quern edit with --restore and nothing else to take the interrupted edit back.",
   IMPORTANCE_REQUIRED: "Pass --imatrix with a file made by llama-imatrix, or choose a larger type.",
@@ -20,6 +22,7 @@ const hints: Readonly<Record<string, string>> = {
   OUTPUT_DISK_FULL: "Free some space, or name an output elsewhere; --dry-run says how much is needed.",
   OUTPUT_NO_SPACE: "Free some space, or name an output elsewhere; --dry-run says how much is needed.",
   OUTPUT_NOT_WRITABLE: "Name an output elsewhere.",
+  PLAN_INCOMPATIBLE: '"quern recipes" lists what programs load.',
   RECIPE_OPTION:
     "quern quantize, and quern convert with --flavour quantizer, write the type as llama-quantize does: there the option counts.",
   WORKER_MISSING: "Build the packages first, or run with --threads 0.",

@@ -78,10 +78,10 @@ describe("resolveRecipe", () => {
       guard: false,
     });
     expect(decisions[0]).toMatchObject({ parameters: { bits: 4 }, guard: true });
-    expect(warnings.map(({ code, subject }) => [code, subject.key])).toEqual([
+    expect(warnings!.map(({ code, subject }) => [code, subject.key])).toEqual([
       ["RECIPE_RULE_UNUSED", "rules[2]"],
     ]);
-    expect(warnings[0]!.message).toContain('modules that match "nothing"');
+    expect(warnings![0]!.message).toContain('modules that match "nothing"');
   });
 
   it.each([

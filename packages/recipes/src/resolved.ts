@@ -50,6 +50,6 @@ export interface ResolvedRecipe {
   readonly transforms: readonly MemberSpec[];
   /** What transforms and treatments need of the inputs of layers. */
   readonly statistics: StatisticsNeed;
-  /** `RECIPE_RULE_UNUSED`: a rule that decides about no layer. */
-  readonly warnings: readonly QuernError[];
+  /** `RECIPE_RULE_UNUSED`: a rule that decides about no layer. @default none */
+  readonly warnings?: readonly QuernError[];
 }

@@ -5,7 +5,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { positiveArgument } from "./arguments.ts";
 
 /** The container that `--type` is about. */
-export const GGUF = "gguf";
+const GGUF = "gguf";
 
 /** What commander makes of the options that {@link addCheckpointOptions} declares. */
 export interface CheckpointOptions {

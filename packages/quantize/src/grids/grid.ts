@@ -1,3 +1,4 @@
+import type { MathKernels, TileCodes } from "@quern/kernels";
 import type { Calibrator } from "../calibrators/calibrator.ts";
 import type { Matrix } from "../matrix.ts";
 import type { QuantizedMatrix } from "../quantized-matrix.ts";
@@ -39,6 +40,8 @@ export interface Parameters {
   readonly parameterCount: number;
   /** Writes the factor of each parameter. */
   factors(row: number, column: number, code: number, into: Float64Array): void;
+  /** The factors of a parameter as the values of codes in tiles, for kernels. */
+  factorCodes?(parameter: number): TileCodes;
   /** Writes the parameters of the unit of an element. */
   readParameters(row: number, column: number, into: Float64Array): void;
   /** Changes the parameters of the unit of an element to the nearest that can be stored. */
@@ -63,6 +66,11 @@ export interface FittedGrid extends Parameters {
   decode(row: number, column: number, code: number): number;
   /** The code of the next value above or below; the same one at the end. */
   neighbour(row: number, column: number, code: number, up: boolean): number;
+  /**
+   * What `encode` and `decode` do, for kernels, which give the same codes many times as fast. The arrays follow every change: of `fit`,
+   * `settle`, `writeParameters` and `moveOffset`. Tiles may be smaller than units.
+   */
+  readonly tileCodes?: TileCodes | undefined;
   /** Parameters of parts of a unit, with those of the unit as they are. */
   readonly inner?: Parameters;
   /** Moves the value of code 0 as near to `offset` as can be stored; the scale stays. */
@@ -75,6 +83,8 @@ export interface Fitting {
   readonly calibrator?: Calibrator | undefined;
   /** By column, not negative: what an error counts there. */
   readonly importance?: Float32Array | undefined;
+  /** For those who can do it faster with them. */
+  readonly math?: MathKernels | undefined;
   /** columns x columns: errors of a row are weighed as `e H e^T` of each unit, instead of by importance. */
   readonly hessian?: Float64Array | undefined;
 }

@@ -3,7 +3,7 @@ import { nf4 } from "../grids/bitsandbytes.ts";
 import { mxfp4, nvfp4 } from "../grids/float-grids.ts";
 import type { Grid, TiledGrid } from "../grids/grid.ts";
 import { uniform } from "../grids/uniform.ts";
-import { dampHessian } from "../hessian/damping.ts";
+import { dampedHessian } from "../hessian/damping.ts";
 import { dequantizeMatrix } from "../quantized-matrix.ts";
 import { coordinateDescent } from "../roundings/coordinate-descent.ts";
 import { gptq } from "../roundings/gptq.ts";
@@ -39,7 +39,7 @@ describe.each(Object.entries(GRIDS))("refining on %s", (name, grid) => {
   it("never makes the error larger, step by step", async () => {
     const [rows, columns] = [10, 160];
     const { matrix, hessian, math } = await layerUnderTest(rows, columns, { seed: 21 });
-    const damped = dampHessian(hessian, columns, 0.02).matrix;
+    const damped = dampedHessian(hessian, columns, 0.02);
     const task = { matrix, grid, hessian, math };
     for (const rounding of [nearest(), gptq({ damping: 0.02 })]) {
       const rounded = roundMatrix({ ...task, rounding });
@@ -63,7 +63,7 @@ describe.each(Object.entries(GRIDS))("refining on %s", (name, grid) => {
   it("ends where no single code can be changed for the better", async () => {
     const [rows, columns] = [3, 96];
     const { matrix, hessian, math } = await layerUnderTest(rows, columns, { seed: 22 });
-    const damped = dampHessian(hessian, columns, 0.05).matrix;
+    const damped = dampedHessian(hessian, columns, 0.05);
     const rounding = coordinateDescent({ passes: 60, damping: 0.05 });
     const { codes, values, grid: fitted } = roundMatrix({ matrix, grid, rounding, hessian, math });
     const least = cost(matrix.values, values, damped, columns);

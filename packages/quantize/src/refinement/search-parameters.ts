@@ -1,31 +1,27 @@
 import type { Parameters } from "../grids/grid.ts";
 import { spans, type Span } from "../hessian/spans.ts";
 import { localForm, solveLocal, type LocalForm } from "./local-form.ts";
-import { gradientOf, type RefinementState } from "./refine.ts";
+import type { RefinementState } from "./refine.ts";
 
-/** Columns whose gradients are kept up to date; a multiple of the tiles of most grids. */
-const BLOCK = 256;
 /** Steps of a search at most. */
 const STEPS = 8;
 
 /**
- * Searches the parameters of every tile once more, together with its codes, one tile after another with all others as they are: for
+ * Searches the parameters of every tile in some columns once more, together with its codes, one tile after another with all others as they are: for
  * parameters nearby, codes are those that LDLQ gives within the tile, and what counts is the error in H. The smallest tiles are searched,
  * whose parameters are few.
+ *
+ * @param gradients rows x columns of the span: of `errors * H`, which they stay.
  */
-export function searchParameters(state: RefinementState): void {
-  const { rows, columns } = state.matrix;
+export function searchParameters(state: RefinementState, span: Span, gradients: Float32Array): void {
+  const { rows } = state.matrix;
   const { grid } = state.rounded;
   const parameters = grid.inner ?? grid;
   const { unit, step } = parameters;
   if (step === undefined || unit.rows > 1) return;
-  const width = Math.max(Math.floor(BLOCK / unit.columns), 1) * unit.columns;
-  for (const span of spans(columns, width)) {
-    const gradients = gradientOf(state, span);
-    for (const tile of spans(span.end, unit.columns, span.start)) {
-      const search = new TileSearch(state, parameters, span, tile, gradients);
-      for (let row = 0; row < rows; row++) search.run(row);
-    }
+  for (const tile of spans(span.end, unit.columns, span.start)) {
+    const search = new TileSearch(state, parameters, span, tile, gradients);
+    for (let row = 0; row < rows; row++) search.run(row);
   }
 }
 

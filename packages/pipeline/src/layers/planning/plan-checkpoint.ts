@@ -145,7 +145,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     fileSize,
     bitsPerWeight: (fileSize * 8) / parameters,
     ...(inputs === undefined ? {} : { inputs }),
-    warnings: [...model.warnings, ...recipe.warnings, ...warnings, ...known],
+    warnings: [...model.warnings, ...(recipe.warnings ?? []), ...warnings, ...known],
     kernels: kernels.info,
     ...(backend === undefined ? {} : { backend }),
     resources,
