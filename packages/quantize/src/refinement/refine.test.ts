@@ -104,7 +104,7 @@ describe("searching scales and codes together", () => {
   it("finds what refitting them in turns does not", async () => {
     const [rows, columns] = [8, 128];
     const { matrix, hessian, math } = await layerUnderTest(rows, columns, { seed: 24 });
-    const damped = dampHessian(hessian, columns, 0.02).matrix;
+    const damped = dampedHessian(hessian, columns, 0.02);
     for (const [bits, share] of [
       [2, 0.97],
       [3, 0.98],
