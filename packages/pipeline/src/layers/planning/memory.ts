@@ -10,7 +10,7 @@ const BYTES_PER_WEIGHT = 48;
 const LARGEST_CHUNK = 2 ** 21;
 
 /** Groups beyond the one in hand keep threads busy; more of them than two, or than this, make nothing faster. */
-const LARGEST_AHEAD = 256 * 2 ** 20;
+const LARGEST_AHEAD = 16 * 2 ** 20;
 
 /** Of a Hessian, for each element: F64; what is made of it for all rows, F32. */
 const HESSIAN_BYTES = 8;
