@@ -129,8 +129,8 @@ function foldCopy(copy: PlannedCopy, changes: WeightChanges): PlannedCopy {
 }
 
 export function foldWeights(weights: Weights, changes: WeightChanges): Weights {
-  if (!changes.has(weights.tensor)) return weights;
-  return { ...weights, type: "F32", expression: foldExpression(weights.expression, changes) };
+  const expression = foldExpression(weights.expression, changes);
+  return expression === weights.expression ? weights : { ...weights, type: "F32", expression };
 }
 
 /** What is known of inputs when they are divided by factors. The Hessian is changed in place. */
