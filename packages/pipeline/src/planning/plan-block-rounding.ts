@@ -136,7 +136,7 @@ function methodFor(method: MemberSpec): MemberSpec {
 }
 
 /** A tensor that outputs want in one type. */
-export interface RoundingCandidate {
+interface RoundingCandidate {
   readonly model: ModelTensor;
   readonly index: number;
   readonly planned: PlannedTensor;
