@@ -47,7 +47,9 @@ export function searchScales(backend: MathBackend, params: SearchScalesParams): 
     throw argumentError(`a search takes an odd number of choices up to 255, not ${choices}`);
   }
   if (order.length < columns || order.some((column) => !(column >= 0 && column < columns))) {
-    throw argumentError(`the order must name a column from 0 to ${columns - 1} for each of ${columns} places`);
+    throw argumentError(
+      `the order must name a column from 0 to ${columns - 1} for each of ${columns} places`,
+    );
   }
   // Choices lie as if each of them was a tile.
   const shape = { rows, totalColumns: choices };

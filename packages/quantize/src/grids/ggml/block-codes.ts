@@ -10,7 +10,10 @@ export interface BlockCodes {
   readonly zero?: number;
 }
 
-export function blockCodes({ minimum }: BlockLayout, { levels, consecutive, nearest }: LevelTable): BlockCodes {
+export function blockCodes(
+  { minimum }: BlockLayout,
+  { levels, consecutive, nearest }: LevelTable,
+): BlockCodes {
   const codes = { least: 0, most: levels.length - 1 };
   if (consecutive && minimum && levels[0] === 0) return { rule: { kind: "offset", ...codes } };
   if (consecutive && !minimum) return { rule: { kind: "zero", ...codes }, zero: -levels[0]! };
