@@ -34,7 +34,7 @@ export function roundToScaleType(type: ScaleType | "F8_E4M3", value: number): nu
   // 1.5 * 2^(52 - fractionBits + exponent): a sum with it has no room for what is below the last bit.
   words[0] = 0;
   words[1] = ((52 - fractionBits + exponent + 1023) << 20) | 0x80000;
-  const large = float[0]!;
+  const large = float[0];
   return clamped + large - large;
 }
 

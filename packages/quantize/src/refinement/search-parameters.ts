@@ -65,7 +65,7 @@ function searchInKernels(params: TileSearchParams & { readonly tileCodes: TileCo
     for (let place = 0; place < choices; place++, at++) {
       steps.write(row, place, place);
       scales[at] = tileCodes.scales[number]!;
-      if (shifts) shifts[at] = tileCodes.shifts![number]!;
+      if (shifts) shifts[at] = tileCodes.shifts[number]!;
     }
   }
   const places = new Uint8Array(2 * rows);

@@ -127,7 +127,7 @@ export class BlockParameters {
     this.scales[sub] = fround(this.d[unit]! * this.subScales[sub]!);
     if (!this.layout.minimum) return;
     this.minimumFactors[sub] = -this.subMinimums[sub]!;
-    this.offsets[sub] = this.minimumD[unit]! * this.minimumFactors[sub]!;
+    this.offsets[sub] = this.minimumD[unit]! * this.minimumFactors[sub];
   }
 }
 
