@@ -189,7 +189,7 @@ describe("quern convert refuses", () => {
     ["what a loader refuses", ["--recipe", "rtn-w3-g64", "--compat", "vllm"], 2, "PLAN_INCOMPATIBLE"],
     ["options of GGUF files", ["--to", "bnb", "--imatrix", "x.gguf"], 2, "USAGE_CONTAINER"],
     ["types of GGUF files", ["--recipe", "bnb-nf4", "-t", "Q4_K_M"], 2, "USAGE_CONTAINER"],
-    ["options of checkpoints for GGUF files", ["--statistics", "x.safetensors"], 2, "USAGE_CONTAINER"],
+    ["options of checkpoints for GGUF files", ["--compat", "vllm"], 2, "USAGE_CONTAINER"],
     ["a recipe for GGUF files", ["--to", "gguf", "--recipe", "bnb-nf4"], 2, "USAGE_CONTAINER"],
     ["a page as report", ["--to", "bnb", "--report", "out.html"], 2, "USAGE_REPORT"],
     ["an unknown loader", ["--to", "bnb", "--compat", "vlm"], 2, 'There is no "vlm"'],

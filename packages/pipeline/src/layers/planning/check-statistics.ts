@@ -2,7 +2,7 @@ import { checkStatisticsModel, type Statistics } from "@quern/statistics";
 import { QuernError } from "@quern/tensor";
 import { listNames } from "../../name-list.ts";
 import type { LayeredModel } from "../linear-layers.ts";
-import type { PlannedFolding, PlannedStage } from "../plan.ts";
+import type { PlannedFolding, PlannedMatrix, PlannedStage } from "../plan.ts";
 
 /** Inputs for each column below which X^T X is singular or noise. */
 const LEAST_TOKENS_PER_COLUMN = 2;
@@ -24,6 +24,23 @@ export function checkStatistics(params: {
   const { statistics, model, stages, foldings } = params;
   const { architecture, tensors } = model.description;
   checkStatisticsModel({ statistics, model: { name: model.checkpoint.name, architecture, tensors } });
+  for (const { folding, usesHessian } of foldings) {
+    const { module } = folding.statistics;
+    if (usesHessian && !statistics.input(module).hessian) throw notCollected(statistics, module);
+  }
+  return stageWarnings(statistics, stages);
+}
+
+/**
+ * Checks that statistics have what the groups of a plan need.
+ *
+ * @returns what may do harm: few tokens, nothing held out
+ * @throws QuernError `STATISTICS_UNKNOWN_MODULE`, `STATISTICS_NOT_COLLECTED`
+ */
+export function stageWarnings(
+  statistics: Statistics,
+  stages: readonly PlannedStage<PlannedMatrix>[],
+): QuernError[] {
   const few: string[] = [];
   const untested: string[] = [];
   for (const { groups } of stages) {
@@ -38,10 +55,6 @@ export function checkStatistics(params: {
       }
       if (needs.heldOut && holdOutRows === 0) untested.push(module);
     }
-  }
-  for (const { folding, usesHessian } of foldings) {
-    const { module } = folding.statistics;
-    if (usesHessian && !statistics.input(module).hessian) throw notCollected(statistics, module);
   }
   const warn = (code: string, text: string): QuernError =>
     new QuernError(code, `${statistics.file}: ${text}`, { subject: { file: statistics.file } });

@@ -1,6 +1,6 @@
 import { totalmem } from "node:os";
 import { QuernError } from "@quern/tensor";
-import type { InputNeeds, LayerResources, PlannedFolding, PlannedStage } from "../plan.ts";
+import type { InputNeeds, LayerResources, PlannedFolding, PlannedMatrix, PlannedStage } from "../plan.ts";
 import type { CheckedLinear } from "./plan-linear.ts";
 
 /** What a thread holds for each weight that it rounds: weights, values, errors, what they add to others, and the same in other orders. */
@@ -39,13 +39,17 @@ export function groupBytes(params: {
   readonly follows: boolean;
 }): number {
   const { layers, needs, columns, follows } = params;
-  const square = columns * columns;
   const codes = layers.reduce((sum, { linear, decision }) => {
     const weights = linear.rows * linear.columns;
     return sum + weights * ((decision.guard ? 2 : 1) + (follows ? 4 : 0));
   }, 0);
+  return codes + inputBytes(needs, columns);
+}
+
+/** Memory for what is known of the inputs of a group. */
+export function inputBytes(needs: InputNeeds, columns: number): number {
+  const square = columns * columns;
   return (
-    codes +
     (needs.hessian ? square * (HESSIAN_BYTES + FEEDBACK_BYTES + PREPARING_BYTES) : 0) +
     (needs.cross ? square * HESSIAN_BYTES : 0) +
     (needs.heldOut ? HELD_OUT_ROWS * columns * 4 : 0)
@@ -57,12 +61,12 @@ const SEARCHING_BYTES = 20;
 
 /** Memory that choosing factors takes. */
 export function foldingBytes(params: {
-  readonly layers: readonly CheckedLinear[];
+  readonly layers: readonly { readonly weights: { readonly rows: number; readonly columns: number } }[];
   readonly columns: number;
   readonly usesHessian: boolean;
 }): number {
   const { layers, columns, usesHessian } = params;
-  const weights = layers.reduce((sum, { linear }) => sum + linear.rows * linear.columns, 0);
+  const weights = layers.reduce((sum, { weights: { rows, columns: n } }) => sum + rows * n, 0);
   return weights * SEARCHING_BYTES + (usesHessian ? columns * columns * (HESSIAN_BYTES + FEEDBACK_BYTES) : 0);
 }
 
@@ -74,7 +78,7 @@ export function foldingBytes(params: {
 export function layerResources(params: {
   readonly memory: number | undefined;
   readonly threads: number;
-  readonly stages: readonly PlannedStage[];
+  readonly stages: readonly PlannedStage<PlannedMatrix>[];
   readonly foldings: readonly PlannedFolding[];
 }): LayerResources {
   const memory = resolveMemory(params.memory);

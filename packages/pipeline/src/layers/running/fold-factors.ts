@@ -7,18 +7,25 @@ import {
   type WeightChanges,
 } from "@quern/models";
 import type { InputSource, InputStatistics } from "@quern/statistics";
-import type { CheckpointPlan, PlannedCopy, PlannedFolding, PlannedLinear, PlannedStage } from "../plan.ts";
+import type { MemberSpec } from "@quern/quantize";
+import type { CheckpointPlan, PlannedCopy, PlannedFolding, PlannedMatrix, PlannedStage } from "../plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
 import type { Weights } from "../tasks/weights.ts";
 import type { MemoryGate } from "./memory-gate.ts";
 import { settled } from "./settled.ts";
 
 /** The work of a plan after factors have been folded into the weights. */
-export interface FoldedWork {
+export interface FoldedWork extends Pick<FoldedFactors, "factorsOf"> {
   readonly stages: readonly PlannedStage[];
   readonly copies: readonly PlannedCopy[];
-  /** By what the inputs of a layer have been divided; undefined: by nothing. */
-  factorsOf(planned: PlannedLinear): Float32Array | undefined;
+}
+
+/** Factors that have been chosen. */
+export interface FoldedFactors {
+  /** What becomes of the tensors of the checkpoint. */
+  readonly changes: WeightChanges;
+  /** By what the inputs of a layer are divided; undefined: by nothing. */
+  factorsOf(planned: Pick<PlannedMatrix, "linear">): Float32Array | undefined;
 }
 
 /** Chooses factors for all places of a plan, before anything is rounded, and folds them into what is read of the weights. */
@@ -27,12 +34,30 @@ export async function foldFactors(params: {
   readonly run: RunLayerTask;
   readonly gate: MemoryGate;
 }): Promise<FoldedWork> {
-  const { plan, gate } = params;
-  const { foldings, transforms, inputs } = { ...plan, transforms: plan.recipe.transforms };
+  const { plan, run, gate } = params;
+  const { foldings, inputs, recipe } = plan;
+  const { transforms } = recipe;
+  const { changes, factorsOf } = await chooseFoldings({ foldings, transforms, inputs, run, gate });
+  return {
+    stages: plan.stages.map((stage) => foldStage(stage, changes)),
+    copies: plan.copies.map((copy) => foldCopy(copy, changes)),
+    factorsOf,
+  };
+}
+
+/** Chooses factors for all places. @param params.inputs Needed where there are some. */
+export async function chooseFoldings(params: {
+  readonly foldings: readonly PlannedFolding[];
+  readonly transforms: readonly MemberSpec[];
+  readonly inputs: InputSource | undefined;
+  readonly run: RunLayerTask;
+  readonly gate: MemoryGate;
+}): Promise<FoldedFactors> {
+  const { foldings, inputs, gate } = params;
   const chosen = await settled(foldings, async (planned): Promise<ChosenFolding> => {
     await gate.enter(planned.bytes);
     try {
-      return await choose(planned, { ...params, inputs: inputs!, transforms });
+      return await choose(planned, { ...params, inputs: inputs! });
     } finally {
       gate.leave(planned.bytes);
     }
@@ -44,8 +69,7 @@ export async function foldFactors(params: {
     ),
   );
   return {
-    stages: plan.stages.map((stage) => foldStage(stage, changes)),
-    copies: plan.copies.map((copy) => foldCopy(copy, changes)),
+    changes,
     factorsOf({ linear: { inputs: read } }) {
       if (read === undefined) return undefined;
       return (
@@ -64,7 +88,7 @@ async function choose(
   context: {
     readonly run: RunLayerTask;
     readonly inputs: InputSource;
-    readonly transforms: CheckpointPlan["recipe"]["transforms"];
+    readonly transforms: readonly MemberSpec[];
   },
 ): Promise<ChosenFolding> {
   const { run, inputs, transforms } = context;
@@ -104,9 +128,9 @@ function foldCopy(copy: PlannedCopy, changes: WeightChanges): PlannedCopy {
   return { ...copy, weights: foldWeights(copy.weights, changes) };
 }
 
-function foldWeights(weights: Weights, changes: WeightChanges): Weights {
-  if (!changes.has(weights.tensor)) return weights;
-  return { ...weights, type: "F32", expression: foldExpression(weights.expression, changes) };
+export function foldWeights(weights: Weights, changes: WeightChanges): Weights {
+  const expression = foldExpression(weights.expression, changes);
+  return expression === weights.expression ? weights : { ...weights, type: "F32", expression };
 }
 
 /** What is known of inputs when they are divided by factors. The Hessian is changed in place. */

@@ -10,7 +10,11 @@ export interface Weights {
   readonly columns: number;
   /** Element type that the expression yields. */
   readonly type: ElementType;
+  /** ggml type of the blocks that the expression yields as bytes. Absent where it yields elements. */
+  readonly blockType?: string;
   readonly expression: TensorExpression;
+  /** Of what the expression makes, the row that is the first one here. @default 0 */
+  readonly start?: number;
   /** Tensors that the expression reads. */
   readonly sources: readonly CheckpointTensor[];
 }
@@ -25,7 +29,12 @@ export type OpenReader = (sources: readonly CheckpointTensor[]) => TensorReader;
 
 /** Bytes of rows as they are stored, or as the expression makes them. */
 export function readRowBytes(weights: Weights, range: RowRange, open: OpenReader): Promise<Uint8Array> {
-  return evaluateRows(weights.expression, { reader: open(weights.sources), ...range });
+  const { expression, sources, start = 0 } = weights;
+  return evaluateRows(expression, {
+    reader: open(sources),
+    firstRow: start + range.firstRow,
+    rows: range.rows,
+  });
 }
 
 /**
