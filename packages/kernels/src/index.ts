@@ -37,6 +37,7 @@ export type {
   RowsParams,
   RowsToRowsParams,
 } from "./math/rows.ts";
+export type { SearchScalesParams } from "./math/search-scales.ts";
 export { MAGNITUDE_BINS, lowerEdgeOfBin } from "./math/statistics.ts";
 export type { ColumnStatisticsParams, MagnitudeHistogramParams } from "./math/statistics.ts";
 export type { CodeRule, TileCodes } from "./math/tile-codes.ts";

@@ -1,5 +1,5 @@
 import { QuernError, SMALL_FLOATS } from "@quern/tensor";
-import { largestOf, roundScale, SCALE_TYPES, type ScaleType } from "./scale-type.ts";
+import { largestOf, roundScale, roundToScaleType, SCALE_TYPES, type ScaleType } from "./scale-type.ts";
 
 /** How the scales of tiles are stored: they are rounded before codes are chosen. */
 export interface ScaleStore {
@@ -63,10 +63,7 @@ export function exponentCode(scale: number): number {
  * zeros gets 0.125.
  */
 export function globalScales(global: number): ScaleStore {
-  const store = (value: number): number => {
-    const code = E4M3.encode(value, true);
-    return fround(E4M3.decode(code) || 0.125) / global;
-  };
+  const store = (value: number): number => (roundToScaleType("F8_E4M3", value) || 0.125) / global;
   return {
     scaleFor: (magnitude, level) => fround(store(fround(global * fround(magnitude / level)))),
     round: (scale) => fround(store(fround(scale * global))),

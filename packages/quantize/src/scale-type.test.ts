@@ -3,11 +3,15 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { roundToScaleType } from "./scale-type.ts";
 
-it.each(["F16", "BF16"] as const)("rounds to %s as numbers are stored", (type) => {
-  const { encode, decode } = SMALL_FLOATS[type];
+it.each([
+  ["F16", 7],
+  ["BF16", 7],
+  ["F8_E4M3", 3],
+] as const)("rounds to %s as numbers are stored", (type, places) => {
+  const { bits, encode, decode } = SMALL_FLOATS[type];
   const stored = (value: number): number => decode(encode(value, true));
-  const codes = fc.nat(0xffff).map(decode);
-  const middles = codes.map((value) => (value + stored(value * (1 + 2 ** -7))) / 2);
+  const codes = fc.nat(2 ** bits - 1).map(decode);
+  const middles = codes.map((value) => (value + stored(value * (1 + 2 ** -places))) / 2);
   fc.assert(
     fc.property(fc.oneof(codes, middles, fc.double(), fc.float()), (value) => {
       fc.pre(!Number.isNaN(value));

@@ -10,7 +10,7 @@ const LARGEST_F32 = (2 - 2 ** -23) * 2 ** 127;
 export const SCALE_TYPES: readonly string[] = Object.keys(SMALLEST);
 
 /** The largest number of the type. */
-export function largestOf(type: ScaleType): number {
+export function largestOf(type: ScaleType | "F8_E4M3"): number {
   return type === "F32" ? LARGEST_F32 : SMALL_FLOATS[type].decode(SMALL_FLOATS[type].encode(Infinity, true));
 }
 
@@ -21,10 +21,11 @@ const words = new Uint32Array(float.buffer);
 const LAYOUTS = {
   F16: { fractionBits: 10, least: -14, largest: largestOf("F16") },
   BF16: { fractionBits: 7, least: -126, largest: largestOf("BF16") },
+  F8_E4M3: { fractionBits: 3, least: -6, largest: largestOf("F8_E4M3") },
 } as const;
 
 /** The nearest number of the type, ties to even; what is too large becomes the largest finite one. */
-export function roundToScaleType(type: ScaleType, value: number): number {
+export function roundToScaleType(type: ScaleType | "F8_E4M3", value: number): number {
   if (type === "F32") return Math.fround(Math.min(Math.max(value, -LARGEST_F32), LARGEST_F32));
   const { fractionBits, least, largest } = LAYOUTS[type];
   const clamped = Math.min(Math.max(value, -largest), largest);

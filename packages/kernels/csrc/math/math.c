@@ -12,6 +12,7 @@
 #include "math/norms.h"
 #include "math/operation.h"
 #include "math/rope.h"
+#include "math/search-scales.h"
 #include "math/softmax.h"
 #include "math/statistics.h"
 #include "math/syrk.h"
@@ -40,6 +41,7 @@ static const quern_operation OPERATIONS[] = {
     {"searchTiles", scratch_of_search, run_search_tiles},
     {"compensateColumns", scratch_of_compensate, run_compensate},
     {"descendColumns", no_scratch, run_descend},
+    {"searchScales", scratch_of_search_scales, run_search_scales},
     {"attention", scratch_of_attention, run_attention},
 };
 

@@ -7,6 +7,7 @@ import type { MathKernels } from "./math-kernels.ts";
 import { rope } from "./rope.ts";
 import { compensateColumns, decodeTiles, descendColumns, encodeTiles } from "./rounding.ts";
 import { activate, addBias, addScaled, layerNorm, logSumExp, rmsNorm, softmax } from "./rows.ts";
+import { searchScales } from "./search-scales.ts";
 import { columnStatistics, magnitudeHistogram } from "./statistics.ts";
 
 /** Operations that check every argument before compiled code, which does not, sees it. */
@@ -35,6 +36,7 @@ export function checkedMath({ math, types }: Pick<Backend, "math" | "types">): M
     searchTiles: (params) => searchTiles(math, params),
     compensateColumns: (params) => compensateColumns(math, params),
     descendColumns: (params) => descendColumns(math, params),
+    searchScales: (params) => searchScales(math, params),
     attention: (params) => attention(math, params),
   };
 }

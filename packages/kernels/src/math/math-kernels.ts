@@ -18,6 +18,7 @@ import type {
   DescendColumnsParams,
   EncodeTilesParams,
 } from "./rounding.ts";
+import type { SearchScalesParams } from "./search-scales.ts";
 import type { ColumnStatisticsParams, MagnitudeHistogramParams } from "./statistics.ts";
 
 /**
@@ -101,6 +102,11 @@ export interface MathKernels {
    * code becomes the nearest to that, where that is nearer than the present one, and gradients follow.
    */
   readonly descendColumns: (params: DescendColumnsParams) => void;
+  /**
+   * For each row of a tile: from the present scale and shift, and codes, step by step to neighbours of them with which LDLQ within the tile
+   * makes `(e + change) H (e + change)^T` smaller, all other columns as they are. Arithmetic is F32, operation by operation.
+   */
+  readonly searchScales: (params: SearchScalesParams) => void;
   /** Rotary position embedding (Su et al. 2021) in place. */
   readonly rope: (params: RopeParams) => void;
   /** Softmax attention within one sequence. */

@@ -218,6 +218,112 @@ describe.each(Object.keys(RULES))("codes by %s", (name) => {
     );
   });
 
+  it("are searched together with scales and shifts, step by step", () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(1, 3, 16, 21),
+        fc.constantFrom(1, 16, 19),
+        fc.nat(1000),
+        (rows, columns, seed) => {
+          const { rule, table, unshifted } = RULES[name]!;
+          const choices = 5;
+          const middle = gaussian(2 * rows, seed);
+          const scales = Float32Array.from({ length: rows * choices }, (_, i) => {
+            const row = Math.floor(i / choices);
+            return (seed + row) % 7 === 0 ? 0 : middle[row]! * (1 + ((i % choices) - 2) / 9);
+          });
+          const moved = Float32Array.from({ length: rows * choices }, (_, i) => {
+            const step = (i % choices) - 2;
+            return rule.kind === "zero" ? 4 + step : middle[rows + Math.floor(i / choices)]! + step / 8;
+          });
+          const shifts = unshifted ? undefined : moved;
+          const order = Int32Array.from({ length: columns }, (_, i) => columns - 1 - i);
+          const factors = gaussian(columns ** 2, seed + 1).map((value, i) =>
+            i % columns > Math.floor(i / columns) ? value / 6 : 0,
+          );
+          const weights = gaussian(columns, seed + 2).map((value) => value ** 2 + 0.1);
+          const given = { rows, columns, order, factors, weights, choices, scales, shifts };
+          const gradients = gaussian(rows * columns, seed + 3);
+          const codes = Uint8Array.from({ length: rows * columns }, (_, i) => 1 + ((i + seed) % 5));
+          const at = (row: number, scale: number, shift: number): ReferenceCodes => {
+            const one = {
+              scales: scales.subarray(row * choices + scale),
+              shifts: shifts?.subarray(row * choices + shift),
+            };
+            return referenceCodes({ rule, tile: { rows: 1, columns: 1 }, ...one }, 1, table);
+          };
+          const values = Float32Array.from(codes, (code, i) =>
+            at(Math.floor(i / columns), 2, 2).decode(0, 0, code),
+          );
+          const attempts = 24;
+          const wanted = { codes: codes.slice(), places: new Uint8Array(2 * rows) };
+          for (let row = 0; row < rows; row++) {
+            const targets = Float32Array.from(order, (column) => gradients[row * columns + column]!);
+            for (let k = columns - 1; k > 0; k--) {
+              for (let p = 0; p < k; p++) targets[p]! -= fround(factors[p * columns + k]! * targets[k]!);
+            }
+            targets.forEach((target, p) => (targets[p] = target / weights[p]!));
+            for (let k = 0; k < columns; k++) {
+              for (let p = k + 1; p < columns; p++)
+                targets[p]! -= fround(factors[k * columns + p]! * targets[k]!);
+            }
+            order.forEach((column, p) => (targets[p]! += values[row * columns + column]!));
+            const costOf = (valueAt: (p: number, target: number) => number): number => {
+              const next = targets.slice();
+              return targets.reduce((sum, target, p) => {
+                const value = valueAt(p, next[p]!);
+                const miss = fround(next[p]! - value);
+                const error = fround(target - value);
+                for (let j = p + 1; j < columns; j++) next[j]! += fround(error * factors[p * columns + j]!);
+                return fround(sum + fround(fround(miss * miss) * weights[p]!));
+              }, 0);
+            };
+            let least = costOf((p) => values[row * columns + order[p]!]!);
+            let [scale, shift] = [2, 2];
+            const attempt = (nextScale: number, nextShift: number): boolean => {
+              const reference = at(row, nextScale, nextShift);
+              const found = new Uint8Array(columns);
+              const cost = costOf((p, target) => {
+                found[p] = reference.encode(0, 0, target);
+                return reference.decode(0, 0, found[p]);
+              });
+              if (!(cost < least)) return false;
+              [least, scale, shift] = [cost, nextScale, nextShift];
+              order.forEach((column, p) => (wanted.codes[row * columns + column] = found[p]!));
+              return true;
+            };
+            attempt(2, 2);
+            const steps = [
+              [1, 0],
+              [-1, 0],
+              [0, 1],
+              [0, -1],
+              [1, 1],
+              [-1, -1],
+              [1, -1],
+              [-1, 1],
+            ] as const;
+            const within = (place: number): number => Math.min(Math.max(place, 0), choices - 1);
+            const directions = unshifted ? 2 : 8;
+            for (let i = 0, failures = 0; i < attempts && failures < directions; i++) {
+              const [a, b] = steps[i % directions]!;
+              failures = attempt(within(scale + a), within(shift + b)) ? 0 : failures + 1;
+            }
+            wanted.places.set([scale, shift], 2 * row);
+          }
+          for (const { math } of all) {
+            const found = { codes: codes.slice(), places: new Uint8Array(2 * rows) };
+            const strides = { gradientStride: columns, valueStride: columns, codeStride: columns };
+            const search = { rule, gradients, values, attempts, movesShifts: !unshifted };
+            math.searchScales({ ...given, ...strides, ...search, ...found });
+            expect(found).toEqual(wanted);
+          }
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
   it("decide which scale has the least error, on all instruction sets alike", () => {
     fc.assert(
       fc.property(shapes, fc.constantFrom(2, 2.4), fc.boolean(), (shape, exponent, inHessian) => {

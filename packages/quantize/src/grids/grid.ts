@@ -42,7 +42,10 @@ export interface Parameters {
   readParameters(row: number, column: number, into: Float64Array): void;
   /** Changes the parameters of the unit of an element to the nearest that can be stored. */
   writeParameters(row: number, column: number, parameters: Float64Array): void;
-  /** How far from a parameter the next one is that is worth trying. @default parameters are not searched but by `fit` */
+  /**
+   * How far from a parameter the next one is that is worth trying. Scales of `tileCodes` depend on the first parameter alone, shifts on the
+   * second. @default parameters are not searched but by `fit`
+   */
   step?(row: number, column: number, parameter: number): number;
 }
 

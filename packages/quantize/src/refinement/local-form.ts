@@ -8,10 +8,11 @@ export interface LocalForm {
   /** Column, from the first one of the span on, at each place: large inputs first. */
   readonly order: Int32Array;
   /** width x width, zero on and below the diagonal. */
-  readonly factors: Float64Array;
-  readonly weights: Float64Array;
+  readonly factors: Float32Array;
+  readonly weights: Float32Array;
 }
 
+/** Computed in F64. */
 export function localForm(params: {
   /** columns x columns, positive definite. */
   readonly hessian: Float32Array;
@@ -36,17 +37,19 @@ export function localForm(params: {
       factors[i * n + p] = sum / weights[p]!;
     }
   }
-  return { order, factors, weights };
+  return { order, factors: Float32Array.from(factors), weights: Float32Array.from(weights) };
 }
 
-/** Solves x H = g in place; g by place. */
-export function solveLocal({ factors, weights }: LocalForm, g: Float64Array): void {
+const { fround } = Math;
+
+/** Solves x H = g in place, in F32, operation by operation; g by place. */
+export function solveLocal({ factors, weights }: LocalForm, g: Float32Array): void {
   const n = weights.length;
-  for (let p = n - 1; p >= 0; p--) {
-    for (let k = p + 1; k < n; k++) g[p]! -= factors[p * n + k]! * g[k]!;
+  for (let k = n - 1; k > 0; k--) {
+    for (let p = 0; p < k; p++) g[p]! -= fround(factors[p * n + k]! * g[k]!);
   }
   for (let p = 0; p < n; p++) g[p]! /= weights[p]!;
-  for (let p = 0; p < n; p++) {
-    for (let k = 0; k < p; k++) g[p]! -= factors[k * n + p]! * g[k]!;
+  for (let k = 0; k < n; k++) {
+    for (let p = k + 1; p < n; p++) g[p]! -= fround(factors[k * n + p]! * g[k]!);
   }
 }

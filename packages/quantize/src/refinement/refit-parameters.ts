@@ -1,6 +1,7 @@
 import type { Parameters } from "../grids/grid.ts";
 import { spans, type Span } from "../hessian/spans.ts";
 import type { RefinementState } from "./refine.ts";
+import { addProduct, updateErrors } from "./update-errors.ts";
 
 /**
  * Fits the parameters of the tiles in some columns once more, one after another, with codes and other parameters as they are: least
@@ -33,31 +34,6 @@ export function refitParameters(state: RefinementState, span: Span, gradients: F
       addProduct(state, { tile, span, changes: updateErrors(state, tile), gradients });
     }
   }
-}
-
-interface AddProductParams {
-  readonly tile: Span;
-  readonly span: Span;
-  /** Of the errors of the tile. */
-  readonly changes: Float32Array;
-  readonly gradients: Float32Array;
-}
-
-/** Lets gradients follow the errors of a tile. */
-function addProduct(
-  { matrix: { rows, columns }, hessian, math }: RefinementState,
-  { tile, span, changes, gradients }: AddProductParams,
-): void {
-  math.gemm({
-    m: rows,
-    n: span.end - span.start,
-    k: tile.end - tile.start,
-    a: changes,
-    b: hessian.subarray(tile.start * columns + span.start),
-    bStride: columns,
-    c: gradients,
-    accumulate: true,
-  });
 }
 
 /** rows x width: what the parameter is multiplied with. */
@@ -135,44 +111,4 @@ function parameterMover(parameters: Parameters): (params: MoveParams) => void {
     const change = stored[parameter]! - old[parameter]!;
     if (!(change * (change * quadratic - 2 * linear) < 0)) parameters.writeParameters(row, column, old);
   };
-}
-
-/** Values and errors of a tile by the parameters as they have become. @returns by how much errors have changed */
-function updateErrors(
-  { matrix, rounded, errors, math }: RefinementState,
-  { start, end }: Span,
-): Float32Array {
-  const { rows, columns, values: weights } = matrix;
-  const { grid, codes, values } = rounded;
-  const { tileCodes } = grid;
-  const changes = new Float32Array(rows * (end - start));
-  if (tileCodes) {
-    math.decodeTiles({
-      rows,
-      columns: end - start,
-      totalColumns: columns,
-      firstColumn: start,
-      tileCodes,
-      codes: codes.subarray(start),
-      codeStride: columns,
-      values: values.subarray(start),
-      valueStride: columns,
-    });
-  } else {
-    for (let row = 0; row < rows; row++) {
-      for (let column = start; column < end; column++) {
-        const i = row * columns + column;
-        values[i] = grid.decode(row, column, codes[i]!);
-      }
-    }
-  }
-  for (let row = 0, change = 0; row < rows; row++) {
-    const rowEnd = row * columns + end;
-    for (let i = row * columns + start; i < rowEnd; i++, change++) {
-      const error = Math.fround(weights[i]! - values[i]!);
-      changes[change] = error - errors[i]!;
-      errors[i] = error;
-    }
-  }
-  return changes;
 }

@@ -1,10 +1,12 @@
-import { loadKernels } from "@quern/kernels";
-import { describe, expect, it } from "vitest";
+import { loadKernels, type Kernels } from "@quern/kernels";
+import { beforeAll, describe, expect, it } from "vitest";
 import { meanSquaredError } from "../calibrators/mean-squared-error.ts";
 import { percentile } from "../calibrators/percentile.ts";
 import { fp4, nf4 } from "../grids/bitsandbytes.ts";
 import { e4m3, mxfp4, nvfp4 } from "../grids/float-grids.ts";
-import type { Grid, TiledGrid } from "../grids/grid.ts";
+import { ggml } from "../grids/ggml/ggml.ts";
+import { BLOCK_LAYOUTS } from "../grids/ggml/layouts.ts";
+import type { FittedGrid, Grid, TiledGrid } from "../grids/grid.ts";
 import { uniform } from "../grids/uniform.ts";
 import { columnOrder } from "../hessian/column-order.ts";
 import { errorFeedback } from "../hessian/feedback.ts";
@@ -40,7 +42,7 @@ const GRIDS: Readonly<Record<string, Grid<TiledGrid>>> = {
   "E4M3 by channel": e4m3(),
 };
 
-type Choice = Partial<RoundMatrixParams<TiledGrid>> & Pick<RoundMatrixParams<TiledGrid>, "rounding">;
+type Choice = Partial<RoundMatrixParams<FittedGrid>> & Pick<RoundMatrixParams<FittedGrid>, "rounding">;
 
 const CHOICES: Readonly<Record<string, Choice>> = {
   nearest: { rounding: nearest() },
@@ -56,9 +58,17 @@ const CHOICES: Readonly<Record<string, Choice>> = {
   "gptq, descending": { rounding: gptq({ order: "descending" }) },
   "gptq, tiles as they are entered": { rounding: gptq({ order: "descending-tiles", tiles: "dynamic" }) },
   "gptq, refined": { rounding: gptq({ passes: 2, refitScales: true }) },
+  "gptq, scales searched": {
+    rounding: gptq({ order: "descending", passes: 2, refitScales: true, searchScales: true }),
+  },
   "coordinate descent": { rounding: coordinateDescent() },
   hqq: { rounding: hqq({ iterations: 3 }) },
 };
+
+let kernels: Kernels;
+beforeAll(async () => {
+  kernels = await loadKernels();
+});
 
 const bits = (values: Float32Array): Int32Array => new Int32Array(values.buffer);
 
@@ -81,11 +91,30 @@ describe("kernels give the codes that come out element by element", () => {
     });
   });
 
+  describe.each(Object.keys(BLOCK_LAYOUTS))("blocks of %s", (type) => {
+    it.each(Object.keys(CHOICES).filter((name) => CHOICES[name]!.calibrator === undefined && name !== "hqq"))(
+      "%s",
+      async (name) => {
+        const { matrix, hessian, math } = await layerUnderTest(rows, 512, { seed: 4, tokens: 700 });
+        // Some blocks are zeros, and some rows have scales of the other sign.
+        matrix.values.fill(0, 256, 1024);
+        const grid = ggml({ type }, { kernels });
+        const task = { ...CHOICES[name]!, matrix, hessian, math };
+        const wanted = roundMatrix({ ...task, grid: oneByOne(grid) });
+        const found = roundMatrix({ ...task, grid });
+        expect(found.codes).toEqual(wanted.codes);
+        expect(bits(found.values)).toEqual(bits(wanted.values));
+        expect(found.grid.blocks(found.codes)).toEqual(wanted.grid.blocks(wanted.codes));
+      },
+    );
+  });
+
   it("in Wasm, too", async () => {
     const { matrix, hessian } = await layerUnderTest(rows, columns, { seed: 3, tokens: 400 });
     const { math } = await loadKernels({ backend: "wasm" });
     for (const grid of Object.values(GRIDS)) {
-      const task = { matrix, hessian, math, rounding: gptq({ passes: 1, refitScales: true }) };
+      const rounding = gptq({ passes: 1, refitScales: true, searchScales: true });
+      const task = { matrix, hessian, math, rounding };
       const calibrator = meanSquaredError();
       const wanted = roundMatrix({ ...task, calibrator, grid: oneByOne(grid) });
       const found = roundMatrix({ ...task, calibrator, grid });

@@ -19,7 +19,8 @@ export interface FactorErrorParams {
 export function factorError({ layers, factors, grid, calibrator, hessian, math }: FactorErrorParams): number {
   return layers.reduce((sum, layer) => {
     const { rows, columns, values } = layer;
-    const rounded = nearest().round({ matrix: scaleColumns(layer, factors), grid, fitting: { calibrator } });
+    const scaled = scaleColumns(layer, factors);
+    const rounded = nearest().round({ matrix: scaled, grid, fitting: { calibrator, math }, math });
     const a = values.map((value, i) => value - rounded.values[i]! / factors[i % columns]!);
     const c = new Float32Array(rows * columns);
     math.gemm({ m: rows, n: columns, k: columns, a, b: hessian, c });

@@ -14,9 +14,9 @@ export interface BitField {
 /** Reads and writes an array of small unsigned numbers that is spread over a block. */
 export interface BitArray {
   readonly length: number;
-  read(block: Uint8Array, at: number, into: Int16Array | Uint8Array, start: number): void;
+  read(block: Uint8Array, at: number, into: Float32Array | Uint8Array, start: number): void;
   /** Adds to the block, whose bytes are 0 where these bits are. */
-  write(block: Uint8Array, at: number, from: Int16Array | Uint8Array, start: number): void;
+  write(block: Uint8Array, at: number, from: Float32Array | Uint8Array, start: number): void;
 }
 
 /** An array of `length` numbers whose bits are in `fields`. */

@@ -33,8 +33,10 @@ export class BlockParameters {
   readonly d: Float32Array;
   readonly minimumD: Float32Array;
   /** s and m, by sub-block, row by row. */
-  readonly subScales: Int16Array;
-  readonly subMinimums: Int16Array;
+  readonly subScales: Float32Array;
+  readonly subMinimums: Float32Array;
+  /** -m: what dmin is multiplied with. */
+  readonly minimumFactors: Float32Array;
   readonly scales: Float32Array;
   /** -0 where there are no minimums: adding it changes nothing. */
   readonly offsets: Float32Array;
@@ -51,8 +53,9 @@ export class BlockParameters {
     const subs = (rows * columns) / this.subColumns;
     this.d = new Float32Array(units);
     this.minimumD = new Float32Array(units);
-    this.subScales = new Int16Array(subs);
-    this.subMinimums = new Int16Array(subs);
+    this.subScales = new Float32Array(subs);
+    this.subMinimums = new Float32Array(subs);
+    this.minimumFactors = new Float32Array(subs);
     this.scales = new Float32Array(subs);
     this.offsets = new Float32Array(subs).fill(-0);
     const count = layout.columns / this.subColumns;
@@ -122,7 +125,9 @@ export class BlockParameters {
   #updateSub(sub: number): void {
     const unit = Math.floor((sub * this.subColumns) / this.unitColumns);
     this.scales[sub] = fround(this.d[unit]! * this.subScales[sub]!);
-    if (this.layout.minimum) this.offsets[sub] = -fround(this.minimumD[unit]! * this.subMinimums[sub]!);
+    if (!this.layout.minimum) return;
+    this.minimumFactors[sub] = -this.subMinimums[sub]!;
+    this.offsets[sub] = this.minimumD[unit]! * this.minimumFactors[sub];
   }
 }
 
@@ -134,7 +139,7 @@ function readWholeNumbers(
   { bits, flip, bias, least }: WholeNumbers,
   bytes: Uint8Array,
   at: number,
-  into: Int16Array,
+  into: Float32Array,
   first: number,
   count: number,
 ): void {
@@ -149,7 +154,7 @@ function writeWholeNumbers(
   { bits, flip, bias }: WholeNumbers,
   bytes: Uint8Array,
   at: number,
-  from: Int16Array,
+  from: Float32Array,
   first: number,
   count: number,
 ): void {

@@ -1,8 +1,9 @@
-import type { Kernels } from "@quern/kernels";
+import type { Kernels, TileCodes } from "@quern/kernels";
 import { QuernError } from "@quern/tensor";
 import type { Matrix } from "../../matrix.ts";
 import type { FitParams, FittedGrid, Parameters, TileSize } from "../grid.ts";
 import { bitArray, type BitArray } from "./bit-fields.ts";
+import { kernelForms, type BlockCodes } from "./block-codes.ts";
 import type { BlockLayout } from "./block-layout.ts";
 import { BlockParameters } from "./block-parameters.ts";
 import type { LevelTable } from "./level-table.ts";
@@ -24,6 +25,8 @@ export class FittedBlocks implements BlockGrid {
   readonly unit: TileSize;
   readonly parameterCount: number;
   readonly inner?: Parameters;
+  readonly tileCodes: TileCodes;
+  readonly factorCodes: (parameter: number) => TileCodes;
   readonly #kernels: Kernels;
   readonly #layout: BlockLayout;
   readonly #parameters: BlockParameters;
@@ -41,9 +44,10 @@ export class FittedBlocks implements BlockGrid {
     readonly kernels: Kernels;
     readonly layout: BlockLayout;
     readonly table: LevelTable;
+    readonly blockCodes: BlockCodes;
     readonly shape: Pick<Matrix, "rows" | "columns">;
   }) {
-    const { kernels, layout, table, shape } = params;
+    const { kernels, layout, table, blockCodes, shape } = params;
     this.#kernels = kernels;
     this.#layout = layout;
     this.#table = table;
@@ -59,6 +63,9 @@ export class FittedBlocks implements BlockGrid {
     this.unit = { rows: 1, columns: parameters.unitColumns };
     this.parameterCount = layout.minimum ? 2 : 1;
     if (layout.subScales) this.inner = this.#subBlocks();
+    const { tileCodes, factorCodes } = kernelForms(blockCodes, parameters);
+    this.tileCodes = tileCodes;
+    this.factorCodes = factorCodes;
   }
 
   fit({ values, from = 0, to = this.#columns, importance }: FitParams): void {
@@ -132,10 +139,10 @@ export class FittedBlocks implements BlockGrid {
   }
 
   factors(row: number, column: number, code: number, into: Float64Array): void {
-    const { subScales, subMinimums } = this.#parameters;
+    const { subScales, minimumFactors } = this.#parameters;
     const sub = this.#parameters.subAt(row, column);
     into[0] = subScales[sub]! * this.#levels[code]!;
-    if (this.parameterCount > 1) into[1] = -subMinimums[sub]!;
+    if (this.parameterCount > 1) into[1] = minimumFactors[sub]!;
   }
 
   readParameters(row: number, column: number, into: Float64Array): void {

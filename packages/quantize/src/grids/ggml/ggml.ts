@@ -2,6 +2,7 @@ import { QuernError } from "@quern/tensor";
 import { checkMatrix } from "../../matrix.ts";
 import type { MemberContext } from "../../treatment.ts";
 import type { Grid } from "../grid.ts";
+import { blockCodes } from "./block-codes.ts";
 import { FittedBlocks, type BlockGrid } from "./fitted-blocks.ts";
 import { BLOCK_LAYOUTS } from "./layouts.ts";
 import { levelTable } from "./level-table.ts";
@@ -26,6 +27,7 @@ export function ggml({ type }: GgmlGridOptions, { kernels }: MemberContext): Gri
   }
   const layout = BLOCK_LAYOUTS[type]!;
   const table = levelTable(layout.levels);
+  const codes = blockCodes(layout, table);
   const unit = { rows: 1, columns: layout.unitColumns ?? layout.columns };
   const checkColumns = ({ columns }: { readonly columns: number }): void => {
     if (columns % layout.columns !== 0) {
@@ -47,7 +49,7 @@ export function ggml({ type }: GgmlGridOptions, { kernels }: MemberContext): Gri
     open(matrix) {
       checkMatrix(matrix);
       checkColumns(matrix);
-      return new FittedBlocks({ kernels, layout, table, shape: matrix });
+      return new FittedBlocks({ kernels, layout, table, blockCodes: codes, shape: matrix });
     },
   };
 }
