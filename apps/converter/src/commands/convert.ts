@@ -4,6 +4,7 @@ import { asksForCheckpoint } from "./checkpoint-options.ts";
 import { addConvertOptions, type ConvertOptions, outputRequests } from "./convert-options.ts";
 import { runCheckpoint } from "./run-checkpoint.ts";
 import { runConversion } from "./run-conversion.ts";
+import { MODEL_ARGUMENT } from "./open-named.ts";
 
 export function registerConvert(program: Command, host: Host): void {
   const command = program
@@ -11,10 +12,7 @@ export function registerConvert(program: Command, host: Host): void {
     .description(
       "Convert a Hugging Face checkpoint, or a GGUF file, to GGUF files, or to a quantized checkpoint.",
     )
-    .argument(
-      "<model>",
-      "folder with config.json, tokenizer and *.safetensors; or a GGUF file (any one of a split set)",
-    );
+    .argument("<model>", MODEL_ARGUMENT);
   addConvertOptions({ command, cwd: host.cwd }).action((model: string, options: ConvertOptions) =>
     asksForCheckpoint(command)
       ? runCheckpoint({ model, options, host })

@@ -9,6 +9,7 @@ import { dataArgument } from "./data-argument.ts";
 import { runEvaluation } from "./run-evaluation.ts";
 import type { MessageOptions } from "./run-reported.ts";
 import { addMessageOptions, addResourceOptions, type ResourceOptions } from "./shared-options.ts";
+import { MODEL_ARGUMENT } from "./open-named.ts";
 
 /** What commander makes of the options of `quern eval`. */
 interface EvaluateOptions extends ResourceOptions, MessageOptions {
@@ -33,10 +34,7 @@ export function registerEvaluate(program: Command, host: Host): void {
     .description(
       "Measure how well a model predicts texts, and how far it is from another: what quantization has cost.",
     )
-    .argument(
-      "<model>",
-      "folder with config.json, tokenizer and *.safetensors; or a GGUF file (any one of a split set)",
-    )
+    .argument("<model>", MODEL_ARGUMENT)
     .option(
       "--against <reference>",
       "model to compare with, such as the unquantized one; or a file written with --save-reference",

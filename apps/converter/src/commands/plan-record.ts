@@ -9,6 +9,7 @@ export function planRecord(plan: ConversionPlan): Record<string, unknown> {
     architecture: plan.architecture,
     parameters: plan.parameters,
     sourceBytes: plan.sourceBytes,
+    networkBytes: plan.networkBytes,
     importance: importanceRecord(plan.importance),
     resources: plan.resources,
     warnings: plan.warnings.map(({ code, message, subject }) => ({ code, message, subject })),

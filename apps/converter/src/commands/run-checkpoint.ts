@@ -1,5 +1,4 @@
 import { basename, resolve } from "node:path";
-import { openCheckpointDirectory } from "@quern/checkpoints/node";
 import { type CheckpointPlan, openLayeredModel, planCheckpoint, writeCheckpoint } from "@quern/pipeline";
 import { type QuantizationRecipe, resolveRecipe, type StatisticsNeed } from "@quern/recipes";
 import { openStatistics, type Statistics } from "@quern/statistics";
@@ -17,6 +16,7 @@ import { version } from "../version.ts";
 import type { CheckpointOptions } from "./checkpoint-options.ts";
 import { checkpointPlanRecord } from "./checkpoint-plan-record.ts";
 import { checkpointRecipe } from "./checkpoint-recipe.ts";
+import { openNamedCheckpoint } from "./open-named.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
 import type { ResourceOptions } from "./shared-options.ts";
 import { shellWord } from "./shell-word.ts";
@@ -88,7 +88,7 @@ async function makePlan(
   recipe: QuantizationRecipe,
   statistics: Statistics | undefined,
 ): Promise<CheckpointPlan> {
-  const model = await openLayeredModel(await openCheckpointDirectory(resolve(host.cwd, path)));
+  const model = await openLayeredModel(await openNamedCheckpoint(path, host));
   const resolved = resolveRecipe(recipe, model.linears);
   if (statistics === undefined || options.data !== undefined) {
     refuseWithoutStatistics({ path, data: options.data, recipe, need: resolved.statistics });
@@ -119,7 +119,7 @@ async function statisticsOf({ options, host }: RunCheckpointParams): Promise<Sta
  * @throws QuernError `RECIPE_STATISTICS_REQUIRED` with the command that makes what is needed
  */
 function refuseWithoutStatistics(params: {
-  /** Folder of the model, as the user gave it. */
+  /** Model, as the user gave it. */
   path: string;
   data: readonly string[] | undefined;
   recipe: QuantizationRecipe;
@@ -127,7 +127,7 @@ function refuseWithoutStatistics(params: {
 }): void {
   const { path, data, recipe, need } = params;
   if (need === "none" && data === undefined) return;
-  const file = `${basename(path)}-statistics.safetensors`;
+  const file = `${basename(path).replace(/@.*/, "")}-statistics.safetensors`;
   const command = [
     "quern calibrate",
     shellWord(path),

@@ -1,5 +1,4 @@
 import { resolve } from "node:path";
-import { openModel } from "@quern/checkpoints/node";
 import { type ConversionPlan, convert, type OutputRequest, planConversion } from "@quern/pipeline";
 import { type Importance, readImportance, selectImportance } from "@quern/statistics";
 import { loadKernels } from "@quern/kernels";
@@ -14,6 +13,7 @@ import { writeReport } from "../report/write-report.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { measuredInBytes } from "../reporters/measure.ts";
 import { styleFor } from "../terminal.ts";
+import { openNamedModel } from "./open-named.ts";
 import { planRecord } from "./plan-record.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
 import type { ModelOptions, QuantizationOptions, ResourceOptions } from "./shared-options.ts";
@@ -30,7 +30,7 @@ export interface RunOptions
 }
 
 interface RunParams {
-  /** Folder of a checkpoint, or GGUF file, as the user gave it. */
+  /** Folder of a checkpoint, GGUF file or repository of the Hub, as the user gave it. */
   readonly model: string;
   readonly outputs: readonly OutputRequest[];
   /** Folder for outputs without a path. */
@@ -92,7 +92,7 @@ async function makePlan(
 ): Promise<ConversionPlan> {
   const importance = await importanceOf(options, host);
   return planConversion({
-    checkpoint: await openModel(resolve(host.cwd, model)),
+    checkpoint: await openNamedModel(model, host),
     outputs,
     directory,
     force: options.force === true,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { ggufString, type GgufTensorSpec, planGguf, planGgufSplits, splitFileName } from "@quern/gguf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openGgufModel } from "./open-gguf-model.ts";
+import { localPaths } from "./shard-locations.ts";
 import { openModel } from "./open-model.ts";
 
 let folder: string;
@@ -82,7 +83,7 @@ describe("openGgufModel", () => {
     }
     const { shards, name } = await openGgufModel(paths[1]!);
     expect(name).toBe("model");
-    expect(shards.map(({ path }) => path)).toEqual([0, 1, 2].map((index) => join(blobs, `${index}`)));
+    expect(localPaths(shards)).toEqual([0, 1, 2].map((index) => join(blobs, `${index}`)));
   });
 
   it("names the file of a set that is missing, cut or another's", async () => {

@@ -1,3 +1,5 @@
+import type { CheckpointTensor } from "@quern/checkpoints";
+import { localPaths, remoteBytes } from "@quern/checkpoints/node";
 import { loadKernels } from "@quern/kernels";
 import { describeSource, expressionSources, type ModelTensor } from "@quern/models";
 import { checkStatisticsModel } from "@quern/statistics";
@@ -60,7 +62,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     contents,
     directory,
     companions,
-    sources: checkpoint.shards.map(({ path }) => path),
+    sources: localPaths(checkpoint.shards),
     force,
   });
   warnings.push(...distinct(contents.flatMap((file) => file.warnings)), ...outputWarnings);
@@ -68,7 +70,8 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
   const made = new Set(outputs.flatMap(({ tensors }) => tensors.map(({ source }) => source)));
   const tensors = model.tensors.filter(({ name }) => made.has(name));
   const parameters = tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  const sourceBytes = bytesOfSources(tensors, checkpoint.tensors);
+  const sources = sourcesOf(tensors, checkpoint.tensors);
+  const sourceBytes = sources.reduce((sum, { size }) => sum + size, 0);
   const seconds = estimateSeconds({
     kernels,
     loads: outputs.flatMap(({ tensors }) =>
@@ -84,6 +87,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     architecture: model.architecture,
     parameters,
     sourceBytes,
+    networkBytes: remoteBytes(sources, checkpoint.shards),
     tensors,
     outputs,
     warnings,
@@ -101,10 +105,11 @@ function distinct(warnings: readonly QuernError[]): QuernError[] {
   return [...new Map(warnings.map((warning) => [warning.message, warning])).values()];
 }
 
-function bytesOfSources(
+/** The tensors of the checkpoint that are read, each once. */
+function sourcesOf(
   tensors: readonly ModelTensor[],
   sources: PlanParams["checkpoint"]["tensors"],
-): number {
+): CheckpointTensor[] {
   const names = new Set(tensors.flatMap(({ expression }) => expressionSources(expression)));
-  return [...names].reduce((sum, name) => sum + (sources.get(name)?.size ?? 0), 0);
+  return [...names].flatMap((name) => sources.get(name) ?? []);
 }

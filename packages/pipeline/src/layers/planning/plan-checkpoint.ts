@@ -5,6 +5,7 @@ import {
   planQuantizedCheckpoint,
   type QuantizedCheckpointPlan,
 } from "@quern/checkpoints";
+import { remoteBytes } from "@quern/checkpoints/node";
 import { type Kernels, loadKernels } from "@quern/kernels";
 import type { QuantizedLayer, StatisticsNeed } from "@quern/recipes";
 import { statisticsInputs } from "@quern/statistics";
@@ -123,7 +124,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
   const folder = await checkOutputFolder({
     output: params.output,
     files: [...shards, ...(await smallFiles(model, checkpoint))],
-    source: model.checkpoint.location,
+    source: model.checkpoint.folder,
     force: params.force ?? false,
   });
   const parameters = [...model.tensors.values()].reduce((sum, { info }) => sum + elementCount(info.shape), 0);
@@ -142,6 +143,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     kept: modules.filter((module) => !planned.some((layer) => layer.module === module)),
     parameters,
     sourceBytes: model.checkpoint.totalBytes,
+    networkBytes: remoteBytes(model.checkpoint.tensors.values(), model.checkpoint.shards),
     fileSize,
     bitsPerWeight: (fileSize * 8) / parameters,
     ...(inputs === undefined ? {} : { inputs }),
