@@ -7,6 +7,9 @@ import { send } from "./send.ts";
 /** What a host of files answers once the signature in the address has expired, or the file has moved. */
 const EXPIRED: ReadonlySet<number> = new Set([400, 401, 403, 404, 410]);
 
+/** A signature may expire, or its key be changed, between two requests; a file that is not at its host does not come by asking on. */
+const MOST_RESOLVES = 3;
+
 /**
  * A `fetch` for ranges of one file. Where the endpoint redirects is remembered, until that address is no longer good: then the endpoint
  * is asked again.
@@ -32,22 +35,29 @@ export function fileFetch(params: {
       await response.body?.cancel();
       target = undefined;
     }
-    const { response, url, endpointHeaders } = await send({ access, url: resolveUrl, headers, signal });
-    if (isEndpoint(url) && !response.ok && response.status !== 416 && !isTransient(response.status)) {
-      await response.body?.cancel();
-      throw refusal({ access, response, subject: { id, revision: commit, path } });
+    for (let attempt = 1; ; attempt++) {
+      const { response, url, endpointHeaders } = await send({ access, url: resolveUrl, headers, signal });
+      if (isEndpoint(url)) {
+        if (!response.ok && response.status !== 416 && !isTransient(response.status)) {
+          await response.body?.cancel();
+          throw refusal({ access, response, subject: { id, revision: commit, path } });
+        }
+      } else if (EXPIRED.has(response.status) && attempt < MOST_RESOLVES) {
+        await response.body?.cancel();
+        continue;
+      }
+      const version = versionOf(endpointHeaders);
+      if (version !== undefined && version !== location.etag) {
+        await response.body?.cancel();
+        throw new QuernError(
+          "SOURCE_CHANGED",
+          `${name}: the file changed since it was opened: its ETag was "${location.etag}", now it is "${version}"`,
+          { subject: { file: name } },
+        );
+      }
+      if (!isEndpoint(url) && response.ok) target = url;
+      return response;
     }
-    const version = versionOf(endpointHeaders);
-    if (version !== undefined && version !== location.etag) {
-      await response.body?.cancel();
-      throw new QuernError(
-        "SOURCE_CHANGED",
-        `${name}: the file changed since it was opened: its ETag was "${location.etag}", now it is "${version}"`,
-        { subject: { file: name } },
-      );
-    }
-    if (!isEndpoint(url) && response.ok) target = url;
-    return response;
   };
 }
 
