@@ -6,6 +6,8 @@ export interface CheckpointFileSet {
   /** Folder or repository name. */
   readonly name: string;
   has(path: string): boolean;
+  /** Bytes of a file, without reading it; undefined when it does not exist. */
+  size(path: string): number | undefined;
   /**
    * @returns undefined when the file does not exist
    * @throws QuernError `CHECKPOINT_PATH` for a path that leaves the checkpoint, `CHECKPOINT_FILE_TOO_LARGE`,

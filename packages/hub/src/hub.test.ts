@@ -20,9 +20,7 @@ import {
   slowTrickle,
 } from "./testing/index.ts";
 
-const folder = fileURLToPath(
-  new URL("../../../fixtures/golden/llama31-bpe/checkpoint/", import.meta.url),
-);
+const folder = fileURLToPath(new URL("../../../fixtures/golden/llama31-bpe/checkpoint/", import.meta.url));
 const SHARD = "model-00001-of-00003.safetensors";
 const TOKEN = "hf_secret";
 const patience = { retries: 4, retryDelay: 1, stallTimeout: 200 };
@@ -67,14 +65,17 @@ async function errorOf(work: Promise<unknown>): Promise<QuernError> {
 }
 
 describe("repositories", () => {
-  it.each(["hf:org/tiny", "hf:org/tiny@v1", "hf:org/tiny@refs/pr/1"])("%s is pinned to a commit", async (text) => {
-    const { id, commit, files } = await open(text);
-    expect({ id, commit }).toEqual({ id: "org/tiny", commit: server.commit });
-    expect(files.size).toBe(10);
-    expect(files.get(SHARD)).toMatchObject({ kind: "hub", commit, size: bytes.length });
-    await readAll(files.get(SHARD)!);
-    for (const { path } of server.requests.slice(1)) expect(path).not.toMatch(/main|v1|refs/);
-  });
+  it.each(["hf:org/tiny", "hf:org/tiny@v1", "hf:org/tiny@refs/pr/1"])(
+    "%s is pinned to a commit",
+    async (text) => {
+      const { id, commit, files } = await open(text);
+      expect({ id, commit }).toEqual({ id: "org/tiny", commit: server.commit });
+      expect(files.size).toBe(10);
+      expect(files.get(SHARD)).toMatchObject({ kind: "hub", commit, size: bytes.length });
+      await readAll(files.get(SHARD)!);
+      for (const { path } of server.requests.slice(1)) expect(path).not.toMatch(/main|v1|refs/);
+    },
+  );
 
   it("are read although the Hub is busy at first", async () => {
     server.faults.push(everyNth(2, ({ seen }) => seen.path.startsWith("/api/"), answerStatus(503)));
@@ -162,7 +163,10 @@ describe("the token", () => {
 
   it("may not hold line breaks, and an endpoint no credentials", () => {
     expect(() => hubAccess({ token: "hf_a\r\nx-evil: 1" })).toThrow(
-      expect.objectContaining({ code: "HUB_TOKEN_INVALID", message: expect.not.stringMatching("evil") as string }),
+      expect.objectContaining({
+        code: "HUB_TOKEN_INVALID",
+        message: expect.not.stringMatching("evil") as string,
+      }),
     );
     for (const endpoint of ["huggingface.co", "ftp://a.b", "https://me:secret@a.b"]) {
       expect(() => hubAccess({ endpoint })).toThrow(
@@ -189,7 +193,10 @@ describe("ranges", () => {
 
   it.each([
     ["bursts of 503", firstOf(3, isWeights, answerStatus(503))],
-    ["bursts of 500 at the endpoint", firstOf(3, ({ seen }) => seen.path.includes("/resolve/"), answerStatus(500))],
+    [
+      "bursts of 500 at the endpoint",
+      firstOf(3, ({ seen }) => seen.path.includes("/resolve/"), answerStatus(500)),
+    ],
     ["429 with Retry-After", firstOf(3, isWeights, answerStatus(429, { "retry-after": "0" }))],
     ["resets amid the body", firstOf(3, isWeights, resetMidBody)],
     ["a body that trickles", firstOf(1, isWeights, slowTrickle)],

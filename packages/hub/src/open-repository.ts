@@ -61,9 +61,15 @@ export async function openRepository(params: {
     const files = new Map<string, HubFileLocation>();
     for await (const entry of listed) {
       if (entry.type !== "file") continue;
-      files.set(entry.path, locationOf({ id: info.name, commit: info.sha, endpoint: access.endpoint }, entry));
+      files.set(
+        entry.path,
+        locationOf({ id: info.name, commit: info.sha, endpoint: access.endpoint }, entry),
+      );
       if (files.size > MOST_FILES) {
-        throw new QuernError("HUB_REPOSITORY_TOO_LARGE", `hf:${id}: the repository has more than ${MOST_FILES} files`);
+        throw new QuernError(
+          "HUB_REPOSITORY_TOO_LARGE",
+          `hf:${id}: the repository has more than ${MOST_FILES} files`,
+        );
       }
     }
     return { id: info.name, commit: info.sha, files };

@@ -6,7 +6,8 @@ export function checkpointPlanRecord(
   plan: CheckpointPlan,
   recipe: QuantizationRecipe,
 ): Record<string, unknown> {
-  const { model, checkpoint, stages, kept, parameters, sourceBytes, networkBytes, fileSize, bitsPerWeight } = plan;
+  const { model, checkpoint, stages, kept, parameters, sourceBytes, networkBytes, fileSize, bitsPerWeight } =
+    plan;
   const { folder, replaces, resources, kernels, warnings } = plan;
   return {
     type: "plan",

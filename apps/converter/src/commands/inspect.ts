@@ -13,7 +13,10 @@ export function registerInspect(program: Command, host: Host): void {
   program
     .command("inspect")
     .description("Show the metadata, tensors and types of a model without reading its weights.")
-    .argument("<path>", "GGUF file, safetensors file, folder of a checkpoint, or repository of the Hub (hf:owner/name)")
+    .argument(
+      "<path>",
+      "GGUF file, safetensors file, folder of a checkpoint, or repository of the Hub (hf:owner/name)",
+    )
     .option("--full", "show long arrays and texts of the metadata whole")
     .option("--json", "as JSON on standard output")
     .action(async (path: string, options: { readonly full?: true; readonly json?: true }) => {

@@ -8,7 +8,8 @@ import { QuernError } from "@quern/tensor";
 import type { Host } from "../host.ts";
 
 /** What the commands say of their argument. */
-export const MODEL_ARGUMENT = "folder with config.json, tokenizer and *.safetensors; a GGUF file (any one of a split set); or a repository of the Hub: hf:owner/name[@revision]";
+export const MODEL_ARGUMENT =
+  "folder with config.json, tokenizer and *.safetensors; a GGUF file (any one of a split set); or a repository of the Hub: hf:owner/name[@revision]";
 
 /**
  * Opens a model as a user names it: a path, or a repository of the Hub.

@@ -11,7 +11,10 @@ export function registerQuantize(program: Command, host: Host): void {
     .command("quantize")
     .description("Quantize a GGUF file, or a Hugging Face checkpoint, with the arguments of llama-quantize.")
     .usage("[options] <model> [output.gguf] <type> [threads]")
-    .argument("<arguments...>", "model: GGUF file, folder of a checkpoint, or hf:owner/name; type: by name or number");
+    .argument(
+      "<arguments...>",
+      "model: GGUF file, folder of a checkpoint, or hf:owner/name; type: by name or number",
+    );
   addQuantizeOptions({ command, cwd: host.cwd }).action(
     (words: readonly string[], options: QuantizeOptions) => runQuantize({ words, options, host }),
   );

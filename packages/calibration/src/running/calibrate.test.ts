@@ -139,7 +139,10 @@ describe("calibrate", () => {
     bytes.fill(0xff, offset, offset + 2);
     const path = join(folder, "damaged.safetensors");
     await writeFile(path, bytes);
-    const model = { ...plan.model, source: { ...source, shards: [{ ...shard!, location: { kind: "file" as const, path } }] } };
+    const model = {
+      ...plan.model,
+      source: { ...source, shards: [{ ...shard!, location: { kind: "file" as const, path } }] },
+    };
     await expect(calibrate({ ...plan, model })).rejects.toMatchObject({
       code: "ACTIVATION_NOT_FINITE",
       message: expect.stringMatching(/^blk\.1 makes NaN of token 0 of window \d/),

@@ -66,7 +66,10 @@ describe("a calibration that was stopped", () => {
     const [shard] = plan.model.source.shards;
     await writeFile(copy, await readFile(localPaths([shard!])[0]!));
     await utimes(copy, 1, 1);
-    const source = { ...plan.model.source, shards: [{ ...shard!, location: { kind: "file" as const, path: copy } }] };
+    const source = {
+      ...plan.model.source,
+      shards: [{ ...shard!, location: { kind: "file" as const, path: copy } }],
+    };
     const report = await calibrate({ ...plan, model: { ...plan.model, source } });
     expect(report.resumed).toBe(0);
     expect(expected.equals(await readFile(output))).toBe(true);

@@ -30,7 +30,10 @@ export async function coarseModel(params: {
   }
   const path = join(folder, `coarse-${blocks}.safetensors`);
   await writeFile(path, bytes);
-  return { ...model, source: { ...source, shards: [{ ...shard!, location: { kind: "file" as const, path } }] } };
+  return {
+    ...model,
+    source: { ...source, shards: [{ ...shard!, location: { kind: "file" as const, path } }] },
+  };
 }
 
 /** Weights of the linear layers of a block, by the names of the tensors. */

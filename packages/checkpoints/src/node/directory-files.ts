@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileSource } from "@quern/tensor/node";
 import type { CheckpointFileSet } from "../checkpoint.ts";
@@ -18,6 +18,10 @@ export function directoryFiles(params: { location: string; root: string; name: s
     has(path) {
       checkRelative(path);
       return existsSync(join(root, path));
+    },
+    size(path) {
+      checkRelative(path);
+      return statSync(join(root, path), { throwIfNoEntry: false })?.size;
     },
     async read(path) {
       const found = await findContained(root, path);

@@ -26,7 +26,10 @@ export async function openCheckpointDirectory(path: string): Promise<Checkpoint>
   ): Promise<{ location: LocalFileLocation; source: ByteSource } | undefined> => {
     const path = await findContained(root, name);
     if (path === undefined) return undefined;
-    return { location: { kind: "file", path }, source: await fileSource({ path, name: join(location, name) }) };
+    return {
+      location: { kind: "file", path },
+      source: await fileSource({ path, name: join(location, name) }),
+    };
   };
   const index = await findWeightFiles({
     name: root,

@@ -49,7 +49,11 @@ describe("openGgufModel", () => {
     const path = await writeOne();
     const model = await openGgufModel(path);
     expect([...model.metadata.keys()]).toEqual(["x.unknown", "general.architecture"]);
-    expect(model).toMatchObject({ name: "model", location: path, shards: [{ name: "model.gguf", location: { kind: "file", path } }] });
+    expect(model).toMatchObject({
+      name: "model",
+      location: path,
+      shards: [{ name: "model.gguf", location: { kind: "file", path } }],
+    });
     expect([...model.tensors.values()]).toMatchObject([
       // 2 blocks of 144 bytes a row
       { name: "b.weight", ggmlType: "Q4_K", ne: [512, 3, 2], type: "U8", shape: [2, 3, 288], size: 1728 },

@@ -46,7 +46,8 @@ export async function openHubCheckpoint(
 
   const open = async (file: HubFileLocation): Promise<{ location: ShardLocation; source: ByteSource }> => {
     const path = cache === undefined ? undefined : await findCachedFile({ folder: cache, location: file });
-    if (path === undefined) return { location: file, source: await openHubFile({ location: file, ...remote }) };
+    if (path === undefined)
+      return { location: file, source: await openHubFile({ location: file, ...remote }) };
     return { location: { kind: "file", path }, source: await fileSource({ path, name: hubFileName(file) }) };
   };
   const read = async (file: HubFileLocation): Promise<Uint8Array> => {
@@ -65,7 +66,9 @@ export async function openHubCheckpoint(
     list: async () => fileSet.list(""),
     open: async (name) => {
       const file = files.get(name);
-      return file === undefined ? undefined : bytesSource({ bytes: await read(file), name: hubFileName(file) });
+      return file === undefined
+        ? undefined
+        : bytesSource({ bytes: await read(file), name: hubFileName(file) });
     },
   });
   return openCheckpoint({
@@ -93,6 +96,10 @@ function repositoryFiles(params: {
     has(path) {
       checkRelative(path);
       return files.has(path);
+    },
+    size(path) {
+      checkRelative(path);
+      return files.get(path)?.size;
     },
     async read(path) {
       checkRelative(path);

@@ -102,6 +102,7 @@ describe("refusals", () => {
       name: "model",
       has: (path) => path in contents,
       read: async (path) => (path in contents ? new TextEncoder().encode(contents[path]) : undefined),
+      size: () => undefined,
       list: () => Object.keys(contents),
     };
   }

@@ -29,7 +29,9 @@ describe("the environment", () => {
 
   it("says where the cache is", () => {
     expect(hubCacheFolder({ HOME: "/home" })).toBe(join("/home", ".cache", "huggingface", "hub"));
-    expect(hubCacheFolder({ HOME: "/home", XDG_CACHE_HOME: "/cache" })).toBe(join("/cache", "huggingface", "hub"));
+    expect(hubCacheFolder({ HOME: "/home", XDG_CACHE_HOME: "/cache" })).toBe(
+      join("/cache", "huggingface", "hub"),
+    );
     expect(hubCacheFolder({ HF_HOME: "/hf" })).toBe(join("/hf", "hub"));
     expect(hubCacheFolder({ HF_HOME: "/hf", HF_HUB_CACHE: "/other" })).toBe("/other");
   });

@@ -1,5 +1,3 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import {
   modelCompatibility,
   planQuantizedCheckpoint,
@@ -123,7 +121,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
   }));
   const folder = await checkOutputFolder({
     output: params.output,
-    files: [...shards, ...(await smallFiles(model, checkpoint))],
+    files: [...shards, ...smallFiles(model, checkpoint)],
     source: model.checkpoint.folder,
     force: params.force ?? false,
   });
@@ -200,14 +198,13 @@ function pathsOf({ checkpoint: { files } }: LayeredModel): string[] {
   return [...files.list(""), ...files.list(MORE_TEMPLATES).map((name) => `${MORE_TEMPLATES}/${name}`)];
 }
 
-async function smallFiles(
-  { checkpoint: { location } }: LayeredModel,
+function smallFiles(
+  { checkpoint }: LayeredModel,
   { files, copies }: QuantizedCheckpointPlan,
-): Promise<{ name: string; size: number }[]> {
-  const copied = copies.map(async (name) => ({ name, size: (await stat(join(location, name))).size }));
+): { name: string; size: number }[] {
   return [
     ...[...files].map(([name, { byteLength: size }]) => ({ name, size })),
-    ...(await Promise.all(copied)),
+    ...copies.map((name) => ({ name, size: checkpoint.files.size(name) ?? 0 })),
   ];
 }
 
