@@ -23,9 +23,14 @@ export interface ErrorRecord {
   readonly vanishedShare: number;
   /** Error of the outputs of the layer, where there is an importance matrix: weighted by it (the diagonal of H = X^T X). */
   readonly output?: OutputError;
+  /**
+   * Error of the outputs of the layer on all inputs X of the calibration text, where a statistics file has H = X^T X: tr(D H D^T) with D
+   * the differences of the weights, and tr(W H W^T). Of several tensors, those that have it.
+   */
+  readonly hessian?: OutputError;
 }
 
-/** Sums with the importance of the column as factor. */
+/** Squared outputs, or estimates of them, and what follows from them. */
 export interface OutputError {
   readonly squaredErrors: number;
   readonly squaredWeights: number;

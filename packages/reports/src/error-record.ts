@@ -6,6 +6,7 @@ export interface MeasuredSums {
   readonly squaredErrors: number;
   readonly squaredWeights: number;
   readonly weighted?: { readonly squaredErrors: number; readonly squaredWeights: number };
+  readonly hessian?: { readonly squaredErrors: number; readonly squaredWeights: number };
   readonly largestError: number;
   readonly clipped: number;
   readonly vanished: number;
@@ -14,7 +15,7 @@ export interface MeasuredSums {
 
 /** What follows from sums. Weights that are all zero, and stay so, have no error. */
 export function errorRecord(sums: MeasuredSums): ErrorRecord {
-  const { squaredErrors, squaredWeights, weighted, elements, ...counts } = sums;
+  const { squaredErrors, squaredWeights, weighted, hessian, elements, ...counts } = sums;
   const relative = relativeTo({ squaredErrors, squaredWeights });
   return {
     ...relative,
@@ -26,13 +27,15 @@ export function errorRecord(sums: MeasuredSums): ErrorRecord {
     groups: counts.groups,
     vanishedShare: share(counts.vanished, counts.groups),
     ...(weighted === undefined ? {} : { output: relativeTo(weighted) }),
+    ...(hessian === undefined ? {} : { hessian: relativeTo(hessian) }),
   };
 }
 
-/** Adds sums up; those with importance where all have them. Undefined for none. */
+/** Adds sums up; those with importance where all have them, those with Hessians of tensors that have them. Undefined for none. */
 export function addSums(parts: readonly MeasuredSums[]): MeasuredSums | undefined {
   if (parts.length === 0) return undefined;
   const sum = (of: (part: MeasuredSums) => number): number => parts.reduce((all, part) => all + of(part), 0);
+  const hessians = parts.flatMap(({ hessian }) => hessian ?? []);
   const weighted = parts.every((part) => part.weighted !== undefined);
   return {
     elements: sum((part) => part.elements),
@@ -46,6 +49,14 @@ export function addSums(parts: readonly MeasuredSums[]): MeasuredSums | undefine
           },
         }
       : {}),
+    ...(hessians.length === 0
+      ? {}
+      : {
+          hessian: {
+            squaredErrors: hessians.reduce((all, { squaredErrors }) => all + squaredErrors, 0),
+            squaredWeights: hessians.reduce((all, { squaredWeights }) => all + squaredWeights, 0),
+          },
+        }),
     largestError: parts.reduce((most, part) => Math.max(most, part.largestError), 0),
     clipped: sum((part) => part.clipped),
     vanished: sum((part) => part.vanished),

@@ -47,6 +47,7 @@ const errors = objectOf<ErrorRecord>({
   groups: amount,
   vanishedShare: amount,
   output: optional(outputError),
+  hessian: optional(outputError),
 });
 
 const tensor = objectOf<TensorRecord>({

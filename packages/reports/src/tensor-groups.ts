@@ -23,11 +23,6 @@ export function errorsOf(tensors: readonly TensorRecord[]): ErrorRecord | undefi
   return sums === undefined ? undefined : errorRecord(sums);
 }
 
-/** Whether any tensor was measured with importance. */
-export function hasOutputErrors(outputs: readonly OutputRecord[]): boolean {
-  return outputs.some(({ tensors }) => tensors.some(({ errors }) => errors?.output !== undefined));
-}
-
 /** Tensors by a property, in the order of first appearance. */
 export function groupBy<Key>(
   tensors: readonly TensorRecord[],

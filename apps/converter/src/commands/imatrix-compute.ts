@@ -33,12 +33,8 @@ interface ComputeOptions extends ResourceOptions, MessageOptions {
 }
 
 /** `quern imatrix <model>`: what the command does when no other subcommand is named. */
-export function registerImatrixCompute(imatrix: Command, host: Host): void {
-  const command = imatrix
-    .command("compute", { isDefault: true })
-    .description(
-      'Run a model on texts, and write an importance matrix as llama-imatrix does; "compute" may be left out.',
-    )
+export function defineImatrixCompute(command: Command, host: Host): void {
+  command
     .argument("<model>", MODEL_ARGUMENT)
     // A mistyped subcommand has more arguments than a model has: better said in other words.
     .allowExcessArguments()
@@ -61,7 +57,7 @@ export function registerImatrixCompute(imatrix: Command, host: Host): void {
     .option("-n, --dry-run", "show the plan, and run nothing");
   addMessageOptions(addResourceOptions(command, CALIBRATION_MEMORY)).action(
     async (model: string, options: ComputeOptions) => {
-      checkArguments(command, imatrix);
+      checkArguments(command);
       const { output, ctxSize: length, chunks } = options;
       const path = resolve(host.cwd, output);
       await checkOutputPlaces({
@@ -107,11 +103,11 @@ async function writeMatrix(params: {
   }
 }
 
-function checkArguments({ args }: Command, { commands }: Command): void {
+function checkArguments({ args, parent }: Command): void {
   if (args.length <= 1) return;
   const meant = closest(
     args[0]!,
-    commands.map((command) => command.name()),
+    parent!.commands.map((command) => command.name()),
   );
   throw new QuernError(
     "USAGE_ARGUMENTS",

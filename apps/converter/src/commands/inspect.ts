@@ -9,10 +9,8 @@ import { writeJsonLine } from "../reporters/json.ts";
 import { styleFor } from "../terminal.ts";
 import { namesRepository, openNamedCheckpoint } from "./open-named.ts";
 
-export function registerInspect(program: Command, host: Host): void {
-  program
-    .command("inspect")
-    .description("Show the metadata, tensors and types of a model without reading its weights.")
+export function defineInspect(command: Command, host: Host): void {
+  command
     .argument(
       "<path>",
       "GGUF file, safetensors file, folder of a checkpoint, or repository of the Hub (hf:owner/name)",

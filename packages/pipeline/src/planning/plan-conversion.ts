@@ -1,16 +1,18 @@
 import type { CheckpointTensor } from "@quern/checkpoints";
 import { localPaths, remoteBytes } from "@quern/checkpoints/node";
+import { ggmlType } from "@quern/gguf";
 import { loadKernels } from "@quern/kernels";
 import { describeSource, expressionSources, type ModelTensor } from "@quern/models";
 import { checkStatisticsModel } from "@quern/statistics";
 import { elementCount, QuernError } from "@quern/tensor";
 import { resolveThreads } from "@quern/threads";
-import type { ConversionPlan, PlanParams } from "../plan.ts";
+import type { ConversionPlan, PlannedOutput, PlanParams } from "../plan.ts";
 import { estimateSeconds } from "./duration.ts";
+import { findHessians } from "./find-hessians.ts";
 import { checkKernelTypes } from "./kernel-support.ts";
 import { planFile } from "./plan-file.ts";
 import { planOutputs } from "./plan-outputs.ts";
-import { estimatePeakMemory, resolveMemory } from "./resources.ts";
+import { estimatePeakMemory, memoryBudget } from "./resources.ts";
 
 /**
  * Finds out everything about a conversion that can be known without reading weights, and checks everything that can be
@@ -29,7 +31,7 @@ import { estimatePeakMemory, resolveMemory } from "./resources.ts";
 export async function planConversion(params: PlanParams): Promise<ConversionPlan> {
   const { checkpoint, importance, backend, force = false, directory = "." } = params;
   const { measureErrors = false, companions = [] } = params;
-  const memory = resolveMemory(params.memory);
+  const memory = memoryBudget(params.memory);
   const threads = resolveThreads(params.threads);
   if (params.outputs.length === 0)
     throw new QuernError("PLAN_NO_OUTPUTS", "There is nothing to write: expected an output.");
@@ -72,6 +74,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
   const parameters = tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const sources = sourcesOf(tensors, checkpoint.tensors);
   const sourceBytes = sources.reduce((sum, { size }) => sum + size, 0);
+  const hessians = measureErrors ? await findHessians(importance, tensors) : undefined;
   const seconds = estimateSeconds({
     kernels,
     loads: outputs.flatMap(({ tensors }) =>
@@ -79,9 +82,17 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
         .filter(({ packed }) => !packed)
         .map(({ ne, ...conversion }) => ({ ...conversion, elements: elementCount(ne) })),
     ),
+    hessians: tensors
+      .filter(({ name }) => hessians?.modules.has(name))
+      .map(({ name, shape }) => ({
+        elements: elementCount(shape),
+        columns: shape.at(-1)!,
+        matrices: 1 + outputs.filter((output) => changesTensor(output, name)).length,
+      })),
     threads,
     bytes: outputs.reduce((sum, { fileSize }) => sum + fileSize, sourceBytes),
   });
+  const peakMemory = estimatePeakMemory({ threads, memory, hessians: hessians !== undefined });
   return {
     checkpoint,
     architecture: model.architecture,
@@ -92,12 +103,20 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     outputs,
     warnings,
     measuresErrors: measureErrors,
+    ...(hessians === undefined ? {} : { hessians }),
     force,
     ...(importance === undefined ? {} : { importance }),
     ...(backend === undefined ? {} : { backend }),
     kernels: kernels.info,
-    resources: { threads, memory, peakMemory: estimatePeakMemory({ threads, memory }), seconds },
+    resources: { threads, memory, peakMemory, seconds },
   };
+}
+
+/** Whether weights become others, as far as types tell. */
+function changesTensor({ tensors }: PlannedOutput, name: string): boolean {
+  return tensors.some(
+    ({ source, packed, type }) => source === name && !packed && ggmlType(type).blockSize > 1,
+  );
 }
 
 /** Outputs of one model often have the same thing to say. */

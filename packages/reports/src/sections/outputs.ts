@@ -3,7 +3,8 @@ import { formatBytes, formatDecibels, formatFigure, formatInteger, formatPercent
 import { html, type Html } from "../html/html.ts";
 import { barCell, table, tiles } from "../html/table.ts";
 import { scatterPlot, type ScatterPoint } from "../plot/scatter.ts";
-import { hasOutputErrors, typesOf } from "../tensor-groups.ts";
+import { OUTPUT_FIGURES, outputCells, type OutputFigure, outputFigures } from "../output-figures.ts";
+import { typesOf } from "../tensor-groups.ts";
 
 /** What was written: sizes, and errors in all and by type. */
 export function outputsSection({ outputs, sourceBytes }: ConversionRecord): Html {
@@ -25,25 +26,20 @@ function outputTiles(output: OutputRecord, sourceBytes: number): Html {
 }
 
 function errorTiles(errors: ErrorRecord): { label: string; value: string; note?: string }[] {
-  const { relativeError, snr, output, clippedShare, clipped, vanished } = errors;
+  const { relativeError, snr, clippedShare, clipped, vanished } = errors;
   return [
     { label: "Relative error", value: formatPercent(relativeError), note: formatDecibels(snr) },
-    ...(output === undefined
-      ? []
-      : [
-          {
-            label: "Output error",
-            value: formatPercent(output.relativeError),
-            note: "weighted by importance",
-          },
-        ]),
+    ...OUTPUT_FIGURES.flatMap(({ title, note, of }) => {
+      const output = of(errors);
+      return output === undefined ? [] : [{ label: title, value: formatPercent(output.relativeError), note }];
+    }),
     { label: "Clipped weights", value: formatPercent(clippedShare), note: formatInteger(clipped) },
     { label: "Vanished groups", value: formatInteger(vanished), note: "all zero, and were not" },
   ];
 }
 
 function outputTable(outputs: readonly OutputRecord[], sourceBytes: number): Html {
-  const weighted = hasOutputErrors(outputs);
+  const figures = outputFigures(outputs);
   const largest = outputs.reduce((most, { bytes }) => Math.max(most, bytes), 0);
   return table({
     caption: "Outputs",
@@ -52,20 +48,20 @@ function outputTable(outputs: readonly OutputRecord[], sourceBytes: number): Htm
       { title: "Size", number: true },
       { title: "Of source", number: true },
       { title: "Bits / weight", number: true },
-      ...errorColumns(weighted),
+      ...errorColumns(figures),
     ],
     rows: outputs.map(({ type, bytes, bitsPerWeight, errors }) => [
       type,
       barCell(formatBytes(bytes), bytes / largest),
       formatPercent(bytes / sourceBytes),
       bitsPerWeight.toFixed(2),
-      ...errorCells(errors, weighted),
+      ...errorCells(errors, figures),
     ]),
   });
 }
 
 function typeTable(outputs: readonly OutputRecord[]): Html {
-  const weighted = hasOutputErrors(outputs);
+  const figures = outputFigures(outputs);
   return html`<h3>By type</h3>
     ${table({
       caption: "Types of tensors",
@@ -75,7 +71,7 @@ function typeTable(outputs: readonly OutputRecord[]): Html {
         { title: "Tensors", number: true },
         { title: "Weights", number: true },
         { title: "Bits / weight", number: true },
-        ...errorColumns(weighted),
+        ...errorColumns(figures),
       ],
       rows: outputs.flatMap((output) =>
         typesOf(output).map((group) => [
@@ -84,25 +80,25 @@ function typeTable(outputs: readonly OutputRecord[]): Html {
           formatInteger(group.tensors),
           barCell(formatPercent(group.share), group.share),
           group.bitsPerWeight.toFixed(2),
-          ...errorCells(group.errors, weighted),
+          ...errorCells(group.errors, figures),
         ]),
       ),
     })}`;
 }
 
 /** Columns of {@link errorCells}. */
-function errorColumns(weighted: boolean): { title: string; number: true }[] {
-  const titles = ["Relative error", "SNR", ...(weighted ? ["Output error"] : []), "Clipped"];
+function errorColumns(figures: readonly OutputFigure[]): { title: string; number: true }[] {
+  const titles = ["Relative error", "SNR", ...figures.map(({ title }) => title), "Clipped"];
   return titles.map((title) => ({ title, number: true }));
 }
 
-function errorCells(errors: ErrorRecord | undefined, weighted: boolean): string[] {
-  if (errors === undefined) return ["exact", "", ...(weighted ? [""] : []), ""];
-  const { relativeError, snr, output, clippedShare } = errors;
+function errorCells(errors: ErrorRecord | undefined, figures: readonly OutputFigure[]): string[] {
+  if (errors === undefined) return ["exact", "", ...figures.map(() => ""), ""];
+  const { relativeError, snr, clippedShare } = errors;
   return [
     formatPercent(relativeError),
     formatDecibels(snr),
-    ...(weighted ? [output === undefined ? "\u2013" : formatPercent(output.relativeError)] : []),
+    ...outputCells(errors, figures),
     formatPercent(clippedShare),
   ];
 }

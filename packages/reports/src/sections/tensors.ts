@@ -2,7 +2,7 @@ import type { ConversionRecord, OutputRecord, TensorRecord } from "../conversion
 import { formatDecibels, formatFigure, formatInteger, formatPercent } from "../format.ts";
 import { html, type Html, type HtmlPart } from "../html/html.ts";
 import { barCell, table, type TableColumn } from "../html/table.ts";
-import { hasOutputErrors } from "../tensor-groups.ts";
+import { outputCells, type OutputFigure, outputFigures } from "../output-figures.ts";
 
 /** Of each output. */
 const MOST_WORST = { alone: 15, besideOthers: 6 };
@@ -25,7 +25,7 @@ export function tensorsSection({ outputs }: ConversionRecord): Html | undefined 
   );
   if (worst.length === 0) return undefined;
   const largest = worst.reduce((most, placed) => Math.max(most, errorOf(placed)), 0);
-  const shown = { largest, several, weighted: hasOutputErrors(outputs) };
+  const shown = { largest, several, figures: outputFigures(outputs) };
   return html`<section aria-labelledby="tensors">
     <h2 id="tensors">Tensors that lost most</h2>
     <p>
@@ -50,10 +50,9 @@ function tensorTable(params: {
   readonly placed: readonly Placed[];
   readonly largest: number;
   readonly several: boolean;
-  /** Whether there are output errors. */
-  readonly weighted: boolean;
+  readonly figures: readonly OutputFigure[];
 }): Html {
-  const { caption, placed, largest, several, weighted } = params;
+  const { caption, placed, largest, several, figures } = params;
   const numbers = (...titles: string[]): TableColumn[] => titles.map((title) => ({ title, number: true }));
   return table({
     caption,
@@ -61,7 +60,7 @@ function tensorTable(params: {
       { title: "Tensor" },
       ...(several ? [{ title: "Output" }] : []),
       { title: "Type" },
-      ...numbers("Shape", "Relative error", "SNR", ...(weighted ? ["Output error"] : [])),
+      ...numbers("Shape", "Relative error", "SNR", ...figures.map(({ title }) => title)),
       ...numbers("Largest", "Clipped", "Vanished"),
     ],
     rows: placed.map(({ output, tensor }) => [
@@ -69,7 +68,7 @@ function tensorTable(params: {
       ...(several ? [output.type] : []),
       typeCell(tensor),
       tensor.shape.join(" \u00d7 "),
-      ...errorCells(tensor, { largest, weighted }),
+      ...errorCells(tensor, { largest, figures }),
     ]),
   });
 }
@@ -83,14 +82,14 @@ function typeCell({ from, type, requantized, fallback }: TensorRecord): Html {
 
 function errorCells(
   { errors }: TensorRecord,
-  { largest, weighted }: { largest: number; weighted: boolean },
+  { largest, figures }: { largest: number; figures: readonly OutputFigure[] },
 ): HtmlPart[] {
-  if (errors === undefined) return ["exact", "", ...(weighted ? [""] : []), "", "", ""];
-  const { relativeError, snr, output, largestError, clippedShare, vanished } = errors;
+  if (errors === undefined) return ["exact", "", ...figures.map(() => ""), "", "", ""];
+  const { relativeError, snr, largestError, clippedShare, vanished } = errors;
   return [
     barCell(formatPercent(relativeError), relativeError / largest),
     formatDecibels(snr),
-    ...(weighted ? [output === undefined ? "\u2013" : formatPercent(output.relativeError)] : []),
+    ...outputCells(errors, figures),
     formatFigure(largestError),
     formatPercent(clippedShare),
     formatInteger(vanished),

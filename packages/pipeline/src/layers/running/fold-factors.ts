@@ -120,7 +120,7 @@ export function divideInputs(statistics: InputStatistics, factors: Float32Array)
       for (let j = 0; j < n; j++, at++) hessian[at]! /= factors[i]! * factors[j]!;
     }
   }
-  for (let index = 0; heldOut && index < heldOut.length; index++) heldOut[index]! /= factors[index % n]!;
+  for (const index of heldOut?.keys() ?? []) heldOut![index]! /= factors[index % n]!;
   return {
     ...statistics,
     mean: by(mean),

@@ -56,6 +56,7 @@ export function recipeFor(model: LayeredModel, settings: RecipeSettings): Resolv
     ),
     transforms,
     statistics,
+    warnings: [],
   };
 }
 
