@@ -103,7 +103,6 @@ describe("refusals", () => {
       has: (path) => path in contents,
       size: (path) => contents[path]?.length,
       read: async (path) => (path in contents ? new TextEncoder().encode(contents[path]) : undefined),
-      size: () => undefined,
       list: () => Object.keys(contents),
     };
   }
