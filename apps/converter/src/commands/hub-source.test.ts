@@ -117,7 +117,10 @@ describe("quern convert from the Hub", () => {
     const server = await serve(demoCheckpoint);
     let requests = 0;
     server.faults.push((exchange) => {
-      if (isWeights(exchange) && ++requests === 3) server.changeFile("model.safetensors");
+      if (isWeights(exchange) && ++requests === 3) {
+        server.changeFile("model.safetensors");
+        server.expireRedirects();
+      }
       return false;
     });
     const { exitCode, stderr } = await run(server, [
