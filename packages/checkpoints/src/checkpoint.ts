@@ -1,3 +1,4 @@
+import type { HubFileLocation } from "@quern/hub";
 import type { TensorInfo } from "@quern/tensor";
 
 /** Small files of a checkpoint: config, tokenizer, model card. Paths are relative, with forward slashes. */
@@ -5,6 +6,8 @@ export interface CheckpointFileSet {
   /** Folder or repository name. */
   readonly name: string;
   has(path: string): boolean;
+  /** Bytes of a file, without reading it; undefined when it does not exist. */
+  size(path: string): number | undefined;
   /**
    * @returns undefined when the file does not exist
    * @throws QuernError `CHECKPOINT_PATH` for a path that leaves the checkpoint, `CHECKPOINT_FILE_TOO_LARGE`,
@@ -25,12 +28,21 @@ export interface CheckpointTensor extends TensorInfo {
   readonly size: number;
 }
 
+/** A file on this machine. */
+export interface LocalFileLocation {
+  readonly kind: "file";
+  /** Absolute path, links followed. */
+  readonly path: string;
+}
+
+/** Where a shard is: plain data without secrets, what another thread opens. */
+export type ShardLocation = LocalFileLocation | HubFileLocation;
+
 /** A file of tensors. */
 export interface CheckpointShard {
   /** File name, relative to the checkpoint. */
   readonly name: string;
-  /** Absolute path of the file: what another thread opens. */
-  readonly path: string;
+  readonly location: ShardLocation;
   readonly size: number;
 }
 
@@ -38,8 +50,10 @@ export interface CheckpointShard {
 export interface Checkpoint {
   /** Folder or repository name. */
   readonly name: string;
-  /** Absolute path of the folder. */
+  /** Absolute path of the folder, or web address of the repository at its commit. */
   readonly location: string;
+  /** Absolute path of the folder, where it is one: what must not be written over. */
+  readonly folder?: string;
   readonly files: CheckpointFileSet;
   /** Sorted by name. */
   readonly shards: readonly CheckpointShard[];

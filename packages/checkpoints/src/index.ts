@@ -1,4 +1,11 @@
-export type { Checkpoint, CheckpointFileSet, CheckpointShard, CheckpointTensor } from "./checkpoint.ts";
+export type {
+  Checkpoint,
+  CheckpointFileSet,
+  CheckpointShard,
+  CheckpointTensor,
+  LocalFileLocation,
+  ShardLocation,
+} from "./checkpoint.ts";
 export { compatibility, LOADERS, modelCompatibility } from "./compatibility/compatibility.ts";
 export type { Loader } from "./compatibility/loader-rules.ts";
 export {

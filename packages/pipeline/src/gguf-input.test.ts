@@ -1,7 +1,7 @@
 import { link, mkdtemp, open, readdir, readFile, rename, rm, symlink, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openCheckpointDirectory, openGgufModel } from "@quern/checkpoints/node";
+import { localPaths, openCheckpointDirectory, openGgufModel } from "@quern/checkpoints/node";
 import { ggufString, ggufUint32, type GgufTensorSpec, type GgufValue, planGguf } from "@quern/gguf";
 import { kernelInfo } from "@quern/kernels";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -315,7 +315,7 @@ describe("outputs in the place of the source", () => {
       (await readdir(sources)).find((name) => name.startsWith("set-00001-of-"))!,
     );
     const set = await openGgufModel(first);
-    const last = set.shards.at(-1)!.path;
+    const last = localPaths(set.shards).at(-1)!;
     await expect(plan(first, { path: last }, { force: true })).rejects.toMatchObject({
       code: "OUTPUT_IS_SOURCE",
     });

@@ -143,6 +143,8 @@ export interface ConversionPlan {
   readonly parameters: number;
   /** Bytes of weights that are read. */
   readonly sourceBytes: number;
+  /** Those of them that come over the network. */
+  readonly networkBytes: number;
   /** Tensors that are made, for whichever output, in the order in which llama.cpp's converter writes them or GGUF has them. */
   readonly tensors: readonly ModelTensor[];
   readonly outputs: readonly PlannedOutput[];

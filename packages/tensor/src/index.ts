@@ -15,3 +15,5 @@ export { blobSource } from "./sources/blob-source.ts";
 export { bytesSource } from "./sources/bytes-source.ts";
 export { httpRangeSource } from "./sources/http-range-source.ts";
 export type { HttpRangeSourceParams } from "./sources/http-range-source.ts";
+export { retryAfterOf, TransientFailure, withRetries } from "./sources/retry.ts";
+export type { RetryPolicy } from "./sources/retry.ts";

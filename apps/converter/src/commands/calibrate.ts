@@ -8,6 +8,7 @@ import { outputTarget } from "./output-target.ts";
 import { runCalibration } from "./run-calibration.ts";
 import { type MessageOptions } from "./run-reported.ts";
 import { addMessageOptions, addResourceOptions, type ResourceOptions } from "./shared-options.ts";
+import { MODEL_ARGUMENT } from "./open-named.ts";
 
 /** What commander makes of the options of `quern calibrate`. */
 interface CalibrateOptions extends ResourceOptions, MessageOptions {
@@ -36,10 +37,7 @@ export const CALIBRATION_MEMORY = "a quarter of the machine's, at most 4 GiB";
 
 export function defineCalibrate(command: Command, host: Host): void {
   command
-    .argument(
-      "<model>",
-      "folder with config.json, tokenizer and *.safetensors; or a GGUF file (any one of a split set)",
-    )
+    .argument("<model>", MODEL_ARGUMENT)
     .option(
       "--data <file[:weight]...>",
       "texts (.txt), conversations or texts (.jsonl, .parquet), each with its share of the tokens (default: a bundled mixture)",

@@ -6,7 +6,8 @@ export function checkpointPlanRecord(
   plan: CheckpointPlan,
   recipe: QuantizationRecipe,
 ): Record<string, unknown> {
-  const { model, checkpoint, stages, kept, parameters, sourceBytes, fileSize, bitsPerWeight } = plan;
+  const { model, checkpoint, stages, kept, parameters, sourceBytes, networkBytes, fileSize, bitsPerWeight } =
+    plan;
   const { folder, replaces, resources, kernels, warnings } = plan;
   return {
     type: "plan",
@@ -14,6 +15,7 @@ export function checkpointPlanRecord(
     architecture: model.description.architecture,
     parameters,
     sourceBytes,
+    networkBytes,
     container: containerOf(recipe).name,
     recipe,
     folder,

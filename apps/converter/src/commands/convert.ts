@@ -3,12 +3,10 @@ import type { Host } from "../host.ts";
 import { asksForCheckpoint } from "./checkpoint-options.ts";
 import { addConvertOptions, type ConvertOptions, outputRequests } from "./convert-options.ts";
 import { runConversion } from "./run-conversion.ts";
+import { MODEL_ARGUMENT } from "./open-named.ts";
 
 export function defineConvert(command: Command, host: Host): void {
-  command.argument(
-    "<model>",
-    "folder with config.json, tokenizer and *.safetensors; or a GGUF file (any one of a split set)",
-  );
+  command.argument("<model>", MODEL_ARGUMENT);
   addConvertOptions({ command, cwd: host.cwd }).action(async (model: string, options: ConvertOptions) => {
     if (asksForCheckpoint(command)) {
       const { runCheckpoint } = await import("./run-checkpoint.ts");

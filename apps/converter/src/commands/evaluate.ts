@@ -9,6 +9,7 @@ import { dataArgument } from "./data-argument.ts";
 import { runEvaluation } from "./run-evaluation.ts";
 import type { MessageOptions } from "./run-reported.ts";
 import { addMessageOptions, addResourceOptions, type ResourceOptions } from "./shared-options.ts";
+import { MODEL_ARGUMENT } from "./open-named.ts";
 
 /** What commander makes of the options of `quern eval`. */
 interface EvaluateOptions extends ResourceOptions, MessageOptions {
@@ -29,10 +30,7 @@ const EVALUATION_MEMORY = "a quarter of the machine's, at most 4 GiB";
 
 export function defineEvaluate(command: Command, host: Host): void {
   command
-    .argument(
-      "<model>",
-      "folder with config.json, tokenizer and *.safetensors; or a GGUF file (any one of a split set)",
-    )
+    .argument("<model>", MODEL_ARGUMENT)
     .option(
       "--against <reference>",
       "model to compare with, such as the unquantized one; or a file written with --save-reference",

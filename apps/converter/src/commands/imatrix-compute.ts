@@ -18,6 +18,7 @@ import { dataArgument } from "./data-argument.ts";
 import { runCalibration } from "./run-calibration.ts";
 import type { MessageOptions } from "./run-reported.ts";
 import { addMessageOptions, addResourceOptions, type ResourceOptions } from "./shared-options.ts";
+import { MODEL_ARGUMENT } from "./open-named.ts";
 
 /** What commander makes of the options of `quern imatrix <model>`. */
 interface ComputeOptions extends ResourceOptions, MessageOptions {
@@ -34,10 +35,7 @@ interface ComputeOptions extends ResourceOptions, MessageOptions {
 /** `quern imatrix <model>`: what the command does when no other subcommand is named. */
 export function defineImatrixCompute(command: Command, host: Host): void {
   command
-    .argument(
-      "<model>",
-      "folder with config.json, tokenizer and *.safetensors; or a GGUF file (any one of a split set)",
-    )
+    .argument("<model>", MODEL_ARGUMENT)
     // A mistyped subcommand has more arguments than a model has: better said in other words.
     .allowExcessArguments()
     .option(

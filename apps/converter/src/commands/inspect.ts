@@ -2,18 +2,25 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { formatInspection } from "../format/inspection.ts";
 import type { Host } from "../host.ts";
+import { inspectCheckpoint } from "../inspection/checkpoint.ts";
 import { inspectPath } from "../inspection/inspect-path.ts";
 import { type Inspection, typeHistogram } from "../inspection/inspection.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { styleFor } from "../terminal.ts";
+import { namesRepository, openNamedCheckpoint } from "./open-named.ts";
 
 export function defineInspect(command: Command, host: Host): void {
   command
-    .argument("<path>", "GGUF file, safetensors file, or folder of a checkpoint")
+    .argument(
+      "<path>",
+      "GGUF file, safetensors file, folder of a checkpoint, or repository of the Hub (hf:owner/name)",
+    )
     .option("--full", "show long arrays and texts of the metadata whole")
     .option("--json", "as JSON on standard output")
     .action(async (path: string, options: { readonly full?: true; readonly json?: true }) => {
-      const inspection = await inspectPath(resolve(host.cwd, path));
+      const inspection = namesRepository(path, host)
+        ? await inspectCheckpoint(await openNamedCheckpoint(path, host))
+        : await inspectPath(resolve(host.cwd, path));
       const full = options.full === true;
       if (options.json) {
         writeJsonLine(host.stdout, inspectionRecord(inspection, full));

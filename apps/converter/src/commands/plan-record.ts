@@ -9,6 +9,7 @@ export function planRecord(plan: ConversionPlan): Record<string, unknown> {
     architecture: plan.architecture,
     parameters: plan.parameters,
     sourceBytes: plan.sourceBytes,
+    networkBytes: plan.networkBytes,
     importance: importanceRecord(plan.importance),
     ...(plan.rounding && { rounding: roundingRecord(plan.rounding) }),
     resources: plan.resources,

@@ -9,7 +9,10 @@ import { requestedQuantization } from "./shared-options.ts";
 export function defineQuantize(command: Command, host: Host): void {
   command
     .usage("[options] <model> [output.gguf] <type> [threads]")
-    .argument("<arguments...>", "model: GGUF file, or folder of a checkpoint; type: by name or number");
+    .argument(
+      "<arguments...>",
+      "model: GGUF file, folder of a checkpoint, or hf:owner/name; type: by name or number",
+    );
   addQuantizeOptions({ command, cwd: host.cwd }).action(
     (words: readonly string[], options: QuantizeOptions) => runQuantize({ words, options, host }),
   );

@@ -2,7 +2,7 @@ import { access, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promi
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { openGgufModel } from "@quern/checkpoints/node";
+import { localPaths, openGgufModel } from "@quern/checkpoints/node";
 import { loadKernels } from "@quern/kernels";
 import type { Report } from "@quern/reports";
 import { openStatistics } from "@quern/statistics";
@@ -117,7 +117,7 @@ describe("convert --report", () => {
 async function weightsOf(path: string): Promise<Map<string, Float32Array>> {
   const kernels = await loadKernels();
   const { tensors, shards } = await openGgufModel(path);
-  const bytes = await readFile(shards[0]!.path);
+  const bytes = await readFile(localPaths(shards)[0]!);
   return new Map(
     [...tensors.values()].map(({ name, ggmlType: type, ne, offset, size }) => {
       const columns = ne[0]!;

@@ -1,4 +1,3 @@
-import { resolve } from "node:path";
 import {
   calibrate,
   type CalibrationPlan,
@@ -6,7 +5,6 @@ import {
   collectCalibrationWindows,
   planCalibration,
 } from "@quern/calibration";
-import { openModel } from "@quern/checkpoints/node";
 import type { WeightedFile, WindowRule } from "@quern/corpus";
 import { openRunnable } from "@quern/inference";
 import { loadKernels } from "@quern/kernels";
@@ -18,6 +16,7 @@ import { styleFor } from "../terminal.ts";
 import { tool } from "../version.ts";
 import { calibrationPlanRecord } from "./calibration-plan-record.ts";
 import { openModelText, openTexts } from "./model-text.ts";
+import { openNamedModel } from "./open-named.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
 import type { ResourceOptions } from "./shared-options.ts";
 import { writeWarnings } from "./warnings.ts";
@@ -109,7 +108,7 @@ async function tell(params: {
 
 async function makePlan(params: RunCalibrationParams): Promise<CalibrationPlan> {
   const { text, hessians, outputOf, options, host } = params;
-  const source = await openModel(resolve(host.cwd, params.model));
+  const source = await openNamedModel(params.model, host);
   const model = await openRunnable(source);
   const { tokenizer, chatTemplate } = await openModelText({ source, as: text.as });
   const texts = await openTexts({ files: text.files, chatTemplate, host });

@@ -1,5 +1,4 @@
 import { basename, resolve } from "node:path";
-import { openCheckpointDirectory } from "@quern/checkpoints/node";
 import type { WeightedFile } from "@quern/corpus";
 import {
   type CheckpointPlan,
@@ -29,6 +28,7 @@ import type { CheckpointOptions } from "./checkpoint-options.ts";
 import { checkpointPlanRecord } from "./checkpoint-plan-record.ts";
 import { checkpointRecipe } from "./checkpoint-recipe.ts";
 import { type LayerInputs, openLayerInputs } from "./layer-inputs.ts";
+import { openNamedCheckpoint } from "./open-named.ts";
 import type { RoundingOptions } from "./rounding-options.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
 import type { ResourceOptions } from "./shared-options.ts";
@@ -56,7 +56,7 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
   const { options, host } = params;
   const recipe = await checkpointRecipe({ options, cwd: host.cwd });
   const reportPath = options.report === undefined ? undefined : figuresPath(options.report, host.cwd);
-  const source = await openCheckpointDirectory(resolve(host.cwd, params.model));
+  const source = await openNamedCheckpoint(params.model, host);
   const model = await openLayeredModel(source);
   const resolved = resolveRecipe(recipe, model.linears);
   refuseWithoutStatistics({ path: params.model, options, recipe, need: resolved.statistics });
@@ -139,7 +139,7 @@ async function makePlan(
  * @throws QuernError `RECIPE_STATISTICS_REQUIRED` with the command that makes what is needed
  */
 function refuseWithoutStatistics(params: {
-  /** Folder of the model, as the user gave it. */
+  /** Model, as the user gave it. */
   path: string;
   options: RoundingOptions;
   recipe: QuantizationRecipe;
@@ -149,7 +149,7 @@ function refuseWithoutStatistics(params: {
   const { data, statistics, sequential } = options;
   const given = statistics !== undefined && data === undefined;
   if (need === "none" ? data === undefined && sequential === undefined : given || sequential === true) return;
-  const file = `${basename(path)}-statistics.safetensors`;
+  const file = `${basename(path).replace(/@.*/, "")}-statistics.safetensors`;
   const command = [
     "quern calibrate",
     shellWord(path),

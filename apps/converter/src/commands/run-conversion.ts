@@ -1,5 +1,4 @@
 import { resolve } from "node:path";
-import { openModel } from "@quern/checkpoints/node";
 import {
   type ConversionPlan,
   convert,
@@ -19,6 +18,7 @@ import { writeJsonLine } from "../reporters/json.ts";
 import { measuredInBytes } from "../reporters/measure.ts";
 import { styleFor } from "../terminal.ts";
 import { type LayerInputs, openLayerInputs } from "./layer-inputs.ts";
+import { openNamedModel } from "./open-named.ts";
 import { planRecord } from "./plan-record.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
 import type { ModelOptions, QuantizationOptions, ResourceOptions } from "./shared-options.ts";
@@ -35,7 +35,7 @@ export interface RunOptions
 }
 
 interface RunParams {
-  /** Folder of a checkpoint, or GGUF file, as the user gave it. */
+  /** Folder of a checkpoint, GGUF file or repository of the Hub, as the user gave it. */
   readonly model: string;
   readonly outputs: readonly OutputRequest[];
   /** Folder for outputs without a path. */
@@ -49,7 +49,7 @@ export async function runConversion(params: RunParams): Promise<void> {
   const { options, host } = params;
   const target = options.report === undefined ? undefined : reportTarget(options.report, host.cwd);
   const reportFiles = target === undefined ? [] : reportPaths(target);
-  const source = await openModel(resolve(host.cwd, params.model));
+  const source = await openNamedModel(params.model, host);
   const inputs = await openLayerInputs({ source, options, host });
   try {
     const plan = await makePlan({ ...params, source, inputs }, reportFiles);

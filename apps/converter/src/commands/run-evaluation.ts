@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { openModel } from "@quern/checkpoints/node";
+import { localPaths } from "@quern/checkpoints/node";
 import type { WeightedFile } from "@quern/corpus";
 import {
   evaluate,
@@ -24,6 +24,7 @@ import { styleFor } from "../terminal.ts";
 import { tool } from "../version.ts";
 import { evaluationPlanRecord } from "./evaluation-plan-record.ts";
 import { type ModelText, openModelText, openTexts } from "./model-text.ts";
+import { openNamedModel } from "./open-named.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
 import type { ResourceOptions } from "./shared-options.ts";
 import { writeWarnings } from "./warnings.ts";
@@ -121,7 +122,7 @@ async function openInput(
   score: EvaluationRule["score"],
   host: Host,
 ): Promise<{ input: EvaluationInput; chatTemplate: ModelText["chatTemplate"] }> {
-  const source = await openModel(resolve(host.cwd, path));
+  const source = await openNamedModel(path, host);
   const as = score === "half" ? "llama.cpp" : "original";
   const { tokenizer, chatTemplate } = await openModelText({ source, as });
   return { input: { source, tokenizer }, chatTemplate };
@@ -155,7 +156,7 @@ async function checkReportPlaces(target: ReportTarget, plan: EvaluationPlan, for
       ...reportPaths(target).map((path) => ({ path, fileSize: 2 ** 20 })),
       ...(save === undefined ? [] : [{ path: save.path, fileSize: save.bytes }]),
     ],
-    sources: model.runnable.source.shards.map((shard) => shard.path),
+    sources: localPaths(model.runnable.source.shards),
     force,
   });
 }

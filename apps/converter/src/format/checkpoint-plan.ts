@@ -3,6 +3,7 @@ import type { CheckpointPlan, PlannedLinear } from "@quern/pipeline";
 import type { QuantizationRecipe } from "@quern/recipes";
 import type { Statistics } from "@quern/statistics";
 import { formatBytes } from "./bytes.ts";
+import { networkFact } from "./network.ts";
 import { formatInteger, formatParameters, formatRatio } from "./number.ts";
 import { printable } from "./printable.ts";
 import type { Style } from "./style.ts";
@@ -45,6 +46,7 @@ export function formatCheckpointPlan(params: {
         `about ${formatBytes(resources.peakMemory)} (budget: ${formatBytes(resources.memory)}, at least ${formatBytes(resources.leastMemory)})`,
       ],
       ["kernels", `${kernels.backend} ${kernels.isa}`],
+      ...networkFact(plan.networkBytes, model.checkpoint.location),
     ],
     style,
     indent: 2,

@@ -4,6 +4,7 @@ import { formatBytes } from "./bytes.ts";
 import { formatDuration } from "./duration.ts";
 import { formatInteger, formatParameters } from "./number.ts";
 import { formatOutputs } from "./outputs.ts";
+import { networkFact } from "./network.ts";
 import { printable } from "./printable.ts";
 import { sourceType, sourceTypes } from "./source-types.ts";
 import type { Style } from "./style.ts";
@@ -51,6 +52,7 @@ export function formatPlanSummary(params: {
         `about ${formatBytes(resources.peakMemory)} (budget for buffers: ${formatBytes(resources.memory)})`,
       ],
       ["kernels", kernels],
+      ...networkFact(plan.networkBytes, checkpoint.location),
       ...(plan.importance === undefined ? [] : [["imatrix", printable(plan.importance.file)] as const]),
       ...(plan.rounding === undefined ? [] : [["rounding", describeRounding(plan.rounding)] as const]),
       ...(sequential === undefined ? [] : [["inputs", describeRun(sequential)] as const]),

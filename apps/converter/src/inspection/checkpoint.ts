@@ -1,5 +1,4 @@
 import type { Checkpoint } from "@quern/checkpoints";
-import { openCheckpointDirectory } from "@quern/checkpoints/node";
 import { describeModel } from "@quern/models";
 import { QuernError } from "@quern/tensor";
 import type { Inspection, InspectedValue, JsonValue } from "./inspection.ts";
@@ -7,9 +6,8 @@ import { inspectJson } from "./json-value.ts";
 
 const configFile = "config.json";
 
-/** @throws QuernError as `openCheckpointDirectory`; `CONFIG_INVALID` when config.json is not a JSON object */
-export async function inspectCheckpoint(path: string): Promise<Inspection> {
-  const checkpoint = await openCheckpointDirectory(path);
+/** @throws QuernError `CONFIG_INVALID` when config.json is not a JSON object */
+export async function inspectCheckpoint(checkpoint: Checkpoint): Promise<Inspection> {
   return {
     format: "checkpoint",
     files: checkpoint.shards.map(({ name, size }) => ({ name, size })),

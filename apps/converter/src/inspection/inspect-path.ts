@@ -1,4 +1,5 @@
 import { stat } from "node:fs/promises";
+import { openCheckpointDirectory } from "@quern/checkpoints/node";
 import { fileSource } from "@quern/tensor/node";
 import { inspectCheckpoint } from "./checkpoint.ts";
 import { inspectGguf } from "./gguf.ts";
@@ -20,7 +21,7 @@ export async function inspectPath(path: string): Promise<Inspection> {
     () => false,
   );
   if (isFolder) {
-    return inspectCheckpoint(path);
+    return inspectCheckpoint(await openCheckpointDirectory(path));
   }
   const source = await fileSource({ path });
   try {

@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { localPaths } from "@quern/checkpoints/node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { goldenModel, goldenPlan, someWindows } from "../testing/golden-plan.ts";
 
@@ -84,7 +85,7 @@ describe("planCalibration", () => {
     expect((await goldenPlan({ name: "llama2-spm", output, force: true })).replaces).toBe(true);
     const model = await goldenModel("llama2-spm");
     const [shard] = model.source.shards;
-    const same = goldenPlan({ name: "", model, output: shard!.path, force: true });
+    const same = goldenPlan({ name: "", model, output: localPaths([shard!])[0]!, force: true });
     await expect(same).rejects.toMatchObject({ code: "OUTPUT_IS_SOURCE" });
   });
 });

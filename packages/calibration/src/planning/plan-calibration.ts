@@ -1,3 +1,4 @@
+import { localPaths } from "@quern/checkpoints/node";
 import { linearOperations, parameterBytes, type RunnableModel } from "@quern/inference";
 import { type KernelBackend, loadKernels } from "@quern/kernels";
 import { planStatistics, type StatisticsInput } from "@quern/statistics";
@@ -92,7 +93,7 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
       { path: output, fileSize: statistics.fileSize },
       { path: `${output}.hidden`, fileSize: temporaryBytes },
     ],
-    sources: model.source.shards.map(({ path }) => path),
+    sources: localPaths(model.source.shards),
     force,
   });
 

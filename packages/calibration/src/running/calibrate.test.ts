@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { localPaths } from "@quern/checkpoints/node";
 import { lowerEdgeOfBin } from "@quern/kernels";
 import { openStatistics, type Statistics } from "@quern/statistics";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -134,11 +135,14 @@ describe("calibrate", () => {
     const { source } = plan.model;
     const [shard] = source.shards;
     const { offset } = source.tensors.get("model.layers.1.post_attention_layernorm.weight")!;
-    const bytes = await readFile(shard!.path);
+    const bytes = await readFile(localPaths([shard!])[0]!);
     bytes.fill(0xff, offset, offset + 2);
     const path = join(folder, "damaged.safetensors");
     await writeFile(path, bytes);
-    const model = { ...plan.model, source: { ...source, shards: [{ ...shard!, path }] } };
+    const model = {
+      ...plan.model,
+      source: { ...source, shards: [{ ...shard!, location: { kind: "file" as const, path } }] },
+    };
     await expect(calibrate({ ...plan, model })).rejects.toMatchObject({
       code: "ACTIVATION_NOT_FINITE",
       message: expect.stringMatching(/^blk\.1 makes NaN of token 0 of window \d/),

@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { localPaths } from "@quern/checkpoints/node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CalibrationPlan } from "../plan.ts";
 import { goldenPlan } from "../testing/golden-plan.ts";
@@ -63,9 +64,12 @@ describe("a calibration that was stopped", () => {
     await stopIn(plan, 1);
     const copy = join(folder, "copy.safetensors");
     const [shard] = plan.model.source.shards;
-    await writeFile(copy, await readFile(shard!.path));
+    await writeFile(copy, await readFile(localPaths([shard!])[0]!));
     await utimes(copy, 1, 1);
-    const source = { ...plan.model.source, shards: [{ ...shard!, path: copy }] };
+    const source = {
+      ...plan.model.source,
+      shards: [{ ...shard!, location: { kind: "file" as const, path: copy } }],
+    };
     const report = await calibrate({ ...plan, model: { ...plan.model, source } });
     expect(report.resumed).toBe(0);
     expect(expected.equals(await readFile(output))).toBe(true);

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdir, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { shardVersion } from "@quern/checkpoints/node";
 import type { HiddenStates, RunnableModel } from "@quern/inference";
 
 /**
@@ -20,10 +21,7 @@ export class SavedStates {
   static async of(params: { output: string; model: RunnableModel; key?: string }): Promise<SavedStates> {
     const { output, model, key = "" } = params;
     const hash = createHash("sha256");
-    for (const { path } of model.source.shards) {
-      const { size, mtimeMs } = await stat(path);
-      hash.update(JSON.stringify([path, size, mtimeMs]));
-    }
+    for (const shard of model.source.shards) hash.update(JSON.stringify(await shardVersion(shard)));
     hash.update(key);
     return new SavedStates(output, hash.digest("hex").slice(0, 16));
   }

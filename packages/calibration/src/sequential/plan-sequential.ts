@@ -1,3 +1,4 @@
+import { localPaths } from "@quern/checkpoints/node";
 import { inputOperations, parameterBytes, type RunnableModel } from "@quern/inference";
 import { type KernelBackend, loadKernels } from "@quern/kernels";
 import type { LinearInputs } from "@quern/models";
@@ -92,7 +93,7 @@ export async function planSequential(params: PlanSequentialParams): Promise<Sequ
   const temporaryBytes = (key === undefined ? 0 : 2 * stateBytes) + spilled;
   await checkOutputPlaces({
     places: [{ path: `${temporary}.hidden`, fileSize: temporaryBytes }],
-    sources: model.source.shards.map(({ path }) => path),
+    sources: localPaths(model.source.shards),
     force: true,
   });
   const saved = await SavedRuns.of({ temporary, model, cross, key });

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { localPaths } from "@quern/checkpoints/node";
 import { openParameters, type RunnableModel } from "@quern/inference";
 import { decodeElements } from "@quern/tensor";
 
@@ -17,7 +18,7 @@ export async function coarseModel(params: {
   const { model, folder, blocks = Infinity } = params;
   const { source } = model;
   const [shard] = source.shards;
-  const bytes = await readFile(shard!.path);
+  const bytes = await readFile(localPaths([shard!])[0]!);
   for (const { name, shape, type, offset, size } of source.tensors.values()) {
     const block = /\.(?:layers|h)\.(\d+)\./.exec(name)?.[1];
     if (block === undefined || Number(block) >= blocks || shape.length < 2) continue;
@@ -29,7 +30,10 @@ export async function coarseModel(params: {
   }
   const path = join(folder, `coarse-${blocks}.safetensors`);
   await writeFile(path, bytes);
-  return { ...model, source: { ...source, shards: [{ ...shard!, path }] } };
+  return {
+    ...model,
+    source: { ...source, shards: [{ ...shard!, location: { kind: "file" as const, path } }] },
+  };
 }
 
 /** Weights of the linear layers of a block, by the names of the tensors. */

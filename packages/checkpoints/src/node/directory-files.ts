@@ -1,12 +1,9 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { QuernError } from "@quern/tensor";
 import { fileSource } from "@quern/tensor/node";
 import type { CheckpointFileSet } from "../checkpoint.ts";
 import { checkRelative, findContained } from "./contained-path.ts";
-
-/** Published tokenizer.json files reach 35 MB; nothing that is read whole comes near this. */
-const LARGEST_FILE = 256 * 2 ** 20;
+import { checkSmallFile } from "./small-file.ts";
 
 /**
  * The small files of a folder.
@@ -22,18 +19,16 @@ export function directoryFiles(params: { location: string; root: string; name: s
       checkRelative(path);
       return existsSync(join(root, path));
     },
+    size(path) {
+      checkRelative(path);
+      return statSync(join(root, path), { throwIfNoEntry: false })?.size;
+    },
     async read(path) {
       const found = await findContained(root, path);
       if (found === undefined) return undefined;
       const source = await fileSource({ path: found, name: join(location, path) });
       try {
-        if (source.size > LARGEST_FILE) {
-          throw new QuernError(
-            "CHECKPOINT_FILE_TOO_LARGE",
-            `${source.name}: ${source.size} bytes; at most ${LARGEST_FILE} are read of a file that is not a shard of weights`,
-            { subject: { file: source.name } },
-          );
-        }
+        checkSmallFile(source);
         return await source.read(0, source.size);
       } finally {
         await source.close();

@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openCheckpointDirectory } from "./open-checkpoint-directory.ts";
+import { localPaths } from "./shard-locations.ts";
 
 const golden = fileURLToPath(new URL("../../../../fixtures/golden/", import.meta.url));
 const sharded = join(golden, "llama31-bpe", "checkpoint");
@@ -55,7 +56,7 @@ describe("openCheckpointDirectory", () => {
   it("says where the bytes of every tensor are", async () => {
     const checkpoint = await openCheckpointDirectory(single);
     const [shard] = checkpoint.shards;
-    const bytes = await readFile(shard!.path);
+    const bytes = await readFile(localPaths([shard!])[0]!);
     expect(shard!.size).toBe(bytes.byteLength);
     const tensor = checkpoint.tensors.get("wpe.weight") ?? checkpoint.tensors.get("transformer.wpe.weight");
     expect(tensor).toMatchObject({ type: "F32", shard: "model.safetensors" });

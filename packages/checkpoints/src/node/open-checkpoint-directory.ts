@@ -1,12 +1,11 @@
-import { realpath, stat } from "node:fs/promises";
+import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, join, resolve, sep } from "node:path";
-import { QuernError } from "@quern/tensor";
+import { type ByteSource, QuernError } from "@quern/tensor";
 import { fileSource } from "@quern/tensor/node";
-import { readShardedSafetensors, type ShardedSafetensors } from "safetensors-js";
-import type { Checkpoint, CheckpointShard, CheckpointTensor } from "../checkpoint.ts";
+import type { Checkpoint, LocalFileLocation } from "../checkpoint.ts";
 import { findContained } from "./contained-path.ts";
 import { directoryFiles } from "./directory-files.ts";
-import { readTensor } from "./read-tensor.ts";
+import { openCheckpoint } from "./open-checkpoint.ts";
 import { findWeightFiles } from "./weight-files.ts";
 
 /**
@@ -21,34 +20,34 @@ import { findWeightFiles } from "./weight-files.ts";
 export async function openCheckpointDirectory(path: string): Promise<Checkpoint> {
   const location = resolve(path);
   const root = await realFolder(path, location);
-  const index = await findWeightFiles(root);
-  const shards: CheckpointShard[] = [];
-  const sharded = await readShardedSafetensors({
+  const files = directoryFiles({ location, root, name: checkpointName(location) });
+  const open = async (
+    name: string,
+  ): Promise<{ location: LocalFileLocation; source: ByteSource } | undefined> => {
+    const path = await findContained(root, name);
+    if (path === undefined) return undefined;
+    return {
+      location: { kind: "file", path },
+      source: await fileSource({ path, name: join(location, name) }),
+    };
+  };
+  const index = await findWeightFiles({
+    name: root,
+    list: () => readdir(root),
+    open: async (name) => (await open(name))?.source,
+  });
+  return openCheckpoint({
+    location,
+    folder: location,
+    files,
     index,
-    open: async (name) => {
+    openShard: async (name) => {
+      const shard = await open(name);
+      if (shard !== undefined) return shard;
       const file = join(location, name);
-      const target = await findContained(root, name);
-      if (target === undefined) {
-        throw new QuernError("SOURCE_NOT_FOUND", `${file}: no such file`, { subject: { file } });
-      }
-      const source = await fileSource({ path: target, name: file });
-      shards.push({ name, path: target, size: source.size });
-      return source;
+      throw new QuernError("SOURCE_NOT_FOUND", `${file}: no such file`, { subject: { file } });
     },
   });
-  const tensors = collectTensors(sharded);
-  await sharded.close();
-  const name = checkpointName(location);
-  shards.sort((a, b) => (a.name < b.name ? -1 : 1));
-  return {
-    name,
-    location,
-    files: directoryFiles({ location, root, name }),
-    shards,
-    tensors,
-    readTensor: (tensor) => readTensor({ shards, tensors, name: tensor }),
-    totalBytes: [...tensors.values()].reduce((total, { size }) => total + size, 0),
-  };
 }
 
 /** Name of the folder; of the repository for a snapshot in a Hub cache (`models--<owner>--<name>/snapshots/<commit>`). */
@@ -72,18 +71,4 @@ async function realFolder(path: string, location: string): Promise<string> {
   throw new QuernError("CHECKPOINT_NOT_A_FOLDER", `${path}: expected the folder of a model, found a file`, {
     subject: { file: path },
   });
-}
-
-/** Shard by shard, by name within each: the order in which llama.cpp's converter sees them. */
-function collectTensors({ files, tensors }: ShardedSafetensors): Map<string, CheckpointTensor> {
-  const ordered = new Map<string, CheckpointTensor>();
-  for (const [shard, file] of files) {
-    for (const name of [...file.tensors.keys()].sort()) {
-      const tensor = file.tensors.get(name)!;
-      // A name that several shards hold counts in the one that the index names.
-      if (tensors.get(name) !== tensor) continue;
-      ordered.set(name, { ...tensor.info, shard, offset: tensor.offset, size: tensor.size });
-    }
-  }
-  return ordered;
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { ggufString, type GgufTensorSpec, planGguf, planGgufSplits, splitFileName } from "@quern/gguf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openGgufModel } from "./open-gguf-model.ts";
+import { localPaths } from "./shard-locations.ts";
 import { openModel } from "./open-model.ts";
 
 let folder: string;
@@ -48,7 +49,11 @@ describe("openGgufModel", () => {
     const path = await writeOne();
     const model = await openGgufModel(path);
     expect([...model.metadata.keys()]).toEqual(["x.unknown", "general.architecture"]);
-    expect(model).toMatchObject({ name: "model", location: path, shards: [{ name: "model.gguf", path }] });
+    expect(model).toMatchObject({
+      name: "model",
+      location: path,
+      shards: [{ name: "model.gguf", location: { kind: "file", path } }],
+    });
     expect([...model.tensors.values()]).toMatchObject([
       // 2 blocks of 144 bytes a row
       { name: "b.weight", ggmlType: "Q4_K", ne: [512, 3, 2], type: "U8", shape: [2, 3, 288], size: 1728 },
@@ -82,7 +87,7 @@ describe("openGgufModel", () => {
     }
     const { shards, name } = await openGgufModel(paths[1]!);
     expect(name).toBe("model");
-    expect(shards.map(({ path }) => path)).toEqual([0, 1, 2].map((index) => join(blobs, `${index}`)));
+    expect(localPaths(shards)).toEqual([0, 1, 2].map((index) => join(blobs, `${index}`)));
   });
 
   it("names the file of a set that is missing, cut or another's", async () => {

@@ -24,7 +24,7 @@ export async function openGgufModel(path: string): Promise<GgufModel> {
       // Where links lead: what must not be written to, and what workers open even when a link is changed meanwhile.
       const target = await realpath(file).catch(() => file);
       const source = await fileSource({ path: target, name: file });
-      shards.push({ name, path: target, size: source.size });
+      shards.push({ name, location: { kind: "file", path: target }, size: source.size });
       return source;
     },
   });

@@ -1,6 +1,6 @@
 import { type ByteSource, elementCount, QuernError } from "@quern/tensor";
-import { fileSource } from "@quern/tensor/node";
 import type { CheckpointShard, CheckpointTensor } from "../checkpoint.ts";
+import { openShard } from "./shard-locations.ts";
 
 /** Reads rows of tensors by name. */
 export interface ShardTensorReader {
@@ -13,6 +13,7 @@ export interface ShardTensorReader {
 export class ShardReader {
   readonly #shards: ReadonlyMap<string, CheckpointShard>;
   readonly #open = new Map<string, Promise<ByteSource>>();
+  #closed = false;
 
   constructor(shards: readonly CheckpointShard[]) {
     this.#shards = new Map(shards.map((shard) => [shard.name, shard]));
@@ -50,31 +51,24 @@ export class ShardReader {
     };
   }
 
+  /** Reads that are under way end or fail. */
   async close(): Promise<void> {
+    this.#closed = true;
     const opened = await Promise.allSettled(this.#open.values());
     this.#open.clear();
     const sources = opened.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
     await Promise.all(sources.map((source) => source.close()));
   }
 
-  #source(name: string): Promise<ByteSource> {
+  async #source(name: string): Promise<ByteSource> {
     let source = this.#open.get(name);
     if (source === undefined) {
-      source = this.#openShard(name);
+      if (this.#closed) {
+        throw new QuernError("SOURCE_CLOSED", `${name}: read after close`, { subject: { file: name } });
+      }
+      source = openShard(this.#shards.get(name)!);
       this.#open.set(name, source);
     }
     return source;
-  }
-
-  async #openShard(name: string): Promise<ByteSource> {
-    const shard = this.#shards.get(name)!;
-    const source = await fileSource({ path: shard.path, name });
-    if (source.size === shard.size) return source;
-    await source.close();
-    throw new QuernError(
-      "CHECKPOINT_CHANGED",
-      `${name}: ${source.size} bytes, but there were ${shard.size} when it was opened`,
-      { subject: { file: name } },
-    );
   }
 }

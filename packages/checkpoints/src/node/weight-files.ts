@@ -1,11 +1,17 @@
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
-import { QuernError } from "@quern/tensor";
-import { fileSource } from "@quern/tensor/node";
+import { type ByteSource, QuernError } from "@quern/tensor";
 import { readSafetensorsIndex, type SafetensorsIndex } from "safetensors-js";
-import { findContained } from "./contained-path.ts";
 
 const INDEX = "model.safetensors.index.json";
+
+/** Where weights are looked for. */
+export interface WeightFolder {
+  /** As messages call it. */
+  readonly name: string;
+  /** Names of the files in it. */
+  list(): Promise<readonly string[]>;
+  /** @returns undefined when there is no such file */
+  open(name: string): Promise<ByteSource | undefined>;
+}
 
 /**
  * Finds the files of weights: those that the index names; else, as llama.cpp's converter does, `model*.safetensors`; else
@@ -14,22 +20,21 @@ const INDEX = "model.safetensors.index.json";
  * @returns the index, or one that names only the files
  * @throws QuernError `CHECKPOINT_NO_WEIGHTS`, `CHECKPOINT_NO_SAFETENSORS`, and what `readSafetensorsIndex` throws
  */
-export async function findWeightFiles(root: string): Promise<SafetensorsIndex> {
-  const indexPath = await findContained(root, INDEX);
-  if (indexPath !== undefined) {
-    const source = await fileSource({ path: indexPath, name: join(root, INDEX) });
+export async function findWeightFiles(folder: WeightFolder): Promise<SafetensorsIndex> {
+  const source = await folder.open(INDEX);
+  if (source !== undefined) {
     try {
       return await readSafetensorsIndex(source);
     } finally {
       await source.close();
     }
   }
-  const names = (await readdir(root)).sort();
+  const names = (await folder.list()).toSorted();
   const safetensors = names.filter((name) => name.endsWith(".safetensors"));
   const main = safetensors.filter((name) => name.startsWith("model"));
   const fileNames = main.length > 0 ? main : safetensors;
-  if (fileNames.length === 0) throw noWeights(root, names);
-  return { name: root, metadata: {}, weightMap: new Map(), fileNames };
+  if (fileNames.length === 0) throw noWeights(folder.name, names);
+  return { name: folder.name, metadata: {}, weightMap: new Map(), fileNames };
 }
 
 /** Formats that people take for a checkpoint we read, by file ending. */
@@ -51,7 +56,7 @@ function noWeights(root: string, names: readonly string[]): QuernError {
       "CHECKPOINT_NO_SAFETENSORS",
       `${root} has no safetensors, only ${found}: this is ${advice}.`,
       {
-        subject: { file: join(root, found) },
+        subject: { file: `${root}/${found}` },
       },
     );
   }

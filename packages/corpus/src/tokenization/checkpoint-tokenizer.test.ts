@@ -101,6 +101,7 @@ describe("refusals", () => {
     return {
       name: "model",
       has: (path) => path in contents,
+      size: (path) => contents[path]?.length,
       read: async (path) => (path in contents ? new TextEncoder().encode(contents[path]) : undefined),
       list: () => Object.keys(contents),
     };

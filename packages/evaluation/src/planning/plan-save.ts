@@ -1,3 +1,4 @@
+import { localPaths } from "@quern/checkpoints/node";
 import { QuernError } from "@quern/tensor";
 import { checkOutputPlaces } from "@quern/tensor/node";
 import { planReferenceFile } from "../node/reference-writer.ts";
@@ -42,7 +43,7 @@ export async function planSave(
   const { fileSize } = planReferenceFile(header);
   const [replaces] = await checkOutputPlaces({
     places: [{ path, fileSize }],
-    sources: source.shards.map((shard) => shard.path),
+    sources: localPaths(source.shards),
     force,
   });
   return { path, header, bytes: fileSize, replaces: replaces!, force };

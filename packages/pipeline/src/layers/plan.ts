@@ -151,6 +151,8 @@ export interface CheckpointPlan {
   readonly parameters: number;
   /** Bytes of all tensors that are read. */
   readonly sourceBytes: number;
+  /** Those of them that come over the network. */
+  readonly networkBytes: number;
   /** Bytes of all files of weights. */
   readonly fileSize: number;
   readonly bitsPerWeight: number;

@@ -31,8 +31,10 @@ export async function createService(options: SlabServiceOptions): Promise<SlabSe
   const lanes: LaneBuffers[] = [];
   const running = new Set<Promise<unknown>>();
   const close = async (): Promise<void> => {
+    // What is still being read is not waited for: a server may be slow.
+    await shards.close();
     await Promise.allSettled(running);
-    await Promise.all([shards.close(), writer.close(), hessians?.close()]);
+    await Promise.all([writer.close(), hessians?.close()]);
   };
   return {
     description: `${kernels.info.backend} ${kernels.info.isa}`,

@@ -1,3 +1,5 @@
+import type { CheckpointTensor } from "@quern/checkpoints";
+import { localPaths, remoteBytes } from "@quern/checkpoints/node";
 import { ggmlType } from "@quern/gguf";
 import { loadKernels } from "@quern/kernels";
 import { describeSource, expressionSources, isGguf, type ModelTensor } from "@quern/models";
@@ -73,7 +75,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     contents,
     directory,
     companions,
-    sources: checkpoint.shards.map(({ path }) => path),
+    sources: localPaths(checkpoint.shards),
     force,
   });
   warnings.push(...distinct(contents.flatMap((file) => file.warnings)), ...outputWarnings);
@@ -96,7 +98,8 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
   const outputs = rounded?.outputs ?? laidOut;
   warnings.push(...(rounded?.warnings ?? []));
   const parameters = tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  const sourceBytes = bytesOfSources(tensors, checkpoint.tensors);
+  const sources = sourcesOf(tensors, checkpoint.tensors);
+  const sourceBytes = sources.reduce((sum, { size }) => sum + size, 0);
   const hessians = measureErrors ? await findHessians(importance, tensors) : undefined;
   const seconds = estimateSeconds({
     kernels,
@@ -125,6 +128,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     architecture: model.architecture,
     parameters,
     sourceBytes,
+    networkBytes: remoteBytes(sources, checkpoint.shards),
     tensors,
     outputs,
     warnings,
@@ -176,10 +180,11 @@ function distinct(warnings: readonly QuernError[]): QuernError[] {
   return [...new Map(warnings.map((warning) => [warning.message, warning])).values()];
 }
 
-function bytesOfSources(
+/** The tensors of the checkpoint that are read, each once. */
+function sourcesOf(
   tensors: readonly ModelTensor[],
   sources: PlanParams["checkpoint"]["tensors"],
-): number {
+): CheckpointTensor[] {
   const names = new Set(tensors.flatMap(({ expression }) => expressionSources(expression)));
-  return [...names].reduce((sum, name) => sum + (sources.get(name)?.size ?? 0), 0);
+  return [...names].flatMap((name) => sources.get(name) ?? []);
 }

@@ -1,5 +1,6 @@
 import { QuernError } from "../error.ts";
-import { TransientFailure } from "./retry.ts";
+import { retryAfterOf, TransientFailure } from "./retry.ts";
+import { StallWatch } from "./stall-watch.ts";
 
 /** Bytes that count as getting further: a server that sends a few bytes and breaks off must not be asked for ever. */
 const PROGRESS_BYTES = 2 ** 20;
@@ -17,7 +18,8 @@ export class HttpRangeClient {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #signal: AbortSignal | undefined;
   readonly #ifRange: boolean;
-  #size = 0;
+  readonly #stallTimeout: number;
+  #size: number;
   #validators: Validators = { etag: null, lastModified: null };
 
   constructor(params: {
@@ -27,6 +29,8 @@ export class HttpRangeClient {
     headers: Readonly<Record<string, string>>;
     signal: AbortSignal | undefined;
     ifRange: boolean;
+    stallTimeout: number;
+    size: number | undefined;
   }) {
     this.#url = params.url;
     this.#name = params.name;
@@ -34,11 +38,14 @@ export class HttpRangeClient {
     this.#headers = params.headers;
     this.#signal = params.signal;
     this.#ifRange = params.ifRange;
+    this.#stallTimeout = params.stallTimeout;
+    this.#size = params.size ?? 0;
   }
 
   /** Asks for the first byte, remembers which version of the file answered, and returns its size. */
   async probe(): Promise<number> {
-    const response = await this.#request({ range: "bytes=0-0" });
+    const { response, watch } = await this.#request({ range: "bytes=0-0" });
+    watch.stop();
     await response.body?.cancel();
     if (response.status === 416 && response.headers.get("content-range") === "bytes */0") return 0;
     const range = this.#contentRange(response);
@@ -58,7 +65,7 @@ export class HttpRangeClient {
     const headers: Record<string, string> = { range: `bytes=${offset}-${offset + target.byteLength - 1}` };
     const { etag } = this.#validators;
     if (this.#ifRange && etag !== null && !etag.startsWith("W/")) headers["if-range"] = etag;
-    const response = await this.#request(headers);
+    const { response, watch } = await this.#request(headers);
     try {
       this.#checkVersion(response);
       const range = this.#contentRange(response);
@@ -72,27 +79,36 @@ export class HttpRangeClient {
           offset,
         );
       }
+      this.#rememberVersion(response);
+      await this.#readBody(response, watch, offset, target, received);
     } catch (error) {
-      await response.body?.cancel();
+      await response.body?.cancel().catch(() => undefined);
       throw error;
+    } finally {
+      watch.stop();
     }
-    await this.#readBody(response, offset, target, received);
   }
 
-  async #request(headers: Readonly<Record<string, string>>): Promise<Response> {
+  async #request(
+    headers: Readonly<Record<string, string>>,
+  ): Promise<{ response: Response; watch: StallWatch }> {
+    const watch = new StallWatch({ timeout: this.#stallTimeout, signal: this.#signal });
     let response: Response;
     try {
       response = await this.#fetch(this.#url, {
         headers: { ...this.#headers, ...headers },
-        ...(this.#signal === undefined ? {} : { signal: this.#signal }),
+        signal: watch.signal,
       });
     } catch (cause) {
+      watch.stop();
       this.#signal?.throwIfAborted();
+      if (cause instanceof QuernError) throw cause;
       throw new TransientFailure(
         this.#failed("SOURCE_READ_FAILED", "the server cannot be reached", undefined, cause),
       );
     }
-    if (response.status < 400 || response.status === 416) return response;
+    if (response.status < 400 || response.status === 416) return { response, watch };
+    watch.stop();
     await response.body?.cancel();
     throw this.#statusFailure(response);
   }
@@ -104,12 +120,12 @@ export class HttpRangeClient {
     if (status === 401 || status === 403) return this.#failed("SOURCE_UNREADABLE", answer);
     const error = this.#failed("SOURCE_READ_FAILED", answer);
     if (status < 500 && status !== 408 && status !== 429) return error;
-    const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
-    return new TransientFailure(error, seconds >= 0 ? seconds * 1000 : undefined);
+    return new TransientFailure(error, retryAfterOf(response.headers));
   }
 
   async #readBody(
     response: Response,
+    watch: StallWatch,
     offset: number,
     target: Uint8Array,
     received: (count: number) => void,
@@ -129,6 +145,7 @@ export class HttpRangeClient {
         }
         target.set(value, done);
         done += value.byteLength;
+        watch.received(value.byteLength);
       }
     } catch (error) {
       this.#signal?.throwIfAborted();
@@ -165,6 +182,13 @@ export class HttpRangeClient {
       throw this.#changed(`it was modified at ${known.lastModified}, now at ${now.lastModified}`);
     }
     if (response.status === 416) throw this.#changed(`its size was ${this.#size}, now it is smaller`);
+  }
+
+  /** Where the size was known before, the first answer of all says which version it is. */
+  #rememberVersion(response: Response): void {
+    if (this.#validators.etag === null && this.#validators.lastModified === null) {
+      this.#validators = validatorsOf(response);
+    }
   }
 
   #changed(problem: string): QuernError {

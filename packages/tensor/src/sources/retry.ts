@@ -11,13 +11,16 @@ export class TransientFailure extends Error {
   }
 }
 
-/** Longest wait between two attempts in milliseconds, whatever a server asks for. */
+/** Longest wait of our own between two attempts in milliseconds. */
 const MAX_WAIT = 30_000;
+
+/** Longest wait that a server may ask for: the Hub counts requests in windows of 5 minutes. */
+const MAX_WAIT_ASKED = 300_000;
 
 export interface RetryPolicy {
   /** Attempts after the first. */
   readonly retries: number;
-  /** Wait before the first retry in milliseconds; doubled for each further one. */
+  /** Wait before the first retry in milliseconds, doubled for each further one; up to half of it is left out at random. */
   readonly retryDelay: number;
   readonly signal: AbortSignal | undefined;
 }
@@ -39,10 +42,27 @@ export async function withRetries<T>(
     } catch (failure) {
       if (!(failure instanceof TransientFailure)) throw failure;
       if (++failures > policy.retries) throw failure.error;
-      const wait = failure.retryAfter ?? policy.retryDelay * 2 ** (failures - 1);
-      await sleep(Math.min(wait, MAX_WAIT), policy.signal);
+      await sleep(waitBefore(failure, failures, policy.retryDelay), policy.signal);
     }
   }
+}
+
+/** Not all that failed together try again together. */
+function waitBefore({ retryAfter }: TransientFailure, failures: number, delay: number): number {
+  if (retryAfter !== undefined) return Math.min(retryAfter, MAX_WAIT_ASKED);
+  return Math.min(delay * 2 ** (failures - 1), MAX_WAIT) * (1 - Math.random() / 2);
+}
+
+/**
+ * What `Retry-After` asks for (RFC 9110, section 10.2.3): seconds or a date.
+ *
+ * @returns milliseconds from now; undefined without the header or when it means nothing
+ */
+export function retryAfterOf(headers: Headers): number | undefined {
+  const text = headers.get("retry-after");
+  if (text === null) return undefined;
+  const wait = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
+  return Number.isNaN(wait) ? undefined : Math.max(wait, 0);
 }
 
 function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {

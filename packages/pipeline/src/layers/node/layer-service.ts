@@ -69,8 +69,10 @@ export async function createService(options: LayerServiceOptions): Promise<Servi
       }
     },
     async close() {
+      // What is still being read is not waited for: a server may be slow.
+      await shards.close();
       await Promise.allSettled(running);
-      await Promise.all([shards.close(), files.close()]);
+      await files.close();
     },
   };
 }

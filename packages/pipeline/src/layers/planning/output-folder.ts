@@ -16,13 +16,13 @@ export interface OutputFolder {
  * it, and that there is room.
  *
  * @param params.files Names and sizes of what it will have.
- * @param params.source Folder that is read.
+ * @param params.source Folder that is read, where it is one of this machine.
  * @throws QuernError `OUTPUT_EXISTS`, `OUTPUT_NOT_A_MODEL`, `OUTPUT_IS_SOURCE`, `OUTPUT_NOT_WRITABLE`, `OUTPUT_NO_SPACE`
  */
 export async function checkOutputFolder(params: {
   readonly output: string;
   readonly files: readonly { readonly name: string; readonly size: number }[];
-  readonly source: string;
+  readonly source: string | undefined;
   readonly force: boolean;
 }): Promise<OutputFolder> {
   const { files, source, force } = params;
@@ -40,7 +40,7 @@ export async function checkOutputFolder(params: {
     }
   }
   for (const folder of [path, partialPathOf(path)]) {
-    if (await contains(folder, source)) {
+    if (source !== undefined && (await contains(folder, source))) {
       throw outputError("OUTPUT_IS_SOURCE", folder, "the model that is read lies here");
     }
   }

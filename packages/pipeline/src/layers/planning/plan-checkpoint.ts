@@ -1,10 +1,9 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import {
   modelCompatibility,
   planQuantizedCheckpoint,
   type QuantizedCheckpointPlan,
 } from "@quern/checkpoints";
+import { remoteBytes } from "@quern/checkpoints/node";
 import { type Kernels, loadKernels } from "@quern/kernels";
 import type { QuantizedLayer, StatisticsNeed } from "@quern/recipes";
 import { statisticsInputs } from "@quern/statistics";
@@ -122,8 +121,8 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
   }));
   const folder = await checkOutputFolder({
     output: params.output,
-    files: [...shards, ...(await smallFiles(model, checkpoint))],
-    source: model.checkpoint.location,
+    files: [...shards, ...smallFiles(model, checkpoint)],
+    source: model.checkpoint.folder,
     force: params.force ?? false,
   });
   const parameters = [...model.tensors.values()].reduce((sum, { info }) => sum + elementCount(info.shape), 0);
@@ -142,6 +141,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     kept: modules.filter((module) => !planned.some((layer) => layer.module === module)),
     parameters,
     sourceBytes: model.checkpoint.totalBytes,
+    networkBytes: remoteBytes(model.checkpoint.tensors.values(), model.checkpoint.shards),
     fileSize,
     bitsPerWeight: (fileSize * 8) / parameters,
     ...(inputs === undefined ? {} : { inputs }),
@@ -198,14 +198,13 @@ function pathsOf({ checkpoint: { files } }: LayeredModel): string[] {
   return [...files.list(""), ...files.list(MORE_TEMPLATES).map((name) => `${MORE_TEMPLATES}/${name}`)];
 }
 
-async function smallFiles(
-  { checkpoint: { location } }: LayeredModel,
+function smallFiles(
+  { checkpoint }: LayeredModel,
   { files, copies }: QuantizedCheckpointPlan,
-): Promise<{ name: string; size: number }[]> {
-  const copied = copies.map(async (name) => ({ name, size: (await stat(join(location, name))).size }));
+): { name: string; size: number }[] {
   return [
     ...[...files].map(([name, { byteLength: size }]) => ({ name, size })),
-    ...(await Promise.all(copied)),
+    ...copies.map((name) => ({ name, size: checkpoint.files.size(name) ?? 0 })),
   ];
 }
 

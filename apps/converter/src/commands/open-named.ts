@@ -1,0 +1,46 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import type { Checkpoint, GgufModel } from "@quern/checkpoints";
+import { openCheckpointDirectory, openHubCheckpoint, openModel } from "@quern/checkpoints/node";
+import { hasHubPrefix, looksLikeRepository } from "@quern/hub";
+import { hubAccessOf, hubCacheFolder } from "@quern/hub/node";
+import { QuernError } from "@quern/tensor";
+import type { Host } from "../host.ts";
+
+/** What the commands say of their argument. */
+export const MODEL_ARGUMENT =
+  "folder with config.json, tokenizer and *.safetensors; a GGUF file (any one of a split set); or a repository of the Hub: hf:owner/name[@revision]";
+
+/**
+ * Opens a model as a user names it: a path, or a repository of the Hub.
+ *
+ * @throws QuernError what `openModel` and `openHubCheckpoint` throw
+ */
+export async function openNamedModel(text: string, host: Host): Promise<Checkpoint | GgufModel> {
+  return namesRepository(text, host) ? openRepositoryOf(text, host) : openModel(resolve(host.cwd, text));
+}
+
+/** Opens a checkpoint as {@link openNamedModel} does, and nothing else. */
+export async function openNamedCheckpoint(text: string, host: Host): Promise<Checkpoint> {
+  return namesRepository(text, host)
+    ? openRepositoryOf(text, host)
+    : openCheckpointDirectory(resolve(host.cwd, text));
+}
+
+/** "hf:owner/name", or "owner/name" where there is nothing of this name. */
+export function namesRepository(text: string, { cwd }: Host): boolean {
+  if (hasHubPrefix(text)) return true;
+  const isFile = /\.(gguf|safetensors)$/i.test(text);
+  return !isFile && looksLikeRepository(text) && !existsSync(resolve(cwd, text));
+}
+
+async function openRepositoryOf(text: string, { env }: Host): Promise<Checkpoint> {
+  const access = await hubAccessOf(env);
+  try {
+    return await openHubCheckpoint(text, { access, cache: hubCacheFolder(env) });
+  } catch (error) {
+    if (hasHubPrefix(text) || !(error instanceof QuernError) || !error.code.startsWith("HUB_")) throw error;
+    const { code, message, subject, cause } = error;
+    throw new QuernError(code, `There is no folder ${text}. ${message}`, { subject, cause });
+  }
+}

@@ -1,0 +1,68 @@
+import { QuernError } from "@quern/tensor";
+import type { HubFileLocation } from "./hub-file.ts";
+import type { HubAccess } from "./access.ts";
+import { isTransient, refusal } from "./failures.ts";
+import { send } from "./send.ts";
+
+/** What a host of files answers once the signature in the address has expired, or the file has moved. */
+const EXPIRED: ReadonlySet<number> = new Set([400, 401, 403, 404, 410]);
+
+/** A signature may expire, or its key be changed, between two requests; a file that is not at its host does not come by asking on. */
+const MOST_RESOLVES = 3;
+
+/**
+ * A `fetch` for ranges of one file. Where the endpoint redirects is remembered, until that address is no longer good: then the endpoint
+ * is asked again.
+ *
+ * @throws QuernError `SOURCE_CHANGED` when the endpoint has another version of the file, `HUB_*` when it refuses
+ */
+export function fileFetch(params: {
+  readonly access: HubAccess;
+  readonly location: HubFileLocation;
+  readonly name: string;
+}): typeof globalThis.fetch {
+  const { access, location, name } = params;
+  const { endpoint, id, commit, path } = location;
+  const resolveUrl = `${endpoint}/${id}/resolve/${commit}/${path.split("/").map(encodeURIComponent).join("/")}`;
+  const isEndpoint = (url: string): boolean => new URL(url).origin === new URL(endpoint).origin;
+  let target: string | undefined;
+  return async (_, init) => {
+    const headers = Object.fromEntries(new Headers(init?.headers));
+    const signal = init?.signal ?? undefined;
+    if (target !== undefined) {
+      const { response } = await send({ access, url: target, headers, signal });
+      if (!EXPIRED.has(response.status)) return response;
+      await response.body?.cancel();
+      target = undefined;
+    }
+    for (let attempt = 1; ; attempt++) {
+      const { response, url, endpointHeaders } = await send({ access, url: resolveUrl, headers, signal });
+      if (isEndpoint(url)) {
+        if (!response.ok && response.status !== 416 && !isTransient(response.status)) {
+          await response.body?.cancel();
+          throw refusal({ access, response, subject: { id, revision: commit, path } });
+        }
+      } else if (EXPIRED.has(response.status) && attempt < MOST_RESOLVES) {
+        await response.body?.cancel();
+        continue;
+      }
+      const version = versionOf(endpointHeaders);
+      if (version !== undefined && version !== location.etag) {
+        await response.body?.cancel();
+        throw new QuernError(
+          "SOURCE_CHANGED",
+          `${name}: the file changed since it was opened: its ETag was "${location.etag}", now it is "${version}"`,
+          { subject: { file: name } },
+        );
+      }
+      if (!isEndpoint(url) && response.ok) target = url;
+      return response;
+    }
+  };
+}
+
+/** The Hub's own ETag, which is the hash of the file: that of the answer may be another host's. */
+function versionOf(headers: Headers): string | undefined {
+  const etag = headers.get("x-linked-etag") ?? headers.get("etag");
+  return etag?.replace(/^W\//, "").replaceAll('"', "");
+}

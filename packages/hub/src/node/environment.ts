@@ -1,0 +1,48 @@
+import { readFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { QuernError } from "@quern/tensor";
+import { type HubAccess, hubAccess } from "../access.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The access that the environment gives, by the variables of huggingface_hub (docs/source/en/package_reference/environment_variables.md):
+ * `HF_ENDPOINT`; `HF_TOKEN`, or else the token in the file at `HF_TOKEN_PATH`, which is `token` in `HF_HOME` unless given.
+ *
+ * @throws QuernError `HUB_ENDPOINT_INVALID`, `HUB_TOKEN_INVALID`, `HUB_TOKEN_UNREADABLE`
+ */
+export async function hubAccessOf(environment: Environment): Promise<HubAccess> {
+  const token = set(environment, "HF_TOKEN") ?? (await tokenInFile(environment));
+  return hubAccess({ endpoint: set(environment, "HF_ENDPOINT"), token });
+}
+
+/** Folder of the cache that all tools for the Hub share. */
+export function hubCacheFolder(environment: Environment): string {
+  return set(environment, "HF_HUB_CACHE") ?? join(homeOf(environment), "hub");
+}
+
+async function tokenInFile(environment: Environment): Promise<string | undefined> {
+  const path = set(environment, "HF_TOKEN_PATH") ?? join(homeOf(environment), "token");
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw new QuernError("HUB_TOKEN_UNREADABLE", `${path}: the file of the Hub's token cannot be read`, {
+      subject: { file: path },
+      cause,
+    });
+  }
+}
+
+function homeOf(environment: Environment): string {
+  const cache = set(environment, "XDG_CACHE_HOME") ?? join(set(environment, "HOME") ?? homedir(), ".cache");
+  return set(environment, "HF_HOME") ?? join(cache, "huggingface");
+}
+
+/** Empty counts as not given. */
+function set(environment: Environment, name: string): string | undefined {
+  const value = environment[name]?.trim();
+  return value === "" ? undefined : value;
+}

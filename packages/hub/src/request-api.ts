@@ -1,0 +1,61 @@
+import { QuernError, retryAfterOf, type RetryPolicy, TransientFailure, withRetries } from "@quern/tensor";
+import type { HubAccess } from "./access.ts";
+import { type HubSubject, isTransient, refusal } from "./failures.ts";
+import { send } from "./send.ts";
+
+/** A page of a listing has some hundred kilobytes. */
+const LARGEST_ANSWER = 64 * 2 ** 20;
+const TIMEOUT = 60_000;
+
+/**
+ * A `fetch` for the JSON interface of the Hub: retries what may pass, keeps the token at the endpoint, and throws typed errors for
+ * everything but success. Only requests without a body.
+ */
+export function apiFetch(params: {
+  readonly access: HubAccess;
+  readonly subject: HubSubject;
+  readonly policy: RetryPolicy;
+}): typeof globalThis.fetch {
+  const { access, subject, policy } = params;
+  const failed = (problem: string, cause?: unknown): QuernError =>
+    new QuernError("HUB_REQUEST_FAILED", `hf:${subject.id}: ${problem}`, {
+      subject: { file: `hf:${subject.id}` },
+      cause,
+    });
+  return async (input, init) => {
+    const { url, headers } = new Request(input, init);
+    return withRetries(policy, async () => {
+      const timeout = AbortSignal.timeout(TIMEOUT);
+      const signal = policy.signal === undefined ? timeout : AbortSignal.any([policy.signal, timeout]);
+      let response: Response;
+      let text: string;
+      try {
+        ({ response } = await send({ access, url, headers: Object.fromEntries(headers), signal }));
+        text = await readText(response);
+      } catch (cause) {
+        policy.signal?.throwIfAborted();
+        if (cause instanceof QuernError) throw cause;
+        throw new TransientFailure(failed(`${new URL(access.endpoint).host} cannot be reached`, cause));
+      }
+      if (response.ok) return new Response(text, { status: response.status, headers: response.headers });
+      const error = refusal({ access, response, subject });
+      throw isTransient(response.status)
+        ? new TransientFailure(error, retryAfterOf(response.headers))
+        : error;
+    });
+  };
+}
+
+async function readText(response: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let size = 0;
+  let text = "";
+  for await (const chunk of response.body ?? []) {
+    size += chunk.byteLength;
+    if (size > LARGEST_ANSWER) {
+      throw new QuernError("HUB_RESPONSE_INVALID", `The Hub answers with more than ${LARGEST_ANSWER} bytes.`);
+    }
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}

@@ -1,0 +1,57 @@
+import { QuernError } from "@quern/tensor";
+import type { HubAccess } from "./access.ts";
+
+const MOST_REDIRECTS = 5;
+
+/** An answer, and the address that gave it. */
+export interface HubResponse {
+  readonly response: Response;
+  readonly url: string;
+  /** Headers of the endpoint's last answer, whether it redirected to another host or not. */
+  readonly endpointHeaders: Headers;
+}
+
+/**
+ * Sends a request and follows redirects. The token goes to the origin of the endpoint alone.
+ *
+ * @throws QuernError `HUB_REDIRECT_INVALID` for a redirect from https to http, to nowhere, or one too many; what `fetch` throws
+ */
+export async function send(params: {
+  readonly access: HubAccess;
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
+}): Promise<HubResponse> {
+  const { access, headers, signal } = params;
+  let { url } = params;
+  let endpointHeaders = new Headers();
+  for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
+    const isEndpoint = new URL(url).origin === new URL(access.endpoint).origin;
+    const authorization = isEndpoint && access.token !== undefined;
+    const response = await fetch(url, {
+      headers: { ...headers, ...(authorization ? { authorization: `Bearer ${access.token}` } : {}) },
+      redirect: "manual",
+      ...(signal === undefined ? {} : { signal }),
+    });
+    if (isEndpoint) endpointHeaders = response.headers;
+    if (response.status < 300 || response.status >= 400) return { response, url, endpointHeaders };
+    await response.body?.cancel();
+    url = redirectTarget(url, response.headers.get("location"));
+  }
+  throw redirectInvalid(params.url, `after ${MOST_REDIRECTS} redirects there is another one`);
+}
+
+function redirectTarget(from: string, location: string | null): string {
+  if (location === null || !URL.canParse(location, from)) {
+    throw redirectInvalid(from, "a redirect says no address");
+  }
+  const target = new URL(location, from);
+  const isWeb = target.protocol === "https:" || target.protocol === new URL(from).protocol;
+  if (!isWeb) throw redirectInvalid(from, `a redirect leads from https to ${target.protocol}`);
+  return target.href;
+}
+
+/** Addresses of files at other hosts hold signatures: only the host is told. */
+function redirectInvalid(url: string, problem: string): QuernError {
+  return new QuernError("HUB_REDIRECT_INVALID", `${new URL(url).host}: ${problem}`);
+}
