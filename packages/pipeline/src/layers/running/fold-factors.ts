@@ -7,6 +7,7 @@ import {
   type WeightChanges,
 } from "@quern/models";
 import type { InputSource, InputStatistics } from "@quern/statistics";
+import type { BufferPool } from "@quern/threads";
 import type { CheckpointPlan, PlannedCopy, PlannedFolding, PlannedLinear, PlannedStage } from "../plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
 import type { Weights } from "../tasks/weights.ts";
@@ -26,6 +27,7 @@ export async function foldFactors(params: {
   readonly plan: CheckpointPlan;
   readonly run: RunLayerTask;
   readonly gate: MemoryGate;
+  readonly pool: BufferPool;
 }): Promise<FoldedWork> {
   const { plan, gate } = params;
   const { foldings, transforms, inputs } = { ...plan, transforms: plan.recipe.transforms };
@@ -64,11 +66,14 @@ async function choose(
   context: {
     readonly run: RunLayerTask;
     readonly inputs: InputSource;
+    readonly pool: BufferPool;
     readonly transforms: CheckpointPlan["recipe"]["transforms"];
   },
 ): Promise<ChosenFolding> {
-  const { run, inputs, transforms } = context;
-  const request = { ...folding.statistics, hessian: usesHessian, cross: false, heldOut: false };
+  const { run, inputs, transforms, pool } = context;
+  const lease = pool.lease();
+  const allocate = (size: number): SharedArrayBuffer => lease.take(size);
+  const request = { ...folding.statistics, hessian: usesHessian, cross: false, heldOut: false, allocate };
   const { hessian, tokens, meanMagnitude, largestMagnitude } = await inputs.read(request);
   const factors = await run({
     kind: "choose-factors",
@@ -79,6 +84,7 @@ async function choose(
     meanMagnitudes: meanMagnitude,
     largestMagnitudes: largestMagnitude,
   });
+  lease.release();
   const tied = tieFactors(folding, factors);
   if (norm === undefined) return { folding, factors: tied };
   const weight = await run({ kind: "read", weights: norm.weights });

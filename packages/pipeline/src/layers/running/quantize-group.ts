@@ -1,7 +1,9 @@
 import { columnImportance, type Feedback, type Treatment } from "@quern/quantize";
 import type { InputSource, InputStatistics } from "@quern/statistics";
+import type { BufferLease, BufferPool } from "@quern/threads";
 import { withLargest } from "../planning/plan-linear.ts";
 import type { PlannedGroup, PlannedLinear } from "../plan.ts";
+import { preparingSizes } from "../tasks/prepare.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
 import { divideInputs } from "./fold-factors.ts";
 import { type LayerInputs, type QuantizedLinear, quantizeLayer } from "./quantize-layer.ts";
@@ -12,6 +14,8 @@ export interface LayerWork {
   /** By what the inputs of a layer have been divided. */
   readonly factorsOf: (planned: PlannedLinear) => Float32Array | undefined;
   readonly run: RunLayerTask;
+  /** Shared memory; what groups and layers have taken is given back when they are done, unless they fail. */
+  readonly pool: BufferPool;
   readonly threads: number;
   readonly chunkWeights: number;
   /** Called as rows of a layer are done. */
@@ -26,7 +30,8 @@ export interface LayerWork {
 
 /** Quantizes the layers that read the same inputs: what is made of these is made once. */
 export async function quantizeGroup(group: PlannedGroup, work: LayerWork): Promise<void> {
-  const statistics = await readInputs(group, work);
+  const lease = work.pool.lease();
+  const statistics = await readInputs(group, work, lease);
   const treatments = await treatmentsFor(group, work);
   const feedbacks = new Map<string, Promise<Feedback | undefined>>();
   await Promise.all(
@@ -36,7 +41,7 @@ export async function quantizeGroup(group: PlannedGroup, work: LayerWork): Promi
       const feedback =
         planned.prepares &&
         known?.hessian &&
-        (await feedbackFor({ planned, treatment, statistics: known, work, feedbacks }));
+        (await feedbackFor({ planned, treatment, statistics: known, work, lease, feedbacks }));
       const importance = known && !known.hessian ? columnImportance(known.meanSquare) : undefined;
       const inputs: LayerInputs = {
         treatment,
@@ -44,27 +49,38 @@ export async function quantizeGroup(group: PlannedGroup, work: LayerWork): Promi
         ...(importance && { importance }),
         ...(feedback && { feedback }),
       };
-      const { chunkWeights, threads, run } = work;
+      const { chunkWeights, threads, run, pool } = work;
+      const own = pool.lease();
       const quantized = await quantizeLayer({
         planned,
         inputs,
         chunkWeights,
         threads,
         run,
+        lease: own,
         onRows: (rows) => work.onRows(planned, rows),
       });
       await work.sink(planned, quantized, known);
+      own.release();
     }),
   );
+  lease.release();
 }
 
 async function readInputs(
   { inputs, needs, layers }: PlannedGroup,
   work: LayerWork,
+  lease: BufferLease,
 ): Promise<InputStatistics | undefined> {
   const { hessian, cross, heldOut, channels } = needs;
   if (inputs === undefined || work.inputs === undefined || !(hessian || channels)) return undefined;
-  const statistics = await work.inputs.read({ ...inputs, hessian, cross, heldOut });
+  const statistics = await work.inputs.read({
+    ...inputs,
+    hessian,
+    cross,
+    heldOut,
+    allocate: (size) => lease.take(size),
+  });
   const factors = work.factorsOf(layers[0]!);
   return factors === undefined ? statistics : divideInputs(statistics, factors);
 }
@@ -115,9 +131,10 @@ function feedbackFor(params: {
   readonly treatment: Treatment;
   readonly statistics: InputStatistics;
   readonly work: LayerWork;
+  readonly lease: BufferLease;
   readonly feedbacks: Map<string, Promise<Feedback | undefined>>;
 }): Promise<Feedback | undefined> {
-  const { planned, treatment, statistics, work, feedbacks } = params;
+  const { planned, treatment, statistics, work, lease, feedbacks } = params;
   const { rows, columns } = planned.linear;
   const { grid, rounding } = treatment;
   const key = JSON.stringify({ grid, rounding });
@@ -130,6 +147,8 @@ function feedbackFor(params: {
     shape: { rows, columns },
     hessian: statistics.hessian!,
     tokens: statistics.tokens,
+    ...(statistics.cross && { cross: statistics.cross }),
+    buffers: preparingSizes(columns).map((size) => lease.take(size)),
   });
   feedbacks.set(key, made);
   return made;

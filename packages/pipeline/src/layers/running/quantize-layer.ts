@@ -1,5 +1,6 @@
 import type { Feedback, QuantizedMatrix, Treatment } from "@quern/quantize";
 import type { InputStatistics } from "@quern/statistics";
+import type { BufferLease } from "@quern/threads";
 import { type FigureSums, sumOfFigures } from "../row-figures.ts";
 import type { PlannedLinear } from "../plan.ts";
 import type { RoundedRows, RoundRowsResult, RoundRowsTask } from "../tasks/round-rows.ts";
@@ -36,14 +37,16 @@ export async function quantizeLayer(params: {
   readonly chunkWeights: number;
   readonly threads: number;
   readonly run: RunLayerTask;
+  /** Memory for the result. */
+  readonly lease: BufferLease;
   /** Called as rows are done. */
   readonly onRows: (rows: number) => void;
 }): Promise<QuantizedLinear> {
-  const { planned, inputs, run, onRows } = params;
+  const { planned, inputs, run, lease, onRows } = params;
   const { rows, columns } = planned.linear;
-  const codes = sharedBytes(rows * columns);
+  const codes = new Uint8Array(lease.take(rows * columns));
   const compares = planned.decision.guard && inputs.statistics?.heldOut !== undefined;
-  const nearestCodes = compares ? sharedBytes(rows * columns) : undefined;
+  const nearestCodes = compares ? new Uint8Array(lease.take(rows * columns)) : undefined;
   const common = {
     kind: "round-rows",
     weights: planned.weights,
@@ -136,8 +139,4 @@ function layerOf(
     ...(damping === undefined ? {} : { damping }),
     ...(deadColumns === undefined ? {} : { deadColumns }),
   };
-}
-
-function sharedBytes(length: number): Uint8Array {
-  return new Uint8Array(new SharedArrayBuffer(length));
 }

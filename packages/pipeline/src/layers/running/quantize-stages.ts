@@ -1,3 +1,4 @@
+import type { BufferPool } from "@quern/threads";
 import type { CheckpointPlan, PlannedStage } from "../plan.ts";
 import type { FoldedWork } from "./fold-factors.ts";
 import type { MemoryGate } from "./memory-gate.ts";
@@ -12,16 +13,18 @@ export async function quantizeStages(params: {
   readonly plan: Pick<CheckpointPlan, "inputs" | "resources" | "model">;
   readonly folded: Pick<FoldedWork, "stages" | "factorsOf">;
   readonly gate: MemoryGate;
+  readonly pool: BufferPool;
   readonly work: Pick<LayerWork, "run" | "onRows" | "sink">;
 }): Promise<void> {
-  const { plan, folded, gate, work } = params;
+  const { plan, folded, gate, pool, work } = params;
   const { inputs, resources } = plan;
   const { threads, chunkWeights } = resources;
   const { stages, factorsOf } = folded;
   const follower =
-    inputs?.follows === true ? followLayers({ model: plan.model, inputs, run: work.run }) : undefined;
+    inputs?.follows === true ? followLayers({ model: plan.model, inputs, run: work.run, pool }) : undefined;
   const groupWork: LayerWork = {
     ...work,
+    pool,
     threads,
     chunkWeights,
     factorsOf,

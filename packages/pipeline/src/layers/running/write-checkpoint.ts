@@ -1,4 +1,11 @@
-import { closeThreads, compiledModule, startThreads, type TaskQueue, taskQueue } from "@quern/threads";
+import {
+  BufferPool,
+  closeThreads,
+  compiledModule,
+  startThreads,
+  type TaskQueue,
+  taskQueue,
+} from "@quern/threads";
 import type { CheckpointEvent, CheckpointReport, LayerResultFigures } from "../events.ts";
 import { modelCard } from "../model-card.ts";
 import { createService } from "../node/layer-service.ts";
@@ -115,9 +122,10 @@ async function writeTensors(
     folder: plan.folder,
   });
   const sink = checkpointSink({ run, progress, ...(onEvent && { onEvent }) });
+  const pool = new BufferPool();
   const gate = new MemoryGate(plan.resources.groupMemory);
   try {
-    const folded = await foldFactors({ plan, run, gate });
+    const folded = await foldFactors({ plan, run, gate, pool });
     await Promise.all([
       copyTensors({
         copies: folded.copies,
@@ -128,6 +136,7 @@ async function writeTensors(
         plan,
         folded,
         gate,
+        pool,
         work: {
           run,
           onRows: ({ weights }, rows) => progress(weights.tensor, rows * weights.columns, 0),
