@@ -33,6 +33,7 @@ export type {
   CheckpointEvent,
   CheckpointProgressEvent,
   CheckpointReport,
+  TaskTime,
   CheckpointStartEvent,
   LayerDoneEvent,
   LayerResultFigures,

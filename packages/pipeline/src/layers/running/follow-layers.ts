@@ -35,7 +35,7 @@ export function followLayers(params: {
   return {
     async layerDone({ weights: { tensor, rows, columns } }, { matrix }) {
       const into = new Float32Array(lease.take(rows * columns * 4));
-      await run({ kind: "dequantize", matrix, into });
+      await run({ kind: "dequantize", tensor, matrix, into });
       changed.set(tensor, into);
     },
     async stageDone() {

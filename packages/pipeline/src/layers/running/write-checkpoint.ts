@@ -16,6 +16,7 @@ import { copyTensors } from "./copy-tensors.ts";
 import { foldFactors } from "./fold-factors.ts";
 import { MemoryGate } from "./memory-gate.ts";
 import { createPartialFolder, type PartialFolder } from "./partial-folder.ts";
+import { TaskTimes } from "./task-times.ts";
 import { quantizeStages } from "./quantize-stages.ts";
 
 export interface WriteCheckpointOptions {
@@ -68,9 +69,12 @@ async function writeInto(
     },
   });
   const kernels = threads[0]!.description;
+  const times = new TaskTimes();
   let layers: readonly LayerResultFigures[];
   try {
-    layers = await writeTensors(plan, options, (signal) => taskQueue({ threads, signal }));
+    layers = await writeTensors(plan, options, (signal) =>
+      taskQueue({ threads: times.watch(threads), signal }),
+    );
   } finally {
     await closeThreads(threads);
   }
@@ -89,6 +93,7 @@ async function writeInto(
     parameters: plan.parameters,
     sourceBytes: plan.sourceBytes,
     seconds: (performance.now() - options.started) / 1000,
+    times: times.list(),
     kernels,
     warnings: plan.warnings,
   };
