@@ -1,6 +1,6 @@
 // What it takes to write a quantized checkpoint with error-compensated rounding: time by kind of layer, rates of rounding and of
 // factorizations, peak memory beside what the plan says, and the time of all threads by task.
-//   node tools/bench/src/layers.mjs [--model <folder> | --size 1B] [--statistics <file>] [--recipe gptq-w4-g128] [--threads 1,2]
+//   node tools/bench/src/layers.mjs [--model <folder> | --size 1B [--layers 2]] [--statistics <file>] [--recipe gptq-w4-g128] [--threads 1,2]
 //       [--memory 8G] [--kernels wasm] [--folder <scratch>] [--keep]
 // Needs the packages built. Without statistics of the model (`quern calibrate --hessians`) they are made up in its shapes, which takes as long to
 // round with. A layer's time is that of all threads together. Rates count what the algorithm's products take: n^3 / 3 for a Hessian of n
@@ -22,6 +22,7 @@ const { values: options } = parseArgs({
   options: {
     model: { type: "string" },
     size: { type: "string", default: "1B" },
+    layers: { type: "string" },
     statistics: { type: "string" },
     recipe: { type: "string", default: "gptq-w4-g128" },
     threads: { type: "string", default: "1,2" },
@@ -41,8 +42,11 @@ try {
 }
 
 async function run() {
-  const folder = resolve(options.model ?? join(scratch, options.size));
-  if (!existsSync(join(folder, "config.json"))) writeSyntheticCheckpoint(options.size, folder);
+  const folder = resolve(
+    options.model ?? join(scratch, [options.size, options.layers ?? []].flat().join("-")),
+  );
+  if (!existsSync(join(folder, "config.json")))
+    writeSyntheticCheckpoint(options.size, folder, options.layers && Number(options.layers));
   const model = await openLayeredModel(await openCheckpointDirectory(folder));
   const statistics =
     options.statistics ?? join(scratch, `${basename(folder)}-made-up-statistics.safetensors`);

@@ -33,7 +33,7 @@ it.each([0, 2])("uses the memory of a group for the next ones, with %i threads",
       model,
       recipe: recipeFor(model, {
         format: "gptq",
-        parameters: { bits: 4, tile: { columns: 32 }, symmetric: true, scaleType: "F16" },
+        parameters: { bits: 4, tile: { rows: 1, columns: 32 }, symmetric: true, scaleType: "F16" },
         rounding: { name: "gptq", options: { passes: 1 } },
         guard: true,
       }),
