@@ -176,7 +176,7 @@ describe.each(Object.keys(RULES))("codes by %s", (name) => {
         const at = (i: number): [number, number] => [Math.floor(i / columns), i % columns];
         before.codes.forEach((code, i) => {
           before.values[i] = reference.decode(...at(i), code);
-          before.errors[i] = weights[i]! - before.values[i]!;
+          before.errors[i] = weights[i]! - before.values[i];
         });
         const wanted = structuredClone(before);
         for (let i = 0; i < rows * columns; i++) {
