@@ -12,7 +12,8 @@ export { selectImportance } from "./importance/select-importance.ts";
 export { statisticsAsImportance } from "./importance/statistics-view.ts";
 export { writeImportance } from "./importance/write-importance.ts";
 export type { WrittenImportance } from "./importance/write-importance.ts";
-export type { InputRequest, InputSource, InputStatistics } from "./input-source.ts";
+export { newShared } from "./input-source.ts";
+export type { AllocateShared, InputRequest, InputSource, InputStatistics } from "./input-source.ts";
 export { checkStatisticsModel } from "./statistics-file/check-model.ts";
 export type {
   JsonValue,

@@ -29,7 +29,15 @@ export interface InputRequest {
   readonly hessian: boolean;
   readonly cross: boolean;
   readonly heldOut: boolean;
+  /** Gives so many bytes of shared memory, with anything in them, to whoever will give it back. @default new memory */
+  readonly allocate?: AllocateShared;
 }
+
+/** Gives shared memory. @param size Bytes. */
+export type AllocateShared = (size: number) => SharedArrayBuffer;
+
+/** New memory. */
+export const newShared: AllocateShared = (size) => new SharedArrayBuffer(size);
 
 /**
  * Where algorithms get to know what layers read: a statistics file, or a model that is run while its layers are quantized one after

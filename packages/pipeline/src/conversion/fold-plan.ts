@@ -1,5 +1,6 @@
 import { foldTensor } from "@quern/models";
 import type { Importance } from "@quern/statistics";
+import { BufferPool } from "@quern/threads";
 import type { BlockRounding } from "../layers/block-plan.ts";
 import { chooseFoldings, type FoldedFactors, foldWeights } from "../layers/running/fold-factors.ts";
 import { withLayerThreads } from "../layers/running/layer-threads.ts";
@@ -17,8 +18,9 @@ export async function foldPlan(plan: ConversionPlan, signal: AbortSignal): Promi
   const { foldings, transforms, inputs, resources } = rounding;
   const { threads } = resources;
   const gate = new MemoryGate(resources.groupMemory);
+  const pool = new BufferPool();
   const folded = await withLayerThreads({ threads, shards: checkpoint.shards, backend, signal }, (run) =>
-    chooseFoldings({ foldings, transforms, inputs, run, gate }),
+    chooseFoldings({ foldings, transforms, inputs, run, gate, pool }),
   );
   return {
     ...rest,

@@ -12,11 +12,14 @@ const LARGEST_CHUNK = 2 ** 21;
 /** Groups beyond the one in hand keep threads busy; more of them than two, or than this, make nothing faster. */
 const LARGEST_AHEAD = 16 * 2 ** 20;
 
-/** Of a Hessian, for each element: F64; what is made of it for all rows, F32. */
+/** Of a Hessian, for each element: F64. */
 const HESSIAN_BYTES = 8;
-const FEEDBACK_BYTES = 4;
-/** While that is made: two copies in F64, and the result. */
-const PREPARING_BYTES = 20;
+/** What is made of it for all rows: a factor in F64, feedback in F32, and damped for refinements in F32. */
+const PREPARING_BYTES = 16;
+/** Of products with other inputs: F64, and F32 for shifts. */
+const CROSS_BYTES = 12;
+/** Of a Hessian with factors: a copy in F64, and one in F32 for products. */
+const SEARCHING_HESSIAN_BYTES = 12;
 /** Of each thread that refines with it: damped, and in F32. */
 const REFINING_BYTES = 12;
 
@@ -50,8 +53,8 @@ export function groupBytes(params: {
 export function inputBytes(needs: InputNeeds, columns: number): number {
   const square = columns * columns;
   return (
-    (needs.hessian ? square * (HESSIAN_BYTES + FEEDBACK_BYTES + PREPARING_BYTES) : 0) +
-    (needs.cross ? square * HESSIAN_BYTES : 0) +
+    (needs.hessian ? square * (HESSIAN_BYTES + PREPARING_BYTES) : 0) +
+    (needs.cross ? square * CROSS_BYTES : 0) +
     (needs.heldOut ? HELD_OUT_ROWS * columns * 4 : 0)
   );
 }
@@ -67,7 +70,10 @@ export function foldingBytes(params: {
 }): number {
   const { layers, columns, usesHessian } = params;
   const weights = layers.reduce((sum, { weights: { rows, columns: n } }) => sum + rows * n, 0);
-  return weights * SEARCHING_BYTES + (usesHessian ? columns * columns * (HESSIAN_BYTES + FEEDBACK_BYTES) : 0);
+  return (
+    weights * SEARCHING_BYTES +
+    (usesHessian ? columns * columns * (HESSIAN_BYTES + SEARCHING_HESSIAN_BYTES) : 0)
+  );
 }
 
 /**

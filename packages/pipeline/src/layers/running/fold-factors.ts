@@ -8,6 +8,7 @@ import {
 } from "@quern/models";
 import type { InputSource, InputStatistics } from "@quern/statistics";
 import type { MemberSpec } from "@quern/quantize";
+import type { BufferPool } from "@quern/threads";
 import type { CheckpointPlan, PlannedCopy, PlannedFolding, PlannedMatrix, PlannedStage } from "../plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
 import type { Weights } from "../tasks/weights.ts";
@@ -33,11 +34,12 @@ export async function foldFactors(params: {
   readonly plan: CheckpointPlan;
   readonly run: RunLayerTask;
   readonly gate: MemoryGate;
+  readonly pool: BufferPool;
 }): Promise<FoldedWork> {
-  const { plan, run, gate } = params;
+  const { plan, run, gate, pool } = params;
   const { foldings, inputs, recipe } = plan;
   const { transforms } = recipe;
-  const { changes, factorsOf } = await chooseFoldings({ foldings, transforms, inputs, run, gate });
+  const { changes, factorsOf } = await chooseFoldings({ foldings, transforms, inputs, run, gate, pool });
   return {
     stages: plan.stages.map((stage) => foldStage(stage, changes)),
     copies: plan.copies.map((copy) => foldCopy(copy, changes)),
@@ -52,6 +54,7 @@ export async function chooseFoldings(params: {
   readonly inputs: InputSource | undefined;
   readonly run: RunLayerTask;
   readonly gate: MemoryGate;
+  readonly pool: BufferPool;
 }): Promise<FoldedFactors> {
   const { foldings, inputs, gate } = params;
   const chosen = await settled(foldings, async (planned): Promise<ChosenFolding> => {
@@ -88,11 +91,14 @@ async function choose(
   context: {
     readonly run: RunLayerTask;
     readonly inputs: InputSource;
+    readonly pool: BufferPool;
     readonly transforms: readonly MemberSpec[];
   },
 ): Promise<ChosenFolding> {
-  const { run, inputs, transforms } = context;
-  const request = { ...folding.statistics, hessian: usesHessian, cross: false, heldOut: false };
+  const { run, inputs, transforms, pool } = context;
+  const lease = pool.lease();
+  const allocate = (size: number): SharedArrayBuffer => lease.take(size);
+  const request = { ...folding.statistics, hessian: usesHessian, cross: false, heldOut: false, allocate };
   const { hessian, tokens, meanMagnitude, largestMagnitude } = await inputs.read(request);
   const factors = await run({
     kind: "choose-factors",
@@ -103,6 +109,7 @@ async function choose(
     meanMagnitudes: meanMagnitude,
     largestMagnitudes: largestMagnitude,
   });
+  lease.release();
   const tied = tieFactors(folding, factors);
   if (norm === undefined) return { folding, factors: tied };
   const weight = await run({ kind: "read", weights: norm.weights });

@@ -1,7 +1,9 @@
 import { columnImportance, type Feedback, type Treatment } from "@quern/quantize";
 import type { InputSource, InputStatistics } from "@quern/statistics";
+import type { BufferLease, BufferPool } from "@quern/threads";
 import { withLargest } from "../planning/plan-linear.ts";
 import type { PlannedGroup, PlannedMatrix } from "../plan.ts";
+import { preparingSizes } from "../tasks/prepare.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
 import { divideInputs } from "./fold-factors.ts";
 
@@ -20,6 +22,8 @@ export interface LayerWork<M extends PlannedMatrix> {
   /** By what the inputs of a layer have been divided. */
   readonly factorsOf: (planned: M) => Float32Array | undefined;
   readonly run: RunLayerTask;
+  /** Shared memory; what groups and layers have taken is given back when they are done, unless they fail. */
+  readonly pool: BufferPool;
   readonly threads: number;
   readonly chunkWeights: number;
   /** Rounds a layer, and takes care of the result; its memory is free when that is done. */
@@ -31,7 +35,8 @@ export async function quantizeGroup<M extends PlannedMatrix>(
   group: PlannedGroup<M>,
   work: LayerWork<M>,
 ): Promise<void> {
-  const statistics = await readInputs(group, work);
+  const lease = work.pool.lease();
+  const statistics = await readInputs(group, work, lease);
   const treatments = await treatmentsFor(group, work);
   const feedbacks = new Map<string, Promise<Feedback | undefined>>();
   await Promise.all(
@@ -41,7 +46,7 @@ export async function quantizeGroup<M extends PlannedMatrix>(
       const feedback =
         planned.prepares !== undefined &&
         known?.hessian &&
-        (await feedbackFor({ planned, treatment, statistics: known, work, feedbacks }));
+        (await feedbackFor({ planned, treatment, statistics: known, work, lease, feedbacks }));
       const importance = known && !known.hessian ? columnImportance(known.meanSquare) : undefined;
       await work.quantize(planned, {
         treatment,
@@ -51,15 +56,23 @@ export async function quantizeGroup<M extends PlannedMatrix>(
       });
     }),
   );
+  lease.release();
 }
 
 async function readInputs<M extends PlannedMatrix>(
   { inputs, needs, layers }: PlannedGroup<M>,
   work: LayerWork<M>,
+  lease: BufferLease,
 ): Promise<InputStatistics | undefined> {
   const { hessian, cross, heldOut, channels } = needs;
   if (inputs === undefined || work.inputs === undefined || !(hessian || channels)) return undefined;
-  const statistics = await work.inputs.read({ ...inputs, hessian, cross, heldOut });
+  const statistics = await work.inputs.read({
+    ...inputs,
+    hessian,
+    cross,
+    heldOut,
+    allocate: (size) => lease.take(size),
+  });
   const factors = work.factorsOf(layers[0]!);
   return factors === undefined ? statistics : divideInputs(statistics, factors);
 }
@@ -110,9 +123,10 @@ function feedbackFor(params: {
   readonly treatment: Treatment;
   readonly statistics: InputStatistics;
   readonly work: { readonly run: RunLayerTask };
+  readonly lease: BufferLease;
   readonly feedbacks: Map<string, Promise<Feedback | undefined>>;
 }): Promise<Feedback | undefined> {
-  const { planned, treatment, statistics, work, feedbacks } = params;
+  const { planned, treatment, statistics, work, lease, feedbacks } = params;
   const { rows, columns } = planned.linear;
   const key = planned.prepares!;
   const known = feedbacks.get(key);
@@ -124,6 +138,8 @@ function feedbackFor(params: {
     shape: { rows, columns },
     hessian: statistics.hessian!,
     tokens: statistics.tokens,
+    ...(statistics.cross && { cross: statistics.cross }),
+    buffers: preparingSizes(columns).map((size) => lease.take(size)),
   });
   feedbacks.set(key, made);
   return made;

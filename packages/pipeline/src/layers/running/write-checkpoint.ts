@@ -1,4 +1,11 @@
-import { closeThreads, compiledModule, startThreads, type TaskQueue, taskQueue } from "@quern/threads";
+import {
+  BufferPool,
+  closeThreads,
+  compiledModule,
+  startThreads,
+  type TaskQueue,
+  taskQueue,
+} from "@quern/threads";
 import type { CheckpointEvent, CheckpointReport, LayerResultFigures } from "../events.ts";
 import { modelCard } from "../model-card.ts";
 import { createService } from "../node/layer-service.ts";
@@ -13,6 +20,7 @@ import { createPartialFolder, type PartialFolder } from "./partial-folder.ts";
 import type { LayerWork } from "./quantize-group.ts";
 import { quantizeLayer } from "./quantize-layer.ts";
 import { quantizeStages } from "./quantize-stages.ts";
+import { TaskTimes } from "./task-times.ts";
 
 export interface WriteCheckpointOptions {
   /** Stops the run and removes what it has written; the reason of the signal is thrown. */
@@ -64,9 +72,12 @@ async function writeInto(
     },
   });
   const kernels = threads[0]!.description;
+  const times = new TaskTimes();
   let layers: readonly LayerResultFigures[];
   try {
-    layers = await writeTensors(plan, options, (signal) => taskQueue({ threads, signal }));
+    layers = await writeTensors(plan, options, (signal) =>
+      taskQueue({ threads: times.watch(threads), signal }),
+    );
   } finally {
     await closeThreads(threads);
   }
@@ -85,6 +96,7 @@ async function writeInto(
     parameters: plan.parameters,
     sourceBytes: plan.sourceBytes,
     seconds: (performance.now() - options.started) / 1000,
+    times: times.list(),
     kernels,
     warnings: plan.warnings,
   };
@@ -118,16 +130,17 @@ async function writeTensors(
     folder: plan.folder,
   });
   const sink = checkpointSink({ run, progress, ...(onEvent && { onEvent }) });
+  const pool = new BufferPool();
   const gate = new MemoryGate(plan.resources.groupMemory);
   try {
-    const folded = await foldFactors({ plan, run, gate });
+    const folded = await foldFactors({ plan, run, gate, pool });
     await Promise.all([
       copyTensors({
         copies: folded.copies,
         run,
         onPiece: ({ weights }, rows, bytes) => progress(weights.tensor, rows * weights.columns, bytes),
       }),
-      quantizeLayers({ plan, folded, gate, run, sink, progress }),
+      quantizeLayers({ plan, folded, gate, pool, run, sink, progress }),
     ]);
   } catch (error) {
     // What is still under way ends with it.
@@ -141,33 +154,38 @@ async function quantizeLayers(params: {
   readonly plan: CheckpointPlan;
   readonly folded: FoldedWork;
   readonly gate: MemoryGate;
+  readonly pool: BufferPool;
   readonly run: RunLayerTask;
   readonly sink: CheckpointSink;
   readonly progress: (tensor: string, elements: number, bytes: number) => void;
 }): Promise<void> {
-  const { plan, folded, gate, run, sink, progress } = params;
+  const { plan, folded, gate, pool, run, sink, progress } = params;
   const { inputs, model } = plan;
   const { threads, chunkWeights } = plan.resources;
-  const follower = inputs?.follows === true ? followLayers({ model, inputs, run }) : undefined;
+  const follower = inputs?.follows === true ? followLayers({ model, inputs, run, pool }) : undefined;
   const work: LayerWork<PlannedLinear> = {
     ...(inputs && { inputs }),
     factorsOf: folded.factorsOf,
     run,
+    pool,
     threads,
     chunkWeights,
     async quantize(planned, layerInputs) {
       const { tensor, columns } = planned.weights;
       const onRows = (rows: number): void => progress(tensor, rows * columns, 0);
+      const lease = pool.lease();
       const quantized = await quantizeLayer({
         planned,
         inputs: layerInputs,
         chunkWeights,
         threads,
         run,
+        lease,
         onRows,
       });
       await sink.write(planned, quantized, layerInputs.statistics);
       await follower?.layerDone(planned, quantized);
+      lease.release();
     },
   };
   try {
