@@ -54,6 +54,7 @@ export { dequantizeMatrix, folded } from "./quantized-matrix.ts";
 export type { QuantizedMatrix, ScaleParts } from "./quantized-matrix.ts";
 export { refine } from "./refinement/refine.ts";
 export type { RefineParams } from "./refinement/refine.ts";
+export { uniformAt } from "./random.ts";
 export { CALIBRATORS, findMember, GRIDS, ROUNDINGS, TRANSFORMS } from "./registry.ts";
 export { randomizedHadamard, rotateInputs, rotateOutputs } from "./rotations/rotation.ts";
 export type { Rotation } from "./rotations/rotation.ts";

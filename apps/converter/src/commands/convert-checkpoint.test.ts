@@ -112,6 +112,17 @@ describe("quern convert --to", () => {
     expect(await readdir(cwd)).toEqual(["mine.yaml"]);
   });
 
+  it("says which blocks are compared with what they were", async () => {
+    const cwd = await temporaryFolder();
+    const { stdout } = await runCli({
+      argv: ["convert", model, "--to", "awq", "--statistics", statistics, "-n"],
+      cwd,
+    });
+    expect(stdout).toMatch(
+      /^ +transforms +awq, folded in at 8 places; 2 blocks are compared with what they computed before$/m,
+    );
+  });
+
   it("gives plan, events and result as JSON", async () => {
     const cwd = await temporaryFolder();
     const argv = [

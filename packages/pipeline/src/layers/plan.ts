@@ -1,6 +1,6 @@
-import type { Layer, Loader, QuantizedCheckpointPlan } from "@quern/checkpoints";
+import type { CheckpointTensor, Layer, Loader, QuantizedCheckpointPlan } from "@quern/checkpoints";
 import type { KernelBackend, KernelInfo } from "@quern/kernels";
-import type { Folding } from "@quern/models";
+import type { BlockGraph, Folding, ModelTensor } from "@quern/models";
 import type { QuantizedLayer, ResolvedRecipe } from "@quern/recipes";
 import type { InputSource, Statistics } from "@quern/statistics";
 import type { ElementType, QuernError } from "@quern/tensor";
@@ -102,6 +102,18 @@ export interface PlannedFolding {
   readonly bytes: number;
 }
 
+/** A block that is run on a few hidden states, as it was and as it became, before anything is written. */
+export interface PlannedBlockCheck {
+  readonly graph: BlockGraph;
+  /** Elements of a hidden state. */
+  readonly width: number;
+  /** Those that the block needs, and the tensors of the checkpoint that they are made from. */
+  readonly tensors: readonly ModelTensor[];
+  readonly sources: readonly CheckpointTensor[];
+  /** Memory that it takes. */
+  readonly bytes: number;
+}
+
 /** A tensor that is copied. */
 export interface PlannedCopy {
   readonly weights: Weights;
@@ -138,6 +150,8 @@ export interface CheckpointPlan {
   readonly stages: readonly PlannedStage[];
   /** Where the recipe's transforms are folded in, before anything is rounded. */
   readonly foldings: readonly PlannedFolding[];
+  /** Blocks that transforms change: each is compared with what it was. */
+  readonly checks: readonly PlannedBlockCheck[];
   readonly copies: readonly PlannedCopy[];
   /** Linear layers that stay as they are. */
   readonly kept: readonly string[];

@@ -3,6 +3,7 @@ import { ShardReader } from "@quern/checkpoints/node";
 import { type KernelBackend, loadKernels } from "@quern/kernels";
 import type { Service } from "@quern/threads";
 import { FileWriter } from "../../node/file-writer.ts";
+import { compareBlock } from "../tasks/compare-block.ts";
 import { copyRows } from "../tasks/copy-rows.ts";
 import { dequantizeLayer } from "../tasks/dequantize-layer.ts";
 import { largest } from "../tasks/largest.ts";
@@ -37,6 +38,8 @@ export async function createService(options: LayerServiceOptions): Promise<Servi
         return readWeights(task.weights, { firstRow: 0, rows: task.weights.rows }, open);
       case "choose-factors":
         return chooseColumnFactors(task, kernels, open);
+      case "compare-block":
+        return compareBlock(task, kernels, open);
       case "prepare":
         return prepare(task, kernels);
       case "largest":

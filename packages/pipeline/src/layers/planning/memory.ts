@@ -1,6 +1,6 @@
 import { totalmem } from "node:os";
 import { QuernError } from "@quern/tensor";
-import type { InputNeeds, LayerResources, PlannedFolding, PlannedStage } from "../plan.ts";
+import type { InputNeeds, LayerResources, PlannedBlockCheck, PlannedFolding, PlannedStage } from "../plan.ts";
 import type { CheckedLinear } from "./plan-linear.ts";
 
 /** What a thread holds for each weight that it rounds: weights, values, errors, what they add to others, and the same in other orders. */
@@ -76,10 +76,14 @@ export function layerResources(params: {
   readonly threads: number;
   readonly stages: readonly PlannedStage[];
   readonly foldings: readonly PlannedFolding[];
+  readonly checks: readonly PlannedBlockCheck[];
 }): LayerResources {
   const memory = resolveMemory(params.memory);
   const groups = params.stages.flatMap((stage) => stage.groups);
-  const group = [...groups, ...params.foldings].reduce((most, { bytes }) => Math.max(most, bytes), 0);
+  const group = [...groups, ...params.foldings, ...params.checks].reduce(
+    (most, { bytes }) => Math.max(most, bytes),
+    0,
+  );
   const ofThread = groups.reduce((most, { layers, columns, needs }) => {
     const rows = layers.reduce((largest, { division }) => Math.max(largest, division.step), 1);
     const refining = needs.hessian ? columns * columns * REFINING_BYTES : 0;

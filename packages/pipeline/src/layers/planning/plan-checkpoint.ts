@@ -24,6 +24,7 @@ import type {
 import type { Target } from "../tasks/target.ts";
 import { checkStatistics } from "./check-statistics.ts";
 import { groupBytes, layerResources } from "./memory.ts";
+import { planChecks } from "./plan-checks.ts";
 import { planFoldings } from "./plan-foldings.ts";
 import { checkOutputFolder } from "./output-folder.ts";
 import { type CheckedLinear, checkLinear } from "./plan-linear.ts";
@@ -110,11 +111,13 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
       groups.flatMap((group) => group.layers.map(({ bias }) => bias?.weights.tensor)),
     ),
   );
+  const checks = planChecks(model, new Set(foldings.flatMap(({ folding }) => folding.layer ?? [])));
   const resources = layerResources({
     memory: params.memory,
     threads: resolveThreads(params.threads),
     stages,
     foldings,
+    checks,
   });
   const shards = checkpoint.shards.shards.map(({ fileName, layout }) => ({
     name: fileName,
@@ -138,6 +141,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     checkpoint,
     stages,
     foldings,
+    checks,
     copies: copiesOf(model, checkpoint, targets).filter(({ weights }) => !corrected.has(weights.tensor)),
     kept: modules.filter((module) => !planned.some((layer) => layer.module === module)),
     parameters,

@@ -11,6 +11,7 @@ import type { CheckpointPlan, PlannedCopy, PlannedFolding, PlannedLinear, Planne
 import type { RunLayerTask } from "../tasks/task.ts";
 import type { Weights } from "../tasks/weights.ts";
 import type { MemoryGate } from "./memory-gate.ts";
+import { checkBlock } from "./check-block.ts";
 import { settled } from "./settled.ts";
 
 /** The work of a plan after factors have been folded into the weights. */
@@ -21,7 +22,12 @@ export interface FoldedWork {
   factorsOf(planned: PlannedLinear): Float32Array | undefined;
 }
 
-/** Chooses factors for all places of a plan, before anything is rounded, and folds them into what is read of the weights. */
+/**
+ * Chooses factors for all places of a plan, before anything is rounded, and folds them into what is read of the weights. Every block is
+ * compared with what it was as soon as its factors are chosen.
+ *
+ * @throws QuernError `FOLDING_CHANGES_MODEL`
+ */
 export async function foldFactors(params: {
   readonly plan: CheckpointPlan;
   readonly run: RunLayerTask;
@@ -29,14 +35,17 @@ export async function foldFactors(params: {
 }): Promise<FoldedWork> {
   const { plan, gate } = params;
   const { foldings, transforms, inputs } = { ...plan, transforms: plan.recipe.transforms };
-  const chosen = await settled(foldings, async (planned): Promise<ChosenFolding> => {
-    await gate.enter(planned.bytes);
-    try {
-      return await choose(planned, { ...params, inputs: inputs!, transforms });
-    } finally {
-      gate.leave(planned.bytes);
-    }
+  const blocks = await settled([...byBlock(foldings)], async ([block, places]): Promise<ChosenFolding[]> => {
+    const own = await settled(places, (planned) =>
+      gate.within(planned.bytes, () => choose(planned, { ...params, inputs: inputs!, transforms })),
+    );
+    const check = plan.checks.find(({ graph }) => graph.layer === block);
+    if (check === undefined) return own;
+    const changed = foldedScales(own);
+    await gate.within(check.bytes, () => checkBlock({ check, changes: changed, run: params.run }));
+    return own;
   });
+  const chosen = blocks.flat();
   const changes = foldedScales(chosen);
   const factors = new Map<string, Float32Array>(
     chosen.flatMap(({ folding, factors: own }) =>
@@ -53,6 +62,15 @@ export async function foldFactors(params: {
       );
     },
   };
+}
+
+function byBlock(foldings: readonly PlannedFolding[]): Map<number | undefined, PlannedFolding[]> {
+  const blocks = new Map<number | undefined, PlannedFolding[]>();
+  for (const planned of foldings) {
+    const { layer } = planned.folding;
+    blocks.set(layer, [...(blocks.get(layer) ?? []), planned]);
+  }
+  return blocks;
 }
 
 function readerKey(module: string, matrix: number | undefined): string {

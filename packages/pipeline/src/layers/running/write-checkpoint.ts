@@ -22,7 +22,7 @@ export interface WriteCheckpointOptions {
  * Runs a plan: quantizes the layers group by group, copies everything else, and writes the folder of the model. Until it is complete and on
  * disk, the folder is called `<folder>.partial`; whatever goes wrong, nothing of it stays.
  *
- * @throws the reason of `signal`; QuernError `WEIGHT_NOT_FINITE`, `QUANTIZE_*`, `STATISTICS_*`, `CHECKPOINT_CHANGED`, `SOURCE_*`,
+ * @throws the reason of `signal`; QuernError `WEIGHT_NOT_FINITE`, `FOLDING_CHANGES_MODEL`, `QUANTIZE_*`, `STATISTICS_*`, `CHECKPOINT_CHANGED`, `SOURCE_*`,
  * `OUTPUT_EXISTS` (since the plan), `OUTPUT_NOT_WRITABLE`, `OUTPUT_DISK_FULL`, `OUTPUT_WRITE_FAILED`, `WORKER_FAILED`, `WORKER_MISSING`
  */
 export async function writeCheckpoint(

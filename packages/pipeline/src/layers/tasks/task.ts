@@ -1,5 +1,6 @@
 import type { Feedback } from "@quern/quantize";
 import type { ChooseFactorsTask } from "./choose-factors.ts";
+import type { CompareBlockTask } from "./compare-block.ts";
 import type { CopyRowsTask } from "./copy-rows.ts";
 import type { DequantizeTask } from "./dequantize-layer.ts";
 import type { LargestTask } from "./largest.ts";
@@ -12,6 +13,7 @@ import type { RoundRowsResult, RoundRowsTask } from "./round-rows.ts";
 export interface LayerResults {
   readonly read: Float32Array;
   readonly "choose-factors": Float32Array;
+  readonly "compare-block": number;
   readonly prepare: Feedback | undefined;
   readonly largest: number;
   readonly "round-rows": RoundRowsResult;
@@ -30,6 +32,7 @@ export interface ReadTask {
 export type LayerTask =
   | ReadTask
   | ChooseFactorsTask
+  | CompareBlockTask
   | PrepareTask
   | LargestTask
   | RoundRowsTask
