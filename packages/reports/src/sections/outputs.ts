@@ -1,9 +1,16 @@
 import type { ConversionRecord, ErrorRecord, OutputRecord } from "../conversion.ts";
-import { formatBytes, formatDecibels, formatFigure, formatInteger, formatPercent } from "../format.ts";
+import {
+  formatBytes,
+  formatDecibels,
+  formatFigure,
+  formatInteger,
+  formatKnown,
+  formatPercent,
+} from "../format.ts";
 import { html, type Html } from "../html/html.ts";
 import { barCell, table, tiles } from "../html/table.ts";
 import { scatterPlot, type ScatterPoint } from "../plot/scatter.ts";
-import { hasOutputErrors, typesOf } from "../tensor-groups.ts";
+import { figuresOf, type MeasuredFigures, typesOf } from "../tensor-groups.ts";
 
 /** What was written: sizes, and errors in all and by type. */
 export function outputsSection({ outputs, sourceBytes }: ConversionRecord): Html {
@@ -25,7 +32,7 @@ function outputTiles(output: OutputRecord, sourceBytes: number): Html {
 }
 
 function errorTiles(errors: ErrorRecord): { label: string; value: string; note?: string }[] {
-  const { relativeError, snr, output, clippedShare, clipped, vanished } = errors;
+  const { relativeError, snr, output, heldOut, clippedShare, clipped, vanished } = errors;
   return [
     { label: "Relative error", value: formatPercent(relativeError), note: formatDecibels(snr) },
     ...(output === undefined
@@ -37,13 +44,20 @@ function errorTiles(errors: ErrorRecord): { label: string; value: string; note?:
             note: "weighted by importance",
           },
         ]),
-    { label: "Clipped weights", value: formatPercent(clippedShare), note: formatInteger(clipped) },
-    { label: "Vanished groups", value: formatInteger(vanished), note: "all zero, and were not" },
+    ...(heldOut === undefined
+      ? []
+      : [{ label: "Output error", value: formatPercent(heldOut.relativeError), note: "on held-out inputs" }]),
+    ...(clippedShare === undefined || clipped === undefined
+      ? []
+      : [{ label: "Clipped weights", value: formatPercent(clippedShare), note: formatInteger(clipped) }]),
+    ...(vanished === undefined
+      ? []
+      : [{ label: "Vanished groups", value: formatInteger(vanished), note: "all zero, and were not" }]),
   ];
 }
 
 function outputTable(outputs: readonly OutputRecord[], sourceBytes: number): Html {
-  const weighted = hasOutputErrors(outputs);
+  const figures = figuresOf(outputs);
   const largest = outputs.reduce((most, { bytes }) => Math.max(most, bytes), 0);
   return table({
     caption: "Outputs",
@@ -52,20 +66,20 @@ function outputTable(outputs: readonly OutputRecord[], sourceBytes: number): Htm
       { title: "Size", number: true },
       { title: "Of source", number: true },
       { title: "Bits / weight", number: true },
-      ...errorColumns(weighted),
+      ...errorColumns(figures),
     ],
     rows: outputs.map(({ type, bytes, bitsPerWeight, errors }) => [
       type,
       barCell(formatBytes(bytes), bytes / largest),
       formatPercent(bytes / sourceBytes),
       bitsPerWeight.toFixed(2),
-      ...errorCells(errors, weighted),
+      ...errorCells(errors, figures),
     ]),
   });
 }
 
 function typeTable(outputs: readonly OutputRecord[]): Html {
-  const weighted = hasOutputErrors(outputs);
+  const figures = figuresOf(outputs);
   return html`<h3>By type</h3>
     ${table({
       caption: "Types of tensors",
@@ -75,7 +89,7 @@ function typeTable(outputs: readonly OutputRecord[]): Html {
         { title: "Tensors", number: true },
         { title: "Weights", number: true },
         { title: "Bits / weight", number: true },
-        ...errorColumns(weighted),
+        ...errorColumns(figures),
       ],
       rows: outputs.flatMap((output) =>
         typesOf(output).map((group) => [
@@ -84,26 +98,36 @@ function typeTable(outputs: readonly OutputRecord[]): Html {
           formatInteger(group.tensors),
           barCell(formatPercent(group.share), group.share),
           group.bitsPerWeight.toFixed(2),
-          ...errorCells(group.errors, weighted),
+          ...errorCells(group.errors, figures),
         ]),
       ),
     })}`;
 }
 
 /** Columns of {@link errorCells}. */
-function errorColumns(weighted: boolean): { title: string; number: true }[] {
-  const titles = ["Relative error", "SNR", ...(weighted ? ["Output error"] : []), "Clipped"];
+function errorColumns({ weighted, heldOut, counts }: MeasuredFigures): { title: string; number: true }[] {
+  const titles = [
+    "Relative error",
+    "SNR",
+    ...(weighted ? ["Output error"] : []),
+    ...(heldOut ? ["Held-out output error"] : []),
+    ...(counts ? ["Clipped"] : []),
+  ];
   return titles.map((title) => ({ title, number: true }));
 }
 
-function errorCells(errors: ErrorRecord | undefined, weighted: boolean): string[] {
-  if (errors === undefined) return ["exact", "", ...(weighted ? [""] : []), ""];
-  const { relativeError, snr, output, clippedShare } = errors;
+function errorCells(errors: ErrorRecord | undefined, figures: MeasuredFigures): string[] {
+  const { weighted, heldOut, counts } = figures;
+  if (errors === undefined) {
+    return ["exact", "", ...[weighted, heldOut, counts].flatMap((shown) => (shown ? [""] : []))];
+  }
+  const { relativeError, snr, output, heldOut: onHeldOut, clippedShare } = errors;
   return [
     formatPercent(relativeError),
     formatDecibels(snr),
-    ...(weighted ? [output === undefined ? "\u2013" : formatPercent(output.relativeError)] : []),
-    formatPercent(clippedShare),
+    ...(weighted ? [formatKnown(output?.relativeError, formatPercent)] : []),
+    ...(heldOut ? [formatKnown(onHeldOut?.relativeError, formatPercent)] : []),
+    ...(counts ? [formatKnown(clippedShare, formatPercent)] : []),
   ];
 }
 

@@ -1,8 +1,8 @@
 import type { ConversionRecord, OutputRecord, TensorRecord } from "../conversion.ts";
-import { formatDecibels, formatFigure, formatInteger, formatPercent } from "../format.ts";
+import { formatDecibels, formatFigure, formatInteger, formatKnown, formatPercent } from "../format.ts";
 import { html, type Html, type HtmlPart } from "../html/html.ts";
 import { barCell, table, type TableColumn } from "../html/table.ts";
-import { hasOutputErrors } from "../tensor-groups.ts";
+import { figuresOf, type MeasuredFigures } from "../tensor-groups.ts";
 
 /** Of each output. */
 const MOST_WORST = { alone: 15, besideOthers: 6 };
@@ -25,13 +25,17 @@ export function tensorsSection({ outputs }: ConversionRecord): Html | undefined 
   );
   if (worst.length === 0) return undefined;
   const largest = worst.reduce((most, placed) => Math.max(most, errorOf(placed)), 0);
-  const shown = { largest, several, weighted: hasOutputErrors(outputs) };
+  const figures = figuresOf(outputs);
+  const shown = { largest, several, figures };
   return html`<section aria-labelledby="tensors">
     <h2 id="tensors">Tensors that lost most</h2>
     <p>
-      Relative error is the root of the squared error over the squared weights. Clipped weights lie beyond the
-      ends of the grid of the group that they share a scale with, by more than half a step. Vanished groups
-      are all zero now, and were not.
+      Relative error is the root of the squared error over the squared weights.
+      ${figures.heldOut && "Held-out output errors are those of what layers make of inputs that calibration has not seen."}
+      ${
+        figures.counts &&
+        "Clipped weights lie beyond the ends of the grid of the group that they share a scale with, by more than half a step. Vanished groups are all zero now, and were not."
+      }
     </p>
     ${tensorTable({ caption: "Tensors that lost most", placed: worst, ...shown })}
     <details>
@@ -50,10 +54,10 @@ function tensorTable(params: {
   readonly placed: readonly Placed[];
   readonly largest: number;
   readonly several: boolean;
-  /** Whether there are output errors. */
-  readonly weighted: boolean;
+  readonly figures: MeasuredFigures;
 }): Html {
-  const { caption, placed, largest, several, weighted } = params;
+  const { caption, placed, largest, several, figures } = params;
+  const { weighted, heldOut, counts } = figures;
   const numbers = (...titles: string[]): TableColumn[] => titles.map((title) => ({ title, number: true }));
   return table({
     caption,
@@ -62,14 +66,15 @@ function tensorTable(params: {
       ...(several ? [{ title: "Output" }] : []),
       { title: "Type" },
       ...numbers("Shape", "Relative error", "SNR", ...(weighted ? ["Output error"] : [])),
-      ...numbers("Largest", "Clipped", "Vanished"),
+      ...numbers(...(heldOut ? ["Held-out output error"] : [])),
+      ...numbers(...(counts ? ["Largest", "Clipped", "Vanished"] : [])),
     ],
     rows: placed.map(({ output, tensor }) => [
       html`<code>${tensor.name}</code>`,
       ...(several ? [output.type] : []),
       typeCell(tensor),
       tensor.shape.join(" \u00d7 "),
-      ...errorCells(tensor, { largest, weighted }),
+      ...errorCells(tensor, { largest, figures }),
     ]),
   });
 }
@@ -83,16 +88,30 @@ function typeCell({ from, type, requantized, fallback }: TensorRecord): Html {
 
 function errorCells(
   { errors }: TensorRecord,
-  { largest, weighted }: { largest: number; weighted: boolean },
+  { largest, figures }: { largest: number; figures: MeasuredFigures },
 ): HtmlPart[] {
-  if (errors === undefined) return ["exact", "", ...(weighted ? [""] : []), "", "", ""];
-  const { relativeError, snr, output, largestError, clippedShare, vanished } = errors;
+  const { weighted, heldOut, counts } = figures;
+  if (errors === undefined) {
+    return [
+      "exact",
+      "",
+      ...(weighted ? [""] : []),
+      ...(heldOut ? [""] : []),
+      ...(counts ? ["", "", ""] : []),
+    ];
+  }
+  const { relativeError, snr, output, heldOut: onHeldOut, largestError, clippedShare, vanished } = errors;
   return [
     barCell(formatPercent(relativeError), relativeError / largest),
     formatDecibels(snr),
-    ...(weighted ? [output === undefined ? "\u2013" : formatPercent(output.relativeError)] : []),
-    formatFigure(largestError),
-    formatPercent(clippedShare),
-    formatInteger(vanished),
+    ...(weighted ? [formatKnown(output?.relativeError, formatPercent)] : []),
+    ...(heldOut ? [formatKnown(onHeldOut?.relativeError, formatPercent)] : []),
+    ...(counts
+      ? [
+          formatKnown(largestError, formatFigure),
+          formatKnown(clippedShare, formatPercent),
+          formatKnown(vanished, formatInteger),
+        ]
+      : []),
   ];
 }
