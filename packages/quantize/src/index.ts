@@ -78,6 +78,8 @@ export { membersOf } from "./treatment.ts";
 export type { MemberContext, MemberSpec, Treatment, TreatmentMembers } from "./treatment.ts";
 export { awq } from "./transforms/awq.ts";
 export type { AwqOptions } from "./transforms/awq.ts";
+export { hadamard } from "./transforms/hadamard.ts";
+export type { HadamardOptions, RotationTransform } from "./transforms/hadamard.ts";
 export { chooseFactors } from "./transforms/choose-factors.ts";
 export { smoothQuant } from "./transforms/smooth-quant.ts";
 export type { SmoothQuantOptions } from "./transforms/smooth-quant.ts";

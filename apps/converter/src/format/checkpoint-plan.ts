@@ -97,14 +97,15 @@ function layersOf({ stages }: CheckpointPlan): PlannedLinear[] {
 }
 
 /** What is done to weights before they are rounded, and how it is made sure that this changes nothing. */
-function transformFacts({ recipe, foldings, checks }: CheckpointPlan): (readonly [string, string])[] {
+function transformFacts({ recipe, foldings, checks, untied }: CheckpointPlan): (readonly [string, string])[] {
   if (recipe.transforms.length === 0) return [];
   const names = recipe.transforms.map(({ name }) => name).join(", ");
   const places = foldings.length === 0 ? "" : `, folded in at ${formatInteger(foldings.length)} places`;
   return [
     [
       "transforms",
-      `${names}${places}; ${formatInteger(checks.length)} blocks are compared with what they computed before`,
+      `${names}${places}${untied === undefined ? "" : ", with an output layer apart from the embedding"}; ` +
+        `${formatInteger(checks.length)} blocks are compared with what they computed before`,
     ],
   ];
 }

@@ -5,6 +5,7 @@ import type { QuantizedLayer, ResolvedRecipe } from "@quern/recipes";
 import type { InputSource, Statistics } from "@quern/statistics";
 import type { ElementType, QuernError } from "@quern/tensor";
 import type { CheckpointLinear, LayeredModel } from "./linear-layers.ts";
+import type { PlannedRotation } from "./planning/plan-rotation.ts";
 import type { Target } from "./tasks/target.ts";
 import type { Weights } from "./tasks/weights.ts";
 
@@ -150,6 +151,10 @@ export interface CheckpointPlan {
   readonly stages: readonly PlannedStage[];
   /** Where the recipe's transforms are folded in, before anything is rounded. */
   readonly foldings: readonly PlannedFolding[];
+  /** How the model is rotated before anything is rounded. */
+  readonly rotation?: PlannedRotation;
+  /** Of the copies the one that makes an output layer of the embedding. */
+  readonly untied?: PlannedCopy;
   /** Blocks that transforms change: each is compared with what it was. */
   readonly checks: readonly PlannedBlockCheck[];
   readonly copies: readonly PlannedCopy[];

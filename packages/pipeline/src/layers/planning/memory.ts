@@ -6,6 +6,9 @@ import type { CheckedLinear } from "./plan-linear.ts";
 /** What a thread holds for each weight that it rounds: weights, values, errors, what they add to others, and the same in other orders. */
 const BYTES_PER_WEIGHT = 48;
 
+/** For each weight of a matrix that is evaluated as a whole: as it is stored, in F32, scaled and rotated. */
+const EVALUATING_BYTES = 16;
+
 /** Weights above this make nothing faster. */
 const LARGEST_CHUNK = 2 ** 21;
 
@@ -35,14 +38,17 @@ export function groupBytes(params: {
   readonly layers: readonly CheckedLinear[];
   readonly needs: InputNeeds;
   readonly columns: number;
+  /** Layers whose rows are made together. */
+  readonly whole: (layer: CheckedLinear) => boolean;
   /** Whether what layers become is needed as numbers, too. */
   readonly follows: boolean;
 }): number {
-  const { layers, needs, columns, follows } = params;
+  const { layers, needs, columns, follows, whole } = params;
   const square = columns * columns;
-  const codes = layers.reduce((sum, { linear, decision }) => {
+  const codes = layers.reduce((sum, layer) => {
+    const { linear, decision } = layer;
     const weights = linear.rows * linear.columns;
-    return sum + weights * ((decision.guard ? 2 : 1) + (follows ? 4 : 0));
+    return sum + weights * ((decision.guard ? 2 : 1) + (follows ? 4 : 0) + (whole(layer) ? 4 : 0));
   }, 0);
   return (
     codes +
@@ -77,6 +83,8 @@ export function layerResources(params: {
   readonly stages: readonly PlannedStage[];
   readonly foldings: readonly PlannedFolding[];
   readonly checks: readonly PlannedBlockCheck[];
+  /** Weights of the largest matrix whose rows are made together. */
+  readonly wholeWeights: number;
 }): LayerResources {
   const memory = resolveMemory(params.memory);
   const groups = params.stages.flatMap((stage) => stage.groups);
@@ -88,7 +96,7 @@ export function layerResources(params: {
     const rows = layers.reduce((largest, { division }) => Math.max(largest, division.step), 1);
     const refining = needs.hessian ? columns * columns * REFINING_BYTES : 0;
     return Math.max(most, rows * columns * BYTES_PER_WEIGHT + refining);
-  }, 0);
+  }, params.wholeWeights * EVALUATING_BYTES);
   const leastMemory = group + ofThread;
   if (memory < leastMemory) {
     throw new QuernError(

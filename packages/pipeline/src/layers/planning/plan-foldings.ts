@@ -20,9 +20,11 @@ export function planFoldings(params: {
   readonly model: LayeredModel;
   readonly transforms: readonly MemberSpec[];
   readonly layers: readonly PlannedLinear[];
+  /** Whether the transform is a rotation. */
+  readonly rotated: boolean;
 }): { readonly foldings: readonly PlannedFolding[]; readonly warnings: readonly QuernError[] } {
   const { model, transforms, layers } = params;
-  if (transforms.length === 0) return { foldings: [], warnings: [] };
+  if (transforms.length === 0 || params.rotated) return { foldings: [], warnings: [] };
   const usesHessian = transforms.some((spec) => transformOf(spec).needs.includes("hessian"));
   const { foldings } = describeFoldings({
     description: model.description,

@@ -7,16 +7,18 @@ import type { RunLayerTask } from "../tasks/task.ts";
 const TOLERANCE = 1e-3;
 
 /**
- * Makes sure that a block computes what it did before factors were folded into it.
+ * Makes sure that a block computes what it did before factors or rotations were folded into it.
  *
  * @throws QuernError `FOLDING_CHANGES_MODEL`
  */
 export async function checkBlock(params: {
   readonly check: PlannedBlockCheck;
   readonly changes: WeightChanges;
+  /** How hidden states are rotated. @default not at all */
+  readonly rotation?: { readonly size: number; readonly seed: number };
   readonly run: RunLayerTask;
 }): Promise<void> {
-  const { check, changes, run } = params;
+  const { check, changes, run, rotation } = params;
   const { graph, width, tensors, sources } = check;
   const error = await run({
     kind: "compare-block",
@@ -25,6 +27,7 @@ export async function checkBlock(params: {
     original: tensors,
     folded: tensors.map((tensor) => foldTensor(tensor, changes)),
     sources,
+    ...(rotation && { rotation }),
     tolerance: TOLERANCE,
   });
   if (error <= TOLERANCE) return;

@@ -1,26 +1,11 @@
-import {
-  type ChosenFolding,
-  fitFactors,
-  foldedScales,
-  foldExpression,
-  tieFactors,
-  type WeightChanges,
-} from "@quern/models";
+import { type ChosenFolding, fitFactors, foldedScales, tieFactors } from "@quern/models";
 import type { InputSource, InputStatistics } from "@quern/statistics";
-import type { CheckpointPlan, PlannedCopy, PlannedFolding, PlannedLinear, PlannedStage } from "../plan.ts";
+import type { CheckpointPlan, PlannedFolding } from "../plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
-import type { Weights } from "../tasks/weights.ts";
+import { type ChangedWork, changeCopy, changeStages } from "./changed-work.ts";
 import type { MemoryGate } from "./memory-gate.ts";
 import { checkBlock } from "./check-block.ts";
 import { settled } from "./settled.ts";
-
-/** The work of a plan after factors have been folded into the weights. */
-export interface FoldedWork {
-  readonly stages: readonly PlannedStage[];
-  readonly copies: readonly PlannedCopy[];
-  /** By what the inputs of a layer have been divided; undefined: by nothing. */
-  factorsOf(planned: PlannedLinear): Float32Array | undefined;
-}
 
 /**
  * Chooses factors for all places of a plan, before anything is rounded, and folds them into what is read of the weights. Every block is
@@ -32,7 +17,7 @@ export async function foldFactors(params: {
   readonly plan: CheckpointPlan;
   readonly run: RunLayerTask;
   readonly gate: MemoryGate;
-}): Promise<FoldedWork> {
+}): Promise<ChangedWork> {
   const { plan, gate } = params;
   const { foldings, transforms, inputs } = { ...plan, transforms: plan.recipe.transforms };
   const blocks = await settled([...byBlock(foldings)], async ([block, places]): Promise<ChosenFolding[]> => {
@@ -53,13 +38,13 @@ export async function foldFactors(params: {
     ),
   );
   return {
-    stages: plan.stages.map((stage) => foldStage(stage, changes)),
-    copies: plan.copies.map((copy) => foldCopy(copy, changes)),
-    factorsOf({ linear: { inputs: read } }) {
-      if (read === undefined) return undefined;
-      return (
-        factors.get(readerKey(read.module, read.matrix)) ?? factors.get(readerKey(read.module, undefined))
-      );
+    stages: changeStages(plan.stages, { changes }),
+    copies: plan.copies.map((copy) => changeCopy(copy, { changes })),
+    async changeInputs({ linear: { inputs: read } }, statistics) {
+      if (read === undefined) return statistics;
+      const own =
+        factors.get(readerKey(read.module, read.matrix)) ?? factors.get(readerKey(read.module, undefined));
+      return own === undefined ? statistics : divideInputs(statistics, own);
     },
   };
 }
@@ -104,31 +89,8 @@ async function choose(
   return { folding, factors: fitFactors({ factors: tied, weight, offset, type: weights.type }) };
 }
 
-function foldStage(stage: PlannedStage, changes: WeightChanges): PlannedStage {
-  return {
-    ...stage,
-    groups: stage.groups.map((group) => ({
-      ...group,
-      layers: group.layers.map((planned) => ({
-        ...planned,
-        weights: foldWeights(planned.weights, changes),
-        ...(planned.bias && { bias: foldCopy(planned.bias, changes) }),
-      })),
-    })),
-  };
-}
-
-function foldCopy(copy: PlannedCopy, changes: WeightChanges): PlannedCopy {
-  return { ...copy, weights: foldWeights(copy.weights, changes) };
-}
-
-function foldWeights(weights: Weights, changes: WeightChanges): Weights {
-  if (!changes.has(weights.tensor)) return weights;
-  return { ...weights, type: "F32", expression: foldExpression(weights.expression, changes) };
-}
-
 /** What is known of inputs when they are divided by factors. The Hessian is changed in place. */
-export function divideInputs(statistics: InputStatistics, factors: Float32Array): InputStatistics {
+function divideInputs(statistics: InputStatistics, factors: Float32Array): InputStatistics {
   const { hessian, heldOut, mean, meanSquare, meanMagnitude, largestMagnitude } = statistics;
   const n = factors.length;
   const by = (values: Float32Array, power = 1): Float32Array =>

@@ -3,14 +3,13 @@ import type { InputSource, InputStatistics } from "@quern/statistics";
 import { withLargest } from "../planning/plan-linear.ts";
 import type { PlannedGroup, PlannedLinear } from "../plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
-import { divideInputs } from "./fold-factors.ts";
+import type { ChangedWork } from "./changed-work.ts";
 import { type LayerInputs, type QuantizedLinear, quantizeLayer } from "./quantize-layer.ts";
 
 /** What layers are worked on with. */
 export interface LayerWork {
   readonly inputs?: InputSource;
-  /** By what the inputs of a layer have been divided. */
-  readonly factorsOf: (planned: PlannedLinear) => Float32Array | undefined;
+  readonly changeInputs: ChangedWork["changeInputs"];
   readonly run: RunLayerTask;
   readonly threads: number;
   readonly chunkWeights: number;
@@ -25,8 +24,12 @@ export interface LayerWork {
 }
 
 /** Quantizes the layers that read the same inputs: what is made of these is made once. */
-export async function quantizeGroup(group: PlannedGroup, work: LayerWork): Promise<void> {
-  const statistics = await readInputs(group, work);
+export async function quantizeGroup(planned: PlannedGroup, work: LayerWork): Promise<void> {
+  const statistics = await readInputs(planned, work);
+  const group = {
+    ...planned,
+    layers: await Promise.all(planned.layers.map((layer) => evaluated(layer, work))),
+  };
   const treatments = await treatmentsFor(group, work);
   const feedbacks = new Map<string, Promise<Feedback | undefined>>();
   await Promise.all(
@@ -65,8 +68,16 @@ async function readInputs(
   const { hessian, cross, heldOut, channels } = needs;
   if (inputs === undefined || work.inputs === undefined || !(hessian || channels)) return undefined;
   const statistics = await work.inputs.read({ ...inputs, hessian, cross, heldOut });
-  const factors = work.factorsOf(layers[0]!);
-  return factors === undefined ? statistics : divideInputs(statistics, factors);
+  return work.changeInputs(layers[0]!, statistics);
+}
+
+/** A layer whose rows are made together has them in memory before they are divided among threads. */
+async function evaluated(planned: PlannedLinear, { run }: LayerWork): Promise<PlannedLinear> {
+  const { weights } = planned;
+  if (weights.whole !== true) return planned;
+  const values = new Float32Array(new SharedArrayBuffer(weights.rows * weights.columns * 4));
+  await run({ kind: "evaluate", weights, into: values });
+  return { ...planned, weights: { ...weights, values } };
 }
 
 /** What is known of the inputs, less what a layer has no use for. */

@@ -1,5 +1,5 @@
 import type { CheckpointPlan, PlannedStage } from "../plan.ts";
-import type { FoldedWork } from "./fold-factors.ts";
+import type { ChangedWork } from "./changed-work.ts";
 import type { MemoryGate } from "./memory-gate.ts";
 import { followLayers, type LayerFollower } from "./follow-layers.ts";
 import { type LayerWork, quantizeGroup } from "./quantize-group.ts";
@@ -10,21 +10,21 @@ import { type LayerWork, quantizeGroup } from "./quantize-group.ts";
  */
 export async function quantizeStages(params: {
   readonly plan: Pick<CheckpointPlan, "inputs" | "resources" | "model">;
-  readonly folded: Pick<FoldedWork, "stages" | "factorsOf">;
+  readonly changed: Pick<ChangedWork, "stages" | "changeInputs">;
   readonly gate: MemoryGate;
   readonly work: Pick<LayerWork, "run" | "onRows" | "sink">;
 }): Promise<void> {
-  const { plan, folded, gate, work } = params;
+  const { plan, changed, gate, work } = params;
   const { inputs, resources } = plan;
   const { threads, chunkWeights } = resources;
-  const { stages, factorsOf } = folded;
+  const { stages, changeInputs } = changed;
   const follower =
     inputs?.follows === true ? followLayers({ model: plan.model, inputs, run: work.run }) : undefined;
   const groupWork: LayerWork = {
     ...work,
     threads,
     chunkWeights,
-    factorsOf,
+    changeInputs: (planned, statistics) => changeInputs(planned, statistics),
     ...(inputs && { inputs }),
     async sink(planned, quantized, statistics) {
       await work.sink(planned, quantized, statistics);

@@ -10,6 +10,7 @@ import { foldFactors } from "./fold-factors.ts";
 import { MemoryGate } from "./memory-gate.ts";
 import { createPartialFolder, type PartialFolder } from "./partial-folder.ts";
 import { quantizeStages } from "./quantize-stages.ts";
+import { rotateWeights } from "./rotate-weights.ts";
 
 export interface WriteCheckpointOptions {
   /** Stops the run and removes what it has written; the reason of the signal is thrown. */
@@ -117,16 +118,20 @@ async function writeTensors(
   const sink = checkpointSink({ run, progress, ...(onEvent && { onEvent }) });
   const gate = new MemoryGate(plan.resources.groupMemory);
   try {
-    const folded = await foldFactors({ plan, run, gate });
+    const { rotation } = plan;
+    const changed =
+      rotation === undefined
+        ? await foldFactors({ plan, run, gate })
+        : await rotateWeights({ plan, rotation, run, gate });
     await Promise.all([
       copyTensors({
-        copies: folded.copies,
+        copies: changed.copies,
         run,
         onPiece: ({ weights }, rows, bytes) => progress(weights.tensor, rows * weights.columns, bytes),
       }),
       quantizeStages({
         plan,
-        folded,
+        changed,
         gate,
         work: {
           run,

@@ -1,7 +1,7 @@
 import type { CheckpointTensor } from "@quern/checkpoints";
 import type { Kernels } from "@quern/kernels";
 import { type BlockGraph, foldingError, loadParameters, type ModelTensor } from "@quern/models";
-import { uniformAt } from "@quern/quantize";
+import { randomizedHadamard, uniformAt } from "@quern/quantize";
 import type { OpenReader } from "./weights.ts";
 
 /** Runs a block as it was and as it became, on a few random hidden states. */
@@ -16,6 +16,8 @@ export interface CompareBlockTask {
   readonly folded: readonly ModelTensor[];
   /** Tensors of the checkpoint that these are made from. */
   readonly sources: readonly CheckpointTensor[];
+  /** How hidden states are rotated. @default not at all */
+  readonly rotation?: { readonly size: number; readonly seed: number };
   /** Below which error nothing is wrong. */
   readonly tolerance: number;
 }
@@ -41,10 +43,11 @@ export async function compareBlock(
     });
   const original = await load(task.original);
   const folded = await load(task.folded);
+  const turned = task.rotation && { rotation: randomizedHadamard(task.rotation) };
   let least = Infinity;
   for (let seed = 0; seed < TRIES && !(least <= tolerance); seed++) {
     const hidden = normalNumbers(TOKENS * width, seed);
-    const error = foldingError({ graph, kernels, original, folded, hidden, tokens: TOKENS });
+    const error = foldingError({ graph, kernels, original, folded, hidden, tokens: TOKENS, ...turned });
     least = Math.min(least, Number.isNaN(error) ? Infinity : error);
   }
   return least;

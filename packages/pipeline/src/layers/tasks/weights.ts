@@ -13,6 +13,10 @@ export interface Weights {
   readonly expression: TensorExpression;
   /** Tensors that the expression reads. */
   readonly sources: readonly CheckpointTensor[];
+  /** Whether no rows can be had without all others. @default false */
+  readonly whole?: boolean;
+  /** All of it in F32, in shared memory, where it has been evaluated before. */
+  readonly values?: Float32Array;
 }
 
 export interface RowRange {
@@ -25,7 +29,10 @@ export type OpenReader = (sources: readonly CheckpointTensor[]) => TensorReader;
 
 /** Bytes of rows as they are stored, or as the expression makes them. */
 export function readRowBytes(weights: Weights, range: RowRange, open: OpenReader): Promise<Uint8Array> {
-  return evaluateRows(weights.expression, { reader: open(weights.sources), ...range });
+  const { expression, sources, values, columns } = weights;
+  if (values === undefined) return evaluateRows(expression, { reader: open(sources), ...range });
+  const rows = values.slice(range.firstRow * columns, (range.firstRow + range.rows) * columns);
+  return Promise.resolve(new Uint8Array(rows.buffer));
 }
 
 /**
