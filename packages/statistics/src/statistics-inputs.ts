@@ -21,7 +21,7 @@ export function statisticsInputs(statistics: Statistics): InputSource {
 
 async function readInput(
   statistics: Statistics,
-  { module, matrix = 0, hessian, cross, heldOut }: InputRequest,
+  { module, matrix = 0, hessian, cross, heldOut, histogram = false }: InputRequest,
 ): Promise<InputStatistics> {
   if (cross) {
     throw new QuernError(
@@ -39,6 +39,7 @@ async function readInput(
     meanMagnitude: meanAbs,
     largestMagnitude: absMax,
     ...(hessian && { hessian: await readHessian(statistics, module, matrix) }),
+    ...(histogram && { histogram: await statistics.readHistogram(module, matrix) }),
     ...(rows && { heldOut: rows }),
   };
 }

@@ -70,6 +70,7 @@ export interface InputNeeds {
   readonly hessian: boolean;
   readonly cross: boolean;
   readonly heldOut: boolean;
+  readonly histogram: boolean;
 }
 
 /** Layers that read the same inputs. */

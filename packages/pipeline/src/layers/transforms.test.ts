@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LayerParameters } from "@quern/checkpoints";
-import type { Statistics } from "@quern/statistics";
+import { type Statistics, statisticsInputs } from "@quern/statistics";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { LayeredModel } from "./linear-layers.ts";
 import type { CheckpointPlan, PlanCheckpointParams, PlannedFolding } from "./plan.ts";
@@ -107,6 +107,52 @@ describe("blocks whose factors were folded", () => {
   });
 });
 
+describe("stored scales of inputs", () => {
+  const settings: RecipeSettings = {
+    format: "int-quantized",
+    parameters: { ...W8, activations: "static" },
+    activations: { calibrator: { name: "percentile", options: { share: 0.9 } } },
+    statistics: "channels",
+  };
+
+  async function scaleOf(plan: CheckpointPlan): Promise<number> {
+    const { checkpoint } = await openFolder((await writeCheckpoint(plan)).folder);
+    const bytes = await checkpoint.readTensor("model.layers.0.self_attn.q_proj.input_scale");
+    return new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true);
+  }
+
+  it("are those of a calibrator, which looks at what was held out where factors divide inputs", async () => {
+    const model = await goldenModel("llama2-spm");
+    const statistics = await randomStatistics({ model, path: join(folder, "llama.stats") });
+    const all = { format: settings.format, parameters: settings.parameters, statistics: "channels" } as const;
+    const { largestMagnitude } = await statisticsInputs(statistics).read({
+      module: "blk.0.attn_q",
+      hessian: false,
+      cross: false,
+      heldOut: false,
+    });
+    const largest = largestMagnitude.reduce((most, value) => Math.max(most, value), 0);
+    expect(await scaleOf(await planFor(model, all, { statistics }))).toBeCloseTo(largest / 127, 5);
+    // These statistics have all inputs in the bin from 1 on.
+    const fromHistogram = 127 * (await scaleOf(await planFor(model, settings, { statistics })));
+    expect(fromHistogram).toBeGreaterThan(1);
+    expect(fromHistogram).toBeLessThan(largest + 0.001);
+    const smooth = { ...settings, transforms: [{ name: "smooth-quant" }] };
+    const whole = { ...smooth, activations: { calibrator: { name: "min-max" } } };
+    const [some, most] = [
+      await scaleOf(await planFor(model, smooth, { statistics })),
+      await scaleOf(await planFor(model, whole, { statistics })),
+    ];
+    expect(some).toBeLessThan(0.9 * most);
+    const without = await randomStatistics({ model, path: join(folder, "without.stats"), holdOut: false });
+    await expect(planFor(model, smooth, { statistics: without })).rejects.toMatchObject({
+      code: "STATISTICS_NOT_COLLECTED",
+      message: expect.stringContaining("held out"),
+    });
+    await Promise.all([statistics.close(), without.close()]);
+  });
+});
+
 describe("rotations", () => {
   const HADAMARD = { name: "hadamard", options: { seed: 7 } };
   const W8G: LayerParameters = {
@@ -185,6 +231,7 @@ describe("rotations", () => {
       rounding: { name: "gptq", options: { order: "descending" } },
       guard: true,
       statistics: "hessian",
+      keep: /layers\.1/,
     };
     const first = await planFor(model, gptq, { statistics });
     const { layers, files } = await writeCheckpoint(first);

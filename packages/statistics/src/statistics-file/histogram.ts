@@ -55,8 +55,8 @@ function valueWithin(bin: number, part: number): number {
   return bin === HISTOGRAM_BINS - 1 ? low : low + (lowerEdge(bin + 1) - low) * part;
 }
 
-/** The smallest value of a bin. */
-function lowerEdge(bin: number): number {
+/** The smallest value of a bin; of the first, what is below counts too. */
+export function lowerEdge(bin: number): number {
   const mantissa = 1 + (bin % 2 ** MANTISSA_BITS) / 2 ** MANTISSA_BITS;
   return mantissa * 2 ** (LOWEST_EXPONENT + Math.floor(bin / 2 ** MANTISSA_BITS));
 }

@@ -26,8 +26,9 @@ export function checkStatistics(params: {
   checkStatisticsModel({ statistics, model: { name: model.checkpoint.name, architecture, tensors } });
   const few: string[] = [];
   const untested: string[] = [];
+  const divided = new Set(foldings.flatMap(({ layers }) => layers.map(({ weights }) => weights.tensor)));
   for (const { groups } of stages) {
-    for (const { inputs, needs, columns } of groups) {
+    for (const { inputs, needs, columns, layers } of groups) {
       if (inputs === undefined || !(needs.channels || needs.hessian || needs.heldOut)) continue;
       const { module, matrix } = inputs;
       const { hessian, holdOutRows } = statistics.input(module);
@@ -35,6 +36,13 @@ export function checkStatistics(params: {
       const tokens = statistics.tokens(module)[matrix] ?? 0;
       if (needs.hessian && tokens < LEAST_TOKENS_PER_COLUMN * columns) {
         few.push(`${module}${matrix > 0 ? `[${matrix}]` : ""} (${tokens} for ${columns} columns)`);
+      }
+      if (needs.histogram && holdOutRows === 0 && layers.some(({ weights }) => divided.has(weights.tensor))) {
+        throw notCollected(
+          statistics,
+          module,
+          "some inputs that were held out, to find ranges where factors divide inputs",
+        );
       }
       if (needs.heldOut && holdOutRows === 0) untested.push(module);
     }
@@ -65,10 +73,10 @@ export function checkStatistics(params: {
   ];
 }
 
-function notCollected({ file }: Statistics, module: string): QuernError {
+function notCollected({ file }: Statistics, module: string, what = "X^T X of the inputs"): QuernError {
   return new QuernError(
     "STATISTICS_NOT_COLLECTED",
-    `${file}: the recipe needs X^T X of the inputs of "${module}", which was not collected`,
+    `${file}: the recipe needs of "${module}" ${what}, which was not collected`,
     { subject: { file, tensor: module } },
   );
 }

@@ -272,6 +272,7 @@ function planGroup(
       hessian: all.hessian || next.hessian,
       cross: all.cross || next.cross,
       heldOut: all.heldOut || next.heldOut,
+      histogram: all.histogram || next.histogram,
     }));
   const { columns, module } = group.layers[0]!.linear;
   if (group.inputs === undefined && (needs.channels || needs.hessian)) {

@@ -91,7 +91,8 @@ async function choose(
 
 /** What is known of inputs when they are divided by factors. The Hessian is changed in place. */
 function divideInputs(statistics: InputStatistics, factors: Float32Array): InputStatistics {
-  const { hessian, heldOut, mean, meanSquare, meanMagnitude, largestMagnitude } = statistics;
+  const { histogram: _known, ...rest } = statistics;
+  const { hessian, heldOut, mean, meanSquare, meanMagnitude, largestMagnitude } = rest;
   const n = factors.length;
   const by = (values: Float32Array, power = 1): Float32Array =>
     values.map((value, index) => value / factors[index % n]! ** power);
@@ -102,7 +103,7 @@ function divideInputs(statistics: InputStatistics, factors: Float32Array): Input
   }
   for (let index = 0; heldOut && index < heldOut.length; index++) heldOut[index]! /= factors[index % n]!;
   return {
-    ...statistics,
+    ...rest,
     mean: by(mean),
     meanSquare: by(meanSquare, 2),
     meanMagnitude: by(meanMagnitude),

@@ -65,9 +65,9 @@ async function readInputs(
   { inputs, needs, layers }: PlannedGroup,
   work: LayerWork,
 ): Promise<InputStatistics | undefined> {
-  const { hessian, cross, heldOut, channels } = needs;
+  const { hessian, cross, heldOut, channels, histogram } = needs;
   if (inputs === undefined || work.inputs === undefined || !(hessian || channels)) return undefined;
-  const statistics = await work.inputs.read({ ...inputs, hessian, cross, heldOut });
+  const statistics = await work.inputs.read({ ...inputs, hessian, cross, heldOut, histogram });
   return work.changeInputs(layers[0]!, statistics);
 }
 
