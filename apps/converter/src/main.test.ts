@@ -33,6 +33,28 @@ describe("quern", () => {
     expect(exitCode).toBe(0);
   });
 
+  it.each([
+    [["help", "convert"]],
+    [["convert", "--help"]],
+    [["help", "imatrix"]],
+    [["imatrix", "help", "show"]],
+  ])("explains the commands of %j", async (argv) => {
+    const { exitCode, stdout, stderr } = await runCli({ argv });
+    const words = argv.filter((word) => !word.includes("help")).join(" ");
+    expect(stdout).toContain(`Usage: quern ${words} [options]`);
+    expect(stdout).toMatch(/^ {2}(-o, --output|show +Show|--json)/m);
+    expect(stderr).toBe("");
+    expect(exitCode).toBe(0);
+  });
+
+  it("explains itself on request", async () => {
+    const { stdout } = await runCli({ argv: ["--help"] });
+    expect(await runCli({ argv: ["help"] })).toMatchObject({ exitCode: 0, stdout });
+    const { exitCode, stderr } = await runCli({ argv: ["help", "convrt"] });
+    expect(stderr).toContain("Usage: quern [options] [command]");
+    expect(exitCode).toBe(2);
+  });
+
   it("needs a command", async () => {
     const { exitCode, stdout, stderr } = await runCli({ argv: [] });
     expect(stderr).toContain("Usage: quern");

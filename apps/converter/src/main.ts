@@ -1,21 +1,9 @@
 import { Command, CommanderError } from "commander";
-import { registerCalibrate } from "./commands/calibrate.ts";
-import { registerConvert } from "./commands/convert.ts";
-import { registerEdit } from "./commands/edit.ts";
-import { registerEvaluate } from "./commands/evaluate.ts";
-import { registerImatrix } from "./commands/imatrix.ts";
-import { registerInfo } from "./commands/info.ts";
-import { registerInspect } from "./commands/inspect.ts";
-import { registerMerge } from "./commands/merge.ts";
-import { registerModels } from "./commands/models.ts";
-import { registerRecipes } from "./commands/recipes.ts";
-import { registerReport } from "./commands/report.ts";
-import { registerSplit } from "./commands/split.ts";
-import { registerQuantize } from "./commands/quantize.ts";
-import { registerTypes } from "./commands/types.ts";
+import { COMMANDS } from "./commands.ts";
 import { describeError, errorRecord } from "./error-report.ts";
 import { exitCodeOf, exitCodes } from "./exit-codes.ts";
 import { type Host, processHost } from "./host.ts";
+import { addLazyCommands } from "./lazy-commands.ts";
 import { writeJsonLine } from "./reporters/json.ts";
 import { styleFor } from "./terminal.ts";
 import { version } from "./version.ts";
@@ -72,19 +60,6 @@ function createProgram(host: Host): Command {
       outputError: (text, write) => write(styleFor(host.stderr, host.env).red(text)),
     })
     .showHelpAfterError("Run with --help to see what there is.");
-  registerConvert(program, host);
-  registerSplit(program, host);
-  registerMerge(program, host);
-  registerEdit(program, host);
-  registerQuantize(program, host);
-  registerEvaluate(program, host);
-  registerReport(program, host);
-  registerInspect(program, host);
-  registerCalibrate(program, host);
-  registerImatrix(program, host);
-  registerRecipes(program, host);
-  registerTypes(program, host);
-  registerModels(program, host);
-  registerInfo(program, host);
+  addLazyCommands({ parent: program, commands: COMMANDS, host });
   return program;
 }

@@ -1,8 +1,9 @@
 // The real program in a process of its own: what tests inside this process cannot see. Runs the compiled files.
 
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { demoCheckpoint, repositoryPath, temporaryFolder } from "./testing/run-cli.ts";
 
@@ -34,7 +35,30 @@ function runProcess(
   });
 }
 
+/** Packages of this repository that a run loads on the main thread. */
+async function loadedPackages(argv: readonly string[]): Promise<Set<string>> {
+  const hooks = `import { writeSync } from "node:fs";
+    export async function load(url, context, next) { writeSync(2, url + "\\n"); return next(url, context); }`;
+  const registration = `import { register } from "node:module"; register("data:text/javascript,${encodeURIComponent(hooks)}");`;
+  const options = ["--import", `data:text/javascript,${encodeURIComponent(registration)}`];
+  const { stderr } = await promisify(execFile)(process.execPath, [...options, program, ...argv]);
+  return new Set(Array.from(stderr.matchAll(/\/packages\/([^/]+)\/dist\//g), ([, name]) => name!));
+}
+
 describe("the program", () => {
+  it.each([
+    { argv: ["--help"], others: ["gguf", "models", "pipeline"] },
+    { argv: ["types"], others: ["corpus", "inference", "reports"] },
+    {
+      argv: ["convert", demoCheckpoint, "-t", "Q8_0", "--dry-run", "-o", "unwritten.gguf"],
+      others: ["calibration", "corpus", "evaluation", "inference", "reports"],
+    },
+  ])("loads what it needs for quern $argv.0", async ({ argv, others }) => {
+    const packages = await loadedPackages(argv);
+    expect(packages).toContain("tensor");
+    for (const name of others) expect(packages).not.toContain(name);
+  });
+
   it("goes on with a calibration that was killed, and makes the same file", async () => {
     const folder = await temporaryFolder();
     const path = join(folder, "killed.safetensors");

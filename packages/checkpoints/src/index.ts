@@ -1,21 +1,27 @@
 export type { Checkpoint, CheckpointFileSet, CheckpointShard, CheckpointTensor } from "./checkpoint.ts";
 export { compatibility, LOADERS, modelCompatibility } from "./compatibility/compatibility.ts";
 export type { Loader } from "./compatibility/loader-rules.ts";
-export { dequantize } from "./formats/dequantize.ts";
+export {
+  checkLayer,
+  dequantize,
+  FORMATS,
+  formatOf,
+  layerTensors,
+  packLayer,
+  unpackLayer,
+} from "./formats/index.ts";
 export type {
   Layer,
   LayerConstants,
   LayerParameters,
+  LayerTensor,
   MatrixForm,
   Part,
   PartBytes,
   QuantizedFormat,
   Range,
   Window,
-} from "./formats/format.ts";
-export { checkLayer, layerTensors, packLayer, unpackLayer } from "./formats/layer.ts";
-export type { LayerTensor } from "./formats/layer.ts";
-export { FORMATS, formatOf } from "./formats/registry.ts";
+} from "./formats/index.ts";
 export type { GgufModel, GgufModelTensor } from "./gguf-model.ts";
 export { describeQuantization, quantizationOf } from "./reading/describe-quantization.ts";
 export type { QuantizedCheckpoint, QuantizedLayer } from "./reading/describe-quantization.ts";

@@ -39,6 +39,27 @@ export function inputOperations({ tensors }: RunnableModel, inputs: readonly Lin
   );
 }
 
+/**
+ * Floating-point operations of attention, of every block, for a window of some tokens: products of queries with keys, and of their
+ * weights with values.
+ */
+export function attentionOperations({ graph }: RunnableModel, tokens: number): number[] {
+  return graph.blocks.map(({ attention }) => {
+    if (attention.kind === "latent") {
+      const { heads, keyValueDown, keyValueNorm } = attention;
+      return 2 * heads * causalPairs(tokens, tokens) * (keyValueDown.outputs + keyValueNorm.size);
+    }
+    const { heads, headSize, valueSize, bidirectional, window = tokens } = attention;
+    const pairs = bidirectional ? tokens * tokens : causalPairs(tokens, Math.min(window, tokens));
+    return 2 * heads * pairs * (headSize + valueSize);
+  });
+}
+
+/** Pairs of a token and one that it sees: of itself and those before, the last `window`. */
+function causalPairs(tokens: number, window: number): number {
+  return tokens * window - (window * (window - 1)) / 2;
+}
+
 function elementsOf(tensor: ModelTensor | undefined): number {
   return tensor === undefined ? 0 : tensor.shape.reduce((product, size) => product * size, 1);
 }

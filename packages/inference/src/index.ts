@@ -1,4 +1,4 @@
-export { inputOperations, linearOperations, parameterBytes } from "./cost.ts";
+export { attentionOperations, inputOperations, linearOperations, parameterBytes } from "./cost.ts";
 export { openRunnable } from "./model.ts";
 export type { RunnableModel } from "./model.ts";
 export { embeddingTable } from "./node/embedding-table.ts";
@@ -10,6 +10,7 @@ export { embedWindows, runModel } from "./node/run-model.ts";
 export type { RunModelParams, RunProgress } from "./node/run-model.ts";
 export { startInference } from "./node/service.ts";
 export type { InferenceThread } from "./node/service.ts";
+export { linearRate, operationRate } from "./speed.ts";
 export type { BlockResult, BlockTask, Capture, CapturedRows } from "./tasks/block.ts";
 export type { EmbedTask } from "./tasks/embed.ts";
 export { inferenceTasks } from "./tasks/inference-tasks.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { linearOperations, parameterBytes } from "./cost.ts";
+import { attentionOperations, linearOperations, parameterBytes } from "./cost.ts";
 import { modelIdentity } from "./model-identity.ts";
 import { goldenModel } from "./testing/golden-model.ts";
 
@@ -32,6 +32,24 @@ describe("openRunnable", () => {
     expect(matrices).toBeGreaterThan(rowsPerToken);
     expect(blocks[0]).toBe(own(plain) + (own(experts) * rowsPerToken) / matrices);
     expect(output).toBe(2 * model.vocabularySize * model.graph.embedding.width);
+  });
+
+  it("knows what attention costs: pairs of tokens that see each other, times what is multiplied for each", async () => {
+    const causal = await goldenModel("llama2-spm");
+    const [first] = causal.graph.blocks;
+    const { attention } = first!;
+    if (attention.kind !== "heads") throw new Error("expected heads");
+    const { heads, headSize, valueSize } = attention;
+    const each = 2 * heads * (headSize + valueSize);
+    expect(attentionOperations(causal, 1)).toEqual(causal.graph.blocks.map(() => each));
+    expect(attentionOperations(causal, 4)[0]).toBe((1 + 2 + 3 + 4) * each);
+    const graph = { ...causal.graph, blocks: [{ ...first!, attention: { ...attention, window: 2 } }] };
+    expect(attentionOperations({ ...causal, graph }, 4)).toEqual([(1 + 2 + 2 + 2) * each]);
+    const both = {
+      ...causal.graph,
+      blocks: [{ ...first!, attention: { ...attention, bidirectional: true } }],
+    };
+    expect(attentionOperations({ ...causal, graph: both }, 4)).toEqual([16 * each]);
   });
 
   it.each(["llama2-spm", "gpt-oss", "qwen3moe"])("knows the size of parameters of %s", async (name) => {

@@ -41,40 +41,35 @@ INLINE void show_ends(const quern_type *type, const uint8_t *blocks, int64_t cou
   }
 }
 
-typedef float vf8 __attribute__((vector_size(32)));
-typedef int32_t vi8 __attribute__((vector_size(32)));
-typedef float vf8_memory __attribute__((vector_size(32), aligned(1), may_alias));
-
-INLINE bool any_lane(vi8 mask) {
-  uint64_t pairs[4];
-  __builtin_memcpy(pairs, &mask, sizeof pairs);
-  return (pairs[0] | pairs[1] | pairs[2] | pairs[3]) != 0;
-}
-
 typedef struct {
   int64_t clipped, vanished, groups;
 } group_counts;
 
+INLINE bool all_zero(const float *values, int count) {
+  int i = 0;
+  while (i < count && values[i] == 0) i++;
+  return i == count;
+}
+
 // Groups of weights, what became of them, and the values that show_ends made of them.
 static void count_groups(const quern_ends *ends, const float *weights, const float *restored, const float *shown, int64_t count,
                          group_counts *counts) {
-  vi8 clipped = {0};
+  vi clipped = {0};
   for (int64_t group = 0; group < count; group += ends->group) {
     const float *values = shown + group;
     float first = values[ends->at[0]], second = values[ends->at[1]], third = values[ends->at[2]], last = values[ends->at[3]];
     // A negative scale turns the grid round.
     float one = first + (first - second) * 0.5f, other = last + (last - third) * 0.5f;
     float low = one < other ? one : other, high = one < other ? other : one;
-    vi8 weights_left = {0}, values_left = {0};
-    for (int i = 0; i < ends->group; i += 8) {
-      vf8 weight = *(const vf8_memory *)(weights + group + i), value = *(const vf8_memory *)(restored + group + i);
-      clipped -= (weight < low) | (weight > high);
-      weights_left |= weight != 0;
-      values_left |= value != 0;
+    int i = 0;
+    for (; i + VEC_LANES <= ends->group; i += VEC_LANES) {
+      vf weight = vload(weights + group + i);
+      clipped = vcount(clipped, vlt(weight, vsplat(low)) | vlt(vsplat(high), weight));
     }
-    counts->vanished += any_lane(weights_left) && !any_lane(values_left);
+    for (; i < ends->group; i++) counts->clipped += weights[group + i] < low || weights[group + i] > high;
+    counts->vanished += all_zero(restored + group, ends->group) && !all_zero(weights + group, ends->group);
   }
-  for (int i = 0; i < 8; i++) counts->clipped += clipped[i];
+  for (int lane = 0; lane < VEC_LANES; lane++) counts->clipped += clipped[lane];
   counts->groups += count / ends->group;
 }
 

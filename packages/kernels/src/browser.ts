@@ -5,10 +5,19 @@ import type { BackendLoader } from "./select-kernels.ts";
 import { wasmLoader } from "./wasm/wasm-loader.ts";
 
 export type { AttentionParams } from "./math/attention.ts";
+export { codeTable } from "./math/code-table.ts";
+export type { CodeTable, CodeTableParams } from "./math/code-table.ts";
+export type { SearchTilesParams, TileRangesParams } from "./math/fit-tiles.ts";
 export type { GemmParams } from "./math/gemm.ts";
 export type { FactorParams, GramParams, SolveParams } from "./math/hessians.ts";
 export type { MathKernels } from "./math/math-kernels.ts";
 export type { RopeParams } from "./math/rope.ts";
+export type {
+  CompensateColumnsParams,
+  DecodeTilesParams,
+  DescendColumnsParams,
+  EncodeTilesParams,
+} from "./math/rounding.ts";
 export type {
   ActivateParams,
   Activation,
@@ -21,6 +30,7 @@ export type {
 } from "./math/rows.ts";
 export { MAGNITUDE_BINS, lowerEdgeOfBin } from "./math/statistics.ts";
 export type { ColumnStatisticsParams, MagnitudeHistogramParams } from "./math/statistics.ts";
+export type { CodeRule, TileCodes } from "./math/tile-codes.ts";
 export type {
   BackendReport,
   DequantizeParams,

@@ -142,7 +142,7 @@ export interface Kernels {
   /** @throws QuernError `KERNEL_ARGUMENT` */
   readonly dequantize: (params: DequantizeParams) => void;
   /**
-   * Measures what quantization did to each row; costs about as much as dequantizing three times. Sums over weights that are not
+   * Measures what quantization did to each row; the slowest parts are sums in double precision. Sums over weights that are not
    * finite are not finite either.
    *
    * @throws QuernError `KERNEL_ARGUMENT`

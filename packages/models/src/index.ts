@@ -40,13 +40,8 @@ export { linearInputs, outputInputs } from "./forward/plan/linear-inputs.ts";
 export type { LinearInputs } from "./forward/plan/linear-inputs.ts";
 export { planForward } from "./forward/plan/plan-forward.ts";
 export type { ForwardModel } from "./forward/plan/plan-forward.ts";
-export { evaluateRows, expressionSources, expressionType, keepsRows } from "./expressions/evaluate.ts";
-export type {
-  ExpressionType,
-  OpenExpression,
-  TensorExpression,
-  TensorReader,
-} from "./expressions/expression.ts";
+export { evaluateRows, expressionSources, expressionType, keepsRows } from "./expressions/index.ts";
+export type { ExpressionType, OpenExpression, TensorExpression, TensorReader } from "./expressions/index.ts";
 export { source } from "./expressions/operations/source.ts";
 export { replaceTensors } from "./expressions/tensor-nodes.ts";
 export type {

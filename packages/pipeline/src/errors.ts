@@ -1,6 +1,6 @@
 /**
  * What a conversion did to weights. Sums are over all weights, in a fixed order: the same for any number of threads, any memory, and
- * all kernels. What a figure of another kind needs (such as the error weighted by all of H) is another optional member.
+ * all kernels but for `hessian`.
  */
 export interface ErrorFigures {
   /** Sum of (weight - new weight)^2. */
@@ -9,6 +9,12 @@ export interface ErrorFigures {
   readonly squaredWeights: number;
   /** Both sums with the importance of the column (the diagonal of H) as factor, where there is an importance matrix. */
   readonly weighted?: { readonly squaredErrors: number; readonly squaredWeights: number };
+  /**
+   * What becomes of the outputs of the layer on all inputs X of the calibration text: tr(D H D^T) with D the differences of the weights,
+   * and tr(W H W^T), where there is H = X^T X. Products are of single precision: kernels with fused multiply-add may differ from others in
+   * the last digits.
+   */
+  readonly hessian?: { readonly squaredErrors: number; readonly squaredWeights: number };
   /** Largest |weight - new weight|. */
   readonly largestError: number;
   /**

@@ -4,6 +4,7 @@ import type { KernelBackend, KernelInfo } from "@quern/kernels";
 import type { ModelTensor } from "@quern/models";
 import type { QuernError } from "@quern/tensor";
 import type { Importance } from "@quern/statistics";
+import type { PlannedHessians } from "./planning/find-hessians.ts";
 import type { Flavour, OutputRequest } from "./recipe.ts";
 
 /** Where weights come from: a Hugging Face checkpoint, or GGUF files. */
@@ -31,7 +32,12 @@ export interface PlanParams {
   readonly threads?: number;
   /** Kernels to run. @default native where they load, else Wasm */
   readonly backend?: KernelBackend;
-  /** Measure what becomes of all weights that are rounded; those that are quantized again always are. @default false */
+  /**
+   * Measure what becomes of all weights that are rounded; those that are quantized again always are. Where `importance` is a statistics file
+   * with Hessians, so are the outputs of their layers, which takes longer than converting.
+   *
+   * @default false
+   */
   readonly measureErrors?: boolean;
   /** Absolute paths of files that the caller is going to write besides, such as a report: checked with the outputs. */
   readonly companions?: readonly string[];
@@ -131,6 +137,8 @@ export interface ConversionPlan {
   readonly warnings: readonly QuernError[];
   /** Whether what becomes of all weights that are rounded is measured. */
   readonly measuresErrors: boolean;
+  /** What errors of outputs are measured with, where errors are and a statistics file has it. */
+  readonly hessians?: PlannedHessians;
   /** Whether files that exist when an output is finished are replaced. */
   readonly force: boolean;
   /** Kernels that were asked for; the best that load unless given. */

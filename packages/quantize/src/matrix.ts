@@ -18,8 +18,11 @@ export function checkMatrix({ rows, columns, values }: Matrix): void {
       `${rows} x ${columns} elements were expected, but there are ${values.length}`,
     );
   }
-  for (let index = 0; index < values.length; index++) {
-    if (Number.isFinite(values[index])) continue;
+  // Of finite values this is 0, and NaN as soon as one is not.
+  let differences = 0;
+  for (let index = 0; index < values.length; index++) differences += values[index]! - values[index]!;
+  if (differences !== 0) {
+    const index = values.findIndex((value) => !Number.isFinite(value));
     throw new QuernError(
       "QUANTIZE_NOT_FINITE",
       `element ${index} is ${values[index]}; only finite weights can be quantized`,

@@ -14,11 +14,27 @@ export function largestOf(type: ScaleType): number {
   return type === "F32" ? LARGEST_F32 : SMALL_FLOATS[type].decode(SMALL_FLOATS[type].encode(Infinity, true));
 }
 
+const float = new Float64Array(1);
+const words = new Uint32Array(float.buffer);
+
+/** Explicit bits of the fraction and the exponent of the smallest normal number. */
+const LAYOUTS = {
+  F16: { fractionBits: 10, least: -14, largest: largestOf("F16") },
+  BF16: { fractionBits: 7, least: -126, largest: largestOf("BF16") },
+} as const;
+
 /** The nearest number of the type, ties to even; what is too large becomes the largest finite one. */
 export function roundToScaleType(type: ScaleType, value: number): number {
   if (type === "F32") return Math.fround(Math.min(Math.max(value, -LARGEST_F32), LARGEST_F32));
-  const float = SMALL_FLOATS[type];
-  return float.decode(float.encode(value, true));
+  const { fractionBits, least, largest } = LAYOUTS[type];
+  const clamped = Math.min(Math.max(value, -largest), largest);
+  float[0] = clamped;
+  const exponent = Math.max(((words[1]! >>> 20) & 0x7ff) - 1023, least);
+  // 1.5 * 2^(52 - fractionBits + exponent): a sum with it has no room for what is below the last bit.
+  words[0] = 0;
+  words[1] = ((52 - fractionBits + exponent + 1023) << 20) | 0x80000;
+  const large = float[0]!;
+  return clamped + large - large;
 }
 
 /** A positive scale of the type that is nearest to `value`: never 0, so that codes are defined in tiles of zeros, too. */

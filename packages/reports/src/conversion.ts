@@ -24,13 +24,18 @@ export interface ErrorRecord {
   /** Error of the outputs of the layer, where there is an importance matrix: weighted by it (the diagonal of H = X^T X). */
   readonly output?: OutputError;
   /**
+   * Error of the outputs of the layer on all inputs X of the calibration text, where a statistics file has H = X^T X: tr(D H D^T) with D
+   * the differences of the weights, and tr(W H W^T). Of several tensors, those that have it.
+   */
+  readonly hessian?: OutputError;
+  /**
    * Error of the outputs of the layer on inputs that calibration has not seen, where some were held out: of its squared outputs, so that
-   * `squaredWeights` counts layers.
+   * `squaredWeights` counts layers. Of several tensors, those that have it.
    */
   readonly heldOut?: OutputError;
 }
 
-/** Sums with the importance of the column, or what inputs are, as factor. */
+/** Squared outputs, or estimates of them, and what follows from them. */
 export interface OutputError {
   readonly squaredErrors: number;
   readonly squaredWeights: number;

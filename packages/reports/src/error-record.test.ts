@@ -8,6 +8,7 @@ it("derives shares and relative errors from sums", () => {
     squaredErrors: 4,
     squaredWeights: 400,
     weighted: { squaredErrors: 9, squaredWeights: 100 },
+    hessian: { squaredErrors: 4, squaredWeights: 25 },
     largestError: 0.5,
     clipped: 20,
     vanished: 1,
@@ -26,6 +27,7 @@ it("derives shares and relative errors from sums", () => {
     groups: 50,
     vanishedShare: 0.02,
     output: { squaredErrors: 9, squaredWeights: 100, relativeSquaredError: 0.09, relativeError: 0.3 },
+    hessian: { squaredErrors: 4, squaredWeights: 25, relativeSquaredError: 0.16, relativeError: 0.4 },
   });
 });
 
@@ -51,6 +53,11 @@ it("adds tensors up, and importance where all have it", () => {
     groups: 4096,
   });
   expect(addSums([first, sumsOf(2, false)])!.weighted).toBeUndefined();
+  const hessian = { squaredErrors: 2, squaredWeights: 30 };
+  expect(addSums([{ ...first, hessian }, second, { ...second, hessian }])!.hessian).toEqual({
+    squaredErrors: 4,
+    squaredWeights: 60,
+  });
   expect(addSums([])).toBeUndefined();
 });
 

@@ -6,6 +6,7 @@ export interface MeasuredSums extends Partial<MeasuredCounts> {
   readonly squaredErrors: number;
   readonly squaredWeights: number;
   readonly weighted?: SquaredSums;
+  readonly hessian?: SquaredSums;
   readonly heldOut?: SquaredSums;
 }
 
@@ -24,7 +25,7 @@ interface MeasuredCounts {
 
 /** What follows from sums. Weights that are all zero, and stay so, have no error. */
 export function errorRecord(sums: MeasuredSums): ErrorRecord {
-  const { squaredErrors, squaredWeights, weighted, heldOut, elements } = sums;
+  const { squaredErrors, squaredWeights, weighted, hessian, heldOut, elements } = sums;
   const counts = countsOf(sums);
   const relative = relativeTo({ squaredErrors, squaredWeights });
   return {
@@ -35,47 +36,50 @@ export function errorRecord(sums: MeasuredSums): ErrorRecord {
       clippedShare: share(counts.clipped, elements),
       vanishedShare: share(counts.vanished, counts.groups),
     }),
-    ...(weighted === undefined ? {} : { output: relativeTo(weighted) }),
-    ...(heldOut === undefined ? {} : { heldOut: relativeTo(heldOut) }),
+    ...(weighted && { output: relativeTo(weighted) }),
+    ...(hessian && { hessian: relativeTo(hessian) }),
+    ...(heldOut && { heldOut: relativeTo(heldOut) }),
   };
 }
 
-/** Adds sums up; those with importance, those of held-out inputs and counts where all have them. Undefined for none. */
+/**
+ * Adds sums up; those with importance and counts where all have them, those with Hessians or held-out inputs of tensors that have them.
+ * Undefined for none.
+ */
 export function addSums(parts: readonly MeasuredSums[]): MeasuredSums | undefined {
   if (parts.length === 0) return undefined;
-  const sum = <Part>(own: readonly Part[], of: (part: Part) => number): number =>
-    own.reduce((all, part) => all + of(part), 0);
-  const ofAll = <Part>(of: (part: MeasuredSums) => Part | undefined): Part[] | undefined => {
-    const known = parts.flatMap((part) => of(part) ?? []);
-    return known.length === parts.length ? known : undefined;
-  };
-  const squares = (own: readonly SquaredSums[]): SquaredSums => ({
-    squaredErrors: sum(own, (part) => part.squaredErrors),
-    squaredWeights: sum(own, (part) => part.squaredWeights),
-  });
-  const weighted = ofAll((part) => part.weighted);
-  const heldOut = ofAll((part) => part.heldOut);
-  const counts = ofAll(countsOf);
+  const weighted = parts.flatMap((part) => part.weighted ?? []);
+  const hessians = parts.flatMap((part) => part.hessian ?? []);
+  const heldOut = parts.flatMap((part) => part.heldOut ?? []);
+  const counts = parts.flatMap((part) => countsOf(part) ?? []);
   return {
-    elements: sum(parts, (part) => part.elements),
-    ...squares(parts),
-    ...(weighted && { weighted: squares(weighted) }),
-    ...(heldOut && { heldOut: squares(heldOut) }),
-    ...(counts && {
-      largestError: counts.reduce((most, part) => Math.max(most, part.largestError), 0),
-      clipped: sum(counts, (part) => part.clipped),
-      vanished: sum(counts, (part) => part.vanished),
-      groups: sum(counts, (part) => part.groups),
+    elements: sumOf(parts, ({ elements }) => elements),
+    ...squaresOf(parts),
+    ...(weighted.length === parts.length && { weighted: squaresOf(weighted) }),
+    ...(hessians.length > 0 && { hessian: squaresOf(hessians) }),
+    ...(heldOut.length > 0 && { heldOut: squaresOf(heldOut) }),
+    ...(counts.length === parts.length && {
+      largestError: counts.reduce((most, { largestError }) => Math.max(most, largestError), 0),
+      clipped: sumOf(counts, ({ clipped }) => clipped),
+      vanished: sumOf(counts, ({ vanished }) => vanished),
+      groups: sumOf(counts, ({ groups }) => groups),
     }),
   };
 }
 
-function countsOf({
-  largestError,
-  clipped,
-  vanished,
-  groups,
-}: Partial<MeasuredCounts>): MeasuredCounts | undefined {
+function sumOf<Part>(parts: readonly Part[], of: (part: Part) => number): number {
+  return parts.reduce((all, part) => all + of(part), 0);
+}
+
+function squaresOf(parts: readonly SquaredSums[]): SquaredSums {
+  return {
+    squaredErrors: sumOf(parts, ({ squaredErrors }) => squaredErrors),
+    squaredWeights: sumOf(parts, ({ squaredWeights }) => squaredWeights),
+  };
+}
+
+function countsOf(sums: Partial<MeasuredCounts>): MeasuredCounts | undefined {
+  const { largestError, clipped, vanished, groups } = sums;
   if (largestError === undefined || clipped === undefined || vanished === undefined || groups === undefined) {
     return undefined;
   }

@@ -47,6 +47,7 @@ const errors = objectOf<ErrorRecord>({
   groups: optional(amount),
   vanishedShare: optional(amount),
   output: optional(outputError),
+  hessian: optional(outputError),
   heldOut: optional(outputError),
 });
 

@@ -13,26 +13,14 @@ export function errorsOf(tensors: readonly TensorRecord[]): ErrorRecord | undefi
       const { errors } = tensor;
       if (errors === undefined) return [];
       const { output, ...figures } = errors;
-      return { ...figures, elements: elementsOf(tensor), ...(output && { weighted: output }) };
+      return {
+        ...figures,
+        elements: elementsOf(tensor),
+        ...(output === undefined ? {} : { weighted: output }),
+      };
     }),
   );
   return sums === undefined ? undefined : errorRecord(sums);
-}
-
-/** Figures beside the errors of weights that any tensor has: tables have columns for these. */
-export interface MeasuredFigures {
-  /** Errors with importance. */
-  readonly weighted: boolean;
-  /** Errors of outputs on held-out inputs. */
-  readonly heldOut: boolean;
-  /** Weight by weight. */
-  readonly counts: boolean;
-}
-
-export function figuresOf(outputs: readonly OutputRecord[]): MeasuredFigures {
-  const has = (key: keyof ErrorRecord): boolean =>
-    outputs.some(({ tensors }) => tensors.some(({ errors }) => errors?.[key] !== undefined));
-  return { weighted: has("output"), heldOut: has("heldOut"), counts: has("clipped") };
 }
 
 /** Tensors by a property, in the order of first appearance. */

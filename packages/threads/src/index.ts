@@ -1,4 +1,5 @@
 export { compiledModule } from "./compiled-module.ts";
+export { processMemory, resolveMemory } from "./resolve-memory.ts";
 export { resolveThreads } from "./resolve-threads.ts";
 export { runTasks } from "./run-tasks.ts";
 export type { CreateService, Service, Thread } from "./service.ts";

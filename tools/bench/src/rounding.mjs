@@ -225,7 +225,9 @@ function measureSpeed(n) {
     // A product with the triangle of factors, and a Cholesky factorization.
     GPTQ: [{ rounding: gptq() }, n ** 3 + n ** 3 / 3],
     "GPTQ, 1 CD": [{ rounding: gptq({ passes: 1 }) }, 3 * n ** 3 + n ** 3 / 3],
+    "GPTQ, 2 CD, refit": [{ rounding: gptq({ passes: 2, refitScales: true }) }, 5 * n ** 3 + n ** 3 / 3],
     "RTN, MSE": [{ rounding: nearest(), calibrator: mse }, 0],
+    "RTN, MSE in H": [{ rounding: nearest(), calibrator: mse, searchInHessian: true }, 0],
   };
   for (const [name, [choice, operations]] of Object.entries(runs)) {
     const before = process.cpuUsage();

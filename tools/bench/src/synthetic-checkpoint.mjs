@@ -1,6 +1,7 @@
 // Writes a sharded Llama checkpoint of random BF16 weights, for memory and speed measurements on models of real size:
 //   node tools/bench/src/synthetic-checkpoint.mjs 1B <folder>
-// Tokenizer, chat template and generation config are those of the embedded model; the vocabulary is padded to the size asked.
+// Tokenizer, chat template and generation config are those of the embedded model. The vocabulary is padded to the size asked, or with
+// `merges` made as large as that.
 import {
   copyFileSync,
   mkdirSync,
@@ -19,6 +20,16 @@ const SIZES = {
   "1B": { hidden: 2048, layers: 16, feedForward: 8192, heads: 32, keyValueHeads: 8, vocabulary: 32_000 },
   // 4.22 B weights.
   "4B": { hidden: 3072, layers: 40, feedForward: 8192, heads: 24, keyValueHeads: 8, vocabulary: 32_000 },
+  // Little but a vocabulary, as large as the largest there are: 0.27 B weights.
+  "256k": {
+    hidden: 512,
+    layers: 2,
+    feedForward: 1024,
+    heads: 8,
+    keyValueHeads: 2,
+    vocabulary: 262_144,
+    merges: true,
+  },
 };
 const SHARD_BYTES = 2e9;
 const TILE_ELEMENTS = 1 << 22;
@@ -31,6 +42,7 @@ export function writeSyntheticCheckpoint(size, folder) {
   if (!dimensions) throw new Error(`size is one of ${Object.keys(SIZES).join(", ")}`);
   mkdirSync(folder, { recursive: true });
   writeConfiguration(dimensions, folder);
+  if (dimensions.merges) enlargeTokenizer(dimensions.vocabulary, join(folder, "tokenizer.json"));
   const shards = splitIntoShards(tensorShapes(dimensions));
   const tile = gaussianTile();
   const weightMap = {};
@@ -139,13 +151,29 @@ function writeConfiguration({ hidden, layers, feedForward, heads, keyValueHeads,
   writeFileSync(join(folder, "config.json"), JSON.stringify(config, null, 2));
 }
 
+/** Adds tokens that are made of two tokens each, until there are as many as asked. */
+function enlargeTokenizer(vocabulary, path) {
+  const tokenizer = JSON.parse(readFileSync(path, "utf8"));
+  const { vocab, merges } = tokenizer.model;
+  const special = new Set(tokenizer.added_tokens.map(({ content }) => content));
+  const words = Object.keys(vocab).filter((token) => !special.has(token));
+  let size = Math.max(...Object.values(vocab)) + 1;
+  for (let index = 0; size < vocabulary; index++) {
+    const [left, right] = [words[index % words.length], words[Math.floor(index / words.length)]];
+    if (left + right in vocab) continue;
+    vocab[left + right] = size++;
+    merges.push([left, right]);
+  }
+  writeFileSync(path, JSON.stringify(tokenizer));
+}
+
 function pad(number) {
   return String(number).padStart(5, "0");
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [size, folder] = process.argv.slice(2);
-  if (!size || !folder) throw new Error("usage: synthetic-checkpoint.mjs <1B|4B> <folder>");
+  if (!size || !folder) throw new Error("usage: synthetic-checkpoint.mjs <1B|4B|256k> <folder>");
   const weights = writeSyntheticCheckpoint(size, folder);
   console.log(`${folder}: ${(weights / 1e9).toFixed(2)} B weights`);
 }

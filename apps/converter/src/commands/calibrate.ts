@@ -34,12 +34,8 @@ const DEFAULT_WINDOW = 512;
 
 export const CALIBRATION_MEMORY = "a quarter of the machine's, at most 4 GiB";
 
-export function registerCalibrate(program: Command, host: Host): void {
-  const command = program
-    .command("calibrate")
-    .description(
-      "Run a model on texts and collect what its linear layers read: what quantizing well needs to know.",
-    )
+export function defineCalibrate(command: Command, host: Host): void {
+  command
     .argument(
       "<model>",
       "folder with config.json, tokenizer and *.safetensors; or a GGUF file (any one of a split set)",

@@ -19,21 +19,18 @@ import { addEditOptions, type EditOptions, editRequest } from "./edit-options.ts
 import { reporterName, runReported } from "./run-reported.ts";
 import { writeWarnings } from "./warnings.ts";
 
-export function registerEdit(program: Command, host: Host): void {
-  addEditOptions(
-    program
-      .command("edit")
-      .description("Change the metadata of a GGUF file; tensor data stays as it is.")
-      .argument("<file>", "GGUF file, or any file of a split set"),
-  ).action(async (file: string, options: EditOptions) => {
-    const path = resolve(host.cwd, file);
-    if (options.restore) {
-      await restoreGgufHeader({ path });
-      host.stdout.write(`${printable(path)}: the interrupted edit has been taken back.\n`);
-    } else {
-      await runEdit({ path, options, host });
-    }
-  });
+export function defineEdit(command: Command, host: Host): void {
+  addEditOptions(command.argument("<file>", "GGUF file, or any file of a split set")).action(
+    async (file: string, options: EditOptions) => {
+      const path = resolve(host.cwd, file);
+      if (options.restore) {
+        await restoreGgufHeader({ path });
+        host.stdout.write(`${printable(path)}: the interrupted edit has been taken back.\n`);
+      } else {
+        await runEdit({ path, options, host });
+      }
+    },
+  );
 }
 
 async function runEdit(params: {

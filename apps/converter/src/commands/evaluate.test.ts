@@ -200,6 +200,7 @@ describe("quern eval", () => {
       "EVALUATION_REFERENCE_INVALID",
     ],
     [["eval", demoCheckpoint, "--against", "none"], 3, "CHECKPOINT_NOT_FOUND"],
+    [["eval", "missing.gguf"], 3, "missing.gguf: no such file or folder"],
     [["eval", repositoryPath("fixtures/golden/bert/checkpoint")], 3, "EVALUATION_NO_LOGITS"],
     [["eval", demoCheckpoint, "--data", "none.txt"], 3, "SOURCE_NOT_FOUND"],
     [["eval", demoCheckpoint, "-c", "2"], 2, "EVALUATION_OPTION_INVALID"],

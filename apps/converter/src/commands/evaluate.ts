@@ -27,12 +27,8 @@ interface EvaluateOptions extends ResourceOptions, MessageOptions {
 
 const EVALUATION_MEMORY = "a quarter of the machine's, at most 4 GiB";
 
-export function registerEvaluate(program: Command, host: Host): void {
-  const command = program
-    .command("eval")
-    .description(
-      "Measure how well a model predicts texts, and how far it is from another: what quantization has cost.",
-    )
+export function defineEvaluate(command: Command, host: Host): void {
+  command
     .argument(
       "<model>",
       "folder with config.json, tokenizer and *.safetensors; or a GGUF file (any one of a split set)",

@@ -32,12 +32,8 @@ interface ComputeOptions extends ResourceOptions, MessageOptions {
 }
 
 /** `quern imatrix <model>`: what the command does when no other subcommand is named. */
-export function registerImatrixCompute(imatrix: Command, host: Host): void {
-  const command = imatrix
-    .command("compute", { isDefault: true })
-    .description(
-      'Run a model on texts, and write an importance matrix as llama-imatrix does; "compute" may be left out.',
-    )
+export function defineImatrixCompute(command: Command, host: Host): void {
+  command
     .argument(
       "<model>",
       "folder with config.json, tokenizer and *.safetensors; or a GGUF file (any one of a split set)",
@@ -63,7 +59,7 @@ export function registerImatrixCompute(imatrix: Command, host: Host): void {
     .option("-n, --dry-run", "show the plan, and run nothing");
   addMessageOptions(addResourceOptions(command, CALIBRATION_MEMORY)).action(
     async (model: string, options: ComputeOptions) => {
-      checkArguments(command, imatrix);
+      checkArguments(command);
       const { output, ctxSize: length, chunks } = options;
       const path = resolve(host.cwd, output);
       await checkOutputPlaces({
@@ -109,11 +105,11 @@ async function writeMatrix(params: {
   }
 }
 
-function checkArguments({ args }: Command, { commands }: Command): void {
+function checkArguments({ args, parent }: Command): void {
   if (args.length <= 1) return;
   const meant = closest(
     args[0]!,
-    commands.map((command) => command.name()),
+    parent!.commands.map((command) => command.name()),
   );
   throw new QuernError(
     "USAGE_ARGUMENTS",

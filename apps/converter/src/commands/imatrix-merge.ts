@@ -24,12 +24,8 @@ interface MergeOptions {
   readonly json?: true;
 }
 
-export function registerImatrixMerge(imatrix: Command, host: Host): void {
-  imatrix
-    .command("merge")
-    .description(
-      "Add importance matrices up, as llama-imatrix --in-file A --in-file B does; of one, change the format.",
-    )
+export function defineImatrixMerge(command: Command, host: Host): void {
+  command
     .argument("<files...>", "importance matrices of one model, in GGUF or the older format")
     .requiredOption("-o, --output <file>", "file to write")
     .addOption(

@@ -20,12 +20,8 @@ export interface ShownTensor {
   readonly statistics?: ImportanceStatistics;
 }
 
-export function registerImatrixShow(imatrix: Command, host: Host): void {
-  imatrix
-    .command("show")
-    .description(
-      "Show what is in an importance matrix: the figures of llama-imatrix --show-statistics, and gaps.",
-    )
+export function defineImatrixShow(command: Command, host: Host): void {
+  command
     .argument("<file>", "importance matrix, in GGUF or its older format, or a statistics file")
     .option("--json", "as JSON on standard output")
     .action(async (path: string, options: { readonly json?: true }) => {

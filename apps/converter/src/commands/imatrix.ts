@@ -1,16 +1,29 @@
 import type { Command } from "commander";
 import type { Host } from "../host.ts";
-import { registerImatrixCompute } from "./imatrix-compute.ts";
-import { registerImatrixMerge } from "./imatrix-merge.ts";
-import { registerImatrixShow } from "./imatrix-show.ts";
+import { addLazyCommands, type LazyCommand } from "../lazy-commands.ts";
 
-export function registerImatrix(program: Command, host: Host): void {
-  const imatrix = program
-    .command("imatrix")
-    .description(
-      "Compute an importance matrix (quern imatrix <model>), as llama-imatrix does; or show and combine some.",
-    );
-  registerImatrixCompute(imatrix, host);
-  registerImatrixShow(imatrix, host);
-  registerImatrixMerge(imatrix, host);
+const COMMANDS: readonly LazyCommand[] = [
+  {
+    name: "compute",
+    description:
+      'Run a model on texts, and write an importance matrix as llama-imatrix does; "compute" may be left out.',
+    isDefault: true,
+    load: async () => (await import("./imatrix-compute.ts")).defineImatrixCompute,
+  },
+  {
+    name: "show",
+    description:
+      "Show what is in an importance matrix: the figures of llama-imatrix --show-statistics, and gaps.",
+    load: async () => (await import("./imatrix-show.ts")).defineImatrixShow,
+  },
+  {
+    name: "merge",
+    description:
+      "Add importance matrices up, as llama-imatrix --in-file A --in-file B does; of one, change the format.",
+    load: async () => (await import("./imatrix-merge.ts")).defineImatrixMerge,
+  },
+];
+
+export function defineImatrix(command: Command, host: Host): void {
+  addLazyCommands({ parent: command, commands: COMMANDS, host });
 }

@@ -6,29 +6,27 @@ import { printable } from "../format/printable.ts";
 import { formatFacts } from "../format/table.ts";
 import type { Host } from "../host.ts";
 import { styleFor } from "../terminal.ts";
+import { version } from "../version.ts";
 
-export function registerInfo(program: Command, host: Host): void {
-  program
-    .command("info")
-    .description("Show which kernels run on this machine, and why.")
-    .action(async () => {
-      const { info } = await loadKernels();
-      const backends = await kernelInfo();
-      host.stdout.write(
-        formatFacts({
-          facts: [
-            ["quern", program.version() ?? ""],
-            ["kernels", `${info.backend} ${info.isa}: ${printable(info.reason)}`],
-            ...backends.map((report) => [`  ${report.backend}`, describeBackend(report)] as const),
-            ["node", process.version],
-            ["platform", `${process.platform} ${process.arch}`],
-            ["cores", String(availableParallelism())],
-            ["memory", formatBytes(totalmem())],
-          ],
-          style: styleFor(host.stdout, host.env),
-        }),
-      );
-    });
+export function defineInfo(command: Command, host: Host): void {
+  command.action(async () => {
+    const { info } = await loadKernels();
+    const backends = await kernelInfo();
+    host.stdout.write(
+      formatFacts({
+        facts: [
+          ["quern", version],
+          ["kernels", `${info.backend} ${info.isa}: ${printable(info.reason)}`],
+          ...backends.map((report) => [`  ${report.backend}`, describeBackend(report)] as const),
+          ["node", process.version],
+          ["platform", `${process.platform} ${process.arch}`],
+          ["cores", String(availableParallelism())],
+          ["memory", formatBytes(totalmem())],
+        ],
+        style: styleFor(host.stdout, host.env),
+      }),
+    );
+  });
 }
 
 function describeBackend({ isas, failure }: BackendReport): string {

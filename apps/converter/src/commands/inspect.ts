@@ -7,10 +7,8 @@ import { type Inspection, typeHistogram } from "../inspection/inspection.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { styleFor } from "../terminal.ts";
 
-export function registerInspect(program: Command, host: Host): void {
-  program
-    .command("inspect")
-    .description("Show the metadata, tensors and types of a model without reading its weights.")
+export function defineInspect(command: Command, host: Host): void {
+  command
     .argument("<path>", "GGUF file, safetensors file, or folder of a checkpoint")
     .option("--full", "show long arrays and texts of the metadata whole")
     .option("--json", "as JSON on standard output")

@@ -4,10 +4,8 @@ import type { Command } from "commander";
 import type { Host } from "../host.ts";
 import { addCopyOptions, type CopyOptions, runCopy } from "./copy-messages.ts";
 
-export function registerMerge(program: Command, host: Host): void {
-  const command = program
-    .command("merge")
-    .description("Join the files of a split set into one, as llama-gguf-split --merge does.")
+export function defineMerge(command: Command, host: Host): void {
+  command
     .argument("<file>", "any file of the set; the others lie beside it")
     .argument("<output>", "GGUF file to write")
     .option(

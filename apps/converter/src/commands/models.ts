@@ -3,17 +3,13 @@ import type { Command } from "commander";
 import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 
-export function registerModels(program: Command, host: Host): void {
-  program
-    .command("models")
-    .description("List the model classes that can be converted (`architectures` in config.json).")
-    .option("--json", "as JSON on standard output")
-    .action((options: { readonly json?: true }) => {
-      const classes = supportedClasses();
-      if (options.json) {
-        writeJsonLine(host.stdout, classes);
-      } else {
-        host.stdout.write(`${classes.join("\n")}\n`);
-      }
-    });
+export function defineModels(command: Command, host: Host): void {
+  command.option("--json", "as JSON on standard output").action((options: { readonly json?: true }) => {
+    const classes = supportedClasses();
+    if (options.json) {
+      writeJsonLine(host.stdout, classes);
+    } else {
+      host.stdout.write(`${classes.join("\n")}\n`);
+    }
+  });
 }

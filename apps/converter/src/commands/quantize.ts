@@ -6,10 +6,8 @@ import { addQuantizeOptions, type QuantizeOptions } from "./quantize-options.ts"
 import { runConversion } from "./run-conversion.ts";
 import { requestedQuantization } from "./shared-options.ts";
 
-export function registerQuantize(program: Command, host: Host): void {
-  const command = program
-    .command("quantize")
-    .description("Quantize a GGUF file, or a Hugging Face checkpoint, with the arguments of llama-quantize.")
+export function defineQuantize(command: Command, host: Host): void {
+  command
     .usage("[options] <model> [output.gguf] <type> [threads]")
     .argument("<arguments...>", "model: GGUF file, or folder of a checkpoint; type: by name or number");
   addQuantizeOptions({ command, cwd: host.cwd }).action(

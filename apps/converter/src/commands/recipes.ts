@@ -11,10 +11,8 @@ interface RecipesOptions {
   readonly schema?: true;
 }
 
-export function registerRecipes(program: Command, host: Host): void {
-  program
-    .command("recipes")
-    .description("List the recipes that `quern convert --recipe` accepts, or show one.")
+export function defineRecipes(command: Command, host: Host): void {
+  command
     .argument("[recipe]", "name, or file: shown as a file that can be edited and used")
     .option("--json", "as JSON on standard output")
     .addOption(

@@ -2,7 +2,10 @@ import { access, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promi
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { openGgufModel } from "@quern/checkpoints/node";
+import { loadKernels } from "@quern/kernels";
 import type { Report } from "@quern/reports";
+import { openStatistics } from "@quern/statistics";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCli } from "../testing/run-cli.ts";
 
@@ -107,6 +110,95 @@ describe("convert --report", () => {
     const plain = await runCli({ argv: ["convert", model, "-o", join(out, "out.gguf"), "--json"] });
     expect(plain.stdout).not.toContain("squaredErrors");
     expect(await readdir(out)).toEqual(["out.gguf"]);
+  });
+});
+
+/** All weights of a GGUF file, by tensor. */
+async function weightsOf(path: string): Promise<Map<string, Float32Array>> {
+  const kernels = await loadKernels();
+  const { tensors, shards } = await openGgufModel(path);
+  const bytes = await readFile(shards[0]!.path);
+  return new Map(
+    [...tensors.values()].map(({ name, ggmlType: type, ne, offset, size }) => {
+      const columns = ne[0]!;
+      const rows = ne.slice(1).reduce((product, length) => product * length, 1);
+      const target = new Float32Array(rows * columns);
+      const source = new Uint8Array(bytes.subarray(offset, offset + size));
+      kernels.dequantize({ type, source, target, rows, columns });
+      return [name, target];
+    }),
+  );
+}
+
+describe("convert --report with a statistics file", () => {
+  it("measures what becomes of the outputs of layers", async () => {
+    const out = await temporaryFolder();
+    const path = join(out, "statistics.safetensors");
+    const calibration = await runCli({ argv: ["calibrate", model, "--tokens", "2048", "-o", path] });
+    expect(calibration.exitCode).toBe(0);
+    const argv = ["-t", "F32,Q4_0", "--flavour", "quantizer", "--imatrix", path, "--force"];
+    expect((await convert(out, ...argv)).exitCode).toBe(0);
+    const { conversion } = await readJson(join(out, "report.json"));
+    const [, four] = conversion!.outputs;
+    const files = conversion!.outputs.map(({ files: [file] }) => weightsOf(join(out, file!.name)));
+    const [exact, rounded] = await Promise.all(files);
+    const statistics = await openStatistics(path);
+    for (const module of ["blk.0.attn_q", "blk.1.ffn_down_exps"]) {
+      const { columns, matrices } = statistics.input(module);
+      const [before, after] = [exact!.get(`${module}.weight`)!, rounded!.get(`${module}.weight`)!];
+      const rows = before.length / matrices / columns;
+      let [squaredErrors, squaredWeights] = [0, 0];
+      for (let matrix = 0; matrix < matrices; matrix++) {
+        const hessian = await statistics.readHessian({ module, matrix });
+        for (let row = 0; row < rows; row++) {
+          const start = (matrix * rows + row) * columns;
+          const w = before.subarray(start, start + columns);
+          const d = after.subarray(start, start + columns).map((value, i) => value - w[i]!);
+          for (let i = 0; i < columns; i++) {
+            for (let j = 0; j < columns; j++) {
+              squaredErrors += d[i]! * hessian[i * columns + j]! * d[j]!;
+              squaredWeights += w[i]! * hessian[i * columns + j]! * w[j]!;
+            }
+          }
+        }
+      }
+      const tensor = four!.tensors.find(({ name }) => name === `${module}.weight`)!;
+      const found = tensor.errors!.hessian!;
+      expect(squaredErrors).toBeGreaterThan(0);
+      expect(Math.abs(found.squaredErrors / squaredErrors - 1)).toBeLessThan(1e-4);
+      expect(Math.abs(found.squaredWeights / squaredWeights - 1)).toBeLessThan(1e-4);
+      expect(Math.abs(found.relativeSquaredError / (squaredErrors / squaredWeights) - 1)).toBeLessThan(1e-4);
+    }
+    await statistics.close();
+    const embedding = four!.tensors.find(({ name }) => name === "token_embd.weight")!;
+    expect(embedding.errors).toMatchObject({ relativeError: expect.any(Number) as number });
+    expect(embedding.errors!.hessian).toBeUndefined();
+    expect(four!.errors!.hessian!.relativeError).toBeGreaterThan(0);
+    const page = await readFile(join(out, "report.html"), "utf8");
+    expect(page).toContain("Output error (full H)");
+    for (const more of [
+      ["-j", "0"],
+      ["-j", "2", "-m", "100kB"],
+      ["-j", "1", "-m", "30kB"],
+    ]) {
+      expect((await convert(out, ...argv, ...more)).exitCode).toBe(0);
+      expect(await readJson(join(out, "report.json"))).toEqual({
+        format: "quern-report",
+        version: 1,
+        conversion,
+      });
+      expect((await readFile(join(out, "report.html"), "utf8")) === page).toBe(true);
+    }
+  });
+
+  it("does without Hessians where the file has none", async () => {
+    const out = await temporaryFolder();
+    const path = join(out, "statistics.safetensors");
+    await runCli({ argv: ["calibrate", model, "--tokens", "2048", "--no-hessians", "-o", path] });
+    expect((await convert(out, "-t", "Q4_0", "--flavour", "quantizer", "--imatrix", path)).exitCode).toBe(0);
+    const { conversion } = await readJson(join(out, "report.json"));
+    expect(conversion!.outputs[0]!.errors!.hessian).toBeUndefined();
+    expect(await readFile(join(out, "report.html"), "utf8")).not.toContain("full H");
   });
 });
 

@@ -16,10 +16,8 @@ interface ReportOptions {
   readonly json?: true;
 }
 
-export function registerReport(program: Command, host: Host): void {
-  program
-    .command("report")
-    .description("Make one page of the figures of a conversion and of an evaluation.")
+export function defineReport(command: Command, host: Host): void {
+  command
     .argument("<files...>", "JSON files that --report has written")
     .requiredOption("-o, --output <path>", "page to write (.html), or all figures in one file (.json)")
     .option("-f, --force", "replace a file that exists")

@@ -7,10 +7,7 @@ import { QuernError } from "@quern/tensor";
 import { formatPlanSummary, formatPlanTensors } from "../format/plan.ts";
 import { formatReport } from "../format/report.ts";
 import type { Host } from "../host.ts";
-import { conversionRecord } from "../report/conversion-record.ts";
-import { conversionSettings } from "../report/conversion-settings.ts";
 import { reportPaths, reportTarget } from "../report/report-target.ts";
-import { writeReport } from "../report/write-report.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { measuredInBytes } from "../reporters/measure.ts";
 import { styleFor } from "../terminal.ts";
@@ -73,8 +70,8 @@ export async function runConversion(params: RunParams): Promise<void> {
     run: (runOptions) => convert(plan, runOptions),
   });
   if (target !== undefined) {
-    const conversion = conversionRecord({ plan, report, settings: conversionSettings(options) });
-    await writeReport({ contents: { conversion }, target, force: plan.force });
+    const { writeConversionReport } = await import("../report/write-conversion-report.ts");
+    await writeConversionReport({ plan, report, options, target });
   }
   const peakMemory = process.resourceUsage().maxRSS * 1024;
   if (options.json) {

@@ -7,10 +7,8 @@ import { addCopyOptions, type CopyOptions, runCopy } from "./copy-messages.ts";
 import { outputTarget } from "./output-target.ts";
 import { addSplitOptions, type SplitOptions, splitRequest } from "./split-options.ts";
 
-export function registerSplit(program: Command, host: Host): void {
-  const command = program
-    .command("split")
-    .description("Divide a GGUF file among several, as llama-gguf-split does; a split set is divided anew.")
+export function defineSplit(command: Command, host: Host): void {
+  command
     .argument("<file>", "GGUF file, or any file of a split set")
     .argument(
       "[prefix]",

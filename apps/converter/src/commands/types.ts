@@ -5,34 +5,30 @@ import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { styleFor } from "../terminal.ts";
 
-export function registerTypes(program: Command, host: Host): void {
-  program
-    .command("types")
-    .description("List the types that `quern convert --type` accepts.")
-    .option("--json", "as JSON on standard output")
-    .action((options: { readonly json?: true }) => {
-      const recipes = listRecipes();
-      if (options.json) {
-        writeJsonLine(host.stdout, recipes);
-        return;
-      }
-      host.stdout.write(
-        formatTable({
-          columns: [
-            { title: "Type" },
-            { title: "Bits/weight", align: "right" },
-            { title: "Equals the file of" },
-            { title: "What it is" },
-          ],
-          rows: recipes.map(({ name, bitsPerWeight, flavours, description }) => [
-            name,
-            bitsPerWeight?.toFixed(2) ?? "",
-            flavours.join(", "),
-            description,
-          ]),
-          style: styleFor(host.stdout, host.env),
-        }),
-      );
-      host.stdout.write("\nBits per weight are those of a Llama 3 model with 8 billion parameters.\n");
-    });
+export function defineTypes(command: Command, host: Host): void {
+  command.option("--json", "as JSON on standard output").action((options: { readonly json?: true }) => {
+    const recipes = listRecipes();
+    if (options.json) {
+      writeJsonLine(host.stdout, recipes);
+      return;
+    }
+    host.stdout.write(
+      formatTable({
+        columns: [
+          { title: "Type" },
+          { title: "Bits/weight", align: "right" },
+          { title: "Equals the file of" },
+          { title: "What it is" },
+        ],
+        rows: recipes.map(({ name, bitsPerWeight, flavours, description }) => [
+          name,
+          bitsPerWeight?.toFixed(2) ?? "",
+          flavours.join(", "),
+          description,
+        ]),
+        style: styleFor(host.stdout, host.env),
+      }),
+    );
+    host.stdout.write("\nBits per weight are those of a Llama 3 model with 8 billion parameters.\n");
+  });
 }

@@ -109,7 +109,7 @@ function hessiansText({ stages, memory }: CalibrationPlan): string {
 
 function estimatedTime({ estimate }: CalibrationPlan): string {
   const { seconds, operations } = estimate;
-  const tera = (operations.linear + operations.hessians) / 1e12;
+  const tera = (operations.linear + operations.attention + operations.hessians) / 1e12;
   const time = seconds < 1 ? "about a second or less" : `about ${formatDuration(Math.round(seconds) * 1000)}`;
   return `${time} (${tera < 10 ? tera.toPrecision(2) : formatInteger(Math.round(tera))} TFLOP)`;
 }

@@ -1,7 +1,7 @@
 import type { LinearInputs } from "@quern/models";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { divideMemory, resolveMemory } from "./divide-memory.ts";
+import { divideMemory } from "./divide-memory.ts";
 
 function stage(columns: readonly number[], { hessians = true, experts = 1 } = {}) {
   const inputs = columns.map((count): LinearInputs => {
@@ -62,14 +62,3 @@ function leastOf(given: typeof params): number {
   }
   return 1;
 }
-
-describe("resolveMemory", () => {
-  it("takes a part of the machine's unless told", () => {
-    expect(resolveMemory(undefined)).toBeGreaterThan(2 ** 20);
-    expect(resolveMemory(12_345)).toBe(12_345);
-  });
-
-  it.each([0, -1, 1.5, Number.NaN])("refuses %s", (memory) => {
-    expect(() => resolveMemory(memory)).toThrow(expect.objectContaining({ code: "CALIBRATION_MEMORY" }));
-  });
-});

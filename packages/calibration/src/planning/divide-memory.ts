@@ -1,6 +1,6 @@
-import { totalmem } from "node:os";
 import type { LinearInputs } from "@quern/models";
 import { QuernError } from "@quern/tensor";
+import { resolveMemory } from "@quern/threads";
 import { captureBytes, sumsBytes } from "../accumulation/pass-memory.ts";
 import { hessianBytes } from "./block-passes.ts";
 
@@ -34,11 +34,9 @@ export interface CollectedInputs {
   readonly hessians: boolean;
 }
 
-/** @returns bytes for buffers: what is asked for, or a quarter of the machine's, at most 4 GiB */
-export function resolveMemory(memory: number | undefined): number {
-  if (memory === undefined) return Math.min(Math.floor(totalmem() / 4), LARGEST_DEFAULT);
-  if (Number.isSafeInteger(memory) && memory > 0) return memory;
-  throw memoryError(`memory: ${memory} is not a number of bytes above 0`);
+/** @returns bytes for buffers */
+export function memoryBudget(memory: number | undefined): number {
+  return resolveMemory({ memory, most: LARGEST_DEFAULT, code: "CALIBRATION_MEMORY" });
 }
 
 /**

@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { attentionOperations, linearRate, operationRate, type RunnableModel } from "@quern/inference";
 import type { LinearInputs } from "@quern/models";
 import type { Kernels } from "@quern/kernels";
 
@@ -6,6 +7,7 @@ import type { Kernels } from "@quern/kernels";
 export interface Operations {
   /** Of the linear layers. */
   readonly linear: number;
+  readonly attention: number;
   /** Of X^T X, lower triangles. */
   readonly hessians: number;
 }
@@ -15,12 +17,26 @@ export function hessianOperations(inputs: readonly LinearInputs[]): number {
   return inputs.reduce((sum, { columns, rowsPerToken }) => sum + rowsPerToken * columns * columns, 0);
 }
 
+/** Operations of attention in each block, of all windows together. @param lengths Tokens of each window. */
+export function attentionOfBlocks(model: RunnableModel, lengths: readonly number[]): number[] {
+  // Windows are mostly as long as each other.
+  const counts = new Map<number, number>();
+  for (const length of lengths) counts.set(length, (counts.get(length) ?? 0) + 1);
+  const sums = model.graph.blocks.map(() => 0);
+  for (const [length, count] of counts) {
+    for (const [block, operations] of attentionOperations(model, length).entries()) {
+      sums[block]! += count * operations;
+    }
+  }
+  return sums;
+}
+
 /** Large enough for the speed that large matrices have, small enough to cost milliseconds. */
-const SAMPLE = { tokens: 256, columns: 512, outputs: 256 };
+const SAMPLE = { tokens: 256, columns: 512 };
 
 /**
- * Estimates how long a run takes, by the speed of the kernels of this machine with a sample. Attention and what is done element by
- * element are not counted.
+ * Estimates how long a run takes, by the speed of the kernels of this machine with a sample; attention is taken to be as fast as linear
+ * layers. What is done element by element is not counted.
  *
  * @returns seconds
  */
@@ -30,34 +46,13 @@ export function estimateSeconds(params: {
   readonly threads: number;
 }): number {
   const { kernels, operations, threads } = params;
-  const { tokens, columns, outputs } = SAMPLE;
+  const { tokens, columns } = SAMPLE;
   const x = Float32Array.from({ length: tokens * columns }, (_, index) => Math.sin(index));
-  const linear = rate(2 * tokens * columns * outputs, () =>
-    kernels.math.gemm({
-      m: tokens,
-      n: outputs,
-      k: columns,
-      a: x,
-      b: x,
-      transposeB: true,
-      c: new Float32Array(tokens * outputs),
-    }),
-  );
   const h = new Float64Array(columns * columns);
-  const hessians = rate(tokens * columns * columns, () => kernels.math.syrk({ x, tokens, n: columns, h }));
+  const hessians = operationRate(tokens * columns * columns, () =>
+    kernels.math.syrk({ x, tokens, n: columns, h }),
+  );
   const cores = Math.min(Math.max(threads, 1), availableParallelism());
-  return (operations.linear / linear + operations.hessians / hessians) / cores;
-}
-
-/** Calls of which the fastest counts: the first has to make room, and others may be interrupted. */
-const CALLS = 5;
-
-/** Operations a second. */
-function rate(operations: number, run: () => void): number {
-  const times = Array.from({ length: CALLS }, () => {
-    const started = performance.now();
-    run();
-    return performance.now() - started;
-  });
-  return operations / Math.max(Math.min(...times) / 1000, 1e-6);
+  const seconds = (operations.linear + operations.attention) / linearRate(kernels);
+  return (seconds + operations.hessians / hessians) / cores;
 }

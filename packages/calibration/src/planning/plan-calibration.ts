@@ -7,8 +7,8 @@ import type { CalibrationPlan, PlannedStage } from "../plan.ts";
 import { stagesOf } from "../stage.ts";
 import { blockPasses } from "./block-passes.ts";
 import type { CalibrationWindows } from "./calibration-windows.ts";
-import { divideMemory, longestOf, resolveMemory } from "./divide-memory.ts";
-import { estimateSeconds, hessianOperations, type Operations } from "./estimate.ts";
+import { divideMemory, longestOf, memoryBudget } from "./divide-memory.ts";
+import { attentionOfBlocks, estimateSeconds, hessianOperations, type Operations } from "./estimate.ts";
 import { holdOutRowsOf } from "./hold-out-rows.ts";
 import { layerWarnings } from "./layer-warnings.ts";
 import { residentMemory } from "./resident-memory.ts";
@@ -53,7 +53,7 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
     hessians: hessians && changesStates,
     holdOutRows: inputs.map((input) => holdOutRowsOf(input, heldTokens)),
   }));
-  const budget = resolveMemory(params.memory);
+  const budget = memoryBudget(params.memory);
   const memory = divideMemory({ budget, stages: collected, tokens: lengths, width, threads });
   const planned = stages.map((stage, index): PlannedStage => {
     const { inputs, hessians: wanted, holdOutRows } = collected[index]!;
@@ -97,7 +97,7 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
   });
 
   const kernels = await loadKernels(backend === undefined ? {} : { backend });
-  const operations = operationsOf({ model, planned, tokens, fitted: tokens - heldTokens });
+  const operations = operationsOf({ model, planned, lengths, fitted: tokens - heldTokens });
   const weights = Math.max(...stages.map(({ tensors }) => parameterBytes(model, tensors)));
   return {
     model,
@@ -134,14 +134,17 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
 function operationsOf(params: {
   readonly model: RunnableModel;
   readonly planned: readonly PlannedStage[];
-  /** Tokens in all, and those that are calibrated on. */
-  readonly tokens: number;
+  /** Tokens of each window, and those in all that are calibrated on. */
+  readonly lengths: readonly number[];
   readonly fitted: number;
 }): Operations {
-  const { model, planned, tokens, fitted } = params;
+  const { model, planned, lengths, fitted } = params;
   const { blocks } = linearOperations(model);
+  const overPasses = (ofBlocks: readonly number[]): number =>
+    total(planned.map(({ stage, passes }) => passes.length * (ofBlocks[stage.block] ?? 0)));
   return {
-    linear: tokens * total(planned.map(({ stage, passes }) => passes.length * (blocks[stage.block] ?? 0))),
+    linear: total(lengths) * overPasses(blocks),
+    attention: overPasses(attentionOfBlocks(model, lengths)),
     hessians:
       fitted *
       total(planned.map(({ stage, passes }) => (hasHessians(passes) ? hessianOperations(stage.inputs) : 0))),

@@ -1,3 +1,4 @@
+import { processMemory } from "@quern/threads";
 import type { RunnableModel } from "@quern/inference";
 import type { LinearInputs } from "@quern/models";
 
@@ -24,7 +25,11 @@ export function residentMemory(params: {
   const { model, threads, longest, weights, buffers } = params;
   const activations = Math.max(...model.inputs.map((inputs) => activationBytes(model, inputs, longest)));
   return (
-    PROCESS_BYTES + threads * THREAD_BYTES + buffers + weights + GARBAGE * Math.max(threads, 1) * activations
+    processMemory(PROCESS_BYTES) +
+    threads * THREAD_BYTES +
+    buffers +
+    weights +
+    GARBAGE * Math.max(threads, 1) * activations
   );
 }
 

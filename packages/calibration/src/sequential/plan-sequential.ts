@@ -6,8 +6,13 @@ import { checkOutputPlaces } from "@quern/tensor/node";
 import { resolveThreads } from "@quern/threads";
 import { crossBytes, isComparable } from "../accumulation/cross.ts";
 import type { CalibrationWindows } from "../planning/calibration-windows.ts";
-import { type CollectedInputs, longestOf, resolveMemory } from "../planning/divide-memory.ts";
-import { estimateSeconds, hessianOperations, type Operations } from "../planning/estimate.ts";
+import { type CollectedInputs, longestOf, memoryBudget } from "../planning/divide-memory.ts";
+import {
+  attentionOfBlocks,
+  estimateSeconds,
+  hessianOperations,
+  type Operations,
+} from "../planning/estimate.ts";
 import { holdOutRowsOf } from "../planning/hold-out-rows.ts";
 import { layerWarnings } from "../planning/layer-warnings.ts";
 import { residentMemory } from "../planning/resident-memory.ts";
@@ -71,7 +76,7 @@ export async function planSequential(params: PlanSequentialParams): Promise<Sequ
       return { stage, captures };
     });
   const memory = divideSequentialMemory({
-    budget: resolveMemory(params.memory),
+    budget: memoryBudget(params.memory),
     captures: stages.flatMap(({ captures }) => captures),
     cross,
     tokens: lengths,
@@ -92,7 +97,7 @@ export async function planSequential(params: PlanSequentialParams): Promise<Sequ
   });
   const saved = await SavedRuns.of({ temporary, model, cross, key });
   const kernels = await loadKernels(backend === undefined ? {} : { backend });
-  const operations = operationsOf({ model, stages, cross, hessians, runTokens, fittedTokens });
+  const operations = operationsOf({ model, stages, cross, hessians, lengths, runTokens, fittedTokens });
   const all = stages.flatMap(({ stage }) => stage.inputs);
   return {
     model,
@@ -139,22 +144,31 @@ function operationsOf(params: {
   readonly stages: readonly SequentialStage[];
   readonly cross: boolean;
   readonly hessians: boolean;
+  /** Tokens of each window. */
+  readonly lengths: readonly number[];
   readonly runTokens: number;
   readonly fittedTokens: number;
 }): Operations {
-  const { model, stages, cross, hessians, runTokens, fittedTokens } = params;
-  const ofStage = ({ stage, captures }: SequentialStage, index: number): number => {
+  const { model, stages, cross, hessians, lengths, runTokens, fittedTokens } = params;
+  /** The layers that each run through a stage gets to. */
+  const runsOf = ({ stage, captures }: SequentialStage, index: number): (readonly LinearInputs[])[] => {
     const { inputs } = stage;
     // A block is run as far as the last of the inputs that are captured.
     const before = captures.map((captured) => inputs.slice(0, inputs.indexOf(captured.inputs.at(-1)!)));
-    const runs = [...before, ...(advances(stages, index) === 1 ? [inputs] : [])];
-    return total(runs.map((layers) => inputOperations(model, layers)));
+    return [...before, ...(advances(stages, index) === 1 ? [inputs] : [])];
   };
+  const ofStage = (stage: SequentialStage, index: number): number =>
+    total(runsOf(stage, index).map((layers) => inputOperations(model, layers)));
+  const attention = attentionOfBlocks(model, lengths);
+  // Attention comes behind its queries, which are the first layers.
+  const attentionOfStage = (stage: SequentialStage, index: number): number =>
+    (attention[stage.stage.block] ?? 0) * runsOf(stage, index).filter((layers) => layers.length > 0).length;
   const all = stages.flatMap(({ stage }) => stage.inputs);
   // Both triangles, and as many additions as multiplications.
   const crossOperations = cross ? 2 * hessianOperations(all.filter(isComparable)) : 0;
   return {
     linear: runTokens * total(stages.map(ofStage)) + fittedTokens * crossOperations,
+    attention: (runTokens / total(lengths)) * total(stages.map(attentionOfStage)),
     hessians: hessians ? fittedTokens * hessianOperations(all) : 0,
   };
 }

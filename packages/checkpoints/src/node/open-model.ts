@@ -13,15 +13,17 @@ const GGUF_MAGIC = "GGUF";
  *
  * The first bytes of a file decide, as blobs in a cache have no name that says; of a damaged file, its name.
  *
- * @throws QuernError `CHECKPOINT_NOT_A_FOLDER` for any other file, and what {@link openCheckpointDirectory} and
+ * @throws QuernError `CHECKPOINT_NOT_FOUND` where nothing is there, `CHECKPOINT_NOT_A_FOLDER` for any other file, and what {@link openCheckpointDirectory} and
  * {@link openGgufModel} throw
  */
 export async function openModel(path: string): Promise<Checkpoint | GgufModel> {
-  const isFile = await stat(path).then(
-    (stats) => stats.isFile(),
-    () => false,
-  );
-  if (!isFile) return openCheckpointDirectory(path);
+  const stats = await stat(path).catch((cause: unknown) => {
+    throw new QuernError("CHECKPOINT_NOT_FOUND", `${path}: no such file or folder`, {
+      subject: { file: path },
+      cause,
+    });
+  });
+  if (!stats.isFile()) return openCheckpointDirectory(path);
   if (path.toLowerCase().endsWith(".gguf") || (await startsAsGguf(path))) return openGgufModel(path);
   throw new QuernError(
     "CHECKPOINT_NOT_A_FOLDER",

@@ -3,7 +3,7 @@ import { openModel } from "@quern/checkpoints/node";
 import { QuernError } from "@quern/tensor";
 import { describe, expect, it } from "vitest";
 import { checkpointPath } from "../testing/golden-evaluation.ts";
-import { divideMemory, resolveMemory, stateBytes } from "./divide-memory.ts";
+import { divideMemory, stateBytes } from "./divide-memory.ts";
 
 const model = await openRunnable(await openModel(checkpointPath("llama31-bpe")));
 const corpus = {
@@ -54,17 +54,5 @@ describe("divideMemory", () => {
   it("gives each thread its part", () => {
     expect(divide(2 ** 30, 8).used).toBeGreaterThan(plenty.used + 7 * 64 * 4 * model.vocabularySize);
     expect(divide(2 ** 30, 0).used).toBe(plenty.used);
-  });
-});
-
-describe("resolveMemory", () => {
-  it("takes what is asked for", () => {
-    expect(resolveMemory(12_345)).toBe(12_345);
-    expect(resolveMemory(undefined)).toBeGreaterThan(2 ** 20);
-    for (const memory of [0, -1, 1.5, Number.NaN]) {
-      expect(() => resolveMemory(memory)).toThrowError(
-        expect.objectContaining({ code: "EVALUATION_MEMORY" }),
-      );
-    }
   });
 });

@@ -1,10 +1,6 @@
-import { totalmem } from "node:os";
 import { parameterBytes, type RunnableModel } from "@quern/inference";
 import { QuernError } from "@quern/tensor";
 import type { EvaluationCorpus } from "../windows/evaluation-windows.ts";
-
-/** Hidden states of a hundred thousand tokens of the largest dense models fit in this. */
-const LARGEST_DEFAULT = 4 * 2 ** 30;
 
 const BYTES_PER_NUMBER = 4;
 
@@ -24,13 +20,6 @@ export interface MemoryDivision {
   readonly spilled: number;
   /** Positions of a window of which there are logits at once. */
   readonly rows: number;
-}
-
-/** @returns bytes for buffers: what is asked for, or a quarter of the machine's, at most 4 GiB */
-export function resolveMemory(memory: number | undefined): number {
-  if (memory === undefined) return Math.min(Math.floor(totalmem() / 4), LARGEST_DEFAULT);
-  if (Number.isSafeInteger(memory) && memory > 0) return memory;
-  throw memoryError(`memory: ${memory} is not a number of bytes above 0`);
 }
 
 /**
@@ -59,7 +48,8 @@ export function divideMemory(params: {
   const inHand = Math.max(threads, 1);
   const least = weights + inHand * (activations + rowBytes);
   if (least > budget) {
-    throw memoryError(`memory: ${budget} bytes are too little for this; ${least} are the least`);
+    const message = `memory: ${budget} bytes are too little for this; ${least} are the least`;
+    throw new QuernError("EVALUATION_MEMORY", message, { subject: { key: "memory" } });
   }
   const affordable = 1 + Math.floor((budget - least) / 2 / (inHand * rowBytes));
   const rows = Math.max(Math.min(MOST_ROWS, Math.floor(LOGIT_BYTES / rowBytes), affordable), 1);
@@ -78,10 +68,6 @@ export function stateBytes({ graph }: RunnableModel, { windows, rule }: Evaluati
 function activationBytes({ graph, inputs }: RunnableModel, context: number): number {
   const widest = Math.max(...inputs.flat().map(({ columns, rowsPerToken }) => columns * rowsPerToken));
   return BYTES_PER_NUMBER * context * (4 * graph.embedding.width + 3 * widest);
-}
-
-function memoryError(message: string): QuernError {
-  return new QuernError("EVALUATION_MEMORY", message, { subject: { key: "memory" } });
 }
 
 function sum(numbers: readonly number[]): number {

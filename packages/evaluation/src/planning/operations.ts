@@ -1,8 +1,8 @@
-import { linearOperations, type RunnableModel } from "@quern/inference";
+import { attentionOperations, linearOperations, type RunnableModel } from "@quern/inference";
 import { type ScoredPositions } from "../windows/evaluation-rule.ts";
 import type { EvaluationCorpus } from "../windows/evaluation-windows.ts";
 
-/** Floating-point operations of linear layers over a whole corpus. */
+/** Floating-point operations of linear layers and attention over a whole corpus. */
 export interface Operations {
   /** Of each block. */
   readonly blocks: readonly number[];
@@ -15,8 +15,11 @@ export function operationsOf(
   positions: ScoredPositions,
 ): Operations {
   const { blocks, output } = linearOperations(model);
+  const attention = attentionOperations(model, rule.context);
   return {
-    blocks: blocks.map((operations) => operations * windows.length * rule.context),
+    blocks: blocks.map(
+      (operations, block) => windows.length * (operations * rule.context + (attention[block] ?? 0)),
+    ),
     output: output * windows.length * positions.count,
   };
 }

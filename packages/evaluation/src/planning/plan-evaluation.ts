@@ -1,17 +1,20 @@
 import { tmpdir } from "node:os";
 import { loadKernels } from "@quern/kernels";
-import { resolveThreads } from "@quern/threads";
+import { processMemory, resolveMemory, resolveThreads } from "@quern/threads";
 import { DEFAULT_CONFIDENCE } from "../measures/bootstrap.ts";
 import type { SavedReference } from "../node/open-reference.ts";
 import { checkSameVocabulary, vocabularyHash, vocabularyMismatch } from "../vocabulary.ts";
 import { DEFAULT_RULE, scoredPositions } from "../windows/evaluation-rule.ts";
-import { divideMemory, resolveMemory } from "./divide-memory.ts";
+import { divideMemory } from "./divide-memory.ts";
 import { estimateSeconds } from "./estimate-seconds.ts";
 import { type EvaluationModel, openEvaluationModel } from "./evaluation-model.ts";
 import type { EvaluationInput, EvaluationPlan, EvaluationRequest } from "./evaluation-plan.ts";
 import { operationsOf, totalOperations } from "./operations.ts";
 import { planCorpus, tokenizerWarnings } from "./plan-corpus.ts";
 import { planSave } from "./plan-save.ts";
+
+/** Hidden states of a hundred thousand tokens of the largest dense models fit in this. */
+const LARGEST_DEFAULT = 4 * 2 ** 30;
 
 /**
  * Resident memory of Node with this package loaded and a model described, and of each further thread with its kernels: as measured
@@ -32,7 +35,11 @@ const THREAD_BYTES = 40 * 2 ** 20;
 export async function planEvaluation(request: EvaluationRequest): Promise<EvaluationPlan> {
   const { folder = tmpdir(), confidence = DEFAULT_CONFIDENCE, backend, tool } = request;
   const threads = resolveThreads(request.threads);
-  const budget = resolveMemory(request.memory);
+  const budget = resolveMemory({
+    memory: request.memory,
+    most: LARGEST_DEFAULT,
+    code: "EVALUATION_MEMORY",
+  });
   const saved = savedOf(request.reference);
   const rule = { ...(saved?.header.rule ?? DEFAULT_RULE), ...request.rule };
   const positions = scoredPositions(rule);
@@ -68,7 +75,7 @@ export async function planEvaluation(request: EvaluationRequest): Promise<Evalua
     kernels: `${kernels.info.backend} ${kernels.info.isa}`,
     memory,
     folder,
-    estimate: { seconds, peakMemory: PROCESS_BYTES + threads * THREAD_BYTES + memory.used },
+    estimate: { seconds, peakMemory: processMemory(PROCESS_BYTES) + threads * THREAD_BYTES + memory.used },
     confidence,
     tool,
     warnings,

@@ -124,6 +124,8 @@ class EvaluationRun {
     }).catch((error: unknown) => {
       throw naming(runnable.name, error);
     });
+    // The output layers of all models come next.
+    parameters.shrink();
     return { model, states, parameters };
   }
 
@@ -172,6 +174,7 @@ class EvaluationRun {
     };
     const { signal } = this.#options;
     await runTasks({ tasks: tasks(), threads: threads.scoring, onDone, ...(signal && { signal }) });
+    for (const [place, side] of sides.entries()) side.parameters.release(parameters[place]!);
     await this.#finishWriter(writer);
     return scores;
   }

@@ -18,4 +18,9 @@ export class BufferPool {
     this.#free.set(buffer.byteLength, free);
     free.push(buffer);
   }
+
+  /** Forgets what was given. */
+  clear(): void {
+    this.#free.clear();
+  }
 }

@@ -19,6 +19,8 @@ export interface ParameterSource {
   share(params: { readonly values: Float32Array; readonly shape: readonly number[] }): Parameter;
   /** The memory of parameters is used for others from now on: nothing may use them any more. */
   release(parameters: ParameterSet): void;
+  /** Memory that has been released is kept for nothing any more. */
+  shrink(): void;
   close(): Promise<void>;
 }
 
@@ -63,6 +65,7 @@ export function openParameters({ source, tensors }: RunnableModel): ParameterSou
     release(parameters) {
       for (const { data } of parameters.values()) pool.give(data.buffer as SharedArrayBuffer);
     },
+    shrink: () => pool.clear(),
     close: () => shards.close(),
   };
 }

@@ -49,6 +49,7 @@ export async function embedWindows(params: RunModelParams): Promise<void> {
     index,
     hidden: states.room(index),
   }));
+  parameters.release(loaded);
 }
 
 /**

@@ -25,6 +25,29 @@ INLINE vf vexp(vf x) {
   return p * (vf)((half + 127) << 23) * (vf)((exponent - half + 127) << 23);
 }
 
+// ln x of positive normal numbers, by the polynomial of the Cephes library's logf; about -88 for smaller ones and 0.
+INLINE vf vlog(vf x) {
+  vi bits = (vi)x;
+  vf exponent = vfloat((bits >> 23) - 126), m = (vf)((bits & 0x7fffff) | 0x3f000000);
+  vm low = vlt(m, vsplat(0.707106781186547524f));
+  exponent = vselect(low, exponent - 1.0f, exponent);
+  m = vselect(low, m + m, m) - 1.0f;
+  vf square = m * m, p = vsplat(7.0376836292e-2f);
+  p = p * m - 1.1514610310e-1f;
+  p = p * m + 1.1676998740e-1f;
+  p = p * m - 1.2420140846e-1f;
+  p = p * m + 1.4249322787e-1f;
+  p = p * m - 1.6668057665e-1f;
+  p = p * m + 2.0000714765e-1f;
+  p = p * m - 2.4999993993e-1f;
+  p = p * m + 3.3333331174e-1f;
+  p = p * m * square + exponent * -2.12194440e-4f - square * 0.5f;
+  return m + p + exponent * 0.693359375f;
+}
+
+// x^exponent for x >= 0 and an exponent above 0.
+INLINE vf vpower(vf x, float exponent) { return vexp(vlog(x) * exponent); }
+
 INLINE vf vsigmoid(vf x) { return 1.0f / (1.0f + vexp(-x)); }
 
 // Near 0 by the polynomial of the Cephes library's tanhf.

@@ -41,6 +41,22 @@ INLINE vd vmuladd_f64(vd a, vd b, vd c) {
 #endif
 }
 
+// ---- Tables in memory: element index[i] in lane i
+
+INLINE vf vgather(const float *table, vi index) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_i32gather_ps((__m512i)index, table, 4);
+#elif defined(__AVX2__)
+  return (vf)_mm256_i32gather_ps(table, (__m256i)index, 4);
+#else
+  vf result = {0};
+  for (int i = 0; i < VEC_LANES; i++) result[i] = table[index[i]];
+  return result;
+#endif
+}
+
+INLINE vi vgather_int(const int32_t *table, vi index) { return (vi)vgather((const float *)table, index); }
+
 // ---- The first `count` lanes of an incomplete vector; the others are 0
 
 INLINE vf vload_part(const float *source, int64_t count) {

@@ -3,7 +3,11 @@
 #include "kernel.h"
 #include "math/attention.h"
 #include "math/cholesky.h"
+#include "math/compensate.h"
+#include "math/descend.h"
 #include "math/elementwise.h"
+#include "math/encode-tiles.h"
+#include "math/fit-tiles.h"
 #include "math/gemm.h"
 #include "math/norms.h"
 #include "math/operation.h"
@@ -30,6 +34,12 @@ static const quern_operation OPERATIONS[] = {
     {"rope", no_scratch, run_rope},
     {"columnStatistics", no_scratch, run_column_statistics},
     {"magnitudeHistogram", scratch_of_histogram, run_magnitude_histogram},
+    {"encodeTiles", no_scratch, run_encode_tiles},
+    {"decodeTiles", no_scratch, run_decode_tiles},
+    {"tileRanges", no_scratch, run_tile_ranges},
+    {"searchTiles", scratch_of_search, run_search_tiles},
+    {"compensateColumns", scratch_of_compensate, run_compensate},
+    {"descendColumns", no_scratch, run_descend},
     {"attention", scratch_of_attention, run_attention},
 };
 

@@ -7,7 +7,7 @@
 
 #include "kernel.h"
 
-#define QUERN_MOST_ARRAYS 8
+#define QUERN_MOST_ARRAYS 12
 #define QUERN_MOST_NUMBERS 24
 
 typedef struct {

@@ -6,8 +6,8 @@
 
 #include "math/gemm-f64.h"
 
-// Rows of triangles that are solved directly, and columns that are worked on at a time.
-enum { DIRECT = 64, STRIPE = 128 };
+// Rows of triangles that are solved directly, columns that are worked on at a time, and rows, which do not wait for each other.
+enum { DIRECT = 64, STRIPE = 128, TOGETHER = 4 };
 
 // The rows of the first part: a multiple of DIRECT.
 INLINE int64_t half_of(int64_t n) { return (n / 2 + DIRECT - 1) / DIRECT * DIRECT; }
@@ -29,15 +29,28 @@ static void solve_right_transposed(const double *l, int64_t n, int64_t stride, d
     solve_right_transposed(l + half * stride + half, n - half, stride, b + half, rows, b_stride, panels);
     return;
   }
-  double columns[DIRECT][DIRECT];
+  double columns[DIRECT][DIRECT] = {0};
   for (int64_t i = 0; i < n; i++) {
-    for (int64_t j = 0; j <= i; j++) columns[j][i] = l[i * stride + j];
+    for (int64_t j = 0; j < i; j++) columns[j][i] = l[i * stride + j];
   }
-  for (int64_t row = 0; row < rows; row++, b += b_stride) {
+  for (int64_t row = 0; row < rows; row += TOGETHER, b += TOGETHER * b_stride) {
+    int64_t count = rows - row < TOGETHER ? rows - row : TOGETHER;
+    double some[TOGETHER][DIRECT] = {0};
+    for (int64_t r = 0; r < count; r++) {
+      for (int64_t j = 0; j < n; j++) some[r][j] = b[r * b_stride + j];
+    }
     for (int64_t k = 0; k < n; k++) {
-      double x = b[k] / columns[k][k];
-      b[k] = x;
-      for (int64_t j = k + 1; j < n; j++) b[j] -= x * columns[k][j];
+      double x[TOGETHER], divisor = l[k * stride + k];
+      for (int r = 0; r < TOGETHER; r++) x[r] = some[r][k] / divisor;
+      // Up to column k nothing is subtracted.
+      for (int64_t j = k / VEC_LANES_F64 * VEC_LANES_F64; j < DIRECT; j += VEC_LANES_F64) {
+        vd column = vload_f64(columns[k] + j);
+        for (int r = 0; r < TOGETHER; r++) vstore_f64(some[r] + j, vload_f64(some[r] + j) - vsplat_f64(x[r]) * column);
+      }
+      for (int r = 0; r < TOGETHER; r++) some[r][k] = x[r];
+    }
+    for (int64_t r = 0; r < count; r++) {
+      for (int64_t j = 0; j < n; j++) b[r * b_stride + j] = some[r][j];
     }
   }
 }

@@ -1,7 +1,7 @@
 import { argumentError, checkCount } from "../arguments.ts";
 
 /** `QUERN_MOST_ARRAYS` and `QUERN_MOST_NUMBERS` of csrc/math/operation.h. */
-export const MOST_ARRAYS = 8;
+export const MOST_ARRAYS = 12;
 export const MOST_NUMBERS = 24;
 
 /** Compiled operations on matrices as they are called: nothing is checked. */
@@ -36,13 +36,13 @@ export function spanOf({ rows, rowBytes, strideBytes }: Omit<MathArray, "data" |
   return rows === 0 || rowBytes === 0 ? 0 : (rows - 1) * strideBytes + rowBytes;
 }
 
-const KINDS = { F32: Float32Array, F64: Float64Array } as const;
+const KINDS = { F32: Float32Array, F64: Float64Array, U8: Uint8Array } as const;
 
 interface MatrixParams {
   /** What the array is called in messages. */
   readonly name: string;
-  readonly kind: "F32" | "F64";
-  readonly data: Float32Array | Float64Array;
+  readonly kind: "F32" | "F64" | "U8";
+  readonly data: MathData;
   readonly access: MathArray["access"];
   readonly rows: number;
   readonly columns: number;

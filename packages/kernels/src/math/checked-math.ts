@@ -1,9 +1,11 @@
 import type { Backend } from "../backend.ts";
 import { attention } from "./attention.ts";
+import { searchTiles, tileRanges } from "./fit-tiles.ts";
 import { gemm } from "./gemm.ts";
 import { factorize, solve, syrk } from "./hessians.ts";
 import type { MathKernels } from "./math-kernels.ts";
 import { rope } from "./rope.ts";
+import { compensateColumns, decodeTiles, descendColumns, encodeTiles } from "./rounding.ts";
 import { activate, addBias, addScaled, layerNorm, logSumExp, rmsNorm, softmax } from "./rows.ts";
 import { columnStatistics, magnitudeHistogram } from "./statistics.ts";
 
@@ -27,6 +29,12 @@ export function checkedMath({ math, types }: Pick<Backend, "math" | "types">): M
     rope: (params) => rope(math, params),
     columnStatistics: (params) => columnStatistics(math, params),
     magnitudeHistogram: (params) => magnitudeHistogram(math, params),
+    encodeTiles: (params) => encodeTiles(math, params),
+    decodeTiles: (params) => decodeTiles(math, params),
+    tileRanges: (params) => tileRanges(math, params),
+    searchTiles: (params) => searchTiles(math, params),
+    compensateColumns: (params) => compensateColumns(math, params),
+    descendColumns: (params) => descendColumns(math, params),
     attention: (params) => attention(math, params),
   };
 }

@@ -1,5 +1,6 @@
 import type { AttentionParams } from "./attention.ts";
 import type { FactorParams, GramParams, SolveParams } from "./hessians.ts";
+import type { SearchTilesParams, TileRangesParams } from "./fit-tiles.ts";
 import type { GemmParams } from "./gemm.ts";
 import type {
   ActivateParams,
@@ -11,6 +12,12 @@ import type {
   RowsToRowsParams,
 } from "./rows.ts";
 import type { RopeParams } from "./rope.ts";
+import type {
+  CompensateColumnsParams,
+  DecodeTilesParams,
+  DescendColumnsParams,
+  EncodeTilesParams,
+} from "./rounding.ts";
 import type { ColumnStatisticsParams, MagnitudeHistogramParams } from "./statistics.ts";
 
 /**
@@ -76,6 +83,24 @@ export interface MathKernels {
    * `lowerEdgeOfBin(bin + 1)`. There must be no NaN, which would count in the last bin.
    */
   readonly magnitudeHistogram: (params: MagnitudeHistogramParams) => void;
+  /** The nearest codes of weights, and what they mean. Like the other operations on tiles, the same on all instruction sets. */
+  readonly encodeTiles: (params: EncodeTilesParams) => void;
+  /** What codes mean. */
+  readonly decodeTiles: (params: DecodeTilesParams) => void;
+  /** Smallest and largest weight of each tile. */
+  readonly tileRanges: (params: TileRangesParams) => void;
+  /**
+   * With which of several scales and shifts the sum over a tile of `importance * |error|^exponent`, or of `e H e^T`, is least. Errors, their
+   * powers and products and sums over 256 columns of a row are F32, and added in F64.
+   */
+  readonly searchTiles: (params: SearchTilesParams) => void;
+  /** Rounds columns one after another; what each gets wrong is added, by factors, to what is rounded after it (GPTQ, LDLQ). */
+  readonly compensateColumns: (params: CompensateColumnsParams) => void;
+  /**
+   * One column after another: with all other codes as they are, the best value of a weight is its value plus its gradient over H_jj; its
+   * code becomes the nearest to that, where that is nearer than the present one, and gradients follow.
+   */
+  readonly descendColumns: (params: DescendColumnsParams) => void;
   /** Rotary position embedding (Su et al. 2021) in place. */
   readonly rope: (params: RopeParams) => void;
   /** Softmax attention within one sequence. */

@@ -37,7 +37,8 @@ export function placeTensor(params: {
   const { name, role, recipe, sources, context, tensors } = params;
   const { make = ([only]: readonly SourceTensor[]) => only!.expression, packed, together } = recipe;
   const { expression, type } = typed(name, sources, () => {
-    const inputs = sources.map((sourceName) => sourceTensor(tensors.get(sourceName)!, packed !== undefined));
+    const infos = sources.map((sourceName) => tensors.get(sourceName)!);
+    const inputs = packed === undefined ? plainSources(infos) : infos.map(asItIs);
     const made = make(inputs, context);
     return {
       expression: made,
@@ -76,7 +77,15 @@ function typed(
   }
 }
 
-function sourceTensor({ name, type, shape }: TensorInfo, packed: boolean): SourceTensor {
-  const plain = packed || PLAIN_TYPES.has(type);
-  return { expression: plain ? source(name) : toFloat32(source(name)), shape };
+function asItIs({ name, shape }: TensorInfo): SourceTensor {
+  return { expression: source(name), shape };
+}
+
+/** F32 also where a tensor is made from several of different types, such as experts of which some have been quantized. */
+function plainSources(infos: readonly TensorInfo[]): SourceTensor[] {
+  const alike = infos.every(({ type }) => type === infos[0]!.type && PLAIN_TYPES.has(type));
+  return infos.map((info) => {
+    const { expression, shape } = asItIs(info);
+    return { expression: alike || info.type === "F32" ? expression : toFloat32(expression), shape };
+  });
 }

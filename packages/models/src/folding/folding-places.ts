@@ -51,7 +51,7 @@ function blockPlaces({ attention, feedForward }: BlockGraph): FoldingPlace[] {
     ? [{ norm: attended.norm, layers: [...attended.layers, ...fed.layers] }]
     : [attended, fed];
   return [
-    normPlace(first!.norm, first!.layers),
+    normPlace(first.norm, first.layers),
     ...attentionPlaces(attention),
     ...others.map(({ norm, layers }) => normPlace(norm, layers)),
     ...feedForwardPlaces(feedForward),

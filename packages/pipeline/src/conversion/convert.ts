@@ -84,6 +84,7 @@ async function execute(
       options: {
         shards: plan.checkpoint.shards,
         files: plan.outputs.flatMap(({ files }) => files.map(({ path }) => path)),
+        ...(plan.hessians === undefined ? {} : { statistics: plan.hessians.path }),
         ...(plan.backend === undefined ? {} : { backend: plan.backend }),
       },
     });

@@ -1,15 +1,13 @@
 import type { RowErrors } from "@quern/kernels";
 import type { ErrorFigures } from "../errors.ts";
+import { RowOrder } from "./row-order.ts";
+import type { OutputRows } from "./slab.ts";
 
-/**
- * Adds up what conversion did to the rows of a tensor, in the order of the rows, however they are shared among slabs and whichever
- * slab is done first: the sums are the same to the last bit.
- */
+/** Adds up what conversion did to the rows of a tensor, in the order of the rows: the sums are the same to the last bit. */
 export class ErrorSums {
-  /** Rows that came before those in front of them, by the first one. */
-  readonly #early = new Map<number, RowErrors>();
+  readonly #errors = new RowOrder<RowErrors>((errors) => this.#addErrors(errors));
+  readonly #outputs = new RowOrder<OutputRows>((outputs) => this.#addOutputs(outputs));
   readonly #weighted: boolean;
-  #rows = 0;
   #squaredErrors = 0;
   #squaredWeights = 0;
   #weightedErrors = 0;
@@ -18,6 +16,7 @@ export class ErrorSums {
   #clipped = 0;
   #vanished = 0;
   #groups = 0;
+  #hessian: { squaredErrors: number; squaredWeights: number } | undefined;
 
   /** @param params.weighted Whether rows are measured with importance. */
   constructor({ weighted }: { weighted: boolean }) {
@@ -25,13 +24,13 @@ export class ErrorSums {
   }
 
   add(firstRow: number, errors: RowErrors): void {
-    this.#early.set(firstRow, errors);
-    for (;;) {
-      const next = this.#early.get(this.#rows);
-      if (next === undefined) return;
-      this.#early.delete(this.#rows);
-      this.#addRows(next);
-    }
+    this.#errors.add({ firstRow, rows: errors.squaredErrors.length, figures: errors });
+  }
+
+  /** Of rows that are measured with a Hessian, too. */
+  addOutputs(outputs: OutputRows): void {
+    const { firstRow, squaredErrors } = outputs;
+    this.#outputs.add({ firstRow, rows: squaredErrors.length, figures: outputs });
   }
 
   /** Of all rows, once they have been added. */
@@ -42,6 +41,7 @@ export class ErrorSums {
       ...(this.#weighted
         ? { weighted: { squaredErrors: this.#weightedErrors, squaredWeights: this.#weightedWeights } }
         : {}),
+      ...(this.#hessian === undefined ? {} : { hessian: { ...this.#hessian } }),
       largestError: this.#largestError,
       clipped: this.#clipped,
       vanished: this.#vanished,
@@ -49,7 +49,7 @@ export class ErrorSums {
     };
   }
 
-  #addRows(errors: RowErrors): void {
+  #addErrors(errors: RowErrors): void {
     const rows = errors.squaredErrors.length;
     for (let row = 0; row < rows; row++) {
       this.#squaredErrors += errors.squaredErrors[row]!;
@@ -61,6 +61,13 @@ export class ErrorSums {
       this.#vanished += errors.vanished[row]!;
       this.#groups += errors.groups[row]!;
     }
-    this.#rows += rows;
+  }
+
+  #addOutputs({ squaredErrors, squaredWeights }: OutputRows): void {
+    const sums = (this.#hessian ??= { squaredErrors: 0, squaredWeights: 0 });
+    for (const [row, errors] of squaredErrors.entries()) {
+      sums.squaredErrors += errors;
+      sums.squaredWeights += squaredWeights[row]!;
+    }
   }
 }

@@ -2,7 +2,7 @@ import { elementCount } from "@quern/tensor";
 import type { TensorError } from "../errors.ts";
 import type { ConversionPlan, PlannedTensor } from "../plan.ts";
 import { ErrorSums } from "./error-sums.ts";
-import type { MeasuredRows, Slab, SlabConversion } from "./slab.ts";
+import type { Slab, SlabConversion, SlabResult } from "./slab.ts";
 import { weightType } from "./weight-type.ts";
 
 interface Measured {
@@ -30,8 +30,8 @@ export class ErrorTracker {
     this.#outputs = plan.outputs.flatMap(({ files }, output) => files.map(() => output));
   }
 
-  slabDone({ tensor, conversions }: Slab, measured: readonly MeasuredRows[]): void {
-    for (const { conversion: index, firstRow, errors } of measured) {
+  slabDone({ tensor, conversions }: Slab, result: Pick<SlabResult, "errors" | "outputs">): void {
+    for (const { conversion: index, firstRow, errors } of result.errors) {
       const byConversion = this.#open.get(tensor) ?? new Map<number, Measured>();
       this.#open.set(tensor, byConversion);
       const conversion = conversions[index]!;
@@ -41,6 +41,7 @@ export class ErrorTracker {
       byConversion.set(index, { conversion, sums });
       sums.add(firstRow, errors);
     }
+    for (const rows of result.outputs) this.#open.get(tensor)!.get(rows.conversion)!.sums.addOutputs(rows);
   }
 
   /** All rows of a tensor have been measured. @returns what became of it in each output */

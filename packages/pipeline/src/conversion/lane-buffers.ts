@@ -15,6 +15,11 @@ export class LaneBuffers {
     return buffer.subarray(0, size);
   }
 
+  /** As {@link take}, for numbers. */
+  takeFloats(use: string, length: number): Float32Array {
+    return new Float32Array(this.take(use, length * 4).buffer, 0, length);
+  }
+
   /**
    * Memory for one of the reads of a slab, of which rearranged rows take several. All of it is given back by
    * {@link releaseReads}.

@@ -2,6 +2,7 @@ import { rowSize } from "@quern/gguf";
 import { expressionSources, type ModelTensor } from "@quern/models";
 import { ELEMENT_TYPES, elementCount, isElementType } from "@quern/tensor";
 import type { ConversionPlan, PlannedTensor } from "../plan.ts";
+import { hessianBytes } from "./hessian-forms.ts";
 import { holds } from "../planning/float-type.ts";
 import type { Slab, SlabConversion } from "./slab.ts";
 import { slabBytes } from "./slab-runner.ts";
@@ -17,7 +18,6 @@ export interface SlabPlan {
 
 /** Cuts the tensors of a plan into slabs that fit its memory. */
 export function planSlabs(plan: ConversionPlan): SlabPlan {
-  const bytes = slabBytes(plan.resources);
   let firstFile = 0;
   const outputs = plan.outputs.map(({ tensors, files }) => {
     const first = firstFile;
@@ -32,8 +32,12 @@ export function planSlabs(plan: ConversionPlan): SlabPlan {
     });
     const columns = tensor.shape.at(-1) ?? 1;
     const rows = elementCount(tensor.shape) / columns;
-    const slabRows = Math.max(1, Math.floor(bytes / bytesPerRow(tensor, conversions)));
-    return { tensor, index, conversions, columns, rows, slabRows };
+    const isMeasured = conversions.some(({ measured }) => measured);
+    const hessian = isMeasured ? plan.hessians?.modules.get(tensor.name) : undefined;
+    const buffers = bytesOfSlabs({ tensor, conversions, hessian: hessian !== undefined });
+    const bytes = slabBytes({ ...plan.resources, hessians: hessian !== undefined });
+    const slabRows = Math.max(1, Math.floor((bytes - buffers.fixed) / buffers.perRow));
+    return { tensor, index, conversions, columns, rows, slabRows, ...(hessian && { hessian }) };
   });
   return {
     count: work.reduce((sum, { rows, slabRows }) => sum + Math.ceil(rows / slabRows), 0),
@@ -48,10 +52,11 @@ interface TensorWork {
   readonly columns: number;
   readonly rows: number;
   readonly slabRows: number;
+  readonly hessian?: string;
 }
 
 async function* cutIntoSlabs(plan: ConversionPlan, work: readonly TensorWork[]): SlabPlan["slabs"] {
-  for (const { tensor, index, conversions, columns, rows, slabRows } of work) {
+  for (const { tensor, index, conversions, columns, rows, slabRows, hessian } of work) {
     const { name, expression, shape } = tensor;
     const matrixRows = shape.at(-2) ?? 1;
     const sources = expressionSources(expression).map((source) => plan.checkpoint.tensors.get(source)!);
@@ -72,6 +77,7 @@ async function* cutIntoSlabs(plan: ConversionPlan, work: readonly TensorWork[]):
         matrixRows,
         firstRow,
         rows: count,
+        ...(hessian && { hessian }),
         conversions: conversions.map(({ usesImportance, ...conversion }) =>
           usesImportance ? { ...conversion, importance: importance! } : conversion,
         ),
@@ -123,8 +129,13 @@ function rounds(tensor: ModelTensor, { type, via, packed }: PlannedTensor): bool
   return !packed && (via !== undefined || isPacked(tensor) || !holds(type, tensor.sourceType));
 }
 
-/** Memory that a row takes while its slab is in hand. */
-function bytesPerRow(tensor: ModelTensor, conversions: readonly ConversionGroup[]): number {
+/** Memory that a slab takes while it is in hand: whatever its size, and for each row. */
+function bytesOfSlabs(params: {
+  readonly tensor: ModelTensor;
+  readonly conversions: readonly ConversionGroup[];
+  readonly hessian: boolean;
+}): { fixed: number; perRow: number } {
+  const { tensor, conversions, hessian } = params;
   const { shape, expression } = tensor;
   const columns = shape.at(-1) ?? 1;
   const type = weightType(tensor);
@@ -132,5 +143,9 @@ function bytesPerRow(tensor: ModelTensor, conversions: readonly ConversionGroup[
   // Rows that are rearranged exist twice, and up to every other row is read only to be skipped.
   const copies = expression.operation === "source" ? 1 : 3;
   const converted = conversions.reduce((sum, { rowSize, via }) => sum + rowSize + (via?.rowSize ?? 0), 0);
-  return evaluated * copies + converted;
+  const perRow = evaluated * copies + converted;
+  if (!hessian) return { fixed: 0, perRow };
+  const measured = conversions.filter((conversion) => conversion.measured).length;
+  const forms = hessianBytes({ columns, matrices: 1 + measured });
+  return { fixed: forms.fixed, perRow: perRow + forms.perRow };
 }

@@ -1,8 +1,9 @@
 import type { Kernels } from "@quern/kernels";
-import { evaluateRows, type TensorReader } from "@quern/models";
+import { evaluateRows, type TensorReader } from "@quern/models/expressions";
 import { checkCopied } from "./check-copied.ts";
 import type { LaneBuffers } from "./lane-buffers.ts";
-import type { MeasuredRows, Slab, SlabConversion, SlabResult } from "./slab.ts";
+import { type HessianReader, matricesOf, measureOutputs } from "./measure-outputs.ts";
+import type { MeasuredRows, OutputRows, Slab, SlabConversion, SlabResult } from "./slab.ts";
 import { weightError } from "./weight-error.ts";
 
 /** Receives finished rows. */
@@ -19,34 +20,39 @@ export async function processSlab(params: {
   kernels: Kernels;
   buffers: LaneBuffers;
   write: SlabWriter;
+  /** For slabs that name a Hessian. */
+  readHessian?: HessianReader;
 }): Promise<SlabResult> {
   const { slab, kernels, buffers, write } = params;
   const started = performance.now();
   let allocated = 0;
   let read = 0;
-  const reader: TensorReader = {
-    info: (name) => params.reader.info(name),
-    async readRows(name, start, count) {
-      const asked = performance.now();
-      try {
-        return await params.reader.readRows(name, start, count);
-      } finally {
-        read += performance.now() - asked;
-      }
-    },
+  const reading = async <Bytes>(bytes: Promise<Bytes>): Promise<Bytes> => {
+    const asked = performance.now();
+    try {
+      return await bytes;
+    } finally {
+      read += performance.now() - asked;
+    }
   };
   const source = await evaluateRows(slab.expression, {
-    reader,
+    reader: {
+      info: (name) => params.reader.info(name),
+      readRows: (name, start, count) => reading(params.reader.readRows(name, start, count)),
+    },
     firstRow: slab.firstRow,
     rows: slab.rows,
     allocate: (size) => buffers.take(`rearranged ${allocated++}`, size),
   });
   const evaluated = performance.now();
+  const readForRows = read;
   const writes: Promise<void>[] = [];
   const errors: MeasuredRows[] = [];
+  const measured = new Map<number, Uint8Array>();
+  let outputs: readonly OutputRows[] = [];
   let measuring = 0;
   let bytesWritten = 0;
-  let quantized = evaluated;
+  let handedOver = evaluated;
   try {
     for (const [index, conversion] of slab.conversions.entries()) {
       if (conversion.packed) checkCopied({ slab, source, kernels });
@@ -57,13 +63,27 @@ export async function processSlab(params: {
         const asked = performance.now();
         errors.push(...measureRows({ slab, conversion, index, source, converted, kernels }));
         measuring += performance.now() - asked;
+        measured.set(index, converted);
       }
       for (const { file, offset } of conversion.targets) {
         writes.push(write(file, converted, offset + slab.firstRow * conversion.rowSize));
         bytesWritten += converted.byteLength;
       }
     }
-    quantized = performance.now();
+    if (slab.hessian !== undefined && measured.size > 0) {
+      const asked = performance.now();
+      outputs = await measureOutputs({
+        slab,
+        module: slab.hessian,
+        source,
+        converted: measured,
+        readHessian: (request) => reading(params.readHessian!(request)),
+        kernels,
+        buffers,
+      });
+      measuring += performance.now() - asked - (read - readForRows);
+    }
+    handedOver = performance.now();
   } finally {
     // Whatever fails, no buffer may still be in use, and no file.
     await Promise.allSettled(writes);
@@ -71,12 +91,12 @@ export async function processSlab(params: {
   await Promise.all(writes);
   const times = {
     read,
-    convert: Math.max(0, evaluated - started - read),
-    quantize: quantized - evaluated - measuring,
+    convert: Math.max(0, evaluated - started - readForRows),
+    quantize: handedOver - evaluated - measuring - (read - readForRows),
     measure: measuring,
-    write: performance.now() - quantized,
+    write: performance.now() - handedOver,
   };
-  return { bytesWritten, errors, times };
+  return { bytesWritten, errors, outputs, times };
 }
 
 /** Rows of `slab` as `conversion.type`, in a buffer of the lane. */
@@ -157,10 +177,10 @@ function* rowGroups(
     yield { start: 0, count: slab.rows };
     return;
   }
-  const { columns, matrixRows, firstRow, rows } = slab;
-  for (let start = 0, matrix = 0; start < rows; matrix++) {
-    const count = Math.min(rows - start, matrixRows - ((firstRow + start) % matrixRows));
-    yield { start, count, importance: importance.subarray(matrix * columns, (matrix + 1) * columns) };
-    start += count;
+  const { columns, matrixRows, firstRow } = slab;
+  const first = Math.floor(firstRow / matrixRows);
+  for (const { matrix, start, count } of matricesOf(slab)) {
+    const from = (matrix - first) * columns;
+    yield { start, count, importance: importance.subarray(from, from + columns) };
   }
 }

@@ -40,14 +40,14 @@ export class ProgressTracker {
     this.#emit({ type: "tensor:start", name, index: tensor });
   }
 
-  slabDone(slab: Slab, { bytesWritten, errors }: SlabResult): void {
+  slabDone(slab: Slab, result: SlabResult): void {
     const { tensor, name, rows, columns } = slab;
-    this.#errors.slabDone(slab, errors);
+    this.#errors.slabDone(slab, result);
     const tensorDone = (this.#written[tensor] ?? 0) + rows * columns;
     const tensorTotal = elementCount(this.#plan.tensors[tensor]!.shape);
     this.#written[tensor] = tensorDone;
     this.#done += rows * columns;
-    this.#bytesWritten += bytesWritten;
+    this.#bytesWritten += result.bytesWritten;
     this.#emit({
       type: "progress",
       tensor: name,

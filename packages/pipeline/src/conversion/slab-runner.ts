@@ -16,7 +16,12 @@ export const SLABS_IN_FLIGHT = 2;
 /** Slabs above this make nothing faster. */
 const LARGEST_SLAB = 4 * 2 ** 20;
 
+/** Likewise, where Hessians are read for every slab anew. */
+const LARGEST_SLAB_WITH_HESSIAN = 32 * 2 ** 20;
+
 /** @returns bytes of buffers for one slab, out of the memory that all runners share */
-export function slabBytes({ memory, threads }: { memory: number; threads: number }): number {
-  return Math.min(memory / Math.max(threads, 1) / SLABS_IN_FLIGHT, LARGEST_SLAB);
+export function slabBytes(params: { memory: number; threads: number; hessians: boolean }): number {
+  const { memory, threads, hessians } = params;
+  const largest = hessians ? LARGEST_SLAB_WITH_HESSIAN : LARGEST_SLAB;
+  return Math.min(memory / Math.max(threads, 1) / SLABS_IN_FLIGHT, largest);
 }

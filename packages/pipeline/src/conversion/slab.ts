@@ -44,6 +44,8 @@ export interface Slab {
   readonly matrixRows: number;
   readonly firstRow: number;
   readonly rows: number;
+  /** Module of the statistics file whose Hessian says what errors of the weights do to outputs, where that is measured. */
+  readonly hessian?: string;
   readonly conversions: readonly SlabConversion[];
 }
 
@@ -56,9 +58,21 @@ export interface MeasuredRows {
   readonly errors: RowErrors;
 }
 
+/** What a conversion did to the outputs that belong to some rows of a slab, summed over all inputs that H is of; by row. */
+export interface OutputRows {
+  /** Position among the conversions of the slab. */
+  readonly conversion: number;
+  /** Of the tensor. */
+  readonly firstRow: number;
+  readonly squaredErrors: Float64Array;
+  readonly squaredWeights: Float64Array;
+}
+
 export interface SlabResult {
   readonly bytesWritten: number;
   /** Of the conversions that are measured. */
   readonly errors: readonly MeasuredRows[];
+  /** Of the same conversions, where there is a Hessian. */
+  readonly outputs: readonly OutputRows[];
   readonly times: SlabTimes;
 }

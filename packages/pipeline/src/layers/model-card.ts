@@ -83,7 +83,7 @@ function settings(
     ["Linear layers kept", kept.length === 0 ? "none" : String(kept.length)],
     ["Size", `${(fileSize / 1e6).toFixed(1)} MB, ${bitsPerWeight.toFixed(2)} bits per weight`],
   ];
-  return table(["", ""], rows as [string, string][]);
+  return table(["", ""], rows);
 }
 
 function usage(layers: readonly LayerResultFigures[]): string {

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LayerParameters } from "@quern/checkpoints";
-import type { Statistics } from "@quern/statistics";
+import { type InputSource, type Statistics, statisticsInputs } from "@quern/statistics";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CheckpointEvent, CheckpointReport } from "./events.ts";
 import type { LayeredModel } from "./linear-layers.ts";
@@ -288,6 +288,73 @@ describe("statistics", () => {
   });
 });
 
+describe("a source that follows what layers become", () => {
+  it("is told in the order of the computation, and gets the tensors as GGUF has them", async () => {
+    const model = await goldenModel("mixtral");
+    const statistics = await randomStatistics({ model, path: join(folder, "mixtral.stats"), tokens: 512 });
+    const log: string[] = [];
+    const replaced = new Map<string, Float32Array>();
+    const inputs: InputSource = {
+      ...statisticsInputs(statistics),
+      follows: true,
+      read(request) {
+        log.push(`read ${request.module}`);
+        return statisticsInputs(statistics).read(request);
+      },
+      async replace({ tensor, values }) {
+        log.push(`replace ${tensor}`);
+        replaced.set(tensor, values);
+      },
+      async blockDone(block) {
+        log.push(`done ${block}`);
+      },
+    };
+    const settings: RecipeSettings = {
+      format: "pack-quantized",
+      parameters: { ...W4, tile: groups(32) },
+      statistics: "channels",
+      // One expert stays what it is.
+      keep: /layers\.1|experts\.3\.w1/,
+    };
+    const { model: after } = await write(model, settings, { inputs, threads: 2 });
+    expect([...new Set(log)]).toEqual([
+      "read blk.0.attn_q",
+      ...["k", "q", "v"].map((name) => `replace blk.0.attn_${name}.weight`),
+      "read blk.0.attn_output",
+      "replace blk.0.attn_output.weight",
+      "read blk.0.ffn_gate_exps",
+      "replace blk.0.ffn_gate_exps.weight",
+      "replace blk.0.ffn_up_exps.weight",
+      "read blk.0.ffn_down_exps",
+      "replace blk.0.ffn_down_exps.weight",
+      "done 0",
+    ]);
+    const q = await valuesOf(after, "model.layers.0.self_attn.q_proj.weight");
+    // Rows of the halves of each of the heads take turns.
+    const heads = after.config["num_attention_heads"] as number;
+    const half = 256 / heads / 2;
+    const interleaved = Float32Array.from(q, (_, i) => {
+      const [row, column] = [Math.floor(i / 256), i % 256];
+      const [head, inHead] = [Math.floor(row / (2 * half)), row % (2 * half)];
+      return q[(head * 2 * half + (inHead % 2) * half + Math.floor(inHead / 2)) * 256 + column]!;
+    });
+    expect(Buffer.compare(bytes(replaced.get("blk.0.attn_q.weight")!), bytes(interleaved))).toBe(0);
+    const gates = replaced.get("blk.0.ffn_gate_exps.weight")!;
+    const expert = "model.layers.0.block_sparse_moe.experts";
+    const [second, kept] = await Promise.all(
+      [1, 3].map((index) => valuesOf(after, `${expert}.${index}.w1.weight`)),
+    );
+    const size = second!.length;
+    expect(Buffer.compare(bytes(gates.subarray(size, 2 * size)), bytes(second!))).toBe(0);
+    expect(Buffer.compare(bytes(gates.subarray(3 * size, 4 * size)), bytes(kept!))).toBe(0);
+    await statistics.close();
+  });
+});
+
+function bytes({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
 function misled(statistics: Statistics): {
   read(request: { module: string; matrix?: number }): Promise<never>;
 } {
@@ -404,6 +471,7 @@ describe("what cannot be", () => {
       decisions: [{ module: "model.nothing", keep: true }],
       transforms: [],
       statistics: "none",
+      warnings: [],
     } as const;
     const plan = planCheckpoint({
       model,

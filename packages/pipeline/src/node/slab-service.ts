@@ -1,5 +1,5 @@
 import type { CheckpointShard } from "@quern/checkpoints";
-import { ShardReader } from "@quern/checkpoints/node";
+import { ShardReader } from "@quern/checkpoints/node/shards";
 import { type KernelBackend, loadKernels } from "@quern/kernels";
 import { LaneBuffers } from "../conversion/lane-buffers.ts";
 import { partialPathOf } from "@quern/tensor/node";
@@ -12,6 +12,8 @@ export interface SlabServiceOptions {
   readonly shards: readonly CheckpointShard[];
   /** Final paths of the files of all outputs, in the order of the plan; their partial files exist. */
   readonly files: readonly string[];
+  /** Path of the statistics file whose Hessians slabs name. */
+  readonly statistics?: string;
   /** @default the best that loads */
   readonly backend?: KernelBackend;
 }
@@ -21,11 +23,16 @@ export async function createService(options: SlabServiceOptions): Promise<SlabSe
   const kernels = await loadKernels(options.backend === undefined ? {} : { backend: options.backend });
   const shards = new ShardReader(options.shards);
   const writer = new FileWriter(options.files, partialPathOf);
+  // Most conversions need none: what reads them is not loaded then.
+  const hessians =
+    options.statistics === undefined
+      ? undefined
+      : await (await import("./hessian-file.ts")).openHessianFile(options.statistics);
   const lanes: LaneBuffers[] = [];
   const running = new Set<Promise<unknown>>();
   const close = async (): Promise<void> => {
     await Promise.allSettled(running);
-    await Promise.all([shards.close(), writer.close()]);
+    await Promise.all([shards.close(), writer.close(), hessians?.close()]);
   };
   return {
     description: `${kernels.info.backend} ${kernels.info.isa}`,
@@ -37,6 +44,7 @@ export async function createService(options: SlabServiceOptions): Promise<SlabSe
         kernels,
         buffers,
         write: (file, bytes, offset) => writer.write(file, bytes, offset),
+        ...(hessians && { readHessian: (request) => hessians.readRows(request) }),
       });
       running.add(result);
       try {

@@ -9,6 +9,14 @@ export interface ConversionLoad {
   readonly elements: number;
 }
 
+/** Elements of one tensor of which outputs are measured with a Hessian. */
+export interface HessianLoad {
+  readonly elements: number;
+  readonly columns: number;
+  /** The weights, and what became of them in each output. */
+  readonly matrices: number;
+}
+
 /** Bytes a second that an ordinary SSD reads and writes. */
 const DISK_RATE = 1e9;
 
@@ -17,7 +25,7 @@ const SAMPLE = { rows: 8, columns: 1024 };
 
 /**
  * Estimates how long a conversion takes: the time that the kernels of this machine need for a sample of each type, times the
- * elements, shared by the threads; or the time of the disk, where that is longer.
+ * elements, and for products with Hessians; shared by the threads; or the time of the disk, where that is longer.
  *
  * @param params.bytes Bytes that are read and written.
  * @returns seconds
@@ -25,10 +33,11 @@ const SAMPLE = { rows: 8, columns: 1024 };
 export function estimateSeconds(params: {
   kernels: Kernels;
   loads: readonly ConversionLoad[];
+  hessians: readonly HessianLoad[];
   threads: number;
   bytes: number;
 }): number {
-  const { kernels, loads, threads, bytes } = params;
+  const { kernels, loads, hessians, threads, bytes } = params;
   const costs = new Map<string, number>();
   let compute = 0;
   for (const { type, usesImportance, elements } of loads) {
@@ -37,6 +46,8 @@ export function estimateSeconds(params: {
     costs.set(key, cost);
     compute += elements * cost;
   }
+  const products = hessians.reduce((sum, load) => sum + load.elements * load.columns * load.matrices, 0);
+  if (products > 0) compute += products * secondsPerOperation(kernels);
   const cores = Math.min(Math.max(threads, 1), availableParallelism());
   return Math.max(compute / cores, bytes / DISK_RATE);
 }
@@ -61,6 +72,17 @@ function secondsPerElement(kernels: Kernels, type: string, usesImportance: boole
   const started = performance.now();
   quantize(rows);
   return (performance.now() - started) / 1000 / (rows * columns);
+}
+
+/** Of products with panels of a Hessian. */
+function secondsPerOperation({ math }: Kernels): number {
+  const [m, n, k] = [256, 64, 1024];
+  const [a, b, c] = [sampleWeights(m * k), sampleWeights(n * k), new Float32Array(m * n)];
+  const multiply = (): void => math.gemm({ m, n, k, a, b, transposeB: true, c });
+  multiply();
+  const started = performance.now();
+  multiply();
+  return (performance.now() - started) / 1000 / (2 * m * n * k);
 }
 
 /** The same bell-shaped values every time: kernels search longer than for constants. */

@@ -1,14 +1,16 @@
+import { ggmlType } from "@quern/gguf";
 import { loadKernels } from "@quern/kernels";
 import { describeSource, expressionSources, type ModelTensor } from "@quern/models";
 import { checkStatisticsModel } from "@quern/statistics";
 import { elementCount, QuernError } from "@quern/tensor";
 import { resolveThreads } from "@quern/threads";
-import type { ConversionPlan, PlanParams } from "../plan.ts";
+import type { ConversionPlan, PlannedOutput, PlanParams } from "../plan.ts";
 import { estimateSeconds } from "./duration.ts";
+import { findHessians } from "./find-hessians.ts";
 import { checkKernelTypes } from "./kernel-support.ts";
 import { planFile } from "./plan-file.ts";
 import { planOutputs } from "./plan-outputs.ts";
-import { estimatePeakMemory, resolveMemory } from "./resources.ts";
+import { estimatePeakMemory, memoryBudget } from "./resources.ts";
 
 /**
  * Finds out everything about a conversion that can be known without reading weights, and checks everything that can be
@@ -27,7 +29,7 @@ import { estimatePeakMemory, resolveMemory } from "./resources.ts";
 export async function planConversion(params: PlanParams): Promise<ConversionPlan> {
   const { checkpoint, importance, backend, force = false, directory = "." } = params;
   const { measureErrors = false, companions = [] } = params;
-  const memory = resolveMemory(params.memory);
+  const memory = memoryBudget(params.memory);
   const threads = resolveThreads(params.threads);
   if (params.outputs.length === 0)
     throw new QuernError("PLAN_NO_OUTPUTS", "There is nothing to write: expected an output.");
@@ -69,6 +71,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
   const tensors = model.tensors.filter(({ name }) => made.has(name));
   const parameters = tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const sourceBytes = bytesOfSources(tensors, checkpoint.tensors);
+  const hessians = measureErrors ? await findHessians(importance, tensors) : undefined;
   const seconds = estimateSeconds({
     kernels,
     loads: outputs.flatMap(({ tensors }) =>
@@ -76,9 +79,17 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
         .filter(({ packed }) => !packed)
         .map(({ ne, ...conversion }) => ({ ...conversion, elements: elementCount(ne) })),
     ),
+    hessians: tensors
+      .filter(({ name }) => hessians?.modules.has(name))
+      .map(({ name, shape }) => ({
+        elements: elementCount(shape),
+        columns: shape.at(-1)!,
+        matrices: 1 + outputs.filter((output) => changesTensor(output, name)).length,
+      })),
     threads,
     bytes: outputs.reduce((sum, { fileSize }) => sum + fileSize, sourceBytes),
   });
+  const peakMemory = estimatePeakMemory({ threads, memory, hessians: hessians !== undefined });
   return {
     checkpoint,
     architecture: model.architecture,
@@ -88,12 +99,20 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     outputs,
     warnings,
     measuresErrors: measureErrors,
+    ...(hessians === undefined ? {} : { hessians }),
     force,
     ...(importance === undefined ? {} : { importance }),
     ...(backend === undefined ? {} : { backend }),
     kernels: kernels.info,
-    resources: { threads, memory, peakMemory: estimatePeakMemory({ threads, memory }), seconds },
+    resources: { threads, memory, peakMemory, seconds },
   };
+}
+
+/** Whether weights become others, as far as types tell. */
+function changesTensor({ tensors }: PlannedOutput, name: string): boolean {
+  return tensors.some(
+    ({ source, packed, type }) => source === name && !packed && ggmlType(type).blockSize > 1,
+  );
 }
 
 /** Outputs of one model often have the same thing to say. */

@@ -49,7 +49,7 @@ interface WeightedErrorParams extends WeightedValues {
 }
 
 /** Sum of weight * |value - its value on the grid|^norm. */
-export function weightedError(params: WeightedErrorParams): number {
+function weightedError(params: WeightedErrorParams): number {
   const { values, weights, code, norm } = params;
   const { scale, shift } = params.parameters;
   let sum = 0;

@@ -9,6 +9,15 @@ export interface Calibrator {
   /** Fewer values than this say too little. */
   readonly fewestValues: number;
   range(observations: Observations): Range;
+  /** How `range` finds it, if so: kernels can do it for many tiles at once. */
+  readonly search?: RangeSearch | undefined;
+}
+
+/** The whole range times the share of it with the least error, the first one of equals. */
+export interface RangeSearch {
+  readonly shares: readonly number[];
+  /** Exponent of errors. */
+  readonly norm: number;
 }
 
 export interface Observations {
@@ -37,7 +46,8 @@ export function rangeOf({ values, weights }: WeightedValues): Range {
     if (value < low) low = value;
     if (value > high) high = value;
   }
-  return low <= high ? { low, high } : weights ? rangeOf({ values }) : { low: 0, high: 0 };
+  // Adding 0 makes -0 a +0.
+  return low <= high ? { low: low + 0, high: high + 0 } : weights ? rangeOf({ values }) : { low: 0, high: 0 };
 }
 
 /** The range of all batches. */

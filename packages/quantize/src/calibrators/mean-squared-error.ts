@@ -22,15 +22,17 @@ export function meanSquaredError(options: MeanSquaredErrorOptions = {}): Calibra
       `the search for a range needs steps from 1 on, a shrinkage from 0 to below 1 and a positive norm, not ${steps}, ${mostShrink} and ${norm}`,
     );
   }
+  const count = 1 + Math.floor(mostShrink * steps + 1e-9);
+  const shares = Array.from({ length: count }, (_, step) => 1 - step / steps);
   return {
     name: "mean-squared-error",
     fewestValues: 1,
+    search: { shares, norm },
     range({ batches, error }) {
       const whole = wholeRange(batches);
       let best = whole;
-      let least = error(whole, norm);
-      for (let step = 1; step <= Math.floor(mostShrink * steps + 1e-9); step++) {
-        const share = 1 - step / steps;
+      let least = Infinity;
+      for (const share of shares) {
         const range = { low: whole.low * share, high: whole.high * share };
         const found = error(range, norm);
         if (found < least) {

@@ -1,3 +1,4 @@
+import type { CodeRule } from "@quern/kernels";
 import type { ScaleStore } from "../scale-store.ts";
 
 /** What numbers are between. */
@@ -24,6 +25,8 @@ export interface Code {
   readonly shift: "none" | "fixed" | "zero" | "offset";
   /** By code, what the scale is multiplied with. */
   readonly values?: Float32Array;
+  /** The same as `encode` and `decode`, for kernels. */
+  readonly rule?: CodeRule | undefined;
   /** Parameters at which codes span the range; a range of 0 alone is fine. Rounded to what can be stored. */
   parameters(range: Range, store: ScaleStore): TileParameters;
   /** The shift that comes nearest to a value of code 0; only where there is one by tile. */

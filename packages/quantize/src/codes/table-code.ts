@@ -1,3 +1,4 @@
+import { codeTable } from "@quern/kernels";
 import type { Code } from "./code.ts";
 
 export interface TableCodeOptions {
@@ -6,11 +7,17 @@ export interface TableCodeOptions {
   readonly values: Float32Array;
   /** The code of the value nearest to `x`, which is a weight divided by its scale. */
   readonly encode: (x: number) => number;
-  /** Whether weights are multiplied by the reciprocal of the scale, in F32, rather than divided. @default false */
+  /**
+   * Whether weights are multiplied by the reciprocal of the scale, or of 1e-38 where the scale is smaller, in F32, rather than divided.
+   * @default false
+   */
   readonly reciprocal?: boolean;
 }
 
 const { fround } = Math;
+
+/** A reciprocal that is finite. */
+const SMALLEST = fround(1e-38);
 
 /** Values of a table times the scale; the scale maps the largest magnitude to the largest value of the table. */
 export function tableCode({ bits, values, encode, reciprocal = false }: TableCodeOptions): Code {
@@ -22,12 +29,13 @@ export function tableCode({ bits, values, encode, reciprocal = false }: TableCod
     bits,
     shift: "none",
     values,
+    rule: { kind: "table", table: codeTable({ values, encode }), reciprocal },
     parameters: ({ low, high }, store) => ({
       scale: store.scaleFor(Math.max(-low, high, 0), largest),
       shift: 0,
     }),
     encode: reciprocal
-      ? (value, scale) => encode(fround(value * fround(1 / scale)))
+      ? (value, scale) => encode(fround(value * fround(1 / Math.max(scale, SMALLEST))))
       : (value, scale) => encode(fround(value / scale)),
     decode: (code, scale) => fround(values[code]! * scale),
     neighbour(code, up) {

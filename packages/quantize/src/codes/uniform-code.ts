@@ -99,15 +99,17 @@ function offsetCode(bits: number, type: ScaleType): Code {
     parameters(range: Range, store: ScaleStore): TileParameters {
       return { scale: store.scaleFor(fround(range.high - range.low), most), shift: shiftFor(range.low) };
     },
+    rule: { kind: "offset", least: 0, most },
     encode: (value, scale, offset) => clamp(roundToEven(fround(fround(value - offset) / scale))),
     decode: (code, scale, offset) => fround(fround(scale * code) + offset),
     neighbour: (code, up) => clamp(up ? code + 1 : code - 1),
   };
 }
 
-function spaced(least: number, most: number): Pick<Code, "encode" | "decode" | "neighbour"> {
+function spaced(least: number, most: number): Pick<Code, "rule" | "encode" | "decode" | "neighbour"> {
   const clamp = (code: number): number => Math.min(Math.max(code, least), most);
   return {
+    rule: { kind: "zero", least, most },
     encode: (value, scale, zero) => clamp(roundToEven(fround(value / scale)) + zero),
     decode: (code, scale, zero) => fround(scale * (code - zero)),
     neighbour: (code, up) => clamp(up ? code + 1 : code - 1),

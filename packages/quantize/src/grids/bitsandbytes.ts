@@ -41,11 +41,7 @@ export function fp4(options: FourBitOptions = {}): Grid<TiledGrid> {
 
 function fourBit(name: string, values: Float32Array, options: FourBitOptions): Grid<TiledGrid> {
   const { block = 64, doubleQuantization = false } = options;
-  const table = tableCode({ bits: 4, values, encode: byMiddles(values), reciprocal: true });
-  const code: Code = {
-    ...table,
-    encode: (value, scale, shift) => table.encode(value, Math.max(scale, SMALLEST), shift),
-  };
+  const code = tableCode({ bits: 4, values, encode: byMiddles(values), reciprocal: true });
   const nested = (scales: Float32Array): ScaleParts => {
     const { codes, absmax, offset, scales: stored } = nestScales(scales);
     scales.set(stored);
@@ -72,6 +68,7 @@ function withDividedTail(fitted: TiledGrid, { rows, columns }: Matrix, values: F
   const scale = new Float64Array(1);
   return {
     ...fitted,
+    tileCodes: undefined,
     fit(params) {
       fitted.fit(params);
       fitted.readParameters(0, tail, scale);
@@ -94,6 +91,7 @@ export function int8Vectorwise(): Grid<TiledGrid> {
   const half = (value: number): number => F16.decode(F16.encode(value, true));
   const code: Code = {
     ...uniformCode({ bits: 8, symmetric: true, range: "restricted" }),
+    rule: undefined,
     parameters: ({ low, high }, store) => ({
       scale: store.scaleFor(half(Math.max(-low, high, 0)), 127),
       shift: 128,

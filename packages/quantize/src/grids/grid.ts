@@ -1,3 +1,4 @@
+import type { MathKernels, TileCodes } from "@quern/kernels";
 import type { Calibrator } from "../calibrators/calibrator.ts";
 import type { Matrix } from "../matrix.ts";
 import type { QuantizedMatrix } from "../quantized-matrix.ts";
@@ -31,14 +32,12 @@ export interface TileSize {
   readonly columns: number;
 }
 
-/** What values depend on, besides codes, and can be fitted to them once more. */
+/** What values depend on besides codes. */
 export interface Parameters {
   /** Weights that share parameters. */
   readonly unit: TileSize;
   /** The value is the sum of this many parameters, each multiplied by a factor that depends on the code. 0: they cannot be changed. */
   readonly parameterCount: number;
-  /** Writes the factor of each parameter. */
-  factors(row: number, column: number, code: number, into: Float64Array): void;
   /** Writes the parameters of the unit of an element. */
   readParameters(row: number, column: number, into: Float64Array): void;
   /** Changes the parameters of the unit of an element to the nearest that can be stored. */
@@ -63,7 +62,16 @@ export interface FittedGrid extends Parameters {
   decode(row: number, column: number, code: number): number;
   /** The code of the next value above or below; the same one at the end. */
   neighbour(row: number, column: number, code: number, up: boolean): number;
-  /** Parameters of parts of a unit, with those of the unit as they are. */
+  /**
+   * What `encode` and `decode` do, for kernels, which give the same codes many times as fast. The arrays follow every change: of `fit`,
+   * `settle`, `writeParameters` and `moveOffset`. Tiles may be smaller than units.
+   */
+  readonly tileCodes?: TileCodes | undefined;
+  /** Writes the factor of each parameter. */
+  factors(row: number, column: number, code: number, into: Float64Array): void;
+  /** The factors of a parameter as the values of codes in tiles, for kernels. */
+  factorCodes?(parameter: number): TileCodes;
+  /** Parameters of parts of a unit, with those of the unit as they are: what is searched again instead of the latter. */
   readonly inner?: Parameters;
   /** Moves the value of code 0 as near to `offset` as can be stored; the scale stays. */
   moveOffset?(row: number, column: number, offset: number): void;
@@ -75,6 +83,8 @@ export interface Fitting {
   readonly calibrator?: Calibrator | undefined;
   /** By column, not negative: what an error counts there. */
   readonly importance?: Float32Array | undefined;
+  /** For those who can do it faster with them. */
+  readonly math?: MathKernels | undefined;
   /** columns x columns: errors of a row are weighed as `e H e^T` of each unit, instead of by importance. */
   readonly hessian?: Float64Array | undefined;
 }

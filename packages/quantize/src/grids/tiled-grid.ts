@@ -1,12 +1,11 @@
+import type { CodeRule } from "@quern/kernels";
 import { QuernError } from "@quern/tensor";
-import { weightedError } from "../calibrators/calibrate-range.ts";
-import type { Calibrator } from "../calibrators/calibrator.ts";
-import { minMax } from "../calibrators/min-max.ts";
 import type { Code, TileParameters } from "../codes/code.ts";
 import { checkMatrix, type Matrix } from "../matrix.ts";
 import type { QuantizedMatrix, ScaleParts } from "../quantized-matrix.ts";
 import type { ScaleStore } from "../scale-store.ts";
-import type { Grid, TiledGrid, TileSize } from "./grid.ts";
+import { fitTiles } from "./fit-tiles.ts";
+import type { FittedGrid, Grid, TiledGrid, TileSize } from "./grid.ts";
 
 /** Tiles with one scale: of the whole matrix, of a row each, or of so many columns (and rows) of it. */
 export type TileSpec = "tensor" | "channel" | { readonly columns: number; readonly rows?: number };
@@ -66,20 +65,17 @@ function openTiles(options: TiledGridOptions, matrix: Matrix, unit: TileSize): T
   let nested: ScaleParts | undefined;
   return {
     unit,
-    fit({ values, from = 0, to = columns, calibrator = minMax(), importance, hessian }) {
-      for (let column = from; column < to; column += unit.columns) {
-        const width = Math.min(unit.columns, to - column);
-        const weights = importance && repeated(importance.subarray(column, column + width), unit.rows);
-        for (let row = 0; row < rows; row += unit.rows) {
-          const height = Math.min(unit.rows, rows - row);
-          const inTile = elementsOf({ values, columns, row, height, column, width });
-          const quadratic = hessian && { matrix: hessian, columns, column, width };
-          write(
-            tileAt(row, column),
-            fitTile({ values: inTile, weights, quadratic, code, store, calibrator }),
-          );
-        }
-      }
+    ...(code.rule && kernelForms(code.rule, unit, scales, shifts)),
+    fit(params) {
+      fitTiles({
+        ...params,
+        rows,
+        columns,
+        tile: unit,
+        code,
+        store,
+        write: (row, column, parameters) => write(tileAt(row, column), parameters),
+      });
     },
     settle() {
       nested = options.nest?.(scales);
@@ -112,6 +108,7 @@ function openTiles(options: TiledGridOptions, matrix: Matrix, unit: TileSize): T
       scales[tile] = store.round(parameters[0]!);
       if (code.shift === "offset") shifts[tile] = code.shiftFor!(parameters[1]!, scales[tile]);
     },
+    step: (row, column, parameter) => scales[tileAt(row, column)]! / (parameter === 0 ? 2 ** code.bits : 4),
     ...(code.shiftFor && {
       moveOffset(row: number, column: number, offset: number): void {
         const tile = tileAt(row, column);
@@ -125,91 +122,25 @@ function openTiles(options: TiledGridOptions, matrix: Matrix, unit: TileSize): T
   };
 }
 
-/** The elements of a tile, row by row. */
-function elementsOf(params: {
-  readonly values: Float32Array;
-  readonly columns: number;
-  readonly row: number;
-  readonly height: number;
-  readonly column: number;
-  readonly width: number;
-}): Float32Array {
-  const { values, columns, row, height, column, width } = params;
-  const first = row * columns + column;
-  if (height === 1 || width === columns) return values.subarray(first, first + height * width);
-  const elements = new Float32Array(height * width);
-  for (let i = 0; i < height; i++) {
-    elements.set(values.subarray(first + i * columns, first + i * columns + width), i * width);
+/** Values are `scale * level + offset` or `scale * (code - zero)`; where there are two parameters, factors are the code and 1. */
+function kernelForms(
+  rule: CodeRule,
+  tile: TileSize,
+  scales: Float32Array,
+  shifts: Float32Array,
+): Required<Pick<FittedGrid, "tileCodes" | "factorCodes">> {
+  const ones = new Float32Array(scales.length).fill(1);
+  const zeros = new Float32Array(scales.length);
+  if (rule.kind === "table") {
+    return { tileCodes: { rule, tile, scales }, factorCodes: () => ({ rule, tile, scales: ones }) };
   }
-  return elements;
-}
-
-function repeated(values: Float32Array, times: number): Float32Array {
-  if (times === 1) return values;
-  const result = new Float32Array(values.length * times);
-  for (let i = 0; i < times; i++) result.set(values, i * values.length);
-  return result;
-}
-
-interface FitTileParams {
-  /** Row by row. */
-  readonly values: Float32Array;
-  /** For as many rows at least. */
-  readonly weights: Float32Array | undefined;
-  readonly quadratic: QuadraticForm | undefined;
-  readonly code: Code;
-  readonly store: ScaleStore;
-  readonly calibrator: Calibrator;
-}
-
-/** The block of a Hessian that belongs to the columns of a tile. */
-interface QuadraticForm {
-  readonly matrix: Float64Array;
-  /** Of the Hessian. */
-  readonly columns: number;
-  /** The first one of the tile. */
-  readonly column: number;
-  readonly width: number;
-}
-
-function fitTile({ values, weights, quadratic, code, store, calibrator }: FitTileParams): TileParameters {
-  if (values.length < calibrator.fewestValues) {
-    throw new QuernError(
-      "QUANTIZE_TOO_FEW_VALUES",
-      `calibrator ${calibrator.name} needs ${calibrator.fewestValues} values, but tiles have ${values.length}`,
-    );
-  }
-  const range = calibrator.range({
-    batches: [{ values, weights }],
-    bits: code.bits,
-    error(candidate, norm) {
-      const parameters = code.parameters(candidate, store);
-      return quadratic
-        ? quadraticError(values, quadratic, code, parameters)
-        : weightedError({ values, weights, code, parameters, norm });
+  return {
+    tileCodes: { rule, tile, scales, shifts },
+    factorCodes(parameter) {
+      if (parameter === 1) return { rule, tile, scales: zeros, shifts: ones };
+      return { rule, tile, scales: ones, shifts: rule.kind === "offset" ? zeros : shifts };
     },
-  });
-  return code.parameters(range, store);
-}
-
-/** Sum over the rows of a tile of `e H e^T`. */
-function quadraticError(
-  values: Float32Array,
-  { matrix, columns, column, width }: QuadraticForm,
-  code: Code,
-  { scale, shift }: TileParameters,
-): number {
-  const errors = values.map((value) => value - code.decode(code.encode(value, scale, shift), scale, shift));
-  let sum = 0;
-  for (let first = 0; first < errors.length; first += width) {
-    for (let i = 0; i < width; i++) {
-      const at = (column + i) * columns + column;
-      let product = 0.5 * matrix[at + i]! * errors[first + i]!;
-      for (let j = 0; j < i; j++) product += matrix[at + j]! * errors[first + j]!;
-      sum += 2 * product * errors[first + i]!;
-    }
-  }
-  return sum;
+  };
 }
 
 interface TiledResultParams {

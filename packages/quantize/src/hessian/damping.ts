@@ -1,4 +1,5 @@
 import { QuernError } from "@quern/tensor";
+import { allocate } from "./allocate.ts";
 import type { Hessian } from "./hessian.ts";
 
 /**
@@ -10,21 +11,20 @@ export function dampingFor(tokens: number, columns: number): number {
   return Math.max(share, 0.01);
 }
 
-export interface DampedHessian {
-  /** Symmetric; a copy. */
-  readonly matrix: Float64Array;
+/** What damping makes of a Hessian: its diagonal becomes larger, and some of its columns are cut off. */
+export interface Damped {
+  readonly diagonal: Float64Array;
   readonly damping: number;
   /** Columns whose inputs were always 0: they are cut off from the rest, so that their weights are rounded to nearest. */
   readonly deadColumns: readonly number[];
 }
 
 /** @throws QuernError `QUANTIZE_NOT_FINITE` */
-export function dampHessian(hessian: Hessian, columns: number, damping: number): DampedHessian {
-  const matrix = hessian.matrix.slice();
+export function damped({ matrix }: Hessian, columns: number, damping: number): Damped {
+  const diagonal = Float64Array.from({ length: columns }, (_, i) => matrix[i * (columns + 1)]!);
   let trace = 0;
   const deadColumns: number[] = [];
-  for (let i = 0; i < columns; i++) {
-    const value = matrix[i * (columns + 1)]!;
+  for (const [i, value] of diagonal.entries()) {
     if (!Number.isFinite(value)) {
       throw new QuernError("QUANTIZE_NOT_FINITE", `the Hessian is ${value} at column ${i}`, {
         subject: { offset: i },
@@ -35,14 +35,40 @@ export function dampHessian(hessian: Hessian, columns: number, damping: number):
   }
   const living = columns - deadColumns.length;
   const mean = living === 0 ? 1 : trace / living;
-  for (const column of deadColumns) {
-    for (let i = 0; i < columns; i++) {
-      matrix[column * columns + i] = 0;
-      matrix[i * columns + column] = 0;
-    }
-  }
+  const added = damping * mean;
   const dead = new Set(deadColumns);
-  for (let i = 0; i < columns; i++)
-    matrix[i * (columns + 1)] = dead.has(i) ? mean : matrix[i * (columns + 1)]! + damping * mean;
-  return { matrix, damping, deadColumns };
+  return { diagonal: diagonal.map((value, i) => (dead.has(i) ? mean : value + added)), damping, deadColumns };
+}
+
+/** Makes a copy of a Hessian the damped one. */
+function applyDamping(
+  matrix: Float64Array | Float32Array,
+  columns: number,
+  { diagonal, deadColumns }: Damped,
+): void {
+  for (const column of deadColumns) {
+    matrix.fill(0, column * columns, (column + 1) * columns);
+    for (let i = 0; i < columns; i++) matrix[i * columns + column] = 0;
+  }
+  for (const [i, value] of diagonal.entries()) matrix[i * (columns + 1)] = value;
+}
+
+/** A damped copy. @throws QuernError `QUANTIZE_NOT_FINITE` */
+export function dampedHessian(hessian: Hessian, columns: number, damping: number): Float64Array {
+  const matrix = hessian.matrix.slice();
+  applyDamping(matrix, columns, damped(hessian, columns, damping));
+  return matrix;
+}
+
+/** A copy in F32, damped. */
+export function dampedFloats(
+  hessian: Hessian,
+  columns: number,
+  change: Damped,
+  shared: boolean = false,
+): Float32Array {
+  const matrix = new Float32Array(allocate(4 * columns ** 2, shared));
+  matrix.set(hessian.matrix);
+  applyDamping(matrix, columns, change);
+  return matrix;
 }

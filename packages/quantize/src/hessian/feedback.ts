@@ -1,7 +1,8 @@
 import type { MathKernels } from "@quern/kernels";
 import { QuernError } from "@quern/tensor";
 import type { Hessian } from "./hessian.ts";
-import { dampHessian } from "./damping.ts";
+import { allocate } from "./allocate.ts";
+import { damped, dampedFloats, type Damped } from "./damping.ts";
 
 /** How errors of columns that are rounded change the columns that follow. */
 export interface Feedback {
@@ -9,6 +10,8 @@ export interface Feedback {
   readonly order: Int32Array;
   /** columns x columns, by place, zero on and below the diagonal: the error of place i times factor (i, j) is added to place j. */
   readonly factors: Float32Array;
+  /** columns x columns, damped, for refinement. @default it is made where it is needed */
+  readonly hessian?: Float32Array | undefined;
   readonly damping: number;
   readonly deadColumns: readonly number[];
 }
@@ -19,6 +22,10 @@ export interface FeedbackParams {
   readonly order: Int32Array;
   /** Of the first attempt; doubled after each that fails. */
   readonly damping: number;
+  /** Whether there will be a refinement: then the damped Hessian comes with the feedback. @default false */
+  readonly refines?: boolean | undefined;
+  /** Whether the arrays lie in shared memory, for threads that divide the rows of matrices. @default false */
+  readonly shared?: boolean | undefined;
   readonly math: MathKernels;
 }
 
@@ -31,17 +38,18 @@ const MOST_DAMPING = 10;
  * @throws QuernError `QUANTIZE_HESSIAN_SINGULAR` where damping does not help.
  */
 export function errorFeedback(params: FeedbackParams): Feedback {
-  const { hessian, order, math } = params;
-  const n = order.length;
+  const { hessian, math, refines = false, shared = false } = params;
+  const n = params.order.length;
+  const order = shared ? new Int32Array(allocate(4 * n, shared)) : params.order;
+  order.set(params.order);
   for (let wanted = params.damping; wanted <= MOST_DAMPING; wanted = Math.max(2 * wanted, 0.01)) {
-    const { matrix, damping, deadColumns } = dampHessian(hessian, n, wanted);
-    const reversed = new Float64Array(n * n);
-    for (let i = 0; i < n; i++) {
-      const from = order[n - 1 - i]! * n;
-      for (let j = 0; j <= i; j++) reversed[i * n + j] = matrix[from + order[n - 1 - j]!]!;
-    }
-    if (math.cholesky({ matrix: reversed, n }) === undefined) {
-      return { order, factors: feedbackFactors(reversed, n), damping, deadColumns };
+    const change = damped(hessian, n, wanted);
+    const { damping, deadColumns } = change;
+    const triangle = reversed(hessian.matrix, order, change);
+    if (math.cholesky({ matrix: triangle, n }) === undefined) {
+      const factors = feedbackFactors(triangle, n, shared);
+      const refining = refines && { hessian: dampedFloats(hessian, n, change, shared) };
+      return { order, factors, damping, deadColumns, ...refining };
     }
   }
   throw new QuernError(
@@ -50,12 +58,34 @@ export function errorFeedback(params: FeedbackParams): Feedback {
   );
 }
 
-function feedbackFactors(reversed: Float64Array, n: number): Float32Array {
-  const factors = new Float32Array(n * n);
-  const inverses = Float64Array.from({ length: n }, (_, j) => 1 / reversed[(n - 1 - j) * (n + 1)]!);
+/** The lower triangle of the damped Hessian by place, the last one first. */
+function reversed(hessian: Float64Array, order: Int32Array, { diagonal, deadColumns }: Damped): Float64Array {
+  const n = order.length;
+  const backwards = order.slice().reverse();
+  const dead = new Uint8Array(n);
+  for (const column of deadColumns) dead[column] = 1;
+  const result = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    const column = backwards[i]!;
+    const from = column * n;
+    if (!dead[column]) {
+      for (let j = 0; j < i; j++) result[i * n + j] = hessian[from + backwards[j]!]!;
+    }
+    result[i * (n + 1)] = diagonal[column]!;
+  }
+  for (let j = 0; j < n && deadColumns.length > 0; j++) {
+    for (let i = j + 1; i < n && dead[backwards[j]!]; i++) result[i * n + j] = 0;
+  }
+  return result;
+}
+
+function feedbackFactors(triangle: Float64Array, n: number, shared: boolean): Float32Array {
+  const factors = new Float32Array(allocate(4 * n ** 2, shared));
+  const inverses = Float64Array.from({ length: n }, (_, j) => 1 / triangle[(n - 1 - j) * (n + 1)]!);
   for (let i = 0; i < n; i++) {
     const row = (n - 1 - i) * n + n - 1;
-    for (let j = i + 1; j < n; j++) factors[i * n + j] = reversed[row - j]! * inverses[j]!;
+    const target = i * n;
+    for (let j = i + 1; j < n; j++) factors[target + j] = triangle[row - j]! * inverses[j]!;
   }
   return factors;
 }

@@ -4,7 +4,7 @@ import { gptq } from "../roundings/gptq.ts";
 import { roundMatrix } from "../roundings/round-matrix.ts";
 import { correlatedInputs, gaussian, gram } from "../testing/random.ts";
 import { layerUnderTest } from "../testing/tasks.ts";
-import { dampHessian, dampingFor } from "./damping.ts";
+import { damped, dampedHessian, dampingFor } from "./damping.ts";
 import { shiftTarget } from "./shift-target.ts";
 
 /** Inputs of the original model, and those behind layers that are quantized already. */
@@ -93,7 +93,8 @@ describe("damping", () => {
 
   it("adds a share of the mean of the diagonal, and cuts dead columns off", () => {
     const hessian = { matrix: Float64Array.of(4, 1, 9, 1, 2, 9, 9, 9, 0), tokens: 5 };
-    const { matrix, deadColumns } = dampHessian(hessian, 3, 0.1);
+    const matrix = dampedHessian(hessian, 3, 0.1);
+    const { deadColumns } = damped(hessian, 3, 0.1);
     expect([...matrix].map((value) => Number(value.toFixed(9)))).toEqual([4.3, 1, 0, 1, 2.3, 0, 0, 0, 3]);
     expect(deadColumns).toEqual([2]);
     expect(hessian.matrix[8]).toBe(0);

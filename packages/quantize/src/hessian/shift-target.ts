@@ -2,7 +2,7 @@ import type { MathKernels } from "@quern/kernels";
 import { QuernError } from "@quern/tensor";
 import type { Matrix } from "../matrix.ts";
 import type { Hessian } from "./hessian.ts";
-import { dampHessian } from "./damping.ts";
+import { dampedHessian } from "./damping.ts";
 
 export interface ShiftTargetParams {
   readonly matrix: Matrix;
@@ -26,7 +26,7 @@ export interface ShiftTargetParams {
 export function shiftTarget(params: ShiftTargetParams): Matrix {
   const { matrix, hessian, cross, share = 0.25, damping, math } = params;
   const { rows, columns, values } = matrix;
-  const { matrix: factor } = dampHessian(hessian, columns, damping);
+  const factor = dampedHessian(hessian, columns, damping);
   const pivot = math.cholesky({ matrix: factor, n: columns });
   if (pivot !== undefined) {
     throw new QuernError(
@@ -36,7 +36,7 @@ export function shiftTarget(params: ShiftTargetParams): Matrix {
     );
   }
   const product = new Float32Array(rows * columns);
-  const b = Float32Array.from(cross);
+  const b = new Float32Array(cross);
   math.gemm({ m: rows, n: columns, k: columns, a: values, b, c: product });
   // H is symmetric: W C H^-1 is the transpose of H^-1 (W C)^T.
   const transposed = new Float64Array(columns * rows);

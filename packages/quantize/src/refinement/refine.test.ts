@@ -3,7 +3,7 @@ import { nf4 } from "../grids/bitsandbytes.ts";
 import { mxfp4, nvfp4 } from "../grids/float-grids.ts";
 import type { Grid, TiledGrid } from "../grids/grid.ts";
 import { uniform } from "../grids/uniform.ts";
-import { dampHessian } from "../hessian/damping.ts";
+import { dampedHessian } from "../hessian/damping.ts";
 import { dequantizeMatrix } from "../quantized-matrix.ts";
 import { coordinateDescent } from "../roundings/coordinate-descent.ts";
 import { gptq } from "../roundings/gptq.ts";
@@ -39,7 +39,7 @@ describe.each(Object.entries(GRIDS))("refining on %s", (name, grid) => {
   it("never makes the error larger, step by step", async () => {
     const [rows, columns] = [10, 160];
     const { matrix, hessian, math } = await layerUnderTest(rows, columns, { seed: 21 });
-    const damped = dampHessian(hessian, columns, 0.02).matrix;
+    const damped = dampedHessian(hessian, columns, 0.02);
     const task = { matrix, grid, hessian, math };
     for (const rounding of [nearest(), gptq({ damping: 0.02 })]) {
       const rounded = roundMatrix({ ...task, rounding });
@@ -49,6 +49,7 @@ describe.each(Object.entries(GRIDS))("refining on %s", (name, grid) => {
         { passes: 1, refitScales: false },
         { passes: 0, refitScales: true },
         { passes: 2, refitScales: true },
+        { passes: 1, refitScales: false, searchScales: true },
       ]) {
         refine({ matrix, rounded, hessian, damping: 0.02, math, ...step });
         const next = cost(matrix.values, rounded.values, damped, columns);
@@ -63,7 +64,7 @@ describe.each(Object.entries(GRIDS))("refining on %s", (name, grid) => {
   it("ends where no single code can be changed for the better", async () => {
     const [rows, columns] = [3, 96];
     const { matrix, hessian, math } = await layerUnderTest(rows, columns, { seed: 22 });
-    const damped = dampHessian(hessian, columns, 0.05).matrix;
+    const damped = dampedHessian(hessian, columns, 0.05);
     const rounding = coordinateDescent({ passes: 60, damping: 0.05 });
     const { codes, values, grid: fitted } = roundMatrix({ matrix, grid, rounding, hessian, math });
     const least = cost(matrix.values, values, damped, columns);
@@ -97,4 +98,38 @@ it("refits a scale to what least squares gives", async () => {
     }
     expect(scales[row]).toBeCloseTo(top / bottom, 5);
   }
+});
+
+describe("searching scales and codes together", () => {
+  it("finds what refitting them in turns does not", async () => {
+    const [rows, columns] = [8, 128];
+    const { matrix, hessian, math } = await layerUnderTest(rows, columns, { seed: 24 });
+    const damped = dampedHessian(hessian, columns, 0.02);
+    for (const [bits, share] of [
+      [2, 0.97],
+      [3, 0.98],
+    ] as const) {
+      const grid = uniform({ bits, symmetric: false, zero: "real", tile: { columns: 16 } });
+      const errorOf = (searchScales: boolean): number => {
+        const rounding = gptq({ damping: 0.02, passes: 4, refitScales: true, searchScales });
+        const { values } = roundMatrix({ matrix, grid, rounding, hessian, math });
+        return cost(matrix.values, values, damped, columns);
+      };
+      expect(errorOf(true)).toBeLessThan(share * errorOf(false));
+    }
+  });
+
+  it("leaves wide tiles, and tiles of several rows, alone", async () => {
+    const { matrix, hessian, math } = await layerUnderTest(4, 288, { seed: 25, tokens: 96 });
+    for (const grid of [
+      uniform({ bits: 3, symmetric: true }),
+      uniform({ bits: 3, symmetric: true, tile: { columns: 32, rows: 2 } }),
+    ]) {
+      const [searched, plain] = [true, false].map((searchScales) => {
+        const rounding = gptq({ damping: 0.02, passes: 1, searchScales });
+        return roundMatrix({ matrix, grid, rounding, hessian, math }).codes;
+      });
+      expect(searched).toEqual(plain);
+    }
+  });
 });

@@ -1,6 +1,7 @@
 import type { MathKernels } from "@quern/kernels";
-import { dampHessian } from "../hessian/damping.ts";
+import { damped, dampedFloats } from "../hessian/damping.ts";
 import type { Hessian } from "../hessian/hessian.ts";
+import { spans, type Span } from "../hessian/spans.ts";
 import type { Matrix } from "../matrix.ts";
 import type { Rounded } from "../roundings/rounding.ts";
 import { descendCodes } from "./descend-codes.ts";
@@ -15,6 +16,8 @@ export interface RefineParams {
   readonly hessian: Hessian;
   /** Share of the mean of the Hessian's diagonal that is added to it. */
   readonly damping: number;
+  /** The Hessian with it, of `errorFeedback`. @default it is made */
+  readonly damped?: Float32Array | undefined;
   readonly passes: number;
   readonly refitScales: boolean;
   /** Whether scales are searched with codes, before each of the passes. @default false */
@@ -33,29 +36,44 @@ export interface RefinementState {
   readonly math: MathKernels;
 }
 
-/** Makes tr((W - V) H (W - V)^T) of a rounding smaller, by changing codes and, if wanted, scales; no step makes it larger. */
+/**
+ * Makes tr((W - V) H (W - V)^T) of a rounding smaller, by changing scales, if wanted, and codes of some columns after the other; no step
+ * makes it larger.
+ */
 export function refine(params: RefineParams): void {
   const { matrix, rounded, hessian, damping, passes, refitScales, searchScales = false, math } = params;
   if (passes === 0 && !refitScales) return;
   const state: RefinementState = {
     matrix,
     rounded,
-    hessian: Float32Array.from(dampHessian(hessian, matrix.columns, damping).matrix),
-    errors: matrix.values.map((value, i) => value - rounded.values[i]!),
+    hessian: params.damped ?? dampedFloats(hessian, matrix.columns, damped(hessian, matrix.columns, damping)),
+    errors: matrix.values.slice(),
     math,
   };
-  if (refitScales) refitParameters(state);
-  for (let pass = 0; pass < passes; pass++) {
-    if (pass > 0 && refitScales) refitParameters(state);
-    if (searchScales) searchParameters(state);
-    descendCodes(state);
+  math.addScaled({ count: state.errors.length, alpha: -1, x: rounded.values, y: state.errors });
+  const width = spanWidth(rounded.grid.unit.columns);
+  for (let pass = 0; pass < Math.max(passes, 1); pass++) {
+    for (const span of spans(matrix.columns, width)) {
+      const gradients = gradientOf(state, span);
+      if (refitScales) refitParameters(state, span, gradients);
+      if (searchScales && passes > 0) searchParameters(state, span, gradients);
+      if (passes > 0) descendCodes(state, span, gradients);
+    }
   }
 }
 
-/** Columns [start, end) of `errors * H`. */
-export function gradientOf(
+/** Columns that are refined with one product of matrices, which holds for as long as none but they change. */
+const SPAN = 256;
+
+/** Whole units. */
+function spanWidth(unit: number): number {
+  return unit * Math.max(Math.floor(SPAN / unit), 1);
+}
+
+/** rows x (end - start): columns [start, end) of `errors * H`. */
+function gradientOf(
   { matrix: { rows, columns }, errors, hessian, math }: RefinementState,
-  { start, end }: { readonly start: number; readonly end: number },
+  { start, end }: Span,
 ): Float32Array {
   const c = new Float32Array(rows * (end - start));
   const b = hessian.subarray(start);

@@ -1,31 +1,29 @@
 import type { Parameters } from "../grids/grid.ts";
 import { spans, type Span } from "../hessian/spans.ts";
 import { localForm, solveLocal, type LocalForm } from "./local-form.ts";
-import { gradientOf, type RefinementState } from "./refine.ts";
+import type { RefinementState } from "./refine.ts";
 
-/** Columns whose gradients are kept up to date; a multiple of the tiles of most grids. */
-const BLOCK = 256;
+/** Tiles of more columns are left alone: within them, the search takes time that grows with their width. */
+const WIDEST = 256;
 /** Steps of a search at most. */
 const STEPS = 8;
 
 /**
  * Searches the parameters of every tile once more, together with its codes, one tile after another with all others as they are: for
- * parameters nearby, codes are those that LDLQ gives within the tile, and what counts is the error in H. The smallest tiles are searched,
- * whose parameters are few.
+ * parameters nearby, codes are those that LDLQ gives within the tile, and what counts is the error in H. Of tiles within tiles, the small
+ * ones are searched. The error never becomes larger.
+ *
+ * @param gradients rows x columns of the span: of `errors * H`, which they stay.
  */
-export function searchParameters(state: RefinementState): void {
-  const { rows, columns } = state.matrix;
+export function searchParameters(state: RefinementState, span: Span, gradients: Float32Array): void {
+  const { rows } = state.matrix;
   const { grid } = state.rounded;
   const parameters = grid.inner ?? grid;
-  const { unit, step } = parameters;
-  if (step === undefined || unit.rows > 1) return;
-  const width = Math.max(Math.floor(BLOCK / unit.columns), 1) * unit.columns;
-  for (const span of spans(columns, width)) {
-    const gradients = gradientOf(state, span);
-    for (const tile of spans(span.end, unit.columns, span.start)) {
-      const search = new TileSearch(state, parameters, span, tile, gradients);
-      for (let row = 0; row < rows; row++) search.run(row);
-    }
+  const { unit, step, parameterCount } = parameters;
+  if (step === undefined || parameterCount === 0 || unit.rows > 1 || unit.columns > WIDEST) return;
+  for (const tile of spans(span.end, unit.columns, span.start)) {
+    const search = new TileSearch(state, parameters, span, tile, gradients);
+    for (let row = 0; row < rows; row++) search.run(row);
   }
 }
 
@@ -101,10 +99,10 @@ class TileSearch {
     tried.set(this.#best);
     const up = direction % 2 === 0 ? 1 : -1;
     const kind = direction >> 1;
-    const step = this.#parameters.step!;
-    if (kind !== 1) tried[0]! += up * step(row, this.#start, 0);
-    if (kind !== 0) tried[last]! += (kind === 3 ? -up : up) * step(row, this.#start, last);
-    this.#parameters.writeParameters(row, this.#start, tried);
+    const parameters = this.#parameters;
+    if (kind !== 1) tried[0]! += up * parameters.step!(row, this.#start, 0);
+    if (kind !== 0) tried[last]! += (kind === 3 ? -up : up) * parameters.step!(row, this.#start, last);
+    parameters.writeParameters(row, this.#start, tried);
   }
 
   #aim(row: number): void {
@@ -176,8 +174,8 @@ class TileSearch {
       const code = this.#bestCodes[place]!;
       const value = grid.decode(row, column, code);
       codes[i] = code;
-      if (value === old) continue;
       values[i] = value;
+      if (value === old) continue;
       errors[i] = weights[i]! - value;
       const change = old - value;
       const at = column * columns + start;

@@ -1,4 +1,4 @@
-import type { MathKernels } from "@quern/kernels";
+import type { CompensateColumnsParams, MathKernels } from "@quern/kernels";
 import type { Fitting, FittedGrid } from "../grids/grid.ts";
 import type { Feedback } from "../hessian/feedback.ts";
 import { spans, type Span } from "../hessian/spans.ts";
@@ -13,139 +13,150 @@ export interface CompensateParams {
   readonly fitting?: Fitting | undefined;
 }
 
-/** Columns whose errors reach those that follow in one product of matrices. */
-const BLOCK = 128;
-/** Columns whose errors reach those that follow in their block in one product. */
+/** Columns whose errors reach each other one by one. */
 const PART = 32;
 
 /**
- * Rounds columns in the order of the feedback; a weight is rounded together with what the errors before it add. Between blocks of columns,
- * errors are added by one product.
+ * Rounds columns in the order of the feedback; a weight is rounded together with what the errors before it add. Halves are rounded
+ * recursively: between them, errors are added by one product of matrices. Within parts arithmetic is F32, operation by operation.
  *
  * @returns codes, rows x columns
  */
 export function compensate(params: CompensateParams): Uint8Array {
   const { matrix, grid, feedback, math, fitting } = params;
-  const { rows, columns } = matrix;
+  const { columns } = matrix;
   const { order, factors } = feedback;
-  const weights = inOrder(matrix, order);
-  const errors = new Float32Array(rows * columns);
-  const codes = new Uint8Array(rows * columns);
-  const fitted = fitting && matrix.values.slice();
-  const tiles = fitting ? tilesOf(columns, order, grid.unit.columns) : [...spans(columns, BLOCK)];
-  for (const block of blocksOf(tiles)) {
-    const from = block[0]!.start;
-    const to = block.at(-1)!.end;
-    const width = to - from;
-    const targets = new Float32Array(rows * width);
-    for (let row = 0; row < rows; row++) {
-      targets.set(weights.subarray(row * columns + from, row * columns + to), row * width);
-    }
-    if (from > 0) {
-      math.gemm({
-        m: rows,
-        n: width,
-        k: from,
-        a: errors,
-        aStride: columns,
-        b: factors.subarray(from),
-        bStride: columns,
-        c: targets,
-        accumulate: true,
-      });
-    }
-    const state: State = { rows, columns, from, to, weights, targets, errors, factors };
-    for (const tile of block) {
-      if (fitted) {
-        anticipate(state, tile, order, fitted);
-        const first = order.subarray(tile.start, tile.end).reduce((least, column) => Math.min(least, column));
-        grid.fit({ ...fitting, values: fitted, from: first, to: first + tile.end - tile.start });
-      }
-      for (const part of spans(tile.end, PART, tile.start)) {
-        roundColumns(state, part, order, grid, codes);
-        spread(state, part, math);
-      }
-    }
-  }
-  return codes;
+  const natural = order.every((column, place) => column === place);
+  const targets = natural ? matrix.values.slice() : inOrder(matrix, order);
+  const weights = natural ? matrix.values : targets.slice();
+  const codes = new Uint8Array(targets.length);
+  const state: State = { shape: matrix, order, weights, targets, factors, codes, math };
+  const roundPart = (part: Span): void => {
+    if (grid.tileCodes) math.compensateColumns({ ...partOf(state, part), tileCodes: grid.tileCodes });
+    else roundColumns(state, part, grid);
+  };
+  if (fitting) {
+    const values = matrix.values.slice();
+    roundInTurn(state, tilesOf(columns, order, grid.unit.columns), (tile) => {
+      anticipate(state, tile, values);
+      const from = order.subarray(tile.start, tile.end).reduce((least, column) => Math.min(least, column));
+      grid.fit({ ...fitting, values, from, to: from + tile.end - tile.start });
+      roundInTurn(state, [...spans(tile.end, PART, tile.start)], roundPart);
+    });
+  } else roundInTurn(state, [...spans(columns, PART)], roundPart);
+  return natural ? codes : outOfOrder(matrix, order, codes);
 }
 
-/** At a block of columns. */
 interface State {
-  readonly rows: number;
-  readonly columns: number;
-  readonly from: number;
-  readonly to: number;
-  /** rows x columns, by place */
+  readonly shape: Pick<Matrix, "rows" | "columns">;
+  readonly order: Int32Array;
+  /** rows x columns, by place, like all others. */
   readonly weights: Float32Array;
-  /** rows x (to - from): weights and what errors of earlier columns add. */
+  /** Weights and what errors of earlier columns add; of columns that are rounded their errors. */
   readonly targets: Float32Array;
-  /** rows x columns, by place; zero where nothing is rounded yet. */
-  readonly errors: Float32Array;
   readonly factors: Float32Array;
+  readonly codes: Uint8Array;
+  readonly math: MathKernels;
 }
 
-function roundColumns(
-  { rows, columns, from, to, weights, targets, errors, factors }: State,
-  { start, end }: Span,
-  order: Int32Array,
-  grid: FittedGrid,
-  codes: Uint8Array,
-): void {
-  for (let row = 0; row < rows; row++) {
-    const target = targets.subarray(row * (to - from), (row + 1) * (to - from));
-    for (let place = start; place < end; place++) {
-      const column = order[place]!;
-      const code = grid.encode(row, column, target[place - from]!);
-      codes[row * columns + column] = code;
-      const error = weights[row * columns + place]! - grid.decode(row, column, code);
-      errors[row * columns + place] = error;
-      const factor = place * columns + from;
-      for (let j = place + 1 - from; j < end - from; j++) target[j]! += error * factors[factor + j]!;
-    }
+/** Rounds columns that follow each other one after another; the errors of the first half are added to the second before that is rounded. */
+function roundInTurn(state: State, columns: readonly Span[], round: (columns: Span) => void): void {
+  if (columns.length === 1) {
+    round(columns[0]!);
+    return;
   }
+  const middle = Math.ceil(columns.length / 2);
+  roundInTurn(state, columns.slice(0, middle), round);
+  spread(state, columns[0]!.start, columns[middle]!.start, columns.at(-1)!.end);
+  roundInTurn(state, columns.slice(middle), round);
 }
 
-/** Adds the errors of some columns to those that follow in the block. */
+/** Adds the errors of some columns to those that follow. */
 function spread(
-  { rows, columns, from, to, targets, errors, factors }: State,
-  { start, end }: Span,
-  math: MathKernels,
+  { shape: { rows, columns }, targets, factors, math }: State,
+  start: number,
+  middle: number,
+  end: number,
 ): void {
-  if (end === to) return;
   math.gemm({
     m: rows,
-    n: to - end,
-    k: end - start,
-    a: errors.subarray(start),
+    n: end - middle,
+    k: middle - start,
+    a: targets.subarray(start),
     aStride: columns,
-    b: factors.subarray(start * columns + end),
+    b: factors.subarray(start * columns + middle),
     bStride: columns,
-    c: targets.subarray(end - from),
-    cStride: to - from,
+    c: targets.subarray(middle),
+    cStride: columns,
     accumulate: true,
   });
+}
+
+/** Some places, for kernels. */
+function partOf(
+  { shape: { rows, columns }, order, weights, targets, factors, codes }: State,
+  { start, end }: Span,
+): Omit<CompensateColumnsParams, "tileCodes"> {
+  return {
+    rows,
+    columns: end - start,
+    totalColumns: columns,
+    order: order.subarray(start, end),
+    targets: targets.subarray(start),
+    targetStride: columns,
+    weights: weights.subarray(start),
+    weightStride: columns,
+    errors: targets.subarray(start),
+    errorStride: columns,
+    factors: factors.subarray(start * (columns + 1)),
+    factorStride: columns,
+    codes: codes.subarray(start),
+    codeStride: columns,
+  };
+}
+
+const { fround } = Math;
+
+function roundColumns(
+  { shape: { rows, columns }, order, weights, targets, factors, codes }: State,
+  { start, end }: Span,
+  grid: FittedGrid,
+): void {
+  for (let row = 0; row < rows; row++) {
+    const at = row * columns;
+    for (let place = start; place < end; place++) {
+      const column = order[place]!;
+      const code = grid.encode(row, column, targets[at + place]!);
+      codes[at + place] = code;
+      const error = fround(weights[at + place]! - grid.decode(row, column, code));
+      targets[at + place] = error;
+      const factor = place * columns;
+      for (let j = place + 1; j < end; j++) targets[at + j]! += fround(error * factors[factor + j]!);
+    }
+  }
 }
 
 /**
  * What a tile's weights have become when its first column is reached: those that make up best for the errors before it. They follow from
  * the feedback when each of them is kept as it comes, unrounded.
  */
-function anticipate(
-  { rows, columns, from, to, weights, targets, factors }: State,
-  { start, end }: Span,
-  order: Int32Array,
-  into: Float32Array,
-): void {
-  for (let row = 0; row < rows; row++) {
-    const at = row * (to - from) - from;
-    const ahead = targets.slice(at + start, at + end);
-    for (let place = start; place < end; place++) {
-      const value = ahead[place - start]!;
-      into[row * columns + order[place]!] = value;
-      const error = weights[row * columns + place]! - value;
-      const factor = place * columns + start;
-      for (let j = place + 1 - start; j < end - start; j++) ahead[j]! += error * factors[factor + j]!;
+function anticipate(state: State, tile: Span, into: Float32Array): void {
+  const { shape, order, math } = state;
+  const { rows, columns } = shape;
+  const width = tile.end - tile.start;
+  const values = new Float32Array(rows * width);
+  const errors = new Float32Array(rows * width);
+  math.compensateColumns({
+    ...partOf(state, tile),
+    errors,
+    errorStride: width,
+    codes: undefined,
+    values,
+    valueStride: width,
+  });
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let place = tile.start; place < tile.end; place++, i++) {
+      into[row * columns + order[place]!] = values[i]!;
     }
   }
 }
@@ -160,22 +171,20 @@ function tilesOf(columns: number, order: Int32Array, width: number): Span[] {
   return tiles;
 }
 
-/** Tiles that are rounded before their errors are spread, about `BLOCK` columns. */
-function blocksOf(tiles: readonly Span[]): Span[][] {
-  const blocks: Span[][] = [];
-  for (const tile of tiles) {
-    const block = blocks.at(-1);
-    if (block && tile.end - block[0]!.start <= BLOCK) block.push(tile);
-    else blocks.push([tile]);
-  }
-  return blocks;
-}
-
 function inOrder({ rows, columns, values }: Matrix, order: Int32Array): Float32Array {
   const result = new Float32Array(rows * columns);
   for (let row = 0; row < rows; row++) {
     const at = row * columns;
     for (let place = 0; place < columns; place++) result[at + place] = values[at + order[place]!]!;
+  }
+  return result;
+}
+
+function outOfOrder({ rows, columns }: Matrix, order: Int32Array, codes: Uint8Array): Uint8Array {
+  const result = new Uint8Array(rows * columns);
+  for (let row = 0; row < rows; row++) {
+    const at = row * columns;
+    for (let place = 0; place < columns; place++) result[at + order[place]!] = codes[at + place]!;
   }
   return result;
 }

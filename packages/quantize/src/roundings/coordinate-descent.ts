@@ -1,6 +1,6 @@
 import { QuernError } from "@quern/tensor";
 import type { FittedGrid } from "../grids/grid.ts";
-import { dampHessian, dampingFor } from "../hessian/damping.ts";
+import { damped, dampingFor } from "../hessian/damping.ts";
 import { refine } from "../refinement/refine.ts";
 import { nearest } from "./nearest.ts";
 import type { Rounded, Rounding, RoundingTask } from "./rounding.ts";
@@ -30,10 +30,12 @@ export function coordinateDescent(options: CoordinateDescentOptions = {}): Round
     round<F extends FittedGrid>(task: RoundingTask<F>): Rounded<F> {
       const { matrix, math } = task;
       const hessian = task.hessian!;
-      const damping = options.damping ?? dampingFor(hessian.tokens, matrix.columns);
-      const { deadColumns } = dampHessian(hessian, matrix.columns, damping);
+      const wanted = options.damping ?? dampingFor(hessian.tokens, matrix.columns);
+      const change = task.feedback ?? damped(hessian, matrix.columns, wanted);
+      const { damping, deadColumns } = change;
       const rounded = { ...nearest().round(task), damping, deadColumns };
-      refine({ matrix, rounded, hessian, damping, passes, refitScales, math: math! });
+      const refinement = { hessian, damping, damped: task.feedback?.hessian, passes, refitScales };
+      refine({ matrix, rounded, ...refinement, math: math! });
       return rounded;
     },
   };

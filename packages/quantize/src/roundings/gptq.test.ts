@@ -5,7 +5,7 @@ import { e4m3, mxfp4, nvfp4 } from "../grids/float-grids.ts";
 import type { Grid, TiledGrid } from "../grids/grid.ts";
 import { uniform } from "../grids/uniform.ts";
 import { columnOrder } from "../hessian/column-order.ts";
-import { dampHessian } from "../hessian/damping.ts";
+import { dampedHessian } from "../hessian/damping.ts";
 import { errorFeedback } from "../hessian/feedback.ts";
 import { outputError, outputErrorOn } from "../measure/output-error.ts";
 import { layerUnderTest } from "../testing/tasks.ts";
@@ -43,7 +43,7 @@ describe("codes are those of the textbook", () => {
       weights: matrix.values,
       rows,
       columns,
-      hessian: dampHessian(hessian, columns, 0.01).matrix,
+      hessian: dampedHessian(hessian, columns, 0.01),
       round(row, column, value) {
         const code = fitted.encode(row, column, value);
         return { code, value: fitted.decode(row, column, code) };
@@ -68,7 +68,7 @@ describe("codes are those of the textbook", () => {
       weights: matrix.values,
       rows,
       columns: n,
-      hessian: dampHessian(hessian, n, 0.02).matrix,
+      hessian: dampedHessian(hessian, n, 0.02),
       enter(column, weights) {
         if (column % width !== 0) return;
         fitted.fit({ values: Float32Array.from(weights), from: column, to: Math.min(column + width, n) });
@@ -86,7 +86,7 @@ describe("codes are those of the textbook", () => {
     const grid = uniform({ bits: 4, symmetric: true, tile: { columns: 32 } });
     const rounded = roundMatrix({ matrix, grid, rounding: gptq({ damping: 0.01, order }), hessian, math });
     const places = columnOrder({ order, hessian: hessian.matrix, columns, width: 32 });
-    const damped = dampHessian(hessian, columns, 0.01).matrix;
+    const damped = dampedHessian(hessian, columns, 0.01);
     const permuted = damped.map(
       (_, i) => damped[places[Math.floor(i / columns)]! * columns + places[i % columns]!]!,
     );
@@ -177,7 +177,14 @@ describe("division", () => {
     const grid = uniform({ bits: 3, symmetric: false, tile: { columns: 32 } });
     for (const tiles of ["static", "dynamic"] as const) {
       const order = "descending-tiles";
-      const rounding = gptq({ order, tiles, damping: 0.03, passes: 2, refitScales: true });
+      const rounding = gptq({
+        order,
+        tiles,
+        damping: 0.03,
+        passes: 1,
+        refitScales: true,
+        searchScales: true,
+      });
       const task = { grid, rounding, hessian, math };
       const whole = roundMatrix({ ...task, matrix });
       const places = columnOrder({ order, hessian: hessian.matrix, columns, width: 32 });

@@ -5,8 +5,9 @@ import { errorFeedback, type Feedback } from "../hessian/feedback.ts";
 import { refine } from "../refinement/refine.ts";
 import { shiftTarget } from "../hessian/shift-target.ts";
 import type { FittedGrid } from "../grids/grid.ts";
+import { decodeMatrix } from "../grids/matrix-codes.ts";
 import { compensate } from "./compensate.ts";
-import { decodeAll, type PrepareParams, type Rounded, type Rounding, type RoundingTask } from "./rounding.ts";
+import type { PrepareParams, Rounded, Rounding, RoundingTask } from "./rounding.ts";
 
 export interface GptqOptions {
   /** @default "natural" */
@@ -50,13 +51,15 @@ export function gptq(options: GptqOptions = {}): Rounding {
       "in descending order of all columns, tiles cannot be fitted as they are entered: their columns are not rounded together",
     );
   }
-  const prepare = ({ hessian, grid, shape, math }: PrepareParams): Feedback => {
+  const prepare = ({ hessian, grid, shape, shared, math }: PrepareParams): Feedback => {
     const { columns } = shape;
     const width = grid.unitOf(shape).columns;
     return errorFeedback({
       hessian,
       order: columnOrder({ order, hessian: hessian.matrix, columns, width }),
       damping: options.damping ?? dampingFor(hessian.tokens, columns),
+      refines: passes > 0 || refitScales,
+      shared,
       math,
     });
   };
@@ -107,20 +110,19 @@ export function gptq(options: GptqOptions = {}): Rounding {
       const rounded = {
         grid: fitted,
         codes,
-        values: decodeAll(fitted, matrix, codes),
+        values: decodeMatrix({ grid: fitted, shape: matrix, codes, math }),
         damping: feedback.damping,
         deadColumns: feedback.deadColumns,
       };
-      refine({
-        matrix,
-        rounded,
+      const refinement = {
         hessian,
         damping: feedback.damping,
+        damped: feedback.hessian,
         passes,
         refitScales,
         searchScales,
-        math,
-      });
+      };
+      refine({ matrix, rounded, ...refinement, math });
       return rounded;
     },
   };

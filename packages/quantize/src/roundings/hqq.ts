@@ -1,7 +1,8 @@
 import { QuernError } from "@quern/tensor";
 import type { FittedGrid } from "../grids/grid.ts";
+import { decodeMatrix, encodeMatrix } from "../grids/matrix-codes.ts";
 import type { Matrix } from "../matrix.ts";
-import { decodeAll, type Rounding } from "./rounding.ts";
+import type { Rounding } from "./rounding.ts";
 
 export interface HqqOptions {
   /** @default 20 */
@@ -35,7 +36,7 @@ export function hqq(options: HqqOptions = {}): Rounding {
     needs: [],
     refuses: ({ name, movesOffsets }) =>
       movesOffsets ? undefined : `HQQ moves the zero points of tiles, but those of ${name} are fixed`,
-    round({ matrix, grid, fitting }) {
+    round({ matrix, grid, fitting, math }) {
       const { rows, columns, values } = matrix;
       const fitted = grid.open(matrix);
       fitted.fit({ ...fitting, values });
@@ -45,13 +46,8 @@ export function hqq(options: HqqOptions = {}): Rounding {
         }
       }
       fitted.settle();
-      const codes = new Uint8Array(rows * columns);
-      for (let row = 0, i = 0; row < rows; row++) {
-        for (let column = 0; column < columns; column++, i++) {
-          codes[i] = fitted.encode(row, column, values[i]!);
-        }
-      }
-      return { grid: fitted, codes, values: decodeAll(fitted, matrix, codes) };
+      const codes = encodeMatrix({ grid: fitted, matrix, math });
+      return { grid: fitted, codes, values: decodeMatrix({ grid: fitted, shape: matrix, codes, math }) };
     },
   };
 }

@@ -1,4 +1,5 @@
-import { decodeAll, type Rounding } from "./rounding.ts";
+import { decodeMatrix, encodeMatrix } from "../grids/matrix-codes.ts";
+import type { Rounding } from "./rounding.ts";
 
 /** Every weight becomes the nearest value of its tile (RTN). Codes are chosen before scales are quantized themselves. */
 export function nearest(): Rounding {
@@ -6,18 +7,12 @@ export function nearest(): Rounding {
     name: "nearest",
     needs: [],
     refuses: () => undefined,
-    round({ matrix, grid, fitting }) {
-      const { rows, columns, values } = matrix;
+    round({ matrix, grid, fitting, math }) {
       const fitted = grid.open(matrix);
-      fitted.fit({ ...fitting, values });
-      const codes = new Uint8Array(rows * columns);
-      for (let row = 0, i = 0; row < rows; row++) {
-        for (let column = 0; column < columns; column++, i++) {
-          codes[i] = fitted.encode(row, column, values[i]!);
-        }
-      }
+      fitted.fit({ ...fitting, values: matrix.values });
+      const codes = encodeMatrix({ grid: fitted, matrix, math });
       fitted.settle();
-      return { grid: fitted, codes, values: decodeAll(fitted, matrix, codes) };
+      return { grid: fitted, codes, values: decodeMatrix({ grid: fitted, shape: matrix, codes, math }) };
     },
   };
 }

@@ -66,6 +66,7 @@ export function roundMatrix<F extends FittedGrid>(params: RoundMatrixParams<F>):
     calibrator,
     importance: importance ?? (hessian && columnImportance(diagonalOf(hessian.matrix, columns))),
     hessian: searchInHessian ? hessian!.matrix : undefined,
+    math: inputs.math,
   };
   return rounding.round({ ...inputs, matrix, grid, fitting });
 }

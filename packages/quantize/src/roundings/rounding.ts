@@ -29,6 +29,8 @@ export interface PrepareParams {
   readonly grid: Grid;
   /** Of one of the layers. */
   readonly shape: Pick<Matrix, "rows" | "columns">;
+  /** Whether the result lies in shared memory. @default false */
+  readonly shared?: boolean | undefined;
   readonly math: MathKernels;
 }
 
@@ -63,13 +65,4 @@ export interface Rounded<F extends FittedGrid = FittedGrid> {
   readonly damping?: number;
   /** Columns whose inputs were always 0. */
   readonly deadColumns?: readonly number[];
-}
-
-/** The values of all codes. */
-export function decodeAll(grid: FittedGrid, { rows, columns }: Matrix, codes: Uint8Array): Float32Array {
-  const values = new Float32Array(rows * columns);
-  for (let row = 0, i = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++, i++) values[i] = grid.decode(row, column, codes[i]!);
-  }
-  return values;
 }

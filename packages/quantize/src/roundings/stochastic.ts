@@ -1,5 +1,6 @@
+import { decodeMatrix } from "../grids/matrix-codes.ts";
 import { uniformAt } from "../random.ts";
-import { decodeAll, type Rounding } from "./rounding.ts";
+import type { Rounding } from "./rounding.ts";
 
 /**
  * A weight between two values of its tile becomes one of them, with probabilities that make it right on average. What lies beyond all
@@ -11,7 +12,7 @@ export function stochastic({ seed = 0 }: { readonly seed?: number } = {}): Round
     needs: [],
     wholeMatrix: true,
     refuses: () => undefined,
-    round({ matrix, grid, fitting }) {
+    round({ matrix, grid, fitting, math }) {
       const { rows, columns, values } = matrix;
       const fitted = grid.open(matrix);
       fitted.fit({ ...fitting, values });
@@ -29,7 +30,7 @@ export function stochastic({ seed = 0 }: { readonly seed?: number } = {}): Round
           codes[i] = uniformAt(seed, i) < share ? far : near;
         }
       }
-      return { grid: fitted, codes, values: decodeAll(fitted, matrix, codes) };
+      return { grid: fitted, codes, values: decodeMatrix({ grid: fitted, shape: matrix, codes, math }) };
     },
   };
 }

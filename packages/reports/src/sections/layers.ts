@@ -4,6 +4,7 @@ import { html, type Html } from "../html/html.ts";
 import { heatMap, type HeatMapCell } from "../plot/heat-map.ts";
 import { lineChart, type LineSeries } from "../plot/line-chart.ts";
 import { extentOf } from "../plot/scale.ts";
+import { OUTPUT_FIGURES } from "../output-figures.ts";
 import { errorsOf, groupBy } from "../tensor-groups.ts";
 import { sortRoles } from "../tensor-place.ts";
 import { formatPercentTick } from "./outputs.ts";
@@ -17,16 +18,9 @@ interface Figure {
 
 const FIGURES: readonly Figure[] = [
   { id: "weights", name: "relative error of the weights", of: ({ relativeError }) => relativeError },
-  {
-    id: "output",
-    name: "relative output error, weighted by importance",
-    of: ({ output }) => output?.relativeError,
-  },
-  {
-    id: "held-out",
-    name: "relative output error on held-out inputs",
-    of: ({ heldOut }) => heldOut?.relativeError,
-  },
+  ...OUTPUT_FIGURES.map(({ id, note, of }): Figure => {
+    return { id, name: `relative output error, ${note}`, of: (errors) => of(errors)?.relativeError };
+  }),
 ];
 
 /** Lines that can be told apart. */

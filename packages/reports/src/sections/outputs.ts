@@ -10,7 +10,14 @@ import {
 import { html, type Html } from "../html/html.ts";
 import { barCell, table, tiles } from "../html/table.ts";
 import { scatterPlot, type ScatterPoint } from "../plot/scatter.ts";
-import { figuresOf, type MeasuredFigures, typesOf } from "../tensor-groups.ts";
+import {
+  hasCounts,
+  OUTPUT_FIGURES,
+  outputCells,
+  type OutputFigure,
+  outputFigures,
+} from "../output-figures.ts";
+import { typesOf } from "../tensor-groups.ts";
 
 /** What was written: sizes, and errors in all and by type. */
 export function outputsSection({ outputs, sourceBytes }: ConversionRecord): Html {
@@ -32,21 +39,13 @@ function outputTiles(output: OutputRecord, sourceBytes: number): Html {
 }
 
 function errorTiles(errors: ErrorRecord): { label: string; value: string; note?: string }[] {
-  const { relativeError, snr, output, heldOut, clippedShare, clipped, vanished } = errors;
+  const { relativeError, snr, clippedShare, clipped, vanished } = errors;
   return [
     { label: "Relative error", value: formatPercent(relativeError), note: formatDecibels(snr) },
-    ...(output === undefined
-      ? []
-      : [
-          {
-            label: "Output error",
-            value: formatPercent(output.relativeError),
-            note: "weighted by importance",
-          },
-        ]),
-    ...(heldOut === undefined
-      ? []
-      : [{ label: "Output error", value: formatPercent(heldOut.relativeError), note: "on held-out inputs" }]),
+    ...OUTPUT_FIGURES.flatMap(({ title, note, of }) => {
+      const output = of(errors);
+      return output === undefined ? [] : [{ label: title, value: formatPercent(output.relativeError), note }];
+    }),
     ...(clippedShare === undefined || clipped === undefined
       ? []
       : [{ label: "Clipped weights", value: formatPercent(clippedShare), note: formatInteger(clipped) }]),
@@ -57,7 +56,7 @@ function errorTiles(errors: ErrorRecord): { label: string; value: string; note?:
 }
 
 function outputTable(outputs: readonly OutputRecord[], sourceBytes: number): Html {
-  const figures = figuresOf(outputs);
+  const shown = { figures: outputFigures(outputs), counts: hasCounts(outputs) };
   const largest = outputs.reduce((most, { bytes }) => Math.max(most, bytes), 0);
   return table({
     caption: "Outputs",
@@ -66,20 +65,20 @@ function outputTable(outputs: readonly OutputRecord[], sourceBytes: number): Htm
       { title: "Size", number: true },
       { title: "Of source", number: true },
       { title: "Bits / weight", number: true },
-      ...errorColumns(figures),
+      ...errorColumns(shown),
     ],
     rows: outputs.map(({ type, bytes, bitsPerWeight, errors }) => [
       type,
       barCell(formatBytes(bytes), bytes / largest),
       formatPercent(bytes / sourceBytes),
       bitsPerWeight.toFixed(2),
-      ...errorCells(errors, figures),
+      ...errorCells(errors, shown),
     ]),
   });
 }
 
 function typeTable(outputs: readonly OutputRecord[]): Html {
-  const figures = figuresOf(outputs);
+  const shown = { figures: outputFigures(outputs), counts: hasCounts(outputs) };
   return html`<h3>By type</h3>
     ${table({
       caption: "Types of tensors",
@@ -89,7 +88,7 @@ function typeTable(outputs: readonly OutputRecord[]): Html {
         { title: "Tensors", number: true },
         { title: "Weights", number: true },
         { title: "Bits / weight", number: true },
-        ...errorColumns(figures),
+        ...errorColumns(shown),
       ],
       rows: outputs.flatMap((output) =>
         typesOf(output).map((group) => [
@@ -98,35 +97,36 @@ function typeTable(outputs: readonly OutputRecord[]): Html {
           formatInteger(group.tensors),
           barCell(formatPercent(group.share), group.share),
           group.bitsPerWeight.toFixed(2),
-          ...errorCells(group.errors, figures),
+          ...errorCells(group.errors, shown),
         ]),
       ),
     })}`;
 }
 
+/** What tables have columns for. */
+interface ShownFigures {
+  readonly figures: readonly OutputFigure[];
+  readonly counts: boolean;
+}
+
 /** Columns of {@link errorCells}. */
-function errorColumns({ weighted, heldOut, counts }: MeasuredFigures): { title: string; number: true }[] {
+function errorColumns({ figures, counts }: ShownFigures): { title: string; number: true }[] {
   const titles = [
     "Relative error",
     "SNR",
-    ...(weighted ? ["Output error"] : []),
-    ...(heldOut ? ["Held-out output error"] : []),
+    ...figures.map(({ title }) => title),
     ...(counts ? ["Clipped"] : []),
   ];
   return titles.map((title) => ({ title, number: true }));
 }
 
-function errorCells(errors: ErrorRecord | undefined, figures: MeasuredFigures): string[] {
-  const { weighted, heldOut, counts } = figures;
-  if (errors === undefined) {
-    return ["exact", "", ...[weighted, heldOut, counts].flatMap((shown) => (shown ? [""] : []))];
-  }
-  const { relativeError, snr, output, heldOut: onHeldOut, clippedShare } = errors;
+function errorCells(errors: ErrorRecord | undefined, { figures, counts }: ShownFigures): string[] {
+  if (errors === undefined) return ["exact", "", ...figures.map(() => ""), ...(counts ? [""] : [])];
+  const { relativeError, snr, clippedShare } = errors;
   return [
     formatPercent(relativeError),
     formatDecibels(snr),
-    ...(weighted ? [formatKnown(output?.relativeError, formatPercent)] : []),
-    ...(heldOut ? [formatKnown(onHeldOut?.relativeError, formatPercent)] : []),
+    ...outputCells(errors, figures),
     ...(counts ? [formatKnown(clippedShare, formatPercent)] : []),
   ];
 }

@@ -2,7 +2,7 @@ import type { ConversionRecord, OutputRecord, TensorRecord } from "../conversion
 import { formatDecibels, formatFigure, formatInteger, formatKnown, formatPercent } from "../format.ts";
 import { html, type Html, type HtmlPart } from "../html/html.ts";
 import { barCell, table, type TableColumn } from "../html/table.ts";
-import { figuresOf, type MeasuredFigures } from "../tensor-groups.ts";
+import { hasCounts, outputCells, type OutputFigure, outputFigures } from "../output-figures.ts";
 
 /** Of each output. */
 const MOST_WORST = { alone: 15, besideOthers: 6 };
@@ -25,15 +25,13 @@ export function tensorsSection({ outputs }: ConversionRecord): Html | undefined 
   );
   if (worst.length === 0) return undefined;
   const largest = worst.reduce((most, placed) => Math.max(most, errorOf(placed)), 0);
-  const figures = figuresOf(outputs);
-  const shown = { largest, several, figures };
+  const shown = { largest, several, figures: outputFigures(outputs), counts: hasCounts(outputs) };
   return html`<section aria-labelledby="tensors">
     <h2 id="tensors">Tensors that lost most</h2>
     <p>
       Relative error is the root of the squared error over the squared weights.
-      ${figures.heldOut && "Held-out output errors are those of what layers make of inputs that calibration has not seen."}
       ${
-        figures.counts &&
+        shown.counts &&
         "Clipped weights lie beyond the ends of the grid of the group that they share a scale with, by more than half a step. Vanished groups are all zero now, and were not."
       }
     </p>
@@ -54,10 +52,11 @@ function tensorTable(params: {
   readonly placed: readonly Placed[];
   readonly largest: number;
   readonly several: boolean;
-  readonly figures: MeasuredFigures;
+  readonly figures: readonly OutputFigure[];
+  /** Whether there are counts. */
+  readonly counts: boolean;
 }): Html {
-  const { caption, placed, largest, several, figures } = params;
-  const { weighted, heldOut, counts } = figures;
+  const { caption, placed, largest, several, figures, counts } = params;
   const numbers = (...titles: string[]): TableColumn[] => titles.map((title) => ({ title, number: true }));
   return table({
     caption,
@@ -65,8 +64,7 @@ function tensorTable(params: {
       { title: "Tensor" },
       ...(several ? [{ title: "Output" }] : []),
       { title: "Type" },
-      ...numbers("Shape", "Relative error", "SNR", ...(weighted ? ["Output error"] : [])),
-      ...numbers(...(heldOut ? ["Held-out output error"] : [])),
+      ...numbers("Shape", "Relative error", "SNR", ...figures.map(({ title }) => title)),
       ...numbers(...(counts ? ["Largest", "Clipped", "Vanished"] : [])),
     ],
     rows: placed.map(({ output, tensor }) => [
@@ -74,7 +72,7 @@ function tensorTable(params: {
       ...(several ? [output.type] : []),
       typeCell(tensor),
       tensor.shape.join(" \u00d7 "),
-      ...errorCells(tensor, { largest, figures }),
+      ...errorCells(tensor, { largest, figures, counts }),
     ]),
   });
 }
@@ -88,24 +86,14 @@ function typeCell({ from, type, requantized, fallback }: TensorRecord): Html {
 
 function errorCells(
   { errors }: TensorRecord,
-  { largest, figures }: { largest: number; figures: MeasuredFigures },
+  { largest, figures, counts }: { largest: number; figures: readonly OutputFigure[]; counts: boolean },
 ): HtmlPart[] {
-  const { weighted, heldOut, counts } = figures;
-  if (errors === undefined) {
-    return [
-      "exact",
-      "",
-      ...(weighted ? [""] : []),
-      ...(heldOut ? [""] : []),
-      ...(counts ? ["", "", ""] : []),
-    ];
-  }
-  const { relativeError, snr, output, heldOut: onHeldOut, largestError, clippedShare, vanished } = errors;
+  if (errors === undefined) return ["exact", "", ...figures.map(() => ""), ...(counts ? ["", "", ""] : [])];
+  const { relativeError, snr, largestError, clippedShare, vanished } = errors;
   return [
     barCell(formatPercent(relativeError), relativeError / largest),
     formatDecibels(snr),
-    ...(weighted ? [formatKnown(output?.relativeError, formatPercent)] : []),
-    ...(heldOut ? [formatKnown(onHeldOut?.relativeError, formatPercent)] : []),
+    ...outputCells(errors, figures),
     ...(counts
       ? [
           formatKnown(largestError, formatFigure),

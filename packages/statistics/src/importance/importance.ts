@@ -7,6 +7,8 @@ export interface Importance {
   readonly file: string;
   /** The model that they are of, when the file says so, as statistics files do. */
   readonly model?: StatisticsModel;
+  /** Path of the statistics file that this is a view of. */
+  readonly statistics?: string;
   /** Calibration texts, when the file names them. */
   readonly datasets: readonly string[];
   /** Chunks of text that went in; 0 when unknown. */

@@ -17,6 +17,7 @@ export async function readImportance(path: string, options: { name?: string } = 
   return {
     file: name,
     ...(model === undefined ? {} : { model }),
+    ...(format === "statistics" ? { statistics: path } : {}),
     datasets,
     chunks,
     lengths: new Map([...entries].map(([tensor, { length }]) => [tensor, length])),

@@ -1,7 +1,6 @@
+import { rowSize } from "@quern/gguf";
 import {
   chooseFactors,
-  errorFeedback,
-  columnOrder,
   findMember,
   membersOf,
   outputError,
@@ -52,36 +51,21 @@ function ggmlRows({ method: { type, plain }, layers, hessian, kernels }) {
     : Float32Array.from({ length: n }, (_, j) => hessian.matrix[j * (n + 1)] / hessian.tokens);
   const values = layers.map(({ rows, columns, values: weights }) => {
     const source = new Uint8Array(weights.buffer);
-    const blocks = new Uint8Array(4 * weights.length);
     const target = new Float32Array(weights.length);
-    const size = blockBytes(type, kernels, columns) * rows;
+    const blocks = new Uint8Array(rowSize(type, columns) * rows);
     kernels.quantize({
       type,
       sourceType: "F32",
       source,
-      target: blocks.subarray(0, size),
+      target: blocks,
       rows,
       columns,
       importance,
     });
-    kernels.dequantize({ type, source: blocks.subarray(0, size), target, rows, columns });
+    kernels.dequantize({ type, source: blocks, target, rows, columns });
     return target;
   });
   return { values };
-}
-
-function blockBytes(type, kernels, columns) {
-  const bits = {
-    Q4_K: 4.5,
-    Q3_K: 3.4375,
-    Q2_K: 2.625,
-    Q5_K: 5.5,
-    Q6_K: 6.5625,
-    Q4_0: 4.5,
-    IQ4_XS: 4.25,
-    Q8_0: 8.5,
-  }[type];
-  return (columns * bits) / 8;
 }
 
 function treated({ method, layers, hessian, statistics, kernels }) {

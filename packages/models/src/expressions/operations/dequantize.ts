@@ -5,7 +5,7 @@ import {
   type PartBytes,
   unpackLayer,
   type Window,
-} from "@quern/checkpoints";
+} from "@quern/checkpoints/formats";
 import { elementCount } from "@quern/tensor";
 import type { TensorExpression } from "../expression.ts";
 import type { Operation, OperationContext } from "../operation.ts";

@@ -56,7 +56,7 @@ export async function createService(options: LayerServiceOptions): Promise<Servi
         return pack(task, write);
       case "dequantize":
         return dequantizeLayer(task);
-      case "copy-rows":
+      default:
         return copyRows(task, open, write);
     }
   };

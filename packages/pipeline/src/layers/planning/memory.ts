@@ -13,7 +13,7 @@ const EVALUATING_BYTES = 16;
 const LARGEST_CHUNK = 2 ** 21;
 
 /** Groups beyond the one in hand keep threads busy; more of them than two, or than this, make nothing faster. */
-const LARGEST_AHEAD = 256 * 2 ** 20;
+const LARGEST_AHEAD = 16 * 2 ** 20;
 
 /** Of a Hessian, for each element: F64; what is made of it for all rows, F32. */
 const HESSIAN_BYTES = 8;
@@ -108,9 +108,14 @@ export function layerResources(params: {
   const rest = memory - group;
   const threads = Math.min(params.threads, Math.max(1, Math.floor(rest / Math.max(ofThread, 1))));
   const beyond = rest / Math.max(threads, 1) - ofThread;
-  const chunkWeights = Math.min(LARGEST_CHUNK, Math.floor(beyond / BYTES_PER_WEIGHT));
+  const wanted = groups.reduce((most, { layers }) => {
+    const sizes = layers.map(({ linear }) => Math.ceil(linear.rows / Math.max(threads, 1)) * linear.columns);
+    return Math.max(most, ...sizes);
+  }, 0);
+  const chunkWeights = Math.min(LARGEST_CHUNK, wanted, Math.floor(beyond / BYTES_PER_WEIGHT));
   const working = Math.max(threads, 1) * (ofThread + chunkWeights * BYTES_PER_WEIGHT);
-  const groupMemory = Math.min(memory - working, Math.max(2 * group, LARGEST_AHEAD));
+  const all = [...groups, ...params.foldings].reduce((sum, { bytes }) => sum + bytes, 0);
+  const groupMemory = Math.min(memory - working, all, Math.max(2 * group, LARGEST_AHEAD));
   return {
     threads,
     memory,

@@ -101,7 +101,7 @@ function divideInputs(statistics: InputStatistics, factors: Float32Array): Input
       for (let j = 0; j < n; j++, at++) hessian[at]! /= factors[i]! * factors[j]!;
     }
   }
-  for (let index = 0; heldOut && index < heldOut.length; index++) heldOut[index]! /= factors[index % n]!;
+  for (const index of heldOut?.keys() ?? []) heldOut![index]! /= factors[index % n]!;
   return {
     ...rest,
     mean: by(mean),

@@ -1,5 +1,6 @@
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { QuernError } from "@quern/tensor";
 import { partialPathOf, reportingAs, syncDirectory, writeAt } from "@quern/tensor/node";
 
 /** A folder while it is written: it is called `<folder>.partial`. */
@@ -78,27 +79,35 @@ async function syncFile(path: string): Promise<void> {
   }
 }
 
-/** A folder can be renamed onto an empty one: `mkdir` takes the name, or finds that it is taken. */
+/** Fails where the name has been taken in the meantime, but by an empty folder. */
 async function placeFolder(partial: string, path: string): Promise<void> {
-  await mkdir(path);
-  try {
-    await rename(partial, path);
-  } catch (error) {
-    await rm(path, { recursive: true, force: true });
-    // Systems that rename onto nothing that is there (Windows).
-    if (!["EPERM", "EACCES", "EEXIST", "ENOTEMPTY"].includes((error as NodeJS.ErrnoException).code ?? ""))
-      throw error;
-    await rename(partial, path);
-  }
+  await rename(partial, path).catch((cause: NodeJS.ErrnoException) => {
+    if (!TAKEN.has(cause.code)) throw cause;
+    throw new QuernError("OUTPUT_EXISTS", `${path}: the folder exists already`, {
+      subject: { file: path },
+      cause,
+    });
+  });
 }
+
+const TAKEN: ReadonlySet<string | undefined> = new Set(["EEXIST", "ENOTEMPTY", "ENOTDIR"]);
 
 /** The old folder makes room under another name, and is removed when the new one is there. */
 async function replaceFolder(partial: string, path: string): Promise<void> {
   const old = `${path}.replaced`;
   await rm(old, { recursive: true, force: true });
-  await rename(path, old).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error;
-  });
-  await rename(partial, path);
+  const moved = await rename(path, old).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+      return false;
+    },
+  );
+  try {
+    await rename(partial, path);
+  } catch (error) {
+    if (moved) await rename(old, path);
+    throw error;
+  }
   await rm(old, { recursive: true, force: true });
 }

@@ -141,7 +141,6 @@ function feedbackFor(params: {
     shape: { rows, columns },
     hessian: statistics.hessian!,
     tokens: statistics.tokens,
-    factors: new Float32Array(new SharedArrayBuffer(columns * columns * 4)),
   });
   feedbacks.set(key, made);
   return made;

@@ -12,17 +12,14 @@ export interface PrepareTask {
   /** In shared memory. */
   readonly hessian: Float64Array;
   readonly tokens: number;
-  /** columns x columns in shared memory: those of the result. */
-  readonly factors: Float32Array;
 }
 
+/** What it returns lies in shared memory. */
 export function prepare(task: PrepareTask, kernels: Kernels): Feedback | undefined {
-  const { tensor, treatment, shape, hessian, tokens, factors } = task;
+  const { tensor, treatment, shape, hessian, tokens } = task;
   const { grid, rounding } = membersOf(treatment, { kernels });
-  const feedback = about(tensor, () =>
-    rounding.prepare?.({ hessian: { matrix: hessian, tokens }, grid, shape, math: kernels.math }),
+  const { math } = kernels;
+  return about(tensor, () =>
+    rounding.prepare?.({ hessian: { matrix: hessian, tokens }, grid, shape, shared: true, math }),
   );
-  if (feedback === undefined) return undefined;
-  factors.set(feedback.factors);
-  return { ...feedback, factors };
 }

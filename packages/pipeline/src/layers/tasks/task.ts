@@ -13,7 +13,7 @@ import type { Weights } from "./weights.ts";
 import type { RoundRowsResult, RoundRowsTask } from "./round-rows.ts";
 
 /** What each kind of task gives. */
-export interface LayerResults {
+interface LayerResults {
   readonly read: Float32Array;
   readonly "choose-factors": Float32Array;
   readonly "change-inputs": InputStatistics;
@@ -28,7 +28,7 @@ export interface LayerResults {
 }
 
 /** Reads a small tensor whole. */
-export interface ReadTask {
+interface ReadTask {
   readonly kind: "read";
   readonly weights: Weights;
 }

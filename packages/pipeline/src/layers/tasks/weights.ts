@@ -48,8 +48,7 @@ export async function readWeights(
   const { tensor, type, columns } = weights;
   const values = decodeElements({ type, bytes: await readRowBytes(weights, range, open) });
   for (let index = 0; index < values.length; index++) {
-    // A finite number less itself is 0.
-    if (values[index]! - values[index]! === 0) continue;
+    if (Number.isFinite(values[index])) continue;
     const row = range.firstRow + Math.floor(index / columns);
     throw new QuernError(
       "WEIGHT_NOT_FINITE",

@@ -59,6 +59,7 @@ export function recipeFor(model: LayeredModel, settings: RecipeSettings): Resolv
     ),
     transforms,
     statistics,
+    warnings: [],
   };
 }
 

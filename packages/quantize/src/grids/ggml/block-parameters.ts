@@ -36,8 +36,6 @@ export class BlockParameters {
   readonly subScales: Int16Array;
   readonly subMinimums: Int16Array;
   readonly scales: Float32Array;
-  /** 1 / scale, and 0 where the scale is. */
-  readonly inverses: Float64Array;
   /** -0 where there are no minimums: adding it changes nothing. */
   readonly offsets: Float32Array;
   readonly #wholeScales: WholeNumbers;
@@ -56,7 +54,6 @@ export class BlockParameters {
     this.subScales = new Int16Array(subs);
     this.subMinimums = new Int16Array(subs);
     this.scales = new Float32Array(subs);
-    this.inverses = new Float64Array(subs);
     this.offsets = new Float32Array(subs).fill(-0);
     const count = layout.columns / this.subColumns;
     this.#wholeScales = wholeNumbers(layout.subScales ?? 1, count);
@@ -124,9 +121,7 @@ export class BlockParameters {
 
   #updateSub(sub: number): void {
     const unit = Math.floor((sub * this.subColumns) / this.unitColumns);
-    const scale = fround(this.d[unit]! * this.subScales[sub]!);
-    this.scales[sub] = scale;
-    this.inverses[sub] = scale === 0 ? 0 : 1 / scale;
+    this.scales[sub] = fround(this.d[unit]! * this.subScales[sub]!);
     if (this.layout.minimum) this.offsets[sub] = -fround(this.minimumD[unit]! * this.subMinimums[sub]!);
   }
 }

@@ -31,9 +31,9 @@ export class FittedBlocks implements BlockGrid {
   readonly #table: LevelTable;
   // Of the parameters and the table: what every element needs.
   readonly #scales: Float32Array;
-  readonly #inverses: Float64Array;
   readonly #offsets: Float32Array;
   readonly #levels: Int16Array;
+  readonly #nearest: (value: number) => number;
   readonly #columns: number;
   readonly #subColumns: number;
 
@@ -48,11 +48,11 @@ export class FittedBlocks implements BlockGrid {
     this.#layout = layout;
     this.#table = table;
     this.#levels = table.levels;
+    this.#nearest = table.nearest;
     this.#codes = bitArray(layout.columns, layout.codes);
     const parameters = new BlockParameters(layout, shape);
     this.#parameters = parameters;
     this.#scales = parameters.scales;
-    this.#inverses = parameters.inverses;
     this.#offsets = parameters.offsets;
     this.#columns = parameters.columns;
     this.#subColumns = parameters.subColumns;
@@ -117,7 +117,8 @@ export class FittedBlocks implements BlockGrid {
 
   encode(row: number, column: number, value: number): number {
     const sub = Math.floor((row * this.#columns + column) / this.#subColumns);
-    return this.#table.nearest((value - this.#offsets[sub]!) * this.#inverses[sub]!);
+    const scale = this.#scales[sub]!;
+    return this.#nearest(scale === 0 ? 0 : fround(fround(value - this.#offsets[sub]!) / scale));
   }
 
   decode(row: number, column: number, code: number): number {
@@ -159,11 +160,6 @@ export class FittedBlocks implements BlockGrid {
     return {
       unit: { rows: 1, columns: parameters.subColumns },
       parameterCount,
-      factors: (row, column, code, into) => {
-        const unit = parameters.unitAt(row, column);
-        into[0] = parameters.d[unit]! * this.#levels[code]!;
-        if (parameterCount > 1) into[1] = -parameters.minimumD[unit]!;
-      },
       readParameters(row, column, into) {
         const sub = parameters.subAt(row, column);
         into[0] = parameters.subScales[sub]!;

@@ -5,12 +5,12 @@ import { outputErrorOn } from "../../measure/output-error.ts";
 import { gptq } from "../../roundings/gptq.ts";
 import { nearest } from "../../roundings/nearest.ts";
 import { refuseCombination, roundMatrix } from "../../roundings/round-matrix.ts";
-import { decodeAll } from "../../roundings/rounding.ts";
 import { meanSquaredError } from "../../calibrators/mean-squared-error.ts";
 import { gaussian } from "../../testing/random.ts";
 import { layerUnderTest, type LayerUnderTest } from "../../testing/tasks.ts";
 import { membersOf } from "../../treatment.ts";
 import type { Grid } from "../grid.ts";
+import { decodeMatrix } from "../matrix-codes.ts";
 import type { BlockGrid } from "./fitted-blocks.ts";
 import { ggml } from "./ggml.ts";
 import { BLOCK_LAYOUTS } from "./layouts.ts";
@@ -51,7 +51,7 @@ describe.each(TYPES)("blocks of %s", (type) => {
           const shape = { rows: 1, columns: 3 * columns };
           const grid = gridOf(type).open({ ...shape, values: new Float32Array(3 * columns) });
           const codes = grid.read(block);
-          const values = decodeAll(grid, { ...shape, values: new Float32Array(0) }, codes);
+          const values = decodeMatrix({ grid, shape, codes, math: undefined });
           expect(bitsOf(values)).toEqual(bitsOf(dequantized(type, block, 1, 3 * columns)));
           const written = grid.blocks(codes);
           expect(bitsOf(dequantized(type, written, 1, 3 * columns))).toEqual(bitsOf(values));
@@ -112,7 +112,13 @@ describe.each(TYPES)("blocks of %s", (type) => {
       outputErrorOn({ matrix, values, inputs: heldOut, math }).relative;
     const plain = errorOf(roundMatrix({ ...task, rounding: nearest() }).values);
     for (const tiles of ["static", "dynamic"] as const) {
-      const rounding = gptq({ tiles, order: "descending-tiles", passes: 2, refitScales: true });
+      const rounding = gptq({
+        tiles,
+        order: "descending-tiles",
+        passes: 1,
+        refitScales: true,
+        searchScales: true,
+      });
       const { grid, codes, values } = roundMatrix({ ...task, rounding });
       const blocks = grid.blocks(codes);
       expect(bitsOf(dequantized(type, blocks, rows, columns))).toEqual(bitsOf(values));

@@ -1,0 +1,79 @@
+import type { LazyCommand } from "./lazy-commands.ts";
+
+/** Every command of the command line. */
+export const COMMANDS: readonly LazyCommand[] = [
+  {
+    name: "convert",
+    description:
+      "Convert a Hugging Face checkpoint, or a GGUF file, to GGUF files, or to a quantized checkpoint.",
+    load: async () => (await import("./commands/convert.ts")).defineConvert,
+  },
+  {
+    name: "split",
+    description: "Divide a GGUF file among several, as llama-gguf-split does; a split set is divided anew.",
+    load: async () => (await import("./commands/split.ts")).defineSplit,
+  },
+  {
+    name: "merge",
+    description: "Join the files of a split set into one, as llama-gguf-split --merge does.",
+    load: async () => (await import("./commands/merge.ts")).defineMerge,
+  },
+  {
+    name: "edit",
+    description: "Change the metadata of a GGUF file; tensor data stays as it is.",
+    load: async () => (await import("./commands/edit.ts")).defineEdit,
+  },
+  {
+    name: "quantize",
+    description: "Quantize a GGUF file, or a Hugging Face checkpoint, with the arguments of llama-quantize.",
+    load: async () => (await import("./commands/quantize.ts")).defineQuantize,
+  },
+  {
+    name: "eval",
+    description:
+      "Measure how well a model predicts texts, and how far it is from another: what quantization has cost.",
+    load: async () => (await import("./commands/evaluate.ts")).defineEvaluate,
+  },
+  {
+    name: "report",
+    description: "Make one page of the figures of a conversion and of an evaluation.",
+    load: async () => (await import("./commands/report.ts")).defineReport,
+  },
+  {
+    name: "inspect",
+    description: "Show the metadata, tensors and types of a model without reading its weights.",
+    load: async () => (await import("./commands/inspect.ts")).defineInspect,
+  },
+  {
+    name: "calibrate",
+    description:
+      "Run a model on texts and collect what its linear layers read: what quantizing well needs to know.",
+    load: async () => (await import("./commands/calibrate.ts")).defineCalibrate,
+  },
+  {
+    name: "imatrix",
+    description:
+      "Compute an importance matrix (quern imatrix <model>), as llama-imatrix does; or show and combine some.",
+    load: async () => (await import("./commands/imatrix.ts")).defineImatrix,
+  },
+  {
+    name: "recipes",
+    description: "List the recipes that `quern convert --recipe` accepts, or show one.",
+    load: async () => (await import("./commands/recipes.ts")).defineRecipes,
+  },
+  {
+    name: "types",
+    description: "List the types that `quern convert --type` accepts.",
+    load: async () => (await import("./commands/types.ts")).defineTypes,
+  },
+  {
+    name: "models",
+    description: "List the model classes that can be converted (`architectures` in config.json).",
+    load: async () => (await import("./commands/models.ts")).defineModels,
+  },
+  {
+    name: "info",
+    description: "Show which kernels run on this machine, and why.",
+    load: async () => (await import("./commands/info.ts")).defineInfo,
+  },
+];

@@ -1,0 +1,122 @@
+import { loadKernels } from "@quern/kernels";
+import { describe, expect, it } from "vitest";
+import { meanSquaredError } from "../calibrators/mean-squared-error.ts";
+import { percentile } from "../calibrators/percentile.ts";
+import { fp4, nf4 } from "../grids/bitsandbytes.ts";
+import { e4m3, mxfp4, nvfp4 } from "../grids/float-grids.ts";
+import type { Grid, TiledGrid } from "../grids/grid.ts";
+import { uniform } from "../grids/uniform.ts";
+import { columnOrder } from "../hessian/column-order.ts";
+import { errorFeedback } from "../hessian/feedback.ts";
+import { oneByOne } from "../testing/one-by-one.ts";
+import { layerUnderTest } from "../testing/tasks.ts";
+import { coordinateDescent } from "./coordinate-descent.ts";
+import { gptq } from "./gptq.ts";
+import { hqq } from "./hqq.ts";
+import { nearest } from "./nearest.ts";
+import { roundMatrix, type RoundMatrixParams } from "./round-matrix.ts";
+
+const GRIDS: Readonly<Record<string, Grid<TiledGrid>>> = {
+  "4 bits symmetric by 16": uniform({ bits: 4, symmetric: true, tile: { columns: 16 } }),
+  "3 bits restricted by 40": uniform({
+    bits: 3,
+    symmetric: true,
+    range: "restricted",
+    tile: { columns: 40 },
+    scaleType: "BF16",
+  }),
+  "4 bits unsigned by channel": uniform({ bits: 4, symmetric: true, unsigned: true }),
+  "3 bits asymmetric by channel": uniform({ bits: 3, symmetric: false }),
+  "4 bits asymmetric by 64": uniform({ bits: 4, symmetric: false, tile: { columns: 64 } }),
+  "2 bits with offsets by 24": uniform({ bits: 2, symmetric: false, zero: "real", tile: { columns: 24 } }),
+  "8 bits by tensor": uniform({ bits: 8, symmetric: true, tile: "tensor", scaleType: "F32" }),
+  "1 bit by tiles of 5 x 48": uniform({ bits: 1, symmetric: false, tile: { rows: 5, columns: 48 } }),
+  NF4: nf4({ block: 32 }),
+  "NF4, scales quantized": nf4({ block: 32, doubleQuantization: true }),
+  FP4: fp4(),
+  NVFP4: nvfp4(),
+  MXFP4: mxfp4(),
+  "E4M3 by tiles of 8 x 32": e4m3({ tile: { rows: 8, columns: 32 } }),
+  "E4M3 by channel": e4m3(),
+};
+
+type Choice = Partial<RoundMatrixParams<TiledGrid>> & Pick<RoundMatrixParams<TiledGrid>, "rounding">;
+
+const CHOICES: Readonly<Record<string, Choice>> = {
+  nearest: { rounding: nearest() },
+  "nearest, errors squared": { rounding: nearest(), calibrator: meanSquaredError({ steps: 40, norm: 2 }) },
+  "nearest, errors to the power of 2.4": { rounding: nearest(), calibrator: meanSquaredError() },
+  "nearest, a share of the values": { rounding: nearest(), calibrator: percentile({ share: 0.9 }) },
+  "nearest, in the Hessian": {
+    rounding: nearest(),
+    calibrator: meanSquaredError({ steps: 20, norm: 2 }),
+    searchInHessian: true,
+  },
+  gptq: { rounding: gptq() },
+  "gptq, descending": { rounding: gptq({ order: "descending" }) },
+  "gptq, tiles as they are entered": { rounding: gptq({ order: "descending-tiles", tiles: "dynamic" }) },
+  "gptq, refined": { rounding: gptq({ passes: 2, refitScales: true }) },
+  "coordinate descent": { rounding: coordinateDescent() },
+  hqq: { rounding: hqq({ iterations: 3 }) },
+};
+
+const bits = (values: Float32Array): Int32Array => new Int32Array(values.buffer);
+
+describe("kernels give the codes that come out element by element", () => {
+  // Neither rows nor columns are a multiple of anything.
+  const [rows, columns] = [37, 181];
+
+  describe.each(Object.entries(GRIDS))("%s", (_name, grid) => {
+    const choices = Object.entries(CHOICES).filter(
+      ([, { rounding }]) => rounding.refuses(grid, { rows, columns }) === undefined,
+    );
+    it.each(choices)("%s", async (_choice, choice) => {
+      const { matrix, hessian, math } = await layerUnderTest(rows, columns, { seed: 3, tokens: 400 });
+      const task = { ...choice, matrix, hessian, math };
+      const wanted = roundMatrix({ ...task, grid: oneByOne(grid) });
+      const found = roundMatrix({ ...task, grid });
+      expect(found.codes).toEqual(wanted.codes);
+      expect(bits(found.values)).toEqual(bits(wanted.values));
+      expect(found.grid.result(found.codes)).toEqual(wanted.grid.result(wanted.codes));
+    });
+  });
+
+  it("in Wasm, too", async () => {
+    const { matrix, hessian } = await layerUnderTest(rows, columns, { seed: 3, tokens: 400 });
+    const { math } = await loadKernels({ backend: "wasm" });
+    for (const grid of Object.values(GRIDS)) {
+      const task = { matrix, hessian, math, rounding: gptq({ passes: 1, refitScales: true }) };
+      const calibrator = meanSquaredError();
+      const wanted = roundMatrix({ ...task, calibrator, grid: oneByOne(grid) });
+      const found = roundMatrix({ ...task, calibrator, grid });
+      expect(found.codes).toEqual(wanted.codes);
+      expect(bits(found.values)).toEqual(bits(wanted.values));
+    }
+  });
+});
+
+it("rows that are divided among threads get the codes that they have together", async () => {
+  const [rows, columns] = [40, 200];
+  const { matrix, hessian, math } = await layerUnderTest(rows, columns, { seed: 5 });
+  const rounding = gptq({ passes: 2, refitScales: true });
+  const order = columnOrder({ order: "descending", hessian: hessian.matrix, columns, width: 32 });
+  const feedback = errorFeedback({ hessian, order, damping: 0.01, refines: true, shared: true, math });
+  expect(feedback.factors.buffer).toBeInstanceOf(SharedArrayBuffer);
+  expect(feedback.hessian?.buffer).toBeInstanceOf(SharedArrayBuffer);
+  const grid = uniform({ bits: 3, symmetric: false, tile: { columns: 32 } });
+  const calibrator = meanSquaredError();
+  const whole = roundMatrix({
+    matrix,
+    grid,
+    calibrator,
+    hessian,
+    math,
+    rounding: gptq({ passes: 2, refitScales: true, order: "descending", damping: 0.01 }),
+  });
+  const parts = [0, 7, 24].map((first, i, starts) => {
+    const values = matrix.values.subarray(first * columns, (starts[i + 1] ?? rows) * columns);
+    const part = { rows: values.length / columns, columns, values };
+    return roundMatrix({ matrix: part, grid, calibrator, rounding, hessian, feedback, math });
+  });
+  expect(parts.flatMap(({ codes }) => [...codes])).toEqual([...whole.codes]);
+});
