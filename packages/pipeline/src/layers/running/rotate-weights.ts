@@ -1,5 +1,4 @@
 import { inputChanges, type RotationChanges, rotationChanges } from "@quern/models";
-import { randomizedHadamard } from "@quern/quantize";
 import type { CheckpointPlan } from "../plan.ts";
 import type { PlannedRotation } from "../planning/plan-rotation.ts";
 import type { RunLayerTask } from "../tasks/task.ts";

@@ -27,10 +27,10 @@ function divided(statistics: InputStatistics, by: Float32Array | Float64Array): 
   // What a norm multiplied by 0 is not known any more, and does not count.
   const inverse = Float64Array.from(by, (factor) => (factor === 0 ? 0 : 1 / factor));
   const { hessian, heldOut, mean, meanSquare, meanMagnitude, largestMagnitude } = statistics;
-  for (let index = 0; hessian && index < hessian.length; index++) {
-    hessian[index]! *= inverse[Math.floor(index / n)]! * inverse[index % n]!;
+  for (let index = 0; index < (hessian?.length ?? 0); index++) {
+    hessian![index]! *= inverse[Math.floor(index / n)]! * inverse[index % n]!;
   }
-  for (let index = 0; heldOut && index < heldOut.length; index++) heldOut[index]! *= inverse[index % n]!;
+  for (let index = 0; index < (heldOut?.length ?? 0); index++) heldOut![index]! *= inverse[index % n]!;
   const magnitudes = (values: Float32Array): Float32Array =>
     values.map((value, column) => value * Math.abs(inverse[column]!));
   return {
