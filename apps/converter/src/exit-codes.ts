@@ -23,6 +23,7 @@ const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitC
   ["RECIPE_FILE_*", exitCodes.input],
   ["RECIPE_*", exitCodes.usage],
   ["PLAN_*", exitCodes.usage],
+  ["ROUNDING_*", exitCodes.usage],
   ["ACTIVATION_*", exitCodes.input],
   ["CALIBRATION_MEMORY", exitCodes.usage],
   ["CALIBRATION_WINDOW", exitCodes.usage],

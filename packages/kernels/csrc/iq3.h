@@ -130,7 +130,7 @@ INLINE void iq3_search_again(const quern_grid *grid, const quad_block *block, fl
     const int32_t *level = levels + k * QUAD;
     int32_t found[VEC_LANES];
     vstore((float *)found, (vf)vsplat_int(level[0] | level[1] << 3 | level[2] << 6 | level[3] << 9));
-    quad_judge(grid, 1, block->x + k * QUAD, block->roots + k * QUAD, scales, 1, found);
+    quad_judge(grid, 1, false, block->x + k * QUAD, block->roots + k * QUAD, scales, 1, found);
     points[k] = found[0];
   }
 }

@@ -41,6 +41,36 @@ export interface TensorError extends ErrorFigures {
   /** Whether it was quantized already: the errors are those that the change adds, between what old and new blocks stand for. */
   readonly requantized: boolean;
   readonly elements: number;
+  /** Of tensors that were rounded by what is known of their inputs. */
+  readonly rounding?: RoundingFigures;
+}
+
+/** What rounding by inputs gained. */
+export interface RoundingFigures {
+  /** "gptq" */
+  readonly name: string;
+  /** How many matrices the tensor has: those of a stack have inputs of their own. */
+  readonly matrices: number;
+  /** For how many of them the rounding was kept: it was better than ggml's on inputs held out, or there were none to tell. */
+  readonly kept: number;
+  /** How many were rounded by importance alone, as too few inputs were seen. */
+  readonly withoutInputs: number;
+  /**
+   * On inputs that were held out: squared errors of outputs over squared outputs, of all matrices that were compared. Absent where none
+   * was.
+   */
+  readonly outputError?: {
+    /** Of the rounding. */
+    readonly rounded: number;
+    /** Of ggml's, by importance. */
+    readonly plain: number;
+    /** Of what was written: the better one for each matrix. */
+    readonly kept: number;
+  };
+  /** Share of the mean of the Hessian's diagonal that was added to it; the largest. */
+  readonly damping?: number;
+  /** How many columns have inputs that were always 0. */
+  readonly deadColumns?: number;
 }
 
 /**

@@ -13,7 +13,7 @@ export type {
   TensorDoneEvent,
   TensorStartEvent,
 } from "./events.ts";
-export type { ErrorFigures, TensorError } from "./errors.ts";
+export type { ErrorFigures, RoundingFigures, TensorError } from "./errors.ts";
 export { relativeError } from "./errors.ts";
 export type {
   ConversionPlan,
@@ -23,11 +23,13 @@ export type {
   PlannedResources,
   PlannedTensor,
   PlanParams,
+  RoundingRequest,
   TensorFallback,
 } from "./plan.ts";
 export { planConversion } from "./planning/plan-conversion.ts";
 export type { Flavour, IntermediateType, OutputRequest, Recipe, TensorTypeRule } from "./recipe.ts";
 export { listRecipes } from "./recipes.ts";
+export type { BlockRounding, PlannedBlockMatrix } from "./layers/block-plan.ts";
 export type {
   CheckpointDoneEvent,
   CheckpointEvent,

@@ -3,7 +3,9 @@ import type { GgufLayout } from "@quern/gguf";
 import type { KernelBackend, KernelInfo } from "@quern/kernels";
 import type { ModelTensor } from "@quern/models";
 import type { QuernError } from "@quern/tensor";
-import type { Importance } from "@quern/statistics";
+import type { MemberSpec } from "@quern/quantize";
+import type { Importance, InputSource, Statistics } from "@quern/statistics";
+import type { BlockRounding } from "./layers/block-plan.ts";
 import type { PlannedHessians } from "./planning/find-hessians.ts";
 import type { Flavour, OutputRequest } from "./recipe.ts";
 
@@ -41,6 +43,20 @@ export interface PlanParams {
   readonly measureErrors?: boolean;
   /** Absolute paths of files that the caller is going to write besides, such as a report: checked with the outputs. */
   readonly companions?: readonly string[];
+  /** Rounds linear layers of the blocks by what is known of their inputs, where their type has a grid; "quantizer" only. */
+  readonly rounding?: RoundingRequest;
+}
+
+/** How layers are rounded by what is known of their inputs. */
+export interface RoundingRequest {
+  /** One of the roundings of `@quern/quantize` that need a Hessian; with the options that are best for blocks of ggml, unless given. */
+  readonly method: MemberSpec;
+  /** Of checkpoints, with statistics: transforms whose factors are folded into the weights before anything is rounded. @default none */
+  readonly transforms?: readonly MemberSpec[];
+  /** What is known of a model as it was. Not with `inputs`. */
+  readonly statistics?: Statistics;
+  /** Where inputs become known otherwise, such as a source that follows what layers become; for a single output. Not with `statistics`. */
+  readonly inputs?: InputSource;
 }
 
 /** Why a tensor does not get the type that its recipe wants for it. */
@@ -76,6 +92,8 @@ export interface PlannedTensor {
   readonly via?: string;
   /** Whether importance weights steer its quantization. */
   readonly usesImportance: boolean;
+  /** How it is rounded by what is known of its inputs: "gptq". Absent where it is rounded as ggml does. */
+  readonly rounding?: string;
 }
 
 /** A file of an output. */
@@ -129,6 +147,8 @@ export interface ConversionPlan {
   readonly tensors: readonly ModelTensor[];
   readonly outputs: readonly PlannedOutput[];
   readonly importance?: Importance;
+  /** What is rounded by inputs. */
+  readonly rounding?: BlockRounding;
   /**
    * What does no harm: errors of files of little weight (model card, generation_config.json), which are left out; importance weights
    * that are missing or fit no tensor; rules for types that have no effect; `OUTPUT_STRAY_SPLITS`, files of another division of the

@@ -26,6 +26,7 @@ export type { E4m3Options, Nvfp4Options } from "./grids/float-grids.ts";
 export { ggml } from "./grids/ggml/ggml.ts";
 export type { GgmlGridOptions } from "./grids/ggml/ggml.ts";
 export { GGML_ROUNDING } from "./grids/ggml/recommended-rounding.ts";
+export { BLOCK_TYPES } from "./grids/ggml/layouts.ts";
 export type { BlockGrid } from "./grids/ggml/fitted-blocks.ts";
 export type { FitParams, Fitting, FittedGrid, Grid, Parameters, TiledGrid, TileSize } from "./grids/grid.ts";
 export { tiledGrid } from "./grids/tiled-grid.ts";

@@ -63,6 +63,24 @@ export interface TensorRecord {
   readonly fallback?: string;
   /** Absent where nothing was rounded. */
   readonly errors?: ErrorRecord;
+  /** Of tensors that were rounded by what is known of their inputs. */
+  readonly rounding?: RoundingRecord;
+}
+
+/** What rounding by inputs gained: relative squared errors of outputs, on inputs that were held out. */
+export interface RoundingRecord {
+  /** "gptq" */
+  readonly name: string;
+  /** Matrices of the tensor, for how many of them the rounding was kept, and how many had too few inputs for it. */
+  readonly matrices: number;
+  readonly kept: number;
+  readonly withoutInputs: number;
+  /** With the rounding, with that of ggml, and of what was written: for each matrix the better one. */
+  readonly outputError?: { readonly rounded: number; readonly plain: number; readonly kept: number };
+  /** Share of the mean of the Hessian's diagonal that was added to it. */
+  readonly damping?: number;
+  /** Columns whose inputs were always 0. */
+  readonly deadColumns?: number;
 }
 
 export interface OutputRecord {

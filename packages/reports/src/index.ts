@@ -1,5 +1,12 @@
 export { ReportFormatError } from "./check.ts";
-export type { ConversionRecord, ErrorRecord, OutputError, OutputRecord, TensorRecord } from "./conversion.ts";
+export type {
+  ConversionRecord,
+  ErrorRecord,
+  OutputError,
+  OutputRecord,
+  RoundingRecord,
+  TensorRecord,
+} from "./conversion.ts";
 export { addSums, errorRecord } from "./error-record.ts";
 export type { MeasuredSums } from "./error-record.ts";
 export type {

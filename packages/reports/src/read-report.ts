@@ -1,5 +1,12 @@
 import { amount, type Check, flag, listOf, number, objectOf, optional, refuse, text } from "./check.ts";
-import type { ConversionRecord, ErrorRecord, OutputError, OutputRecord, TensorRecord } from "./conversion.ts";
+import type {
+  ConversionRecord,
+  ErrorRecord,
+  OutputError,
+  OutputRecord,
+  RoundingRecord,
+  TensorRecord,
+} from "./conversion.ts";
 import type {
   ComparisonRecord,
   DomainRecord,
@@ -51,6 +58,18 @@ const errors = objectOf<ErrorRecord>({
   heldOut: optional(outputError),
 });
 
+const rounding = objectOf<RoundingRecord>({
+  name: text,
+  matrices: amount,
+  kept: amount,
+  withoutInputs: amount,
+  outputError: optional(
+    objectOf<NonNullable<RoundingRecord["outputError"]>>({ rounded: amount, plain: amount, kept: amount }),
+  ),
+  damping: optional(amount),
+  deadColumns: optional(amount),
+});
+
 const tensor = objectOf<TensorRecord>({
   name: text,
   layer: optional(amount),
@@ -62,6 +81,7 @@ const tensor = objectOf<TensorRecord>({
   requantized: flag,
   fallback: optional(text),
   errors: optional(errors),
+  rounding: optional(rounding),
 });
 
 const output = objectOf<OutputRecord>({

@@ -24,13 +24,13 @@ interface CalibrateOptions extends ResourceOptions, MessageOptions {
 }
 
 /** Twice the inputs of the widest layers of models of up to 8 billion parameters (14,336), and some to keep apart. */
-const DEFAULT_TOKENS = 32_768;
+export const DEFAULT_TOKENS = 32_768;
 
 /**
  * Short enough that the same tokens come from many texts and that some windows of each can be kept apart; llama-imatrix, AutoAWQ and
  * SmoothQuant have the same.
  */
-const DEFAULT_WINDOW = 512;
+export const DEFAULT_WINDOW = 512;
 
 export const CALIBRATION_MEMORY = "a quarter of the machine's, at most 4 GiB";
 

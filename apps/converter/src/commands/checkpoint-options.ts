@@ -13,15 +13,16 @@ export interface CheckpointOptions {
   readonly recipe?: string;
   readonly bits?: number;
   readonly groupSize?: RecipeParameters["groupSize"];
-  readonly statistics?: string;
   readonly compat?: readonly Loader[];
-  /** What belongs to `quern calibrate`. */
-  readonly data?: readonly string[];
 }
 
 /** Options of `quern convert` that mean something for quantized checkpoints; all others are about GGUF files. */
-const OWN = ["to", "recipe", "bits", "groupSize", "statistics", "compat", "data"];
+const OWN = ["to", "recipe", "bits", "groupSize", "compat"];
 const SHARED = [
+  "statistics",
+  "sequential",
+  "data",
+  "tokens",
   "output",
   "force",
   "dryRun",
@@ -37,37 +38,29 @@ const SHARED = [
 
 /** Declares what decides about quantized checkpoints. */
 export function addCheckpointOptions(command: Command): Command {
-  return (
-    command
-      .optionsGroup("Checkpoints in safetensors, instead of GGUF files:")
-      .addOption(
-        new Option(
-          "--to <container>",
-          "what to write, by the usual recipe unless --recipe names another one (default: gguf)",
-        ).choices([GGUF, ...CONTAINERS.map(({ name }) => name)]),
-      )
-      .option(
-        "--recipe <name or file>",
-        'how to quantize: one of those that "quern recipes" lists, or a YAML file like them',
-      )
-      .option("--bits <count>", "other bits than those of the recipe", positiveArgument)
-      .option(
-        "--group-size <inputs>",
-        "other groups than those of the recipe: a number, channel, tensor or block",
-        groupSizeArgument,
-      )
-      .option(
-        "--statistics <file>",
-        'what "quern calibrate" has found out about the model, for recipes that need it',
-      )
-      .option(
-        "--compat <programs>",
-        `refuse what these cannot load, separated by commas: ${LOADERS.join(", ")}`,
-        loadersArgument,
-      )
-      // Asked for often enough: the answer is the command that makes statistics.
-      .addOption(new Option("--data <file...>", "texts to calibrate on").hideHelp())
-  );
+  return command
+    .optionsGroup("Checkpoints in safetensors, instead of GGUF files:")
+    .addOption(
+      new Option(
+        "--to <container>",
+        "what to write, by the usual recipe unless --recipe names another one (default: gguf)",
+      ).choices([GGUF, ...CONTAINERS.map(({ name }) => name)]),
+    )
+    .option(
+      "--recipe <name or file>",
+      'how to quantize: one of those that "quern recipes" lists, or a YAML file like them',
+    )
+    .option("--bits <count>", "other bits than those of the recipe", positiveArgument)
+    .option(
+      "--group-size <inputs>",
+      "other groups than those of the recipe: a number, channel, tensor or block",
+      groupSizeArgument,
+    )
+    .option(
+      "--compat <programs>",
+      `refuse what these cannot load, separated by commas: ${LOADERS.join(", ")}`,
+      loadersArgument,
+    );
 }
 
 /**

@@ -133,7 +133,7 @@ describe("quern convert --to", () => {
     for (const text of [
       "checkpoint: what quantization cost",
       "Where the error is",
-      "relative output error on held-out inputs",
+      "relative output error, on held-out inputs",
       "<code>model.layers.1.mlp.down_proj.weight</code>",
       "gptq, 4 bits",
       "gptq-w4-g128: GPTQ, 4 bits in groups of 128, symmetric",
@@ -241,7 +241,7 @@ describe("quern convert refuses", () => {
     ["what a loader refuses", ["--recipe", "rtn-w3-g64", "--compat", "vllm"], 2, "PLAN_INCOMPATIBLE"],
     ["options of GGUF files", ["--to", "bnb", "--imatrix", "x.gguf"], 2, "USAGE_CONTAINER"],
     ["types of GGUF files", ["--recipe", "bnb-nf4", "-t", "Q4_K_M"], 2, "USAGE_CONTAINER"],
-    ["options of checkpoints for GGUF files", ["--statistics", "x.safetensors"], 2, "USAGE_CONTAINER"],
+    ["options of checkpoints for GGUF files", ["--compat", "vllm"], 2, "USAGE_CONTAINER"],
     ["a recipe for GGUF files", ["--to", "gguf", "--recipe", "bnb-nf4"], 2, "USAGE_CONTAINER"],
     ["a report of another kind", ["--to", "bnb", "--report", "out.pdf"], 2, "USAGE_REPORT"],
     ["an unknown loader", ["--to", "bnb", "--compat", "vlm"], 2, 'There is no "vlm"'],

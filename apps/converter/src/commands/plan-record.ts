@@ -1,4 +1,4 @@
-import type { ConversionPlan } from "@quern/pipeline";
+import type { BlockRounding, ConversionPlan } from "@quern/pipeline";
 import type { Importance } from "@quern/statistics";
 
 /** A plan as `--json` reports it: plain data, without the parts that only the run needs. */
@@ -10,12 +10,37 @@ export function planRecord(plan: ConversionPlan): Record<string, unknown> {
     parameters: plan.parameters,
     sourceBytes: plan.sourceBytes,
     importance: importanceRecord(plan.importance),
+    ...(plan.rounding && { rounding: roundingRecord(plan.rounding) }),
     resources: plan.resources,
     warnings: plan.warnings.map(({ code, message, subject }) => ({ code, message, subject })),
     outputs: plan.outputs.map(({ files, ...output }) => ({
       ...output,
       files: files.map(({ layout: _layout, ...file }) => file),
     })),
+  };
+}
+
+/** What is rounded by its inputs, group by group; tensors say so themselves, too. */
+function roundingRecord({
+  name,
+  stages,
+  resources,
+  inputs,
+  withoutInputs,
+}: BlockRounding): Record<string, unknown> {
+  return {
+    name,
+    follows: inputs.follows,
+    resources,
+    withoutInputs,
+    groups: stages.flatMap(({ groups }) =>
+      groups.map(({ inputs: read, columns, bytes, layers }) => ({
+        ...read,
+        columns,
+        bytes,
+        tensors: layers.map(({ name, type }) => ({ name, type })),
+      })),
+    ),
   };
 }
 

@@ -1,8 +1,19 @@
 import { basename, resolve, sep } from "node:path";
 import { openCheckpointDirectory } from "@quern/checkpoints/node";
-import { type CheckpointPlan, openLayeredModel, planCheckpoint, writeCheckpoint } from "@quern/pipeline";
-import { type QuantizationRecipe, resolveRecipe, type StatisticsNeed } from "@quern/recipes";
-import { openStatistics, type Statistics } from "@quern/statistics";
+import type { WeightedFile } from "@quern/corpus";
+import {
+  type CheckpointPlan,
+  type LayeredModel,
+  openLayeredModel,
+  planCheckpoint,
+  writeCheckpoint,
+} from "@quern/pipeline";
+import {
+  type QuantizationRecipe,
+  type ResolvedRecipe,
+  resolveRecipe,
+  type StatisticsNeed,
+} from "@quern/recipes";
 import { QuernError } from "@quern/tensor";
 import { checkOutputPlaces } from "@quern/tensor/node";
 import { formatCheckpointPlan, formatPlannedLayers } from "../format/checkpoint-plan.ts";
@@ -18,13 +29,16 @@ import { version } from "../version.ts";
 import type { CheckpointOptions } from "./checkpoint-options.ts";
 import { checkpointPlanRecord } from "./checkpoint-plan-record.ts";
 import { checkpointRecipe } from "./checkpoint-recipe.ts";
+import { type LayerInputs, openLayerInputs } from "./layer-inputs.ts";
+import type { RoundingOptions } from "./rounding-options.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
 import type { ResourceOptions } from "./shared-options.ts";
 import { shellWord } from "./shell-word.ts";
 import type { SplitOptions } from "./split-options.ts";
 import { writeWarnings } from "./warnings.ts";
 
-interface RunCheckpointOptions extends CheckpointOptions, SplitOptions, ResourceOptions, MessageOptions {
+interface RunCheckpointOptions
+  extends CheckpointOptions, RoundingOptions, SplitOptions, ResourceOptions, MessageOptions {
   readonly output?: string;
   readonly force?: true;
   readonly dryRun?: true;
@@ -44,11 +58,16 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
   const recipe = await checkpointRecipe({ options, cwd: host.cwd });
   const target = options.report === undefined ? undefined : reportTarget(options.report, host.cwd);
   const force = options.force === true;
-  const statistics = await statisticsOf(params);
+  const source = await openCheckpointDirectory(resolve(host.cwd, params.model));
+  const model = await openLayeredModel(source);
+  const resolved = resolveRecipe(recipe, model.linears);
+  refuseWithoutStatistics({ path: params.model, options, recipe, need: resolved.statistics });
+  const inputs = await openLayerInputs({ source, options, host });
+  const { statistics } = inputs;
   try {
-    const plan = await makePlan(params, recipe, statistics);
+    const plan = await makePlan(params, { recipe, resolved, model, inputs });
     if (target !== undefined) await checkReport({ target, folder: plan.folder, force });
-    if (!options.quiet) writeWarnings(plan.warnings, host);
+    if (!options.quiet) writeWarnings([...plan.warnings, ...(inputs.sequential?.warnings ?? [])], host);
     if (options.json) writeJsonLine(host.stdout, checkpointPlanRecord(plan, recipe));
     if (options.dryRun) {
       if (!options.json) {
@@ -68,7 +87,11 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
       reporter: reporterName(options),
       activity: "quantizing",
       measure: measuredInWeights(plan.parameters),
-      run: (runOptions) => writeCheckpoint(plan, runOptions),
+      run: (runOptions) => {
+        const { signal } = runOptions;
+        signal.addEventListener("abort", () => inputs.stop(signal.reason));
+        return writeCheckpoint(plan, runOptions);
+      },
     });
     if (target !== undefined) {
       await writeReport({ contents: checkpointContents({ plan, recipe, report }), target, force });
@@ -81,20 +104,21 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
       host.stdout.write(formatCheckpointReport({ plan, report, reportPath, peakMemory, style }));
     }
   } finally {
-    await statistics?.close();
+    await inputs.close();
   }
 }
 
 async function makePlan(
-  { model: path, options, host }: RunCheckpointParams,
-  recipe: QuantizationRecipe,
-  statistics: Statistics | undefined,
+  { options, host }: RunCheckpointParams,
+  work: {
+    readonly recipe: QuantizationRecipe;
+    readonly resolved: ResolvedRecipe;
+    readonly model: LayeredModel;
+    readonly inputs: LayerInputs;
+  },
 ): Promise<CheckpointPlan> {
-  const model = await openLayeredModel(await openCheckpointDirectory(resolve(host.cwd, path)));
-  const resolved = resolveRecipe(recipe, model.linears);
-  if (statistics === undefined || options.data !== undefined) {
-    refuseWithoutStatistics({ path, data: options.data, recipe, need: resolved.statistics });
-  }
+  const { recipe, resolved, model } = work;
+  const { statistics, inputs } = work.inputs;
   const { name } = model.checkpoint;
   return planCheckpoint({
     model,
@@ -103,7 +127,8 @@ async function makePlan(
     output: resolve(host.cwd, options.output ?? `${name}-${recipe.name.replaceAll(/[^\w.-]+/g, "-")}`),
     force: options.force === true,
     tool: `quern:${version}`,
-    ...(statistics === undefined ? {} : { statistics }),
+    ...(statistics && { statistics }),
+    ...(inputs && { inputs }),
     ...(options.compat === undefined ? {} : { loaders: options.compat }),
     ...(options.memory === undefined ? {} : { memory: options.memory }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
@@ -112,28 +137,25 @@ async function makePlan(
   });
 }
 
-async function statisticsOf({ options, host }: RunCheckpointParams): Promise<Statistics | undefined> {
-  const { statistics: file } = options;
-  return file === undefined ? undefined : openStatistics(resolve(host.cwd, file), { name: file });
-}
-
 /**
  * @throws QuernError `RECIPE_STATISTICS_REQUIRED` with the command that makes what is needed
  */
 function refuseWithoutStatistics(params: {
   /** Folder of the model, as the user gave it. */
   path: string;
-  data: readonly string[] | undefined;
+  options: RoundingOptions;
   recipe: QuantizationRecipe;
   need: StatisticsNeed;
 }): void {
-  const { path, data, recipe, need } = params;
-  if (need === "none" && data === undefined) return;
+  const { path, options, recipe, need } = params;
+  const { data, statistics, sequential } = options;
+  const given = statistics !== undefined && data === undefined;
+  if (need === "none" ? data === undefined && sequential === undefined : given || sequential === true) return;
   const file = `${basename(path)}-statistics.safetensors`;
   const command = [
     "quern calibrate",
     shellWord(path),
-    ...(data === undefined ? [] : ["--data", ...data.map(shellWord)]),
+    ...(data === undefined ? [] : ["--data", ...data.map(dataWord)]),
     ...(need === "channels" ? ["--no-hessians"] : []),
     "-o",
     shellWord(file),
@@ -142,9 +164,20 @@ function refuseWithoutStatistics(params: {
     need === "none"
       ? `recipe "${recipe.name}" looks at weights alone; texts are for recipes with statistics`
       : `recipe "${recipe.name}" needs to know what the layers of the model read`;
+  const along =
+    need === "hessian" && data !== undefined
+      ? ", or add --sequential to run the model along with its quantization"
+      : "";
   const then =
-    need === "none" ? "" : `: run ${command}, then the same command with --statistics ${shellWord(file)}`;
+    need === "none"
+      ? ""
+      : `: run ${command}, then the same command with --statistics ${shellWord(file)}${along}`;
   throw new QuernError("RECIPE_STATISTICS_REQUIRED", `${why}${then}`);
+}
+
+/** A file with its share, as it was given. */
+function dataWord({ path, weight }: WeightedFile): string {
+  return shellWord(weight === 1 ? path : `${path}:${weight}`);
 }
 
 /**

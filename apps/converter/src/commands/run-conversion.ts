@@ -1,16 +1,24 @@
 import { resolve } from "node:path";
 import { openModel } from "@quern/checkpoints/node";
-import { type ConversionPlan, convert, type OutputRequest, planConversion } from "@quern/pipeline";
+import {
+  type ConversionPlan,
+  convert,
+  type ModelSource,
+  type OutputRequest,
+  planConversion,
+  type PlanParams,
+} from "@quern/pipeline";
 import { type Importance, readImportance, selectImportance } from "@quern/statistics";
 import { loadKernels } from "@quern/kernels";
 import { QuernError } from "@quern/tensor";
 import { formatPlanSummary, formatPlanTensors } from "../format/plan.ts";
 import { formatReport } from "../format/report.ts";
 import type { Host } from "../host.ts";
-import { reportPaths, reportTarget } from "../report/report-target.ts";
+import { type ReportTarget, reportPaths, reportTarget } from "../report/report-target.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { measuredInBytes } from "../reporters/measure.ts";
 import { styleFor } from "../terminal.ts";
+import { type LayerInputs, openLayerInputs } from "./layer-inputs.ts";
 import { planRecord } from "./plan-record.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
 import type { ModelOptions, QuantizationOptions, ResourceOptions } from "./shared-options.ts";
@@ -41,11 +49,31 @@ export async function runConversion(params: RunParams): Promise<void> {
   const { options, host } = params;
   const target = options.report === undefined ? undefined : reportTarget(options.report, host.cwd);
   const reportFiles = target === undefined ? [] : reportPaths(target);
-  const plan = await makePlan(params, reportFiles);
+  const source = await openModel(resolve(host.cwd, params.model));
+  const inputs = await openLayerInputs({ source, options, host });
+  try {
+    const plan = await makePlan({ ...params, source, inputs }, reportFiles);
+    await runPlan({ plan, inputs, options, host, ...(target && { target }) });
+  } finally {
+    await inputs.close();
+  }
+}
+
+async function runPlan(params: {
+  readonly plan: ConversionPlan;
+  readonly inputs: LayerInputs;
+  readonly options: RunOptions;
+  readonly host: Host;
+  /** Of the report. */
+  readonly target?: ReportTarget;
+}): Promise<void> {
+  const { plan, inputs, options, host, target } = params;
+  const { sequential } = inputs;
+  const reportFiles = target === undefined ? [] : reportPaths(target);
   const { info } = await loadKernels({ backend: plan.backend });
   const kernels = `${info.backend} ${info.isa}`;
   if (!options.quiet) {
-    writeWarnings(plan.warnings, host);
+    writeWarnings([...plan.warnings, ...(sequential?.warnings ?? [])], host);
   }
   if (options.json) {
     writeJsonLine(host.stdout, planRecord(plan));
@@ -54,20 +82,26 @@ export async function runConversion(params: RunParams): Promise<void> {
     if (!options.json) {
       const style = styleFor(host.stdout, host.env);
       host.stdout.write(
-        `${formatPlanTensors({ plan, style })}\n${formatPlanSummary({ plan, kernels, style })}`,
+        `${formatPlanTensors({ plan, style })}\n${formatPlanSummary({ plan, kernels, ...(sequential && { sequential }), style })}`,
       );
     }
     return;
   }
   if (!options.json && !options.quiet) {
-    host.stderr.write(`${formatPlanSummary({ plan, kernels, style: styleFor(host.stderr, host.env) })}\n`);
+    host.stderr.write(
+      `${formatPlanSummary({ plan, kernels, ...(sequential && { sequential }), style: styleFor(host.stderr, host.env) })}\n`,
+    );
   }
   const report = await runReported({
     host,
     reporter: reporterName(options),
     activity: "converting",
     measure: measuredInBytes(plan.sourceBytes),
-    run: (runOptions) => convert(plan, runOptions),
+    run: (runOptions) => {
+      const { signal } = runOptions;
+      signal.addEventListener("abort", () => inputs.stop(signal.reason));
+      return convert(plan, runOptions);
+    },
   });
   if (target !== undefined) {
     const { writeConversionReport } = await import("../report/write-conversion-report.ts");
@@ -84,18 +118,26 @@ export async function runConversion(params: RunParams): Promise<void> {
 
 /** @param reportFiles Files of the report that is going to be written. */
 async function makePlan(
-  { model, outputs, directory, options, host }: RunParams,
+  {
+    source,
+    inputs,
+    outputs,
+    directory,
+    options,
+    host,
+  }: RunParams & { readonly source: ModelSource; readonly inputs: LayerInputs },
   reportFiles: readonly string[],
 ): Promise<ConversionPlan> {
   const importance = await importanceOf(options, host);
   return planConversion({
-    checkpoint: await openModel(resolve(host.cwd, model)),
+    checkpoint: source,
     outputs,
     directory,
     force: options.force === true,
     measureErrors: reportFiles.length > 0,
     companions: reportFiles,
     ...(importance === undefined ? {} : { importance }),
+    ...roundingRequest(options, inputs),
     ...(options.pre === undefined ? {} : { preTokenizer: options.pre }),
     ...(options.memory === undefined ? {} : { memory: options.memory }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
@@ -103,13 +145,40 @@ async function makePlan(
   });
 }
 
+/** @throws QuernError `USAGE_ROUNDING` */
+function roundingRequest(
+  { rounding: name, transform }: RunOptions,
+  { statistics, inputs }: LayerInputs,
+): Pick<PlanParams, "rounding"> {
+  if (name === undefined) {
+    const stray = inputs === undefined ? transform && "--transform" : "--sequential";
+    if (stray === undefined) return {};
+    throw new QuernError("USAGE_ROUNDING", `${stray} is for --rounding: expected it, too.`);
+  }
+  if (statistics === undefined && inputs === undefined) {
+    throw new QuernError(
+      "USAGE_ROUNDING",
+      '--rounding needs to know what the layers of the model read: expected --statistics with a file that "quern calibrate" makes, or --sequential.',
+    );
+  }
+  return {
+    rounding: {
+      method: { name },
+      ...(transform !== undefined && { transforms: [{ name: transform }] }),
+      ...(statistics && { statistics }),
+      ...(inputs && { inputs }),
+    },
+  };
+}
+
 async function importanceOf(options: QuantizationOptions, { cwd }: Host): Promise<Importance | undefined> {
-  const { imatrix, includeWeights: include, excludeWeights: exclude } = options;
+  const { includeWeights: include, excludeWeights: exclude } = options;
+  const imatrix = options.imatrix ?? options.statistics;
   if (imatrix === undefined) {
     if (include === undefined && exclude === undefined) return undefined;
     throw new QuernError(
       "USAGE_IMATRIX",
-      "--include-weights and --exclude-weights choose from --imatrix: expected it, too.",
+      "--include-weights and --exclude-weights choose from --imatrix or --statistics: expected one of them, too.",
     );
   }
   // The path goes into the metadata of the files, as the user wrote it.

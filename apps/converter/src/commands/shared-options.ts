@@ -5,11 +5,12 @@ import { type Command, Option } from "commander";
 import { countArgument, intermediateArgument, layersArgument, sizeArgument } from "./arguments.ts";
 import { metadataArgument } from "./metadata-argument.ts";
 import { overrideArgument } from "./override-argument.ts";
+import { addRoundingOptions, type RoundingOptions } from "./rounding-options.ts";
 import { type SplitOptions, splitRequest } from "./split-options.ts";
 import { ggmlTypeArgument, tensorTypeArgument, tensorTypeFileArgument } from "./tensor-type-argument.ts";
 
 /** What commander makes of the options that {@link addQuantizationOptions} declares. */
-export interface QuantizationOptions {
+export interface QuantizationOptions extends RoundingOptions {
   readonly imatrix?: string;
   readonly includeWeights?: readonly string[];
   readonly excludeWeights?: readonly string[];
@@ -52,7 +53,7 @@ export function addQuantizationOptions({ command, cwd }: { command: Command; cwd
     return rules;
   };
   const repeated = (text: string, previous: readonly string[] = []): string[] => [...previous, text];
-  return command
+  command
     .optionsGroup("Quantization:")
     .option(
       "--imatrix <file>",
@@ -89,6 +90,7 @@ export function addQuantizationOptions({ command, cwd }: { command: Command; cwd
       "--allow-requantize",
       "quantize tensors again that are quantized already; the error that this adds is reported at the end",
     );
+  return addRoundingOptions(command).optionsGroup("Quantization:");
 }
 
 /** Declares what the file says of the model. */

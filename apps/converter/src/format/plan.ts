@@ -1,4 +1,5 @@
-import type { ConversionPlan, PlannedOutput, PlannedTensor } from "@quern/pipeline";
+import type { BlockRounding, ConversionPlan, PlannedOutput, PlannedTensor } from "@quern/pipeline";
+import type { SequentialPlan } from "@quern/calibration";
 import { formatBytes } from "./bytes.ts";
 import { formatDuration } from "./duration.ts";
 import { formatInteger, formatParameters } from "./number.ts";
@@ -13,9 +14,11 @@ export function formatPlanSummary(params: {
   readonly plan: ConversionPlan;
   /** Kernels that will run: "native avx2". */
   readonly kernels: string;
+  /** Of a run that goes along. */
+  readonly sequential?: SequentialPlan;
   readonly style: Style;
 }): string {
-  const { plan, kernels, style } = params;
+  const { plan, kernels, sequential, style } = params;
   const { checkpoint, resources } = plan;
   const head = [
     style.bold(printable(checkpoint.name)),
@@ -49,11 +52,28 @@ export function formatPlanSummary(params: {
       ],
       ["kernels", kernels],
       ...(plan.importance === undefined ? [] : [["imatrix", printable(plan.importance.file)] as const]),
+      ...(plan.rounding === undefined ? [] : [["rounding", describeRounding(plan.rounding)] as const]),
+      ...(sequential === undefined ? [] : [["inputs", describeRun(sequential)] as const]),
     ],
     style,
     indent: 2,
   });
   return `${head}\n\n${outputs}\n${facts}`;
+}
+
+/** "gptq for 28 tensors, group by group (36.7 MB at a time)" */
+function describeRounding({ name, tensors, stages, inputs }: BlockRounding): string {
+  const most = stages.reduce(
+    (bytes, { groups }) => groups.reduce((largest, group) => Math.max(largest, group.bytes), bytes),
+    0,
+  );
+  const along = inputs.follows ? ", along with the model" : "";
+  return `${name} for ${formatInteger(tensors)} tensors, group by group (up to ${formatBytes(most)} each)${along}`;
+}
+
+/** "32,768 tokens, which takes about 12 s and 310 MB more" */
+function describeRun({ tokens, estimate, memory }: SequentialPlan): string {
+  return `${formatInteger(tokens)} tokens, which takes ${estimatedTime(estimate.seconds)} and ${formatBytes(memory.used)} for buffers more`;
 }
 
 /** Below a second, starting threads and syncing files takes longer than the work: a figure would pretend to know. */
@@ -96,13 +116,14 @@ export function formatPlanTensors(params: { readonly plan: ConversionPlan; reado
 
 function notes(outputs: readonly PlannedOutput[], planned: readonly PlannedTensor[]): string {
   return planned
-    .flatMap(({ name, source, fallback, via, requantized, usesImportance }, index) => {
+    .flatMap(({ name, source, fallback, via, requantized, usesImportance, rounding }, index) => {
       const parts = [
         ...(source === name ? [] : [`was ${printable(source)}`]),
         ...(requantized ? ["quantized again"] : []),
         ...(fallback === undefined ? [] : [`instead of ${fallback.from}: ${fallback.reason}`]),
         ...(via === undefined ? [] : [`by way of ${via}`]),
         ...(usesImportance ? ["imatrix"] : []),
+        ...(rounding === undefined ? [] : [rounding]),
       ];
       if (parts.length === 0) {
         return [];

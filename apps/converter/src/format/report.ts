@@ -32,11 +32,36 @@ export function formatReport(params: {
       ["memory", `${formatBytes(peakMemory)} at most`],
       ["kernels", report.kernels],
       ["threads", threadTime(report.profile)],
+      ...roundingFacts(report),
       ...(reportFiles.length === 0 ? [] : [["report", reportFiles.map(printable).join(", ")] as const]),
     ],
     style,
   });
   return `${outputs}\n${formatRequantization({ outputs: report.outputs, style })}${facts}`;
+}
+
+/** "12.3 s for 28 tensors by gptq; errors of outputs 5.21 % instead of 8.88 % on inputs held out" */
+function roundingFacts({ outputs, profile }: ConversionReport): [name: string, text: string][] {
+  const tensors = outputs.flatMap(({ errors = [] }) => errors.flatMap(({ rounding }) => rounding ?? []));
+  if (tensors.length === 0) return [];
+  const compared = tensors.flatMap(({ outputError }) => outputError ?? []);
+  const mean = (of: (error: (typeof compared)[number]) => number): string => {
+    const sum = compared.reduce((all, error) => all + Math.sqrt(of(error)), 0);
+    return `${((100 * sum) / compared.length).toPrecision(3)} %`;
+  };
+  const gained =
+    compared.length === 0
+      ? ""
+      : `; outputs are off by ${mean(({ kept }) => kept)} instead of ${mean(({ plain }) => plain)} (mean over tensors, on inputs held out)`;
+  const plain = tensors.filter(({ kept, matrices }) => kept < matrices).length;
+  const others = plain === 0 ? "" : `; ${plain} not, or not all of it, as that was no better`;
+  const [{ name }] = tensors as [(typeof tensors)[0]];
+  return [
+    [
+      "rounding",
+      `${tensors.length} tensors by ${name} in ${formatDuration(profile.rounding * 1000)}${others}${gained}`,
+    ],
+  ];
 }
 
 /** "2: 93% quantizing, 2% rearranging, 3% waiting, 2% other" */

@@ -64,6 +64,7 @@ function outputRecord(params: {
         requantized,
         ...(fallback === undefined ? {} : { fallback: `instead of ${fallback.from}: ${fallback.reason}` }),
         ...(error === undefined ? {} : { errors: errorRecord(error) }),
+        ...(error?.rounding && { rounding: error.rounding }),
       };
     }),
     ...(all === undefined ? {} : { errors: errorRecord(all) }),

@@ -27,6 +27,7 @@ const report: ConversionReport = {
     other: 1,
     read: 3,
     write: 2,
+    rounding: 0,
     finish: 1,
   },
 };

@@ -26,7 +26,6 @@ typedef struct {
   const uint32_t *cells;      // by cell: (point or list) << GRID_LENGTH_BITS | length of the list, 0 for a cell that is a point
   const uint32_t *contenders; // the same with lists that leave out neighbours that never win, see below; cells if there are none
   const uint16_t *neighbours; // codes; every list begins at a multiple of GRID_LANES
-  const uint32_t *levels;     // by cell: the levels that its neighbours have, bit 8 * dimension + level; NULL in eight dimensions
 } quern_grid;
 
 // Contenders are for searches whose errors are sums of what each element contributes, rounded or not, where an element contributes

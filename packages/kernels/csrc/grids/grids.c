@@ -16,15 +16,13 @@ const quern_codebook quern_codebooks[GRID_COUNT] = {
     [GRID_IQ3_S] = {COUNT(iq3_s_points), 4, iq3_s_points},
 };
 
-enum { CELLS_8 = 6561 /* 3^8 */, CELLS_4 = 4096 /* 8^4 */, MOST_CELLS = CELLS_8, MOST_POINTS = COUNT(iq1_points) };
+enum { CELLS_8 = 6561 /* 3^8 */, MOST_CELLS = CELLS_8, MOST_POINTS = COUNT(iq1_points) };
 // Cells of one half of the dimensions.
 enum { HALF_CELLS_8 = 81, HALF_CELLS_4 = 64, MOST_HALF_CELLS = HALF_CELLS_8 };
 
 // ---- Storage. How long the lists are follows from the codebooks.
 
 static uint32_t cells[GRID_COUNT][MOST_CELLS], contenders[GRID_COUNT][MOST_CELLS];
-
-static uint32_t iq3_xxs_levels[CELLS_4], iq3_s_levels[CELLS_4];
 
 // First the lists of contenders that differ from those of neighbours.
 enum {
@@ -45,14 +43,13 @@ static const struct {
   int32_t distances;
   int32_t contenders, capacity; // of lists
   uint16_t *lists;
-  uint32_t *levels;
 } LISTS[GRID_COUNT] = {
-    [GRID_IQ2_XXS] = {2, IQ2_XXS_CONTENDERS, COUNT(iq2_xxs_lists), iq2_xxs_lists, NULL},
-    [GRID_IQ2_XS] = {2, IQ2_XS_CONTENDERS, COUNT(iq2_xs_lists), iq2_xs_lists, NULL},
-    [GRID_IQ2_S] = {1, IQ2_S_CONTENDERS, COUNT(iq2_s_lists), iq2_s_lists, NULL},
-    [GRID_IQ1] = {3, IQ1_CONTENDERS, COUNT(iq1_lists), iq1_lists, NULL},
-    [GRID_IQ3_XXS] = {2, IQ3_XXS_CONTENDERS, COUNT(iq3_xxs_lists), iq3_xxs_lists, iq3_xxs_levels},
-    [GRID_IQ3_S] = {3, IQ3_S_CONTENDERS, COUNT(iq3_s_lists), iq3_s_lists, iq3_s_levels},
+    [GRID_IQ2_XXS] = {2, IQ2_XXS_CONTENDERS, COUNT(iq2_xxs_lists), iq2_xxs_lists},
+    [GRID_IQ2_XS] = {2, IQ2_XS_CONTENDERS, COUNT(iq2_xs_lists), iq2_xs_lists},
+    [GRID_IQ2_S] = {1, IQ2_S_CONTENDERS, COUNT(iq2_s_lists), iq2_s_lists},
+    [GRID_IQ1] = {3, IQ1_CONTENDERS, COUNT(iq1_lists), iq1_lists},
+    [GRID_IQ3_XXS] = {2, IQ3_XXS_CONTENDERS, COUNT(iq3_xxs_lists), iq3_xxs_lists},
+    [GRID_IQ3_S] = {3, IQ3_S_CONTENDERS, COUNT(iq3_s_lists), iq3_s_lists},
 };
 
 // ---- Levels
@@ -186,15 +183,6 @@ static uint32_t append_list(quern_grid_id id, const uint16_t *list, int32_t leng
   return entry;
 }
 
-// Which levels the points of a list have, as quern_grid says.
-static uint32_t levels_of(const quern_codebook *book, const uint16_t *list, int32_t length) {
-  uint32_t levels = 0;
-  for (int32_t i = 0; i < length; i++) {
-    for (int k = 0; k < 4; k++) levels |= 1u << (8 * k + (book->points[list[i]] >> 3 * k & 7));
-  }
-  return levels;
-}
-
 static quern_grid grids[GRID_COUNT];
 
 static void make_grid(quern_grid_id id) {
@@ -220,7 +208,6 @@ static void make_grid(quern_grid_id id) {
     cells[id][cell] = contenders[id][cell] = append_list(id, list, length, &end);
     int32_t count = list_contenders(thermometers, thermometer_of(book, code_of(book, cell)), length, list, contending);
     if (count < length) contenders[id][cell] = append_list(id, contending, count, &contenders_end);
-    if (LISTS[id].levels) LISTS[id].levels[cell] = levels_of(book, list, length);
   }
   if (contenders_end != LISTS[id].contenders) __builtin_trap();
   grids[id] = (quern_grid){
@@ -228,7 +215,6 @@ static void make_grid(quern_grid_id id) {
       .cells = cells[id],
       .contenders = contenders_end > 0 ? contenders[id] : cells[id],
       .neighbours = LISTS[id].lists,
-      .levels = LISTS[id].levels,
   };
 }
 

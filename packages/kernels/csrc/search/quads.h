@@ -8,7 +8,13 @@
 #ifndef QUERN_SEARCH_QUADS_H
 #define QUERN_SEARCH_QUADS_H
 
-#include "search/quad-neighbours.h"
+#include "vec.h"
+
+#if VEC_LANES >= 8
+#include "search/quad-costs.h"
+#else
+#include "search/quad-lines.h"
+#endif
 
 enum { QUADS = 8, QUAD_WEIGHTS = QUADS * QUAD };
 
@@ -63,15 +69,6 @@ INLINE uint32_t quad_cells(bool bounded, int reach, const float *x, const vf *in
   return starts;
 }
 
-// The values of the levels in the lowest three bits of each lane.
-INLINE vf vquad_value(vi levels) {
-#if VEC_LANES >= 8
-  return vpermute(vload(QUAD_VALUES), levels);
-#else
-  return (vf)((levels << 1 & 14) | 0x4b000001) - 0x1p23f;
-#endif
-}
-
 INLINE void quad_sum(int reach, const quad_block *block, quad_trials *trials) {
   for (int v = 0; v < quad_try_vectors(reach); v++) {
     vf code_x = {0}, code_squared = {0};
@@ -104,7 +101,8 @@ INLINE void quad_search(const quern_grid *grid, int reach, const quad_block *blo
                         : quad_cells(false, reach, x, inverses, trials->points[k]);
   }
   for (int k = 0; k < QUADS; k++) {
-    quad_judge(grid, quad_tries(reach), block->x + k * QUAD, block->roots + k * QUAD, scales, starts[k], trials->points[k]);
+    const float *x = block->x + k * QUAD, *roots = block->roots + k * QUAD;
+    quad_judge(grid, quad_tries(reach), bounded, x, roots, scales, starts[k], trials->points[k]);
   }
   quad_sum(reach, block, trials);
 }

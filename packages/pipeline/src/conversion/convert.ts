@@ -2,9 +2,12 @@ import { createOutputSet, type OutputSet } from "@quern/tensor/node";
 import type { ConversionEvent, ConversionReport, ConvertedFile, ConvertedOutput } from "../events.ts";
 import { closeThreads, compiledModule, runTasks, startThreads } from "@quern/threads";
 import { createService } from "../node/slab-service.ts";
+import type { BlockRounding } from "../layers/block-plan.ts";
+import { writeBlocks } from "../layers/running/write-blocks.ts";
 import type { ConversionPlan, PlannedFile, PlannedOutput } from "../plan.ts";
 import { ErrorTracker } from "./error-tracker.ts";
 import { EventQueue } from "./event-queue.ts";
+import { foldPlan } from "./fold-plan.ts";
 import { Profiler } from "./profile.ts";
 import { ProgressTracker } from "./progress-tracker.ts";
 import { planSlabs } from "./plan-slabs.ts";
@@ -30,7 +33,7 @@ export interface ConvertOptions extends ConvertIterOptions {
  * @returns the report, which the last event holds too
  * @throws the reason of `signal`; QuernError `WEIGHT_NOT_FINITE`, `WEIGHT_OVERFLOWS`, `CHECKPOINT_CHANGED`, `SOURCE_*`,
  * `OUTPUT_EXISTS` (since the plan), `OUTPUT_NOT_WRITABLE`, `OUTPUT_DISK_FULL`, `OUTPUT_WRITE_FAILED`, `OUTPUT_REPLACED`,
- * `WORKER_FAILED`, `WORKER_MISSING`
+ * `WORKER_FAILED`, `WORKER_MISSING`; of what is rounded by inputs also `QUANTIZE_*` and `STATISTICS_*`
  */
 export async function* convertIter(
   plan: ConversionPlan,
@@ -76,7 +79,8 @@ async function execute(
   try {
     signal.throwIfAborted();
     for (const output of plan.outputs) unfinished.add(await createOutput(output, plan.force));
-    const { slabs, count } = planSlabs(plan);
+    const folded = await foldPlan(plan, signal);
+    const { slabs, count } = planSlabs(folded);
     runners = await startThreads({
       count: Math.min(plan.resources.threads, count),
       createService,
@@ -107,6 +111,10 @@ async function execute(
     profiler.slabsDone({ idle: runners.map((runner) => runner.idleTime()) });
     await closeThreads(runners);
     runners = [];
+    if (plan.rounding !== undefined) {
+      await roundTensors({ plan, rounding: folded.rounding!, sets: [...unfinished], tracker, signal });
+      profiler.rounded();
+    }
     for (const set of unfinished) {
       await set.finish();
       unfinished.delete(set);
@@ -134,6 +142,30 @@ async function execute(
     await closeThreads(runners);
     await Promise.all([...unfinished].map((set) => set.abandon()));
   }
+}
+
+/** What is rounded by inputs goes into the same files. */
+async function roundTensors(params: {
+  readonly plan: ConversionPlan;
+  readonly rounding: BlockRounding;
+  /** Of all outputs, in their order. */
+  readonly sets: readonly OutputSet[];
+  readonly tracker: ProgressTracker;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { plan, rounding, sets, tracker, signal } = params;
+  const files = sets.flatMap((set) => set.files);
+  await writeBlocks({
+    rounding,
+    shards: plan.checkpoint.shards,
+    ...(plan.backend === undefined ? {} : { backend: plan.backend }),
+    signal,
+    measuresOutputs: plan.hessians !== undefined,
+    write: (file, bytes, offset) => files[file]!.write(bytes, offset),
+    onRows: (planned, rows) => tracker.rowsRounded(planned, rows),
+    onWritten: (planned, bytes) => tracker.matrixWritten(planned, bytes),
+    onTensor: (planned, tensor) => tracker.tensorRounded(planned, tensor),
+  });
 }
 
 function createOutput({ files }: PlannedOutput, replace: boolean): Promise<OutputSet> {

@@ -1,5 +1,8 @@
 import { elementCount } from "@quern/tensor";
-import type { TensorError } from "../errors.ts";
+import type { ModelTensor } from "@quern/models";
+import type { ErrorFigures, TensorError } from "../errors.ts";
+import type { PlannedBlockMatrix } from "../layers/block-plan.ts";
+import type { RoundedTensor } from "../layers/running/rounded-tensors.ts";
 import type { ConversionPlan, PlannedTensor } from "../plan.ts";
 import { ErrorSums } from "./error-sums.ts";
 import type { Slab, SlabConversion, SlabResult } from "./slab.ts";
@@ -15,6 +18,8 @@ export class ErrorTracker {
   readonly #plan: ConversionPlan;
   /** By tensor, then by conversion. */
   readonly #open = new Map<number, Map<number, Measured>>();
+  /** By tensor. */
+  readonly #rounded = new Map<number, readonly TensorError[]>();
   /** By output, then by the model's tensor. */
   readonly #done: readonly Map<string, TensorError>[];
   readonly #planned: readonly ReadonlyMap<string, PlannedTensor>[];
@@ -44,23 +49,38 @@ export class ErrorTracker {
     for (const rows of result.outputs) this.#open.get(tensor)!.get(rows.conversion)!.sums.addOutputs(rows);
   }
 
+  /** What became of a tensor that was rounded by its inputs, wherever it is in that type. */
+  roundedDone(planned: PlannedBlockMatrix, { figures, rounding }: RoundedTensor): void {
+    const model = this.#plan.tensors[planned.tensor]!;
+    for (const { file } of planned.targets) {
+      const output = this.#outputs[file]!;
+      const error = { ...this.#describe(output, model), ...figures, rounding };
+      this.#done[output]!.set(model.name, error);
+      this.#rounded.set(planned.tensor, [...(this.#rounded.get(planned.tensor) ?? []), error]);
+    }
+  }
+
   /** All rows of a tensor have been measured. @returns what became of it in each output */
   tensorDone(tensor: number): TensorError[] {
-    const errors: TensorError[] = [];
+    const errors: TensorError[] = [...(this.#rounded.get(tensor) ?? [])];
+    this.#rounded.delete(tensor);
     const model = this.#plan.tensors[tensor]!;
     for (const { conversion, sums } of this.#open.get(tensor)?.values() ?? []) {
       for (const { file } of conversion.targets) {
         const output = this.#outputs[file]!;
-        const { name, type: to, requantized } = this.#planned[output]!.get(model.name)!;
-        const elements = elementCount(model.shape);
-        const from = weightType(model);
-        const error = { output, name, from, to, requantized, elements, ...sums.figures() };
+        const error = { ...this.#describe(output, model), ...sums.figures() };
         this.#done[output]!.set(model.name, error);
         errors.push(error);
       }
     }
     this.#open.delete(tensor);
     return errors;
+  }
+
+  #describe(output: number, model: ModelTensor): Omit<TensorError, keyof ErrorFigures> {
+    const { name, type: to, requantized } = this.#planned[output]!.get(model.name)!;
+    const elements = elementCount(model.shape);
+    return { output, name, from: weightType(model), to, requantized, elements };
   }
 
   /** All tensors of an output have been measured. @returns what became of them, in the order of the files */

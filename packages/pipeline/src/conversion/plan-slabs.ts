@@ -24,25 +24,34 @@ export function planSlabs(plan: ConversionPlan): SlabPlan {
     firstFile += files.length;
     return new Map(tensors.map((tensor) => [tensor.source, { ...tensor, file: first + tensor.file }]));
   });
-  const work = plan.tensors.map((tensor, index): TensorWork => {
-    const conversions = groupConversions({
-      tensor,
-      planned: outputs.map((bySource) => bySource.get(tensor.name)),
-      measuresErrors: plan.measuresErrors,
-    });
-    const columns = tensor.shape.at(-1) ?? 1;
-    const rows = elementCount(tensor.shape) / columns;
-    const isMeasured = conversions.some(({ measured }) => measured);
-    const hessian = isMeasured ? plan.hessians?.modules.get(tensor.name) : undefined;
-    const buffers = bytesOfSlabs({ tensor, conversions, hessian: hessian !== undefined });
-    const bytes = slabBytes({ ...plan.resources, hessians: hessian !== undefined });
-    const slabRows = Math.max(1, Math.floor((bytes - buffers.fixed) / buffers.perRow));
-    return { tensor, index, conversions, columns, rows, slabRows, ...(hessian && { hessian }) };
-  });
+  const work = plan.tensors
+    .map((tensor, index): TensorWork => {
+      const conversions = groupConversions({
+        tensor,
+        planned: outputs.map((bySource) => inSlabs(bySource.get(tensor.name))),
+        measuresErrors: plan.measuresErrors,
+      });
+      const columns = tensor.shape.at(-1) ?? 1;
+      const rows = elementCount(tensor.shape) / columns;
+      const isMeasured = conversions.some(({ measured }) => measured);
+      const hessian = isMeasured ? plan.hessians?.modules.get(tensor.name) : undefined;
+      const buffers = bytesOfSlabs({ tensor, conversions, hessian: hessian !== undefined });
+      const bytes = slabBytes({ ...plan.resources, hessians: hessian !== undefined });
+      const slabRows = Math.max(1, Math.floor((bytes - buffers.fixed) / buffers.perRow));
+      return { tensor, index, conversions, columns, rows, slabRows, ...(hessian && { hessian }) };
+    })
+    .filter(({ conversions }) => conversions.length > 0);
   return {
     count: work.reduce((sum, { rows, slabRows }) => sum + Math.ceil(rows / slabRows), 0),
     slabs: cutIntoSlabs(plan, work),
   };
+}
+
+/** What is rounded by inputs is not done in slabs. */
+function inSlabs(
+  planned: (PlannedTensor & { readonly file: number }) | undefined,
+): PlannedTensor | undefined {
+  return planned?.rounding === undefined ? planned : undefined;
 }
 
 interface TensorWork {

@@ -35,7 +35,9 @@ export interface ConversionProfile {
   readonly read: number;
   /** Writes in flight, likewise. */
   readonly write: number;
-  /** From the last slab to the last file under its final name: mostly waiting for the disk. */
+  /** Rounding by inputs, after the last slab. */
+  readonly rounding: number;
+  /** From the last weight to the last file under its final name: mostly waiting for the disk. */
   readonly finish: number;
 }
 
@@ -46,6 +48,7 @@ export class Profiler {
   #times: SlabTimes = { read: 0, convert: 0, quantize: 0, measure: 0, write: 0 };
   #ready = 0;
   #slabsDone = 0;
+  #rounded: number | undefined;
   #idle = 0;
   #threads = 1;
 
@@ -78,6 +81,11 @@ export class Profiler {
     this.#idle = idle.reduce((sum, time) => sum + time, 0);
   }
 
+  /** All tensors that are rounded by inputs are written. */
+  rounded(): void {
+    this.#rounded = this.#now();
+  }
+
   /** Every file bears its final name. */
   finished(): ConversionProfile {
     const seconds = (milliseconds: number): number => Math.max(0, milliseconds) / 1000;
@@ -93,7 +101,8 @@ export class Profiler {
       other: seconds(working - quantize - measure - convert - this.#idle),
       read: seconds(read),
       write: seconds(write),
-      finish: seconds(this.#now() - this.#slabsDone),
+      rounding: seconds((this.#rounded ?? this.#slabsDone) - this.#slabsDone),
+      finish: seconds(this.#now() - (this.#rounded ?? this.#slabsDone)),
     };
   }
 }

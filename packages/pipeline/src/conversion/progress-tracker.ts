@@ -1,16 +1,31 @@
 import { elementCount } from "@quern/tensor";
 import type { ConversionEvent } from "../events.ts";
+import type { PlannedBlockMatrix } from "../layers/block-plan.ts";
+import type { RoundedTensor } from "../layers/running/rounded-tensors.ts";
 import type { ConversionPlan } from "../plan.ts";
 import type { ErrorTracker } from "./error-tracker.ts";
 import type { Slab, SlabResult } from "./slab.ts";
+import { tensorPasses } from "./tensor-passes.ts";
 
-/** Turns the fate of slabs into events. */
+/** How far a tensor is. */
+interface TensorProgress {
+  /** Elements that are rounded or written, those of all passes. */
+  done: number;
+  readonly total: number;
+  /** Elements that slabs have still to write. */
+  inSlabs: number;
+  /** Passes that are not over. */
+  passes: number;
+}
+
+/** Turns the fate of slabs, and of matrices that are rounded by their inputs, into events. */
 export class ProgressTracker {
   readonly #plan: ConversionPlan;
   readonly #emit: (event: ConversionEvent) => void;
   readonly #errors: ErrorTracker;
-  /** Elements that are written, by tensor. */
-  readonly #written: number[] = [];
+  readonly #tensors: readonly TensorProgress[];
+  readonly #total: number;
+  readonly #started = new Set<number>();
   #done = 0;
   #bytesWritten = 0;
   #finished = 0;
@@ -20,9 +35,18 @@ export class ProgressTracker {
     emit: (event: ConversionEvent) => void;
     errors: ErrorTracker;
   }) {
-    this.#plan = params.plan;
+    const { plan } = params;
+    this.#plan = plan;
     this.#emit = params.emit;
     this.#errors = params.errors;
+    const passes = tensorPasses(plan);
+    this.#tensors = plan.tensors.map(({ shape }, index): TensorProgress => {
+      const elements = elementCount(shape);
+      const { slabs, roundings } = passes[index]!;
+      const count = (slabs ? 1 : 0) + roundings;
+      return { done: 0, total: elements * count, inSlabs: slabs ? elements : 0, passes: count };
+    });
+    this.#total = this.#tensors.reduce((sum, { total }) => sum + total, 0);
   }
 
   start(): void {
@@ -34,38 +58,67 @@ export class ProgressTracker {
     });
   }
 
-  slabStarted({ tensor, name }: Slab): void {
-    if (this.#written[tensor] !== undefined) return;
-    this.#written[tensor] = 0;
-    this.#emit({ type: "tensor:start", name, index: tensor });
+  slabStarted({ tensor }: Slab): void {
+    this.#start(tensor);
   }
 
   slabDone(slab: Slab, result: SlabResult): void {
-    const { tensor, name, rows, columns } = slab;
+    const { tensor, rows, columns } = slab;
     this.#errors.slabDone(slab, result);
-    const tensorDone = (this.#written[tensor] ?? 0) + rows * columns;
-    const tensorTotal = elementCount(this.#plan.tensors[tensor]!.shape);
-    this.#written[tensor] = tensorDone;
-    this.#done += rows * columns;
-    this.#bytesWritten += result.bytesWritten;
+    const progress = this.#tensors[tensor]!;
+    progress.inSlabs -= rows * columns;
+    this.#advance(tensor, rows * columns, result.bytesWritten);
+    if (progress.inSlabs === 0) this.#passDone(tensor);
+  }
+
+  /** Rows have been rounded by their inputs. */
+  rowsRounded({ tensor, linear }: PlannedBlockMatrix, rows: number): void {
+    this.#start(tensor);
+    this.#advance(tensor, rows * linear.columns, 0);
+  }
+
+  /** A matrix that was rounded by its inputs is in the files. */
+  matrixWritten({ tensor }: PlannedBlockMatrix, bytes: number): void {
+    this.#advance(tensor, 0, bytes);
+  }
+
+  /** All matrices of a tensor are. */
+  tensorRounded(planned: PlannedBlockMatrix, rounded: RoundedTensor): void {
+    this.#errors.roundedDone(planned, rounded);
+    this.#passDone(planned.tensor);
+  }
+
+  #start(tensor: number): void {
+    if (this.#started.has(tensor)) return;
+    this.#started.add(tensor);
+    this.#emit({ type: "tensor:start", name: this.#plan.tensors[tensor]!.name, index: tensor });
+  }
+
+  #advance(tensor: number, elements: number, bytes: number): void {
+    const progress = this.#tensors[tensor]!;
+    progress.done += elements;
+    this.#done += elements;
+    this.#bytesWritten += bytes;
     this.#emit({
       type: "progress",
-      tensor: name,
-      tensorDone,
-      tensorTotal,
+      tensor: this.#plan.tensors[tensor]!.name,
+      tensorDone: progress.done,
+      tensorTotal: progress.total,
       done: this.#done,
-      total: this.#plan.parameters,
+      total: this.#total,
       bytesWritten: this.#bytesWritten,
     });
-    if (tensorDone === tensorTotal) {
-      const errors = this.#errors.tensorDone(tensor);
-      this.#emit({
-        type: "tensor:done",
-        name,
-        index: tensor,
-        finished: ++this.#finished,
-        ...(errors.length === 0 ? {} : { errors }),
-      });
-    }
+  }
+
+  #passDone(tensor: number): void {
+    if (--this.#tensors[tensor]!.passes > 0) return;
+    const errors = this.#errors.tensorDone(tensor);
+    this.#emit({
+      type: "tensor:done",
+      name: this.#plan.tensors[tensor]!.name,
+      index: tensor,
+      finished: ++this.#finished,
+      ...(errors.length === 0 ? {} : { errors }),
+    });
   }
 }

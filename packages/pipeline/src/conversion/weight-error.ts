@@ -11,7 +11,7 @@ const WIDE_TYPES = ["BF16", "F32"];
  * them. The subject is the GGUF tensor, and as `offset` the index of the weight, or of the first weight in its block.
  */
 export function weightError(params: {
-  readonly slab: Slab;
+  readonly slab: Pick<Slab, "name" | "columns" | "firstRow" | "sources">;
   /** ggml type that the weights were to become. */
   readonly type: string;
   /** Whether they were to become another type after that. */
@@ -45,7 +45,7 @@ export function weightError(params: {
   );
 }
 
-function describeSources({ sources }: Slab): string {
+function describeSources({ sources }: Pick<Slab, "sources">): string {
   const names = sources.map(({ name, shard }) => `"${name}" (${shard})`);
   return (names.length > 3 ? [...names.slice(0, 3), `${names.length - 3} more`] : names).join(", ");
 }

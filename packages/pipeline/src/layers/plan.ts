@@ -38,23 +38,29 @@ export interface PlanCheckpointParams {
   readonly baseModel?: string;
 }
 
+/** A matrix that is rounded, whatever becomes of its codes. */
+export interface PlannedMatrix {
+  readonly linear: Pick<CheckpointLinear, "rows" | "columns" | "inputs">;
+  readonly decision: Pick<QuantizedLayer, "treatment" | "guard">;
+  readonly weights: Weights;
+  readonly needs: InputNeeds;
+  /** What its rounding makes of a Hessian for all rows is the same for layers of a group with the same text here. Absent where it makes nothing. */
+  readonly prepares?: string;
+  /** How its matrix may be divided. */
+  readonly division: RowDivision;
+  /** The largest magnitude that its grid is made for is that of all layers of a group with the same name here. */
+  readonly sharesLargest?: string;
+}
+
 /** A linear layer that is quantized. */
-export interface PlannedLinear {
+export interface PlannedLinear extends PlannedMatrix {
   readonly linear: CheckpointLinear;
   readonly decision: QuantizedLayer;
   readonly layer: Layer;
-  readonly weights: Weights;
-  readonly needs: InputNeeds;
-  /** Whether its rounding makes something of a Hessian that is shared by all rows. */
-  readonly prepares: boolean;
-  /** How its matrix may be divided. */
-  readonly division: RowDivision;
   /** Places of its tensors, by what follows the name of the module. */
   readonly targets: ReadonlyMap<string, Target>;
   /** Its bias, where that makes up for what outputs lose on average. */
   readonly bias?: PlannedCopy;
-  /** The largest magnitude that its grid is made for is that of all layers of a group with the same name here. */
-  readonly sharesLargest?: string;
 }
 
 export interface RowDivision {
@@ -74,29 +80,29 @@ export interface InputNeeds {
 }
 
 /** Layers that read the same inputs. */
-export interface PlannedGroup {
+export interface PlannedGroup<M extends PlannedMatrix = PlannedLinear> {
   readonly inputs?: { readonly module: string; readonly matrix: number };
   readonly needs: InputNeeds;
   readonly columns: number;
-  readonly layers: readonly PlannedLinear[];
+  readonly layers: readonly M[];
   /** Memory that it takes beside what threads work with. */
   readonly bytes: number;
 }
 
 /** Groups of which none depends on what another becomes. */
-export interface PlannedStage {
+export interface PlannedStage<M extends PlannedMatrix = PlannedLinear> {
   /** Absent outside the blocks. */
   readonly block?: number;
   /** For people: "blk.0.attn_q". */
   readonly name: string;
-  readonly groups: readonly PlannedGroup[];
+  readonly groups: readonly PlannedGroup<M>[];
 }
 
 /** A place where factors are folded in. */
 export interface PlannedFolding {
   readonly folding: Folding;
   /** Those for which the factors are chosen. */
-  readonly layers: readonly PlannedLinear[];
+  readonly layers: readonly Pick<PlannedMatrix, "weights" | "decision">[];
   readonly usesHessian: boolean;
   /** The norm that is divided, and what the model adds to its weight: factors are fitted to the type in which that is stored. */
   readonly norm?: { readonly weights: Weights; readonly offset: number };

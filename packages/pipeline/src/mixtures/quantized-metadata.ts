@@ -31,11 +31,13 @@ export function quantizedMetadata(
   params: {
     readonly fileType: number;
     readonly importance?: ImportanceSummary;
+    /** What rounds layers by their inputs, which `llama-quantize` has nothing like. */
+    readonly rounding?: string;
     readonly overrides?: ReadonlyMap<string, GgufValue>;
     readonly blockCount?: { readonly key: string; readonly value: number };
   },
 ): GgufMetadata {
-  const { fileType, importance, overrides = new Map<string, GgufValue>(), blockCount } = params;
+  const { fileType, importance, rounding, overrides = new Map<string, GgufValue>(), blockCount } = params;
   // A quantized file is no longer part of a set.
   const result = withoutSplitKeys(metadata);
   const moveToEnd = (key: string, value: GgufValue): void => {
@@ -46,6 +48,7 @@ export function quantizedMetadata(
   moveToEnd("general.file_type", ggufUint32(fileType));
   for (const [key, value] of overrides) moveToEnd(key, value);
   for (const [key, value] of importanceMetadata(importance)) moveToEnd(key, value);
+  if (rounding !== undefined) moveToEnd("quern.rounding", ggufString(rounding));
   if (blockCount !== undefined) moveToEnd(blockCount.key, ggufUint32(blockCount.value));
   return result;
 }

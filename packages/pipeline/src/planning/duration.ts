@@ -86,7 +86,7 @@ function secondsPerOperation({ math }: Kernels): number {
 }
 
 /** The same bell-shaped values every time: kernels search longer than for constants. */
-function sampleWeights(count: number): Float32Array {
+export function sampleWeights(count: number): Float32Array {
   let state = 1;
   const uniform = (): number => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;

@@ -21,6 +21,8 @@ export interface FileParams {
   readonly model: ModelDescription;
   readonly source: ModelSource;
   readonly importance?: Importance;
+  /** Name of what rounds layers by their inputs. */
+  readonly rounding?: string;
 }
 
 /** @throws QuernError `RECIPE_OPTION` for the first of the options that is set */

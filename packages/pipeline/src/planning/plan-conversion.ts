@@ -1,14 +1,17 @@
 import { ggmlType } from "@quern/gguf";
 import { loadKernels } from "@quern/kernels";
-import { describeSource, expressionSources, type ModelTensor } from "@quern/models";
+import { describeSource, expressionSources, isGguf, type ModelTensor } from "@quern/models";
 import { checkStatisticsModel } from "@quern/statistics";
 import { elementCount, QuernError } from "@quern/tensor";
 import { resolveThreads } from "@quern/threads";
-import type { ConversionPlan, PlannedOutput, PlanParams } from "../plan.ts";
+import type { ConversionPlan, PlannedOutput, PlanParams, ModelSource, RoundingRequest } from "../plan.ts";
+import { type LayeredModel, openLayeredModel } from "../layers/linear-layers.ts";
 import { estimateSeconds } from "./duration.ts";
 import { findHessians } from "./find-hessians.ts";
 import { checkKernelTypes } from "./kernel-support.ts";
+import { planBlockRounding } from "./plan-block-rounding.ts";
 import { planFile } from "./plan-file.ts";
+import { estimateRoundingSeconds } from "./rounding-duration.ts";
 import { planOutputs } from "./plan-outputs.ts";
 import { estimatePeakMemory, memoryBudget } from "./resources.ts";
 
@@ -18,11 +21,13 @@ import { estimatePeakMemory, memoryBudget } from "./resources.ts";
  *
  * @throws QuernError
  * - `PLAN_NO_OUTPUTS`, `PLAN_MEMORY`, `PLAN_THREADS` parameters out of range
+ * - `PLAN_TRANSFORM_FOLLOWS`, `ROUNDING_TRANSFORM` transforms that cannot be
  * - `RECIPE_UNKNOWN`, `RECIPE_FLAVOUR`, `RECIPE_OPTION`, `RECIPE_PRUNE_LAYERS`, `RECIPE_UNSUPPORTED` outputs that cannot be
  * - `IMPORTANCE_REQUIRED`, `IMPORTANCE_MISMATCH` importance weights that are missing or do not fit
  * - `OUTPUT_DUPLICATE`, `OUTPUT_EXISTS`, `OUTPUT_IS_SOURCE`, `OUTPUT_NOT_A_FILE`, `OUTPUT_NOT_WRITABLE`, `OUTPUT_NO_SPACE` the
  *   files to write
  * - `TENSOR_TYPE_UNSUPPORTED` weights to quantize that are no floating-point numbers, or of a type that cannot be read
+ * - `STATISTICS_OTHER_MODEL`, and the codes of `planBlockRounding` rounding by inputs that cannot be
  * - `STATISTICS_OTHER_MODEL` importance weights that were collected of another model
  * - the codes of `describeModel`, `describeGguf`, `selectQuantizedTypes`, `planGguf` and `loadKernels`
  */
@@ -46,6 +51,11 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
       model: { name: checkpoint.name, architecture, tensors },
     });
   }
+  if (params.rounding?.statistics !== undefined) {
+    const { architecture, tensors } = model;
+    const { statistics } = params.rounding;
+    checkStatisticsModel({ statistics, model: { name: checkpoint.name, architecture, tensors } });
+  }
   const kernels = await loadKernels({ backend });
   const contents = params.outputs.map((request) => {
     const file = planFile({
@@ -53,11 +63,12 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
       model,
       source: checkpoint,
       ...(importance === undefined ? {} : { importance }),
+      ...(params.rounding && { rounding: roundingName(params.rounding) }),
     });
     checkKernelTypes({ kernels, model, contents: file });
     return file;
   });
-  const { outputs, warnings: outputWarnings } = await planOutputs({
+  const { outputs: laidOut, warnings: outputWarnings } = await planOutputs({
     requests: params.outputs,
     contents,
     directory,
@@ -67,8 +78,23 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
   });
   warnings.push(...distinct(contents.flatMap((file) => file.warnings)), ...outputWarnings);
 
-  const made = new Set(outputs.flatMap(({ tensors }) => tensors.map(({ source }) => source)));
+  const made = new Set(laidOut.flatMap(({ tensors }) => tensors.map(({ source }) => source)));
   const tensors = model.tensors.filter(({ name }) => made.has(name));
+  const rounded =
+    params.rounding &&
+    planBlockRounding({
+      request: params.rounding,
+      layered: await layeredFor(params.rounding, checkpoint),
+      model,
+      source: checkpoint,
+      tensors,
+      outputs: laidOut,
+      kernels,
+      memory: params.memory,
+      threads,
+    });
+  const outputs = rounded?.outputs ?? laidOut;
+  warnings.push(...(rounded?.warnings ?? []));
   const parameters = tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const sourceBytes = bytesOfSources(tensors, checkpoint.tensors);
   const hessians = measureErrors ? await findHessians(importance, tensors) : undefined;
@@ -76,7 +102,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     kernels,
     loads: outputs.flatMap(({ tensors }) =>
       tensors
-        .filter(({ packed }) => !packed)
+        .filter(({ packed, rounding }) => !packed && rounding === undefined)
         .map(({ ne, ...conversion }) => ({ ...conversion, elements: elementCount(ne) })),
     ),
     hessians: tensors
@@ -89,7 +115,11 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     threads,
     bytes: outputs.reduce((sum, { fileSize }) => sum + fileSize, sourceBytes),
   });
-  const peakMemory = estimatePeakMemory({ threads, memory, hessians: hessians !== undefined });
+  const roundingSeconds = rounded ? estimateRoundingSeconds({ kernels, rounding: rounded.rounding }) : 0;
+  const peakMemory = Math.max(
+    estimatePeakMemory({ threads, memory, hessians: hessians !== undefined }),
+    rounded?.rounding.resources.peakMemory ?? 0,
+  );
   return {
     checkpoint,
     architecture: model.architecture,
@@ -102,9 +132,10 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     ...(hessians === undefined ? {} : { hessians }),
     force,
     ...(importance === undefined ? {} : { importance }),
+    ...(rounded && { rounding: rounded.rounding }),
     ...(backend === undefined ? {} : { backend }),
     kernels: kernels.info,
-    resources: { threads, memory, peakMemory, seconds },
+    resources: { threads, memory, peakMemory, seconds: seconds + roundingSeconds },
   };
 }
 
@@ -112,6 +143,31 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
 function changesTensor({ tensors }: PlannedOutput, name: string): boolean {
   return tensors.some(
     ({ source, packed, type }) => source === name && !packed && ggmlType(type).blockSize > 1,
+  );
+}
+
+/** "gptq"; after transforms "awq+gptq". */
+function roundingName({ transforms = [], method }: RoundingRequest): string {
+  return [...transforms, method].map(({ name }) => name).join("+");
+}
+
+/** The checkpoint as layers, where transforms are to be folded into it. */
+async function layeredFor(
+  { transforms = [], inputs }: RoundingRequest,
+  source: ModelSource,
+): Promise<LayeredModel | undefined> {
+  if (transforms.length === 0) return undefined;
+  if (inputs?.follows === true) {
+    throw new QuernError(
+      "PLAN_TRANSFORM_FOLLOWS",
+      "transforms want all inputs before any layer is rounded: they cannot be run along with the model",
+    );
+  }
+  if (!isGguf(source)) return openLayeredModel(source);
+  throw new QuernError(
+    "ROUNDING_TRANSFORM",
+    "factors are folded into checkpoints: of GGUF it is not known which layers are divided by them",
+    { subject: { key: "transforms" } },
   );
 }
 

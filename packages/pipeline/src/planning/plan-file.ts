@@ -12,10 +12,17 @@ export function planFile(params: FileParams): FileContents {
   const { request, source } = params;
   const recipe = findRecipe(request.type.toLowerCase() === "auto" ? autoType(source) : request.type);
   const flavours = isGguf(source) ? recipe.flavours.filter((one) => one === "quantizer") : recipe.flavours;
-  const flavour = request.flavour ?? flavours[0]!;
+  const flavour = request.flavour ?? (params.rounding === undefined ? flavours[0]! : "quantizer");
   if (!flavours.includes(flavour)) {
     const kind = isGguf(source) ? "GGUF cannot be written" : `${recipe.name} cannot be written`;
     throw new QuernError("RECIPE_FLAVOUR", `${kind} as by the ${flavour}`, { subject: { key: "flavour" } });
+  }
+  if (flavour === "converter" && params.rounding !== undefined) {
+    throw new QuernError(
+      "RECIPE_FLAVOUR",
+      `${params.rounding} rounds what the quantizer writes; the converter rounds every weight by itself`,
+      { subject: { key: "flavour" } },
+    );
   }
   const plan = flavour === "converter" ? planConverterFile : planQuantizerFile;
   return plan(params, recipe);

@@ -47,6 +47,7 @@ export function planQuantizerFile(params: FileParams, recipe: Recipe): FileConte
     fileType: mixture?.fileType ?? fileTypeOf(seen, quantizedTensorOrder(input.tensors)),
     overrides,
     ...(importance === undefined ? {} : { importance: { ...importance, entries: importance.lengths.size } }),
+    ...(params.rounding === undefined ? {} : { rounding: params.rounding }),
     ...(blocks === undefined ? {} : { blockCount: { key: blockCountKey(seen), value: blocks } }),
   });
   const rules = mixture === undefined ? [] : typeRuleWarnings({ ...overriding, mixture, tensors: selected });

@@ -66,6 +66,7 @@ export function gptq(options: GptqOptions = {}): Rounding {
   return {
     name: "gptq",
     prepare,
+    preparesByUnit: order === "descending-tiles",
     needs: shift > 0 ? ["hessian", "cross"] : ["hessian"],
     refuses(grid, shape) {
       const unit = grid.unitOf(shape);

@@ -20,6 +20,8 @@ export interface Rounding {
    * @throws QuernError `QUANTIZE_HESSIAN_SINGULAR`, `QUANTIZE_NOT_FINITE`
    */
   prepare?(params: PrepareParams): Feedback;
+  /** Whether what `prepare` makes depends on the units of the grid. @default false */
+  readonly preparesByUnit?: boolean;
   /** Called through `roundMatrix`, which has checked the task. */
   round<F extends FittedGrid>(task: RoundingTask<F>): Rounded<F>;
 }

@@ -6,11 +6,13 @@ import { FileWriter } from "../../node/file-writer.ts";
 import { changeInputs } from "../tasks/change-inputs.ts";
 import { compareBlock } from "../tasks/compare-block.ts";
 import { copyRows } from "../tasks/copy-rows.ts";
+import { dequantizeBlocks } from "../tasks/dequantize-blocks.ts";
 import { dequantizeLayer } from "../tasks/dequantize-layer.ts";
 import { evaluateWeights } from "../tasks/evaluate-weights.ts";
 import { largest } from "../tasks/largest.ts";
 import { pack } from "../tasks/pack-layer.ts";
 import { prepare } from "../tasks/prepare.ts";
+import { roundBlocks } from "../tasks/round-blocks.ts";
 import { roundRows } from "../tasks/round-rows.ts";
 import type { LayerResult, LayerTask } from "../tasks/task.ts";
 import type { WriteBytes } from "../tasks/target.ts";
@@ -52,6 +54,10 @@ export async function createService(options: LayerServiceOptions): Promise<Servi
         return largest(task, open);
       case "round-rows":
         return roundRows(task, kernels, open);
+      case "round-blocks":
+        return roundBlocks(task, kernels, open);
+      case "dequantize-blocks":
+        return dequantizeBlocks(task, kernels);
       case "pack":
         return pack(task, write);
       case "dequantize":

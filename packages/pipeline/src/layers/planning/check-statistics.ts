@@ -2,7 +2,7 @@ import { checkStatisticsModel, type Statistics } from "@quern/statistics";
 import { QuernError } from "@quern/tensor";
 import { listNames } from "../../name-list.ts";
 import type { LayeredModel } from "../linear-layers.ts";
-import type { PlannedFolding, PlannedStage } from "../plan.ts";
+import type { PlannedFolding, PlannedMatrix, PlannedStage } from "../plan.ts";
 
 /** Inputs for each column below which X^T X is singular or noise. */
 const LEAST_TOKENS_PER_COLUMN = 2;
@@ -24,11 +24,34 @@ export function checkStatistics(params: {
   const { statistics, model, stages, foldings } = params;
   const { architecture, tensors } = model.description;
   checkStatisticsModel({ statistics, model: { name: model.checkpoint.name, architecture, tensors } });
+  for (const { folding, usesHessian } of foldings) {
+    const { module } = folding.statistics;
+    if (usesHessian && !statistics.input(module).hessian) throw notCollected(statistics, module);
+  }
+  const divided = new Set(foldings.flatMap(({ layers }) => layers.map(({ weights }) => weights.tensor)));
+  for (const { inputs, needs, layers } of stages.flatMap(({ groups }) => groups)) {
+    if (inputs === undefined || !needs.histogram || statistics.input(inputs.module).holdOutRows > 0) continue;
+    if (!layers.some(({ weights }) => divided.has(weights.tensor))) continue;
+    const what = "some inputs that were held out, to find ranges where factors divide inputs";
+    throw notCollected(statistics, inputs.module, what);
+  }
+  return stageWarnings(statistics, stages);
+}
+
+/**
+ * Checks that statistics have what the groups of a plan need.
+ *
+ * @returns what may do harm: few tokens, nothing held out
+ * @throws QuernError `STATISTICS_UNKNOWN_MODULE`, `STATISTICS_NOT_COLLECTED`
+ */
+export function stageWarnings(
+  statistics: Statistics,
+  stages: readonly PlannedStage<PlannedMatrix>[],
+): QuernError[] {
   const few: string[] = [];
   const untested: string[] = [];
-  const divided = new Set(foldings.flatMap(({ layers }) => layers.map(({ weights }) => weights.tensor)));
   for (const { groups } of stages) {
-    for (const { inputs, needs, columns, layers } of groups) {
+    for (const { inputs, needs, columns } of groups) {
       if (inputs === undefined || !(needs.channels || needs.hessian || needs.heldOut)) continue;
       const { module, matrix } = inputs;
       const { hessian, holdOutRows } = statistics.input(module);
@@ -37,19 +60,8 @@ export function checkStatistics(params: {
       if (needs.hessian && tokens < LEAST_TOKENS_PER_COLUMN * columns) {
         few.push(`${module}${matrix > 0 ? `[${matrix}]` : ""} (${tokens} for ${columns} columns)`);
       }
-      if (needs.histogram && holdOutRows === 0 && layers.some(({ weights }) => divided.has(weights.tensor))) {
-        throw notCollected(
-          statistics,
-          module,
-          "some inputs that were held out, to find ranges where factors divide inputs",
-        );
-      }
       if (needs.heldOut && holdOutRows === 0) untested.push(module);
     }
-  }
-  for (const { folding, usesHessian } of foldings) {
-    const { module } = folding.statistics;
-    if (usesHessian && !statistics.input(module).hessian) throw notCollected(statistics, module);
   }
   const warn = (code: string, text: string): QuernError =>
     new QuernError(code, `${statistics.file}: ${text}`, { subject: { file: statistics.file } });

@@ -1,6 +1,13 @@
 import { totalmem } from "node:os";
 import { QuernError } from "@quern/tensor";
-import type { InputNeeds, LayerResources, PlannedBlockCheck, PlannedFolding, PlannedStage } from "../plan.ts";
+import type {
+  InputNeeds,
+  LayerResources,
+  PlannedBlockCheck,
+  PlannedFolding,
+  PlannedMatrix,
+  PlannedStage,
+} from "../plan.ts";
 import type { CheckedLinear } from "./plan-linear.ts";
 
 /** What a thread holds for each weight that it rounds: weights, values, errors, what they add to others, and the same in other orders. */
@@ -44,14 +51,18 @@ export function groupBytes(params: {
   readonly follows: boolean;
 }): number {
   const { layers, needs, columns, follows, whole } = params;
-  const square = columns * columns;
   const codes = layers.reduce((sum, layer) => {
     const { linear, decision } = layer;
     const weights = linear.rows * linear.columns;
     return sum + weights * ((decision.guard ? 2 : 1) + (follows ? 4 : 0) + (whole(layer) ? 4 : 0));
   }, 0);
+  return codes + inputBytes(needs, columns);
+}
+
+/** Memory for what is known of the inputs of a group. */
+export function inputBytes(needs: InputNeeds, columns: number): number {
+  const square = columns * columns;
   return (
-    codes +
     (needs.hessian ? square * (HESSIAN_BYTES + FEEDBACK_BYTES + PREPARING_BYTES) : 0) +
     (needs.cross ? square * HESSIAN_BYTES : 0) +
     (needs.heldOut ? HELD_OUT_ROWS * columns * 4 : 0)
@@ -63,12 +74,12 @@ const SEARCHING_BYTES = 20;
 
 /** Memory that choosing factors takes. */
 export function foldingBytes(params: {
-  readonly layers: readonly CheckedLinear[];
+  readonly layers: readonly { readonly weights: { readonly rows: number; readonly columns: number } }[];
   readonly columns: number;
   readonly usesHessian: boolean;
 }): number {
   const { layers, columns, usesHessian } = params;
-  const weights = layers.reduce((sum, { linear }) => sum + linear.rows * linear.columns, 0);
+  const weights = layers.reduce((sum, { weights: { rows, columns: n } }) => sum + rows * n, 0);
   return weights * SEARCHING_BYTES + (usesHessian ? columns * columns * (HESSIAN_BYTES + FEEDBACK_BYTES) : 0);
 }
 
@@ -80,11 +91,11 @@ export function foldingBytes(params: {
 export function layerResources(params: {
   readonly memory: number | undefined;
   readonly threads: number;
-  readonly stages: readonly PlannedStage[];
+  readonly stages: readonly PlannedStage<PlannedMatrix>[];
   readonly foldings: readonly PlannedFolding[];
   readonly checks: readonly PlannedBlockCheck[];
-  /** Weights of the largest matrix whose rows are made together. */
-  readonly wholeWeights: number;
+  /** Weights of the largest matrix whose rows are made together. @default 0 */
+  readonly wholeWeights?: number;
 }): LayerResources {
   const memory = resolveMemory(params.memory);
   const groups = params.stages.flatMap((stage) => stage.groups);
@@ -92,11 +103,14 @@ export function layerResources(params: {
     (most, { bytes }) => Math.max(most, bytes),
     0,
   );
-  const ofThread = groups.reduce((most, { layers, columns, needs }) => {
-    const rows = layers.reduce((largest, { division }) => Math.max(largest, division.step), 1);
-    const refining = needs.hessian ? columns * columns * REFINING_BYTES : 0;
-    return Math.max(most, rows * columns * BYTES_PER_WEIGHT + refining);
-  }, params.wholeWeights * EVALUATING_BYTES);
+  const ofThread = groups.reduce(
+    (most, { layers, columns, needs }) => {
+      const rows = layers.reduce((largest, { division }) => Math.max(largest, division.step), 1);
+      const refining = needs.hessian ? columns * columns * REFINING_BYTES : 0;
+      return Math.max(most, rows * columns * BYTES_PER_WEIGHT + refining);
+    },
+    (params.wholeWeights ?? 0) * EVALUATING_BYTES,
+  );
   const leastMemory = group + ofThread;
   if (memory < leastMemory) {
     throw new QuernError(

@@ -102,8 +102,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
   }));
   const { foldings, warnings } = planFoldings({
     model,
-    transforms: recipe.transforms,
-    rotated: rotation !== undefined,
+    transforms: rotation === undefined ? recipe.transforms : [],
     layers: stages.flatMap(({ groups }) => groups.flatMap((group) => group.layers)),
   });
   if ((foldings.length > 0 || rotation !== undefined) && follows) {

@@ -3,7 +3,7 @@ import type { MemberSpec } from "@quern/quantize";
 import { QuernError } from "@quern/tensor";
 import { listNames } from "../../name-list.ts";
 import type { LayeredModel } from "../linear-layers.ts";
-import type { PlannedFolding, PlannedLinear } from "../plan.ts";
+import type { PlannedFolding, PlannedMatrix } from "../plan.ts";
 import { transformOf } from "../tasks/choose-factors.ts";
 import { foldingBytes } from "./memory.ts";
 import { weightsOf } from "./weights-of.ts";
@@ -19,12 +19,10 @@ const NAMES = 3;
 export function planFoldings(params: {
   readonly model: LayeredModel;
   readonly transforms: readonly MemberSpec[];
-  readonly layers: readonly PlannedLinear[];
-  /** Whether the transform is a rotation. */
-  readonly rotated: boolean;
+  readonly layers: readonly Pick<PlannedMatrix, "weights" | "decision">[];
 }): { readonly foldings: readonly PlannedFolding[]; readonly warnings: readonly QuernError[] } {
   const { model, transforms, layers } = params;
-  if (transforms.length === 0 || params.rotated) return { foldings: [], warnings: [] };
+  if (transforms.length === 0) return { foldings: [], warnings: [] };
   const usesHessian = transforms.some((spec) => transformOf(spec).needs.includes("hessian"));
   const { foldings } = describeFoldings({
     description: model.description,
@@ -48,7 +46,9 @@ export function planFoldings(params: {
     ];
   });
   const reached = new Set(planned.flatMap((folding) => folding.layers));
-  const others = layers.filter((layer) => !reached.has(layer)).map(({ linear }) => linear.module);
+  const others = layers
+    .filter((layer) => !reached.has(layer))
+    .map(({ weights }) => weights.tensor.replace(/\.weight$/, ""));
   return {
     foldings: planned,
     warnings:

@@ -14,7 +14,7 @@ export interface CheckedLinear {
   readonly layer: Layer;
   readonly division: RowDivision;
   readonly needs: InputNeeds;
-  readonly prepares: boolean;
+  readonly prepares?: string;
   readonly sharesLargest?: string;
 }
 
@@ -66,9 +66,20 @@ export function checkLinear(
       heldOut: needs.heldOut || calibrated,
       histogram: calibrated,
     },
-    prepares: members.rounding.prepare !== undefined,
+    ...preparation(treatment, members, linear),
     ...(members.grid.usesLargest && { sharesLargest: loadedAs(linear) }),
   };
+}
+
+/** What layers that share what is made of a Hessian have in common. */
+export function preparation(
+  treatment: Treatment,
+  { rounding, grid }: TreatmentMembers,
+  shape: { readonly rows: number; readonly columns: number },
+): { readonly prepares?: string } {
+  if (rounding.prepare === undefined) return {};
+  const unit = rounding.preparesByUnit === true ? grid.unitOf(shape).columns : undefined;
+  return { prepares: JSON.stringify([treatment.rounding, unit]) };
 }
 
 function needsOf(

@@ -90,7 +90,8 @@ export function untiedConfig(config: LayeredModel["config"]): LayeredModel["conf
   return { ...config, [key]: false, ...(nested && { text_config: { ...text, [key]: false } }) };
 }
 
-function rotationOf({ name, options = {} }: MemberSpec): RotationTransform | undefined {
+/** What a transform rotates; undefined for one that chooses factors. */
+export function rotationOf({ name, options = {} }: MemberSpec): RotationTransform | undefined {
   const made = (findMember(TRANSFORMS, name) as (options: object) => object)(options);
   return "rotates" in made ? (made as RotationTransform) : undefined;
 }

@@ -37,11 +37,11 @@ export function changeCopy(copy: PlannedCopy, changed: TensorChanges): PlannedCo
 }
 
 function changeWeights(weights: Weights, { changes, whole }: TensorChanges): Weights {
-  if (!changes.has(weights.tensor)) return weights;
-  return {
-    ...weights,
-    type: "F32",
-    expression: foldExpression(weights.expression, changes),
-    ...(whole?.has(weights.tensor) === true && { whole: true }),
-  };
+  const changed = foldWeights(weights, changes);
+  return whole?.has(weights.tensor) === true ? { ...changed, whole: true } : changed;
+}
+
+export function foldWeights(weights: Weights, changes: WeightChanges): Weights {
+  const expression = foldExpression(weights.expression, changes);
+  return expression === weights.expression ? weights : { ...weights, type: "F32", expression };
 }

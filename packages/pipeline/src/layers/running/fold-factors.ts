@@ -1,15 +1,23 @@
-import { type ChosenFolding, fitFactors, foldedScales, tieFactors } from "@quern/models";
+import { type ChosenFolding, fitFactors, foldedScales, tieFactors, type WeightChanges } from "@quern/models";
 import type { InputSource, InputStatistics } from "@quern/statistics";
-import type { CheckpointPlan, PlannedFolding } from "../plan.ts";
+import type { MemberSpec } from "@quern/quantize";
+import type { CheckpointPlan, PlannedBlockCheck, PlannedFolding, PlannedMatrix } from "../plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
 import { type ChangedWork, changeCopy, changeStages } from "./changed-work.ts";
 import type { MemoryGate } from "./memory-gate.ts";
 import { checkBlock } from "./check-block.ts";
 import { settled } from "./settled.ts";
 
+/** Factors that have been chosen. */
+export interface FoldedFactors {
+  /** What becomes of the tensors of the checkpoint. */
+  readonly changes: WeightChanges;
+  /** By what the inputs of a layer are divided; undefined: by nothing. */
+  factorsOf(planned: Pick<PlannedMatrix, "linear">): Float32Array | undefined;
+}
+
 /**
- * Chooses factors for all places of a plan, before anything is rounded, and folds them into what is read of the weights. Every block is
- * compared with what it was as soon as its factors are chosen.
+ * Chooses factors for all places of a plan, before anything is rounded, and folds them into what is read of the weights.
  *
  * @throws QuernError `FOLDING_CHANGES_MODEL`
  */
@@ -18,16 +26,40 @@ export async function foldFactors(params: {
   readonly run: RunLayerTask;
   readonly gate: MemoryGate;
 }): Promise<ChangedWork> {
-  const { plan, gate } = params;
-  const { foldings, transforms, inputs } = { ...plan, transforms: plan.recipe.transforms };
+  const { plan, run, gate } = params;
+  const { foldings, checks, inputs, recipe } = plan;
+  const { transforms } = recipe;
+  const { changes, factorsOf } = await chooseFoldings({ foldings, checks, transforms, inputs, run, gate });
+  return {
+    stages: changeStages(plan.stages, { changes }),
+    copies: plan.copies.map((copy) => changeCopy(copy, { changes })),
+    changeInputs: async (planned, statistics) => divideInputs(statistics, factorsOf(planned)),
+  };
+}
+
+/**
+ * Chooses factors for all places. Every block is compared with what it was as soon as its factors are chosen.
+ *
+ * @param params.inputs Needed where there are some places.
+ * @throws QuernError `FOLDING_CHANGES_MODEL`
+ */
+export async function chooseFoldings(params: {
+  readonly foldings: readonly PlannedFolding[];
+  readonly checks: readonly PlannedBlockCheck[];
+  readonly transforms: readonly MemberSpec[];
+  readonly inputs: InputSource | undefined;
+  readonly run: RunLayerTask;
+  readonly gate: MemoryGate;
+}): Promise<FoldedFactors> {
+  const { foldings, checks, inputs, run, gate } = params;
   const blocks = await settled([...byBlock(foldings)], async ([block, places]): Promise<ChosenFolding[]> => {
     const own = await settled(places, (planned) =>
-      gate.within(planned.bytes, () => choose(planned, { ...params, inputs: inputs!, transforms })),
+      gate.within(planned.bytes, () => choose(planned, { ...params, inputs: inputs! })),
     );
-    const check = plan.checks.find(({ graph }) => graph.layer === block);
+    const check = checks.find(({ graph }) => graph.layer === block);
     if (check === undefined) return own;
     const changed = foldedScales(own);
-    await gate.within(check.bytes, () => checkBlock({ check, changes: changed, run: params.run }));
+    await gate.within(check.bytes, () => checkBlock({ check, changes: changed, run }));
     return own;
   });
   const chosen = blocks.flat();
@@ -38,13 +70,12 @@ export async function foldFactors(params: {
     ),
   );
   return {
-    stages: changeStages(plan.stages, { changes }),
-    copies: plan.copies.map((copy) => changeCopy(copy, { changes })),
-    async changeInputs({ linear: { inputs: read } }, statistics) {
-      if (read === undefined) return statistics;
-      const own =
-        factors.get(readerKey(read.module, read.matrix)) ?? factors.get(readerKey(read.module, undefined));
-      return own === undefined ? statistics : divideInputs(statistics, own);
+    changes,
+    factorsOf({ linear: { inputs: read } }) {
+      if (read === undefined) return undefined;
+      return (
+        factors.get(readerKey(read.module, read.matrix)) ?? factors.get(readerKey(read.module, undefined))
+      );
     },
   };
 }
@@ -67,7 +98,7 @@ async function choose(
   context: {
     readonly run: RunLayerTask;
     readonly inputs: InputSource;
-    readonly transforms: CheckpointPlan["recipe"]["transforms"];
+    readonly transforms: readonly MemberSpec[];
   },
 ): Promise<ChosenFolding> {
   const { run, inputs, transforms } = context;
@@ -89,8 +120,12 @@ async function choose(
   return { folding, factors: fitFactors({ factors: tied, weight, offset, type: weights.type }) };
 }
 
-/** What is known of inputs when they are divided by factors. The Hessian is changed in place. */
-function divideInputs(statistics: InputStatistics, factors: Float32Array): InputStatistics {
+/** What is known of inputs when they are divided by factors, if by any. The Hessian is changed in place. */
+export function divideInputs(
+  statistics: InputStatistics,
+  factors: Float32Array | undefined,
+): InputStatistics {
+  if (factors === undefined) return statistics;
   const { histogram: _known, ...rest } = statistics;
   const { hessian, heldOut, mean, meanSquare, meanMagnitude, largestMagnitude } = rest;
   const n = factors.length;

@@ -6,15 +6,14 @@ import type { LayeredModel } from "../linear-layers.ts";
 import type { PlannedLinear } from "../plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
 import type { QuantizedLinear } from "./quantize-layer.ts";
+import type { StageFollower } from "./quantize-stages.ts";
 
-/** Tells a source of inputs what layers have become. */
-export interface LayerFollower {
+export interface LayerFollower extends StageFollower {
   layerDone(planned: PlannedLinear, quantized: QuantizedLinear): Promise<void>;
-  /** What is done will not be changed any more: the source gets the tensors of the model, as GGUF has them, with what is new in them. */
-  stageDone(): Promise<void>;
   close(): Promise<void>;
 }
 
+/** After each stage, the source gets the tensors of the model, as GGUF has them, with what is new in them. */
 export function followLayers(params: {
   readonly model: LayeredModel;
   readonly inputs: InputSource;

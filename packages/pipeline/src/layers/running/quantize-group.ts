@@ -1,30 +1,35 @@
 import { columnImportance, type Feedback, type Treatment } from "@quern/quantize";
 import type { InputSource, InputStatistics } from "@quern/statistics";
 import { withLargest } from "../planning/plan-linear.ts";
-import type { PlannedGroup, PlannedLinear } from "../plan.ts";
+import type { PlannedGroup, PlannedMatrix } from "../plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
-import type { ChangedWork } from "./changed-work.ts";
-import { type LayerInputs, type QuantizedLinear, quantizeLayer } from "./quantize-layer.ts";
+
+/** What rows of a layer are rounded with. */
+export interface LayerInputs {
+  readonly treatment: Treatment;
+  readonly statistics?: InputStatistics;
+  /** By column: what errors count, where that does not follow from a Hessian. */
+  readonly importance?: Float32Array;
+  readonly feedback?: Feedback;
+}
 
 /** What layers are worked on with. */
-export interface LayerWork {
+export interface LayerWork<M extends PlannedMatrix> {
   readonly inputs?: InputSource;
-  readonly changeInputs: ChangedWork["changeInputs"];
+  /** What is known of the inputs of a layer after they have been changed; arrays may be changed in place. */
+  readonly changeInputs: (planned: M, statistics: InputStatistics) => Promise<InputStatistics>;
   readonly run: RunLayerTask;
   readonly threads: number;
   readonly chunkWeights: number;
-  /** Called as rows of a layer are done. */
-  readonly onRows: (planned: PlannedLinear, rows: number) => void;
-  /** Takes a layer that is whole; its memory is free when it is done. */
-  readonly sink: (
-    planned: PlannedLinear,
-    quantized: QuantizedLinear,
-    inputs: InputStatistics | undefined,
-  ) => Promise<void>;
+  /** Rounds a layer, and takes care of the result; its memory is free when that is done. */
+  readonly quantize: (planned: M, inputs: LayerInputs) => Promise<void>;
 }
 
 /** Quantizes the layers that read the same inputs: what is made of these is made once. */
-export async function quantizeGroup(planned: PlannedGroup, work: LayerWork): Promise<void> {
+export async function quantizeGroup<M extends PlannedMatrix>(
+  planned: PlannedGroup<M>,
+  work: LayerWork<M>,
+): Promise<void> {
   const statistics = await readInputs(planned, work);
   const group = {
     ...planned,
@@ -37,33 +42,23 @@ export async function quantizeGroup(planned: PlannedGroup, work: LayerWork): Pro
       const treatment = treatments.get(planned)!;
       const known = usedBy(planned, statistics);
       const feedback =
-        planned.prepares &&
+        planned.prepares !== undefined &&
         known?.hessian &&
         (await feedbackFor({ planned, treatment, statistics: known, work, feedbacks }));
       const importance = known && !known.hessian ? columnImportance(known.meanSquare) : undefined;
-      const inputs: LayerInputs = {
+      await work.quantize(planned, {
         treatment,
         ...(known && { statistics: known }),
         ...(importance && { importance }),
         ...(feedback && { feedback }),
-      };
-      const { chunkWeights, threads, run } = work;
-      const quantized = await quantizeLayer({
-        planned,
-        inputs,
-        chunkWeights,
-        threads,
-        run,
-        onRows: (rows) => work.onRows(planned, rows),
       });
-      await work.sink(planned, quantized, known);
     }),
   );
 }
 
-async function readInputs(
-  { inputs, needs, layers }: PlannedGroup,
-  work: LayerWork,
+async function readInputs<M extends PlannedMatrix>(
+  { inputs, needs, layers }: PlannedGroup<M>,
+  work: LayerWork<M>,
 ): Promise<InputStatistics | undefined> {
   const { hessian, cross, heldOut, channels, histogram } = needs;
   if (inputs === undefined || work.inputs === undefined || !(hessian || channels)) return undefined;
@@ -72,7 +67,10 @@ async function readInputs(
 }
 
 /** A layer whose rows are made together has them in memory before they are divided among threads. */
-async function evaluated(planned: PlannedLinear, { run }: LayerWork): Promise<PlannedLinear> {
+async function evaluated<M extends PlannedMatrix>(
+  planned: M,
+  { run }: Pick<LayerWork<M>, "run">,
+): Promise<M> {
   const { weights } = planned;
   if (weights.whole !== true) return planned;
   const values = new Float32Array(new SharedArrayBuffer(weights.rows * weights.columns * 4));
@@ -82,7 +80,7 @@ async function evaluated(planned: PlannedLinear, { run }: LayerWork): Promise<Pl
 
 /** What is known of the inputs, less what a layer has no use for. */
 function usedBy(
-  { needs }: PlannedLinear,
+  { needs }: PlannedMatrix,
   statistics: InputStatistics | undefined,
 ): InputStatistics | undefined {
   if (statistics === undefined) return undefined;
@@ -95,10 +93,10 @@ function usedBy(
 }
 
 /** Grids that are made for a largest magnitude get that of all layers that are loaded as one. */
-async function treatmentsFor(
-  { layers }: PlannedGroup,
-  { run, threads, chunkWeights }: LayerWork,
-): Promise<ReadonlyMap<PlannedLinear, Treatment>> {
+async function treatmentsFor<M extends PlannedMatrix>(
+  { layers }: PlannedGroup<M>,
+  { run, threads, chunkWeights }: Pick<LayerWork<M>, "run" | "threads" | "chunkWeights">,
+): Promise<ReadonlyMap<M, Treatment>> {
   const largest = new Map<string, number>();
   for (const { sharesLargest, weights } of layers) {
     if (sharesLargest === undefined) continue;
@@ -122,16 +120,15 @@ async function treatmentsFor(
 
 /** Made once for layers that are rounded alike. */
 function feedbackFor(params: {
-  readonly planned: PlannedLinear;
+  readonly planned: PlannedMatrix;
   readonly treatment: Treatment;
   readonly statistics: InputStatistics;
-  readonly work: LayerWork;
+  readonly work: { readonly run: RunLayerTask };
   readonly feedbacks: Map<string, Promise<Feedback | undefined>>;
 }): Promise<Feedback | undefined> {
   const { planned, treatment, statistics, work, feedbacks } = params;
   const { rows, columns } = planned.linear;
-  const { grid, rounding } = treatment;
-  const key = JSON.stringify({ grid, rounding });
+  const key = planned.prepares!;
   const known = feedbacks.get(key);
   if (known !== undefined) return known;
   const made = work.run({

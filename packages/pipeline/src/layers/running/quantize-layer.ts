@@ -1,19 +1,12 @@
-import type { Feedback, QuantizedMatrix, Treatment } from "@quern/quantize";
-import type { InputStatistics } from "@quern/statistics";
+import type { QuantizedMatrix } from "@quern/quantize";
 import { type FigureSums, sumOfFigures } from "../row-figures.ts";
 import type { PlannedLinear } from "../plan.ts";
 import type { RoundedRows, RoundRowsResult, RoundRowsTask } from "../tasks/round-rows.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
 import { gatherRows } from "./gather-rows.ts";
-
-/** What rows of a layer are rounded with. */
-export interface LayerInputs {
-  readonly treatment: Treatment;
-  readonly statistics?: InputStatistics;
-  /** By column: what errors count, where that does not follow from a Hessian. */
-  readonly importance?: Float32Array;
-  readonly feedback?: Feedback;
-}
+import type { LayerInputs } from "./quantize-group.ts";
+import { rowRanges } from "./row-ranges.ts";
+import { sharedBytes } from "./shared-bytes.ts";
 
 /** A layer as codes, and what that costs. */
 export interface QuantizedLinear {
@@ -79,23 +72,6 @@ function taskInputs(
   };
 }
 
-/** Parts of the rows: enough that all threads have something to do, none too large for its memory. */
-function rowRanges(params: {
-  readonly planned: PlannedLinear;
-  readonly chunkWeights: number;
-  readonly threads: number;
-}): { readonly firstRow: number; readonly rows: number }[] {
-  const { planned, chunkWeights, threads } = params;
-  const { rows, columns } = planned.linear;
-  const { step } = planned.division;
-  const wanted = Math.min(Math.ceil(rows / Math.max(threads, 1)), chunkWeights / columns);
-  const size = Math.max(step, Math.floor(wanted / step) * step);
-  return Array.from({ length: Math.ceil(rows / size) }, (_, index) => ({
-    firstRow: index * size,
-    rows: Math.min(size, rows - index * size),
-  }));
-}
-
 function verdict(
   results: readonly RoundRowsResult[],
   codes: Uint8Array,
@@ -136,8 +112,4 @@ function layerOf(
     ...(damping === undefined ? {} : { damping }),
     ...(deadColumns === undefined ? {} : { deadColumns }),
   };
-}
-
-function sharedBytes(length: number): Uint8Array {
-  return new Uint8Array(new SharedArrayBuffer(length));
 }

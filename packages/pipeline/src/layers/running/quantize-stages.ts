@@ -1,48 +1,24 @@
-import type { CheckpointPlan, PlannedStage } from "../plan.ts";
-import type { ChangedWork } from "./changed-work.ts";
+import type { PlannedMatrix, PlannedStage } from "../plan.ts";
 import type { MemoryGate } from "./memory-gate.ts";
-import { followLayers, type LayerFollower } from "./follow-layers.ts";
 import { type LayerWork, quantizeGroup } from "./quantize-group.ts";
+
+/** Tells a source of inputs what layers have become. */
+export interface StageFollower {
+  /** Nothing of what is done will be changed any more. */
+  stageDone(): Promise<void>;
+}
 
 /**
  * Quantizes all layers, group by group: as many groups at once as there is memory for, where inputs stay what they are; where they follow
  * what layers become, one place of the model after another.
+ *
+ * @param params.follower Where they do.
  */
-export async function quantizeStages(params: {
-  readonly plan: Pick<CheckpointPlan, "inputs" | "resources" | "model">;
-  readonly changed: Pick<ChangedWork, "stages" | "changeInputs">;
+export async function quantizeStages<M extends PlannedMatrix>(params: {
+  readonly stages: readonly PlannedStage<M>[];
   readonly gate: MemoryGate;
-  readonly work: Pick<LayerWork, "run" | "onRows" | "sink">;
-}): Promise<void> {
-  const { plan, changed, gate, work } = params;
-  const { inputs, resources } = plan;
-  const { threads, chunkWeights } = resources;
-  const { stages, changeInputs } = changed;
-  const follower =
-    inputs?.follows === true ? followLayers({ model: plan.model, inputs, run: work.run }) : undefined;
-  const groupWork: LayerWork = {
-    ...work,
-    threads,
-    chunkWeights,
-    changeInputs: (planned, statistics) => changeInputs(planned, statistics),
-    ...(inputs && { inputs }),
-    async sink(planned, quantized, statistics) {
-      await work.sink(planned, quantized, statistics);
-      await follower?.layerDone(planned, quantized);
-    },
-  };
-  try {
-    await runStages({ stages, gate, work: groupWork, ...(follower && { follower }) });
-  } finally {
-    await follower?.close();
-  }
-}
-
-async function runStages(params: {
-  readonly stages: readonly PlannedStage[];
-  readonly gate: MemoryGate;
-  readonly work: LayerWork;
-  readonly follower?: LayerFollower;
+  readonly work: LayerWork<M>;
+  readonly follower?: StageFollower;
 }): Promise<void> {
   const { stages, gate, work, follower } = params;
   const running: Promise<void>[] = [];
@@ -65,7 +41,7 @@ async function runStages(params: {
   await Promise.all(running);
 }
 
-function endsBlock(stages: readonly PlannedStage[], index: number): boolean {
+function endsBlock(stages: readonly Pick<PlannedStage, "block">[], index: number): boolean {
   const { block } = stages[index]!;
   return block !== undefined && stages[index + 1]?.block !== block;
 }

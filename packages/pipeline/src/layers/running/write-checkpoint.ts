@@ -2,13 +2,17 @@ import { closeThreads, compiledModule, startThreads, type TaskQueue, taskQueue }
 import type { CheckpointEvent, CheckpointReport, LayerResultFigures } from "../events.ts";
 import { modelCard } from "../model-card.ts";
 import { createService } from "../node/layer-service.ts";
-import type { CheckpointPlan } from "../plan.ts";
+import type { CheckpointPlan, PlannedLinear } from "../plan.ts";
 import type { LayerResult, LayerTask, RunLayerTask } from "../tasks/task.ts";
-import { checkpointSink } from "./checkpoint-sink.ts";
+import { type CheckpointSink, checkpointSink } from "./checkpoint-sink.ts";
 import { copyTensors } from "./copy-tensors.ts";
+import type { ChangedWork } from "./changed-work.ts";
 import { foldFactors } from "./fold-factors.ts";
+import { followLayers } from "./follow-layers.ts";
 import { MemoryGate } from "./memory-gate.ts";
 import { createPartialFolder, type PartialFolder } from "./partial-folder.ts";
+import type { LayerWork } from "./quantize-group.ts";
+import { quantizeLayer } from "./quantize-layer.ts";
 import { quantizeStages } from "./quantize-stages.ts";
 import { rotateWeights } from "./rotate-weights.ts";
 
@@ -129,16 +133,7 @@ async function writeTensors(
         run,
         onPiece: ({ weights }, rows, bytes) => progress(weights.tensor, rows * weights.columns, bytes),
       }),
-      quantizeStages({
-        plan,
-        changed,
-        gate,
-        work: {
-          run,
-          onRows: ({ weights }, rows) => progress(weights.tensor, rows * weights.columns, 0),
-          sink: sink.write,
-        },
-      }),
+      quantizeLayers({ plan, changed, gate, run, sink, progress }),
     ]);
   } catch (error) {
     // What is still under way ends with it.
@@ -146,6 +141,46 @@ async function writeTensors(
     throw error;
   }
   return sink.results(plan);
+}
+
+async function quantizeLayers(params: {
+  readonly plan: CheckpointPlan;
+  readonly changed: ChangedWork;
+  readonly gate: MemoryGate;
+  readonly run: RunLayerTask;
+  readonly sink: CheckpointSink;
+  readonly progress: (tensor: string, elements: number, bytes: number) => void;
+}): Promise<void> {
+  const { plan, changed, gate, run, sink, progress } = params;
+  const { inputs, model } = plan;
+  const { threads, chunkWeights } = plan.resources;
+  const follower = inputs?.follows === true ? followLayers({ model, inputs, run }) : undefined;
+  const work: LayerWork<PlannedLinear> = {
+    ...(inputs && { inputs }),
+    changeInputs: (planned, statistics) => changed.changeInputs(planned, statistics),
+    run,
+    threads,
+    chunkWeights,
+    async quantize(planned, layerInputs) {
+      const { tensor, columns } = planned.weights;
+      const onRows = (rows: number): void => progress(tensor, rows * columns, 0);
+      const quantized = await quantizeLayer({
+        planned,
+        inputs: layerInputs,
+        chunkWeights,
+        threads,
+        run,
+        onRows,
+      });
+      await sink.write(planned, quantized, layerInputs.statistics);
+      await follower?.layerDone(planned, quantized);
+    },
+  };
+  try {
+    await quantizeStages({ stages: changed.stages, gate, work, ...(follower && { follower }) });
+  } finally {
+    await follower?.close();
+  }
 }
 
 async function writeSmallFiles(

@@ -4,12 +4,14 @@ import type { ChangeInputsTask } from "./change-inputs.ts";
 import type { ChooseFactorsTask } from "./choose-factors.ts";
 import type { CompareBlockTask } from "./compare-block.ts";
 import type { CopyRowsTask } from "./copy-rows.ts";
+import type { DequantizeBlocksTask } from "./dequantize-blocks.ts";
 import type { DequantizeTask } from "./dequantize-layer.ts";
 import type { EvaluateTask } from "./evaluate-weights.ts";
 import type { LargestTask } from "./largest.ts";
 import type { PackTask } from "./pack-layer.ts";
 import type { PrepareTask } from "./prepare.ts";
 import type { Weights } from "./weights.ts";
+import type { RoundBlocksResult, RoundBlocksTask } from "./round-blocks.ts";
 import type { RoundRowsResult, RoundRowsTask } from "./round-rows.ts";
 
 /** What each kind of task gives. */
@@ -22,6 +24,8 @@ interface LayerResults {
   readonly prepare: Feedback | undefined;
   readonly largest: number;
   readonly "round-rows": RoundRowsResult;
+  readonly "round-blocks": RoundBlocksResult;
+  readonly "dequantize-blocks": undefined;
   readonly pack: number;
   readonly dequantize: undefined;
   readonly "copy-rows": number;
@@ -43,6 +47,8 @@ export type LayerTask =
   | PrepareTask
   | LargestTask
   | RoundRowsTask
+  | RoundBlocksTask
+  | DequantizeBlocksTask
   | PackTask
   | DequantizeTask
   | CopyRowsTask;

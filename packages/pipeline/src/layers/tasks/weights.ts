@@ -10,7 +10,11 @@ export interface Weights {
   readonly columns: number;
   /** Element type that the expression yields. */
   readonly type: ElementType;
+  /** ggml type of the blocks that the expression yields as bytes. Absent where it yields elements. */
+  readonly blockType?: string;
   readonly expression: TensorExpression;
+  /** Of what the expression makes, the row that is the first one here. @default 0 */
+  readonly start?: number;
   /** Tensors that the expression reads. */
   readonly sources: readonly CheckpointTensor[];
   /** Whether no rows can be had without all others. @default false */
@@ -29,8 +33,14 @@ export type OpenReader = (sources: readonly CheckpointTensor[]) => TensorReader;
 
 /** Bytes of rows as they are stored, or as the expression makes them. */
 export function readRowBytes(weights: Weights, range: RowRange, open: OpenReader): Promise<Uint8Array> {
-  const { expression, sources, values, columns } = weights;
-  if (values === undefined) return evaluateRows(expression, { reader: open(sources), ...range });
+  const { expression, sources, values, columns, start = 0 } = weights;
+  if (values === undefined) {
+    return evaluateRows(expression, {
+      reader: open(sources),
+      firstRow: start + range.firstRow,
+      rows: range.rows,
+    });
+  }
   const rows = values.slice(range.firstRow * columns, (range.firstRow + range.rows) * columns);
   return Promise.resolve(new Uint8Array(rows.buffer));
 }

@@ -11,3 +11,6 @@ export const BLOCK_LAYOUTS: Readonly<Record<string, BlockLayout>> = Object.fromE
     layout,
   ]),
 );
+
+/** Their names. */
+export const BLOCK_TYPES: readonly string[] = Object.keys(BLOCK_LAYOUTS);

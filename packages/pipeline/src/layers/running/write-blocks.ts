@@ -1,0 +1,73 @@
+import type { CheckpointShard } from "@quern/checkpoints";
+import type { KernelBackend } from "@quern/kernels";
+import type { BlockRounding, PlannedBlockMatrix } from "../block-plan.ts";
+import type { RunLayerTask } from "../tasks/task.ts";
+import { followBlocks } from "./follow-blocks.ts";
+import { MemoryGate } from "./memory-gate.ts";
+import type { LayerWork } from "./quantize-group.ts";
+import { quantizeStages } from "./quantize-stages.ts";
+import { withLayerThreads } from "./layer-threads.ts";
+import { roundBlockMatrix } from "./round-block-matrix.ts";
+import { type RoundedTensor, RoundedTensors } from "./rounded-tensors.ts";
+
+export interface WriteBlocksParams {
+  readonly rounding: BlockRounding;
+  readonly shards: readonly CheckpointShard[];
+  readonly backend?: KernelBackend;
+  readonly signal: AbortSignal;
+  /** Whether errors are measured with the Hessian, too. */
+  readonly measuresOutputs: boolean;
+  /** Writes blocks into one of the files of all outputs. */
+  readonly write: (file: number, bytes: Uint8Array, offset: number) => Promise<void>;
+  /** Called when rows of a matrix have been rounded. */
+  readonly onRows: (planned: PlannedBlockMatrix, rows: number) => void;
+  /** Called when a matrix is written. */
+  readonly onWritten: (planned: PlannedBlockMatrix, bytes: number) => void;
+  /** Called when all matrices of a tensor are. */
+  readonly onTensor: (planned: PlannedBlockMatrix, tensor: RoundedTensor) => void;
+}
+
+/**
+ * Rounds the tensors of outputs of GGUF for which inputs count, group by group, and writes their blocks.
+ *
+ * @throws the reason of the signal; QuernError `WEIGHT_NOT_FINITE`, `WEIGHT_OVERFLOWS`, `QUANTIZE_*`, `STATISTICS_*`, `OUTPUT_*`,
+ * `SOURCE_*`, `WORKER_*`
+ */
+export async function writeBlocks(params: WriteBlocksParams): Promise<void> {
+  const { rounding, shards, backend, signal } = params;
+  const { threads } = rounding.resources;
+  await withLayerThreads({ threads, shards, backend, signal }, (run) => roundStages(params, run));
+}
+
+async function roundStages(params: WriteBlocksParams, run: RunLayerTask): Promise<void> {
+  const { rounding, measuresOutputs, write, onRows, onWritten, onTensor } = params;
+  const { name, stages, inputs, resources } = rounding;
+  const { threads, chunkWeights, groupMemory } = resources;
+  const tensors = new RoundedTensors(name);
+  const follower = inputs.follows ? followBlocks({ inputs, run }) : undefined;
+  const work: LayerWork<PlannedBlockMatrix> = {
+    inputs,
+    changeInputs: rounding.changeInputs ?? (async (_planned, statistics) => statistics),
+    run,
+    threads,
+    chunkWeights,
+    async quantize(planned, layerInputs) {
+      const rounded = await roundBlockMatrix({
+        planned,
+        inputs: layerInputs,
+        measuresOutputs,
+        chunkWeights,
+        threads,
+        run,
+        onRows: (rows) => onRows(planned, rows),
+      });
+      const { blocks } = rounded;
+      for (const { file, offset } of planned.targets) await write(file, blocks, offset);
+      onWritten(planned, blocks.byteLength * planned.targets.length);
+      await follower?.matrixDone(planned, blocks);
+      const whole = tensors.add(planned, rounded);
+      if (whole !== undefined) onTensor(planned, whole);
+    },
+  };
+  await quantizeStages({ stages, gate: new MemoryGate(groupMemory), work, ...(follower && { follower }) });
+}
