@@ -25,7 +25,12 @@ export type {
   StatisticsTensor,
 } from "./statistics-file/description.ts";
 export type { StatisticsEntry } from "./statistics-file/entries.ts";
-export { HISTOGRAM_BINS, percentile } from "./statistics-file/histogram.ts";
+export {
+  addToHistogram,
+  HISTOGRAM_BINS,
+  lowerEdge as histogramEdge,
+  percentile,
+} from "./statistics-file/histogram.ts";
 export { openStatistics, readStatistics } from "./statistics-file/open-statistics.ts";
 export { mirrorLowerHalf, packedLength } from "./statistics-file/packed-triangle.ts";
 export { planStatistics } from "./statistics-file/plan.ts";

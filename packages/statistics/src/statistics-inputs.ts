@@ -27,7 +27,7 @@ export function statisticsInputs(statistics: Statistics): InputSource {
 
 async function readInput(
   statistics: Statistics,
-  { module, matrix = 0, hessian, cross, heldOut, allocate = newShared }: InputRequest,
+  { module, matrix = 0, hessian, cross, heldOut, histogram = false, allocate = newShared }: InputRequest,
 ): Promise<InputStatistics> {
   if (cross) {
     throw new QuernError(
@@ -45,6 +45,7 @@ async function readInput(
     meanMagnitude: meanAbs,
     largestMagnitude: absMax,
     ...(hessian && { hessian: await readHessian(statistics, { module, matrix, allocate }) }),
+    ...(histogram && { histogram: await statistics.readHistogram(module, matrix) }),
     ...(rows && { heldOut: rows }),
   };
 }

@@ -7,7 +7,7 @@ export function checkpointPlanRecord(
   recipe: QuantizationRecipe,
 ): Record<string, unknown> {
   const { model, checkpoint, stages, kept, parameters, sourceBytes, fileSize, bitsPerWeight } = plan;
-  const { folder, replaces, resources, kernels, warnings } = plan;
+  const { folder, replaces, resources, kernels, warnings, foldings, checks } = plan;
   return {
     type: "plan",
     model: model.checkpoint.name,
@@ -29,6 +29,8 @@ export function checkpointPlanRecord(
       groups.flatMap(({ layers }) => layers.map(({ linear, decision }) => ({ ...linear, ...decision }))),
     ),
     kept,
+    foldings: foldings.map(({ folding: { name, divides } }) => ({ name, divides })),
+    comparedBlocks: checks.map(({ graph }) => graph.layer),
     resources,
     kernels,
     warnings: warnings.map(({ code, message, subject }) => ({ code, message, subject })),

@@ -76,7 +76,7 @@ export interface LayerResultFigures {
 export interface TaskTime {
   /** What was done: "prepare" (what layers with the same inputs share, under the name of one of them), "round-rows", "pack", "copy-rows", and others. */
   readonly task: LayerTask["kind"];
-  /** Name in the source. */
+  /** Name in the source; of a block as a whole, "blk." and its number. */
   readonly tensor: string;
   readonly seconds: number;
 }

@@ -1,10 +1,20 @@
 import { totalmem } from "node:os";
 import { QuernError } from "@quern/tensor";
-import type { InputNeeds, LayerResources, PlannedFolding, PlannedMatrix, PlannedStage } from "../plan.ts";
+import type {
+  InputNeeds,
+  LayerResources,
+  PlannedBlockCheck,
+  PlannedFolding,
+  PlannedMatrix,
+  PlannedStage,
+} from "../plan.ts";
 import type { CheckedLinear } from "./plan-linear.ts";
 
 /** What a thread holds for each weight that it rounds: weights, values, errors, what they add to others, and the same in other orders. */
 const BYTES_PER_WEIGHT = 48;
+
+/** For each weight of a matrix that is evaluated as a whole: as it is stored, in F32, scaled and rotated. */
+const EVALUATING_BYTES = 16;
 
 /** Weights above this make nothing faster. */
 const LARGEST_CHUNK = 2 ** 21;
@@ -38,13 +48,16 @@ export function groupBytes(params: {
   readonly layers: readonly CheckedLinear[];
   readonly needs: InputNeeds;
   readonly columns: number;
+  /** Layers whose rows are made together. */
+  readonly whole: (layer: CheckedLinear) => boolean;
   /** Whether what layers become is needed as numbers, too. */
   readonly follows: boolean;
 }): number {
-  const { layers, needs, columns, follows } = params;
-  const codes = layers.reduce((sum, { linear, decision }) => {
+  const { layers, needs, columns, follows, whole } = params;
+  const codes = layers.reduce((sum, layer) => {
+    const { linear, decision } = layer;
     const weights = linear.rows * linear.columns;
-    return sum + weights * ((decision.guard ? 2 : 1) + (follows ? 4 : 0));
+    return sum + weights * ((decision.guard ? 2 : 1) + (follows ? 4 : 0) + (whole(layer) ? 4 : 0));
   }, 0);
   return codes + inputBytes(needs, columns);
 }
@@ -86,15 +99,24 @@ export function layerResources(params: {
   readonly threads: number;
   readonly stages: readonly PlannedStage<PlannedMatrix>[];
   readonly foldings: readonly PlannedFolding[];
+  readonly checks: readonly PlannedBlockCheck[];
+  /** Weights of the largest matrix whose rows are made together. @default 0 */
+  readonly wholeWeights?: number;
 }): LayerResources {
   const memory = resolveMemory(params.memory);
   const groups = params.stages.flatMap((stage) => stage.groups);
-  const group = [...groups, ...params.foldings].reduce((most, { bytes }) => Math.max(most, bytes), 0);
-  const ofThread = groups.reduce((most, { layers, columns, needs }) => {
-    const rows = layers.reduce((largest, { division }) => Math.max(largest, division.step), 1);
-    const refining = needs.hessian ? columns * columns * REFINING_BYTES : 0;
-    return Math.max(most, rows * columns * BYTES_PER_WEIGHT + refining);
-  }, 0);
+  const group = [...groups, ...params.foldings, ...params.checks].reduce(
+    (most, { bytes }) => Math.max(most, bytes),
+    0,
+  );
+  const ofThread = groups.reduce(
+    (most, { layers, columns, needs }) => {
+      const rows = layers.reduce((largest, { division }) => Math.max(largest, division.step), 1);
+      const refining = needs.hessian ? columns * columns * REFINING_BYTES : 0;
+      return Math.max(most, rows * columns * BYTES_PER_WEIGHT + refining);
+    },
+    (params.wholeWeights ?? 0) * EVALUATING_BYTES,
+  );
   const leastMemory = group + ofThread;
   if (memory < leastMemory) {
     throw new QuernError(

@@ -5,7 +5,6 @@ import { withLargest } from "../planning/plan-linear.ts";
 import type { PlannedGroup, PlannedMatrix } from "../plan.ts";
 import { preparingSizes } from "../tasks/prepare.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
-import { divideInputs } from "./fold-factors.ts";
 
 /** What rows of a layer are rounded with. */
 export interface LayerInputs {
@@ -19,8 +18,8 @@ export interface LayerInputs {
 /** What layers are worked on with. */
 export interface LayerWork<M extends PlannedMatrix> {
   readonly inputs?: InputSource;
-  /** By what the inputs of a layer have been divided. */
-  readonly factorsOf: (planned: M) => Float32Array | undefined;
+  /** What is known of the inputs of a layer after they have been changed; arrays may be changed in place. */
+  readonly changeInputs: (planned: M, statistics: InputStatistics) => Promise<InputStatistics>;
   readonly run: RunLayerTask;
   /** Shared memory; what groups and layers have taken is given back when they are done, unless they fail. */
   readonly pool: BufferPool;
@@ -32,11 +31,15 @@ export interface LayerWork<M extends PlannedMatrix> {
 
 /** Quantizes the layers that read the same inputs: what is made of these is made once. */
 export async function quantizeGroup<M extends PlannedMatrix>(
-  group: PlannedGroup<M>,
+  planned: PlannedGroup<M>,
   work: LayerWork<M>,
 ): Promise<void> {
   const lease = work.pool.lease();
-  const statistics = await readInputs(group, work, lease);
+  const statistics = await readInputs(planned, work, lease);
+  const group = {
+    ...planned,
+    layers: await Promise.all(planned.layers.map((layer) => evaluated(layer, work, lease))),
+  };
   const treatments = await treatmentsFor(group, work);
   const feedbacks = new Map<string, Promise<Feedback | undefined>>();
   await Promise.all(
@@ -64,17 +67,30 @@ async function readInputs<M extends PlannedMatrix>(
   work: LayerWork<M>,
   lease: BufferLease,
 ): Promise<InputStatistics | undefined> {
-  const { hessian, cross, heldOut, channels } = needs;
+  const { hessian, cross, heldOut, channels, histogram } = needs;
   if (inputs === undefined || work.inputs === undefined || !(hessian || channels)) return undefined;
   const statistics = await work.inputs.read({
     ...inputs,
     hessian,
     cross,
     heldOut,
+    histogram,
     allocate: (size) => lease.take(size),
   });
-  const factors = work.factorsOf(layers[0]!);
-  return factors === undefined ? statistics : divideInputs(statistics, factors);
+  return work.changeInputs(layers[0]!, statistics);
+}
+
+/** A layer whose rows are made together has them in memory before they are divided among threads. */
+async function evaluated<M extends PlannedMatrix>(
+  planned: M,
+  { run }: Pick<LayerWork<M>, "run">,
+  lease: BufferLease,
+): Promise<M> {
+  const { weights } = planned;
+  if (weights.whole !== true) return planned;
+  const values = new Float32Array(lease.take(weights.rows * weights.columns * 4));
+  await run({ kind: "evaluate", weights, into: values });
+  return { ...planned, weights: { ...weights, values } };
 }
 
 /** What is known of the inputs, less what a layer has no use for. */

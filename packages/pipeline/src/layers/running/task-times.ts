@@ -38,11 +38,14 @@ export class TaskTimes {
 function tensorOf(task: LayerTask): string {
   switch (task.kind) {
     case "prepare":
+    case "change-inputs":
     case "dequantize":
     case "dequantize-blocks":
       return task.tensor;
     case "pack":
       return `${task.module}.weight`;
+    case "compare-block":
+      return `blk.${task.graph.layer}`;
     case "choose-factors":
       return task.layers[0]!.tensor;
     default:

@@ -49,7 +49,7 @@ async function roundStages(params: WriteBlocksParams, run: RunLayerTask): Promis
   const follower = inputs.follows ? followBlocks({ inputs, run }) : undefined;
   const work: LayerWork<PlannedBlockMatrix> = {
     inputs,
-    factorsOf: rounding.factorsOf ?? (() => undefined),
+    changeInputs: rounding.changeInputs ?? (async (_planned, statistics) => statistics),
     run,
     pool,
     threads,

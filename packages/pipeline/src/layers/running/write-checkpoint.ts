@@ -13,13 +13,15 @@ import type { CheckpointPlan, PlannedLinear } from "../plan.ts";
 import type { LayerResult, LayerTask, RunLayerTask } from "../tasks/task.ts";
 import { type CheckpointSink, checkpointSink } from "./checkpoint-sink.ts";
 import { copyTensors } from "./copy-tensors.ts";
-import { foldFactors, type FoldedWork } from "./fold-factors.ts";
+import type { ChangedWork } from "./changed-work.ts";
+import { foldFactors } from "./fold-factors.ts";
 import { followLayers } from "./follow-layers.ts";
 import { MemoryGate } from "./memory-gate.ts";
 import { createPartialFolder, type PartialFolder } from "./partial-folder.ts";
 import type { LayerWork } from "./quantize-group.ts";
 import { quantizeLayer } from "./quantize-layer.ts";
 import { quantizeStages } from "./quantize-stages.ts";
+import { rotateWeights } from "./rotate-weights.ts";
 import { TaskTimes } from "./task-times.ts";
 
 export interface WriteCheckpointOptions {
@@ -33,7 +35,7 @@ export interface WriteCheckpointOptions {
  * Runs a plan: quantizes the layers group by group, copies everything else, and writes the folder of the model. Until it is complete and on
  * disk, the folder is called `<folder>.partial`; whatever goes wrong, nothing of it stays.
  *
- * @throws the reason of `signal`; QuernError `WEIGHT_NOT_FINITE`, `QUANTIZE_*`, `STATISTICS_*`, `CHECKPOINT_CHANGED`, `SOURCE_*`,
+ * @throws the reason of `signal`; QuernError `WEIGHT_NOT_FINITE`, `FOLDING_CHANGES_MODEL`, `QUANTIZE_*`, `STATISTICS_*`, `CHECKPOINT_CHANGED`, `SOURCE_*`,
  * `OUTPUT_EXISTS` (since the plan), `OUTPUT_NOT_WRITABLE`, `OUTPUT_DISK_FULL`, `OUTPUT_WRITE_FAILED`, `WORKER_FAILED`, `WORKER_MISSING`
  */
 export async function writeCheckpoint(
@@ -133,14 +135,18 @@ async function writeTensors(
   const pool = new BufferPool();
   const gate = new MemoryGate(plan.resources.groupMemory);
   try {
-    const folded = await foldFactors({ plan, run, gate, pool });
+    const { rotation } = plan;
+    const changed =
+      rotation === undefined
+        ? await foldFactors({ plan, run, gate, pool })
+        : await rotateWeights({ plan, rotation, run, gate });
     await Promise.all([
       copyTensors({
-        copies: folded.copies,
+        copies: changed.copies,
         run,
         onPiece: ({ weights }, rows, bytes) => progress(weights.tensor, rows * weights.columns, bytes),
       }),
-      quantizeLayers({ plan, folded, gate, pool, run, sink, progress }),
+      quantizeLayers({ plan, changed, gate, pool, run, sink, progress }),
     ]);
   } catch (error) {
     // What is still under way ends with it.
@@ -152,20 +158,20 @@ async function writeTensors(
 
 async function quantizeLayers(params: {
   readonly plan: CheckpointPlan;
-  readonly folded: FoldedWork;
+  readonly changed: ChangedWork;
   readonly gate: MemoryGate;
   readonly pool: BufferPool;
   readonly run: RunLayerTask;
   readonly sink: CheckpointSink;
   readonly progress: (tensor: string, elements: number, bytes: number) => void;
 }): Promise<void> {
-  const { plan, folded, gate, pool, run, sink, progress } = params;
+  const { plan, changed, gate, pool, run, sink, progress } = params;
   const { inputs, model } = plan;
   const { threads, chunkWeights } = plan.resources;
   const follower = inputs?.follows === true ? followLayers({ model, inputs, run, pool }) : undefined;
   const work: LayerWork<PlannedLinear> = {
     ...(inputs && { inputs }),
-    factorsOf: folded.factorsOf,
+    changeInputs: (planned, statistics) => changed.changeInputs(planned, statistics),
     run,
     pool,
     threads,
@@ -189,7 +195,7 @@ async function quantizeLayers(params: {
     },
   };
   try {
-    await quantizeStages({ stages: folded.stages, gate, work, ...(follower && { follower }) });
+    await quantizeStages({ stages: changed.stages, gate, work, ...(follower && { follower }) });
   } finally {
     await follower?.close();
   }
