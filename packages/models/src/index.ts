@@ -22,6 +22,8 @@ export type {
   ResidualRotation,
   RotatedPart,
 } from "./folding/rotations/model-rotations.ts";
+export { inputChanges } from "./folding/rotations/input-changes.ts";
+export type { InputChange } from "./folding/rotations/input-changes.ts";
 export { rotationChanges, untiedOutput } from "./folding/rotations/rotation-changes.ts";
 export type { RotationChanges } from "./folding/rotations/rotation-changes.ts";
 export { tieFactors } from "./folding/tied-factors.ts";

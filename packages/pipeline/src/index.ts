@@ -35,6 +35,7 @@ export type {
   CheckpointEvent,
   CheckpointProgressEvent,
   CheckpointReport,
+  TaskTime,
   CheckpointStartEvent,
   LayerDoneEvent,
   LayerResultFigures,

@@ -15,6 +15,7 @@ import { hqq } from "./roundings/hqq.ts";
 import { nearest } from "./roundings/nearest.ts";
 import { stochastic } from "./roundings/stochastic.ts";
 import { awq } from "./transforms/awq.ts";
+import { hadamard } from "./transforms/hadamard.ts";
 import { smoothQuant } from "./transforms/smooth-quant.ts";
 
 /** Members of each axis by name. A member makes one from its options. */
@@ -56,7 +57,8 @@ export const CALIBRATORS: {
 export const TRANSFORMS: {
   readonly awq: typeof awq;
   readonly "smooth-quant": typeof smoothQuant;
-} = { awq, "smooth-quant": smoothQuant };
+  readonly hadamard: typeof hadamard;
+} = { awq, "smooth-quant": smoothQuant, hadamard };
 
 /**
  * A member of an axis by its name.

@@ -44,7 +44,22 @@ export function checkRecipe(recipe: QuantizationRecipe): void {
     const key = `rules[${index}]`;
     about(key, () => checkLayerRecipe(recipe, withRule(recipe, rule), key));
   });
+  checkActivations(recipe);
   resolveRecipe(recipe, []);
+}
+
+function checkActivations(recipe: QuantizationRecipe): void {
+  const layers = [recipe, ...(recipe.rules ?? []).map((rule) => withRule(recipe, rule))];
+  for (const { activations } of layers) {
+    if (activations !== undefined) makeMember<Calibrator>(CALIBRATORS, activations.calibrator);
+  }
+  if (layers.every(({ activations }) => activations === undefined)) return;
+  if (layers.some(({ parameters }) => parameters.activations === "static")) return;
+  throw invalid(
+    recipe,
+    "activations",
+    "stored scales of inputs are chosen, but no layer has any: parameters.activations is not static",
+  );
 }
 
 function checkLayerRecipe(recipe: QuantizationRecipe, layer: LayerRecipe, key: string): void {

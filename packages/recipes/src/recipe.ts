@@ -30,6 +30,11 @@ export interface LayerRecipe {
   readonly searchInHessian?: boolean;
   /** Whether the result is kept only where it beats rounding to nearest on held-out inputs. @default where the rounding needs a Hessian */
   readonly guard?: boolean;
+  /** How the stored scales of inputs are chosen, where `parameters.activations` is "static". @default the largest magnitude has the largest code */
+  readonly activations?: {
+    /** A member of `CALIBRATORS`. */
+    readonly calibrator: MemberSpec;
+  };
   /** Whether biases make outputs right on average. @default false */
   readonly correctBias?: boolean;
 }

@@ -33,7 +33,7 @@ export function resolveRecipe(recipe: QuantizationRecipe, linears: readonly Line
 
 /** The recipe of the layers that a rule matches. */
 export function withRule(recipe: LayerRecipe, rule: Rule = {}): LayerRecipe {
-  const { format, parameters, rounding, calibrator, searchInHessian, guard, correctBias } = {
+  const { format, parameters, rounding, calibrator, searchInHessian, guard, correctBias, activations } = {
     ...recipe,
     ...rule,
   };
@@ -45,12 +45,13 @@ export function withRule(recipe: LayerRecipe, rule: Rule = {}): LayerRecipe {
     ...(searchInHessian === undefined ? {} : { searchInHessian }),
     ...(guard === undefined ? {} : { guard }),
     ...(correctBias === undefined ? {} : { correctBias }),
+    ...(activations === undefined ? {} : { activations }),
   };
 }
 
 function decide(layer: LayerRecipe, { type }: LinearLayer): Omit<LayerDecision & { keep?: false }, "module"> {
   const { format, rounding, calibrator, searchInHessian = false } = layer;
-  const { guard = needsHessian(rounding), correctBias = false } = layer;
+  const { guard = needsHessian(rounding), correctBias = false, activations } = layer;
   const parameters = layerParameters(layer.parameters, type);
   return {
     format,
@@ -62,6 +63,7 @@ function decide(layer: LayerRecipe, { type }: LinearLayer): Omit<LayerDecision &
       ...(searchInHessian ? { searchInHessian } : {}),
     },
     guard,
+    ...(activations && parameters.activations === "static" && { activations }),
     correctBias,
   };
 }

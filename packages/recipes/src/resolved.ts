@@ -33,6 +33,8 @@ export interface QuantizedLayer {
   readonly treatment: Treatment;
   /** Whether the result is kept only where it beats rounding to nearest on inputs that have been held out. */
   readonly guard: boolean;
+  /** How the scale of inputs that are static is chosen. @default by the largest magnitude */
+  readonly activations?: { readonly calibrator: MemberSpec };
   /** Whether outputs are made right on average, by the bias of the layer. */
   readonly correctBias: boolean;
 }

@@ -1,4 +1,11 @@
-import { type Rounding, ROUNDINGS, type Transform, TRANSFORMS, type MemberSpec } from "@quern/quantize";
+import {
+  type MemberSpec,
+  type RotationTransform,
+  type Rounding,
+  ROUNDINGS,
+  type Transform,
+  TRANSFORMS,
+} from "@quern/quantize";
 import { makeMember } from "./make-member.ts";
 import type { LayerRecipe } from "./recipe.ts";
 import type { StatisticsNeed } from "./resolved.ts";
@@ -22,7 +29,9 @@ export function layerNeed(layer: LayerRecipe): StatisticsNeed {
   return parameters.activations === "static" || correctBias ? "channels" : "none";
 }
 
-/** What has to be known of inputs to choose factors. */
+/** What has to be known of inputs to choose factors; rotations look at nothing. */
 export function transformNeed(spec: MemberSpec): StatisticsNeed {
-  return makeMember<Transform>(TRANSFORMS, spec).needs.includes("hessian") ? "hessian" : "channels";
+  const transform = makeMember<Transform | RotationTransform>(TRANSFORMS, spec);
+  if ("rotates" in transform) return "none";
+  return transform.needs.includes("hessian") ? "hessian" : "channels";
 }

@@ -10,17 +10,17 @@ export interface ErrorRecord {
   readonly relativeError: number;
   /** Signal to noise, -10 log10(relativeSquaredError), in dB; absent where nothing is lost. */
   readonly snr?: number;
-  /** Largest |weight - new weight|. */
-  readonly largestError: number;
+  /** Largest |weight - new weight|; absent where only sums are known, as the counts below are. */
+  readonly largestError?: number;
   /** Weights beyond the ends of the grid of their group (what shares a scale), by more than half a step. */
-  readonly clipped: number;
+  readonly clipped?: number;
   /** Of all weights. */
-  readonly clippedShare: number;
+  readonly clippedShare?: number;
   /** Groups that became all zero though their weights are not. */
-  readonly vanished: number;
-  readonly groups: number;
+  readonly vanished?: number;
+  readonly groups?: number;
   /** Of all groups; 0 for types without. */
-  readonly vanishedShare: number;
+  readonly vanishedShare?: number;
   /** Error of the outputs of the layer, where there is an importance matrix: weighted by it (the diagonal of H = X^T X). */
   readonly output?: OutputError;
   /**
@@ -28,6 +28,11 @@ export interface ErrorRecord {
    * the differences of the weights, and tr(W H W^T). Of several tensors, those that have it.
    */
   readonly hessian?: OutputError;
+  /**
+   * Error of the outputs of the layer on inputs that calibration has not seen, where some were held out: of its squared outputs, so that
+   * `squaredWeights` counts layers. Of several tensors, those that have it.
+   */
+  readonly heldOut?: OutputError;
 }
 
 /** Squared outputs, or estimates of them, and what follows from them. */

@@ -60,3 +60,16 @@ it("adds tensors up, and importance where all have it", () => {
   });
   expect(addSums([])).toBeUndefined();
 });
+
+it("adds what is counted where all have it, and what was held out", () => {
+  const heldOut = { squaredErrors: 0.02, squaredWeights: 1 };
+  const { elements, squaredErrors, squaredWeights } = sumsOf(2, false);
+  const sums = addSums([sumsOf(1, false), { elements, squaredErrors, squaredWeights }])!;
+  expect(Object.keys(errorRecord(sums))).not.toContain("clipped");
+  const both = addSums([
+    { ...sumsOf(1, false), heldOut },
+    { ...sumsOf(2, false), heldOut: { ...heldOut, squaredErrors: 0.06 } },
+  ])!;
+  expect(errorRecord(both).heldOut!.relativeError).toBeCloseTo(0.2, 12);
+  expect(errorRecord(both).clipped).toBe(9);
+});

@@ -11,6 +11,11 @@ export function formatPercent(share: number): string {
   return `${formatFigure(share * 100)} %`;
 }
 
+/** A dash for what was not measured. */
+export function formatKnown(value: number | undefined, format: (value: number) => string): string {
+  return value === undefined ? "\u2013" : format(value);
+}
+
 export function formatDecibels(snr: number | undefined): string {
   return snr === undefined ? "exact" : `${snr.toFixed(1)} dB`;
 }

@@ -1,5 +1,5 @@
 import type { ErrorRecord, OutputError, OutputRecord } from "./conversion.ts";
-import { formatPercent } from "./format.ts";
+import { formatKnown, formatPercent } from "./format.ts";
 
 /** An error of the outputs of layers, of which there is more than one notion. */
 export interface OutputFigure {
@@ -17,6 +17,12 @@ export const OUTPUT_FIGURES: readonly OutputFigure[] = [
     note: "on the calibration text",
     of: ({ hessian }) => hessian,
   },
+  {
+    id: "held-out",
+    title: "Held-out output error",
+    note: "on held-out inputs",
+    of: ({ heldOut }) => heldOut,
+  },
 ];
 
 /** Those that any tensor has. */
@@ -26,10 +32,14 @@ export function outputFigures(outputs: readonly OutputRecord[]): OutputFigure[] 
   );
 }
 
+/** Whether what is found out weight by weight is known of any tensor. */
+export function hasCounts(outputs: readonly OutputRecord[]): boolean {
+  return outputs.some(({ tensors }) => tensors.some(({ errors }) => errors?.clipped !== undefined));
+}
+
 /** One cell for each figure. */
 export function outputCells(errors: ErrorRecord, figures: readonly OutputFigure[]): string[] {
   return figures.map(({ of }) => {
-    const output = of(errors);
-    return output === undefined ? "\u2013" : formatPercent(output.relativeError);
+    return formatKnown(of(errors)?.relativeError, formatPercent);
   });
 }

@@ -47,14 +47,15 @@ const errors = objectOf<ErrorRecord>({
   relativeSquaredError: amount,
   relativeError: amount,
   snr: optional(number),
-  largestError: amount,
-  clipped: amount,
-  clippedShare: amount,
-  vanished: amount,
-  groups: amount,
-  vanishedShare: amount,
+  largestError: optional(amount),
+  clipped: optional(amount),
+  clippedShare: optional(amount),
+  vanished: optional(amount),
+  groups: optional(amount),
+  vanishedShare: optional(amount),
   output: optional(outputError),
   hessian: optional(outputError),
+  heldOut: optional(outputError),
 });
 
 const rounding = objectOf<RoundingRecord>({
@@ -180,7 +181,7 @@ const evaluation = objectOf<EvaluationRecord>({
   total: domain,
 });
 
-const contents = objectOf<ReportContents>({
+const contents = objectOf<Omit<ReportContents, "details">>({
   conversion: optional(conversion),
   evaluation: optional(evaluation),
 });

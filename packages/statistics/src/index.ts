@@ -12,7 +12,8 @@ export { selectImportance } from "./importance/select-importance.ts";
 export { statisticsAsImportance } from "./importance/statistics-view.ts";
 export { writeImportance } from "./importance/write-importance.ts";
 export type { WrittenImportance } from "./importance/write-importance.ts";
-export type { InputRequest, InputSource, InputStatistics } from "./input-source.ts";
+export { newShared } from "./input-source.ts";
+export type { AllocateShared, InputRequest, InputSource, InputStatistics } from "./input-source.ts";
 export { checkStatisticsModel } from "./statistics-file/check-model.ts";
 export type {
   JsonValue,
@@ -24,7 +25,12 @@ export type {
   StatisticsTensor,
 } from "./statistics-file/description.ts";
 export type { StatisticsEntry } from "./statistics-file/entries.ts";
-export { HISTOGRAM_BINS, percentile } from "./statistics-file/histogram.ts";
+export {
+  addToHistogram,
+  HISTOGRAM_BINS,
+  lowerEdge as histogramEdge,
+  percentile,
+} from "./statistics-file/histogram.ts";
 export { openStatistics, readStatistics } from "./statistics-file/open-statistics.ts";
 export { mirrorLowerHalf, packedLength } from "./statistics-file/packed-triangle.ts";
 export { planStatistics } from "./statistics-file/plan.ts";

@@ -17,6 +17,8 @@ export interface InputStatistics {
    * asked for it: columns x columns, in shared memory.
    */
   readonly cross?: Float64Array;
+  /** Counts of |x| over all columns, in the bins of `addToHistogram`. Present when it was asked for and is known. */
+  readonly histogram?: Float64Array;
   /** Inputs that calibration has not seen, row by row, in shared memory; absent where none were kept apart. */
   readonly heldOut?: Float32Array;
 }
@@ -29,7 +31,17 @@ export interface InputRequest {
   readonly hessian: boolean;
   readonly cross: boolean;
   readonly heldOut: boolean;
+  /** @default false */
+  readonly histogram?: boolean;
+  /** Gives so many bytes of shared memory, with anything in them, to whoever will give it back. @default new memory */
+  readonly allocate?: AllocateShared;
 }
+
+/** Gives shared memory. @param size Bytes. */
+export type AllocateShared = (size: number) => SharedArrayBuffer;
+
+/** New memory. */
+export const newShared: AllocateShared = (size) => new SharedArrayBuffer(size);
 
 /**
  * Where algorithms get to know what layers read: a statistics file, or a model that is run while its layers are quantized one after

@@ -1,5 +1,11 @@
 import { QuernError } from "@quern/tensor";
-import type { InputRequest, InputSource, InputStatistics } from "./input-source.ts";
+import {
+  type AllocateShared,
+  type InputRequest,
+  type InputSource,
+  type InputStatistics,
+  newShared,
+} from "./input-source.ts";
 import type { Statistics } from "./statistics-file/statistics.ts";
 
 /**
@@ -21,7 +27,7 @@ export function statisticsInputs(statistics: Statistics): InputSource {
 
 async function readInput(
   statistics: Statistics,
-  { module, matrix = 0, hessian, cross, heldOut }: InputRequest,
+  { module, matrix = 0, hessian, cross, heldOut, histogram = false, allocate = newShared }: InputRequest,
 ): Promise<InputStatistics> {
   if (cross) {
     throw new QuernError(
@@ -31,42 +37,59 @@ async function readInput(
     );
   }
   const { tokens, mean, meanSquare, meanAbs, absMax } = await statistics.readChannels(module, matrix);
-  const rows = heldOut ? await heldOutRows(statistics, module, matrix) : undefined;
+  const rows = heldOut ? await heldOutRows(statistics, { module, matrix, allocate }) : undefined;
   return {
     tokens,
     mean,
     meanSquare,
     meanMagnitude: meanAbs,
     largestMagnitude: absMax,
-    ...(hessian && { hessian: await readHessian(statistics, module, matrix) }),
+    ...(hessian && { hessian: await readHessian(statistics, { module, matrix, allocate }) }),
+    ...(histogram && { histogram: await statistics.readHistogram(module, matrix) }),
     ...(rows && { heldOut: rows }),
   };
+}
+
+interface Place {
+  readonly module: string;
+  readonly matrix: number;
+  readonly allocate: AllocateShared;
 }
 
 /** None where no window was kept apart, and for an expert that none of their tokens was routed to. */
 async function heldOutRows(
   statistics: Statistics,
-  module: string,
-  matrix: number,
+  { module, matrix, allocate }: Place,
 ): Promise<Float32Array | undefined> {
   if (statistics.input(module).holdOutRows === 0) return undefined;
   const { rows } = await statistics.readHoldOut(module, matrix);
   if (rows.length === 0) return undefined;
-  const shared = new Float32Array(new SharedArrayBuffer(rows.byteLength));
+  const shared = new Float32Array(allocate(rows.byteLength));
   shared.set(rows);
   return shared;
 }
 
-async function readHessian(statistics: Statistics, module: string, matrix: number): Promise<Float64Array> {
+async function readHessian(
+  statistics: Statistics,
+  { module, matrix, allocate }: Place,
+): Promise<Float64Array> {
   const { columns, hessian } = statistics.input(module);
   // Of what is not there, reading says so.
   if (!hessian) return statistics.readHessian({ module, matrix });
-  return statistics.readHessian({ module, matrix, into: sharedSquare(statistics, module, columns) });
+  return statistics.readHessian({
+    module,
+    matrix,
+    into: sharedSquare(statistics, { module, allocate }, columns),
+  });
 }
 
-function sharedSquare({ file }: Statistics, module: string, size: number): Float64Array {
+function sharedSquare(
+  { file }: Statistics,
+  { module, allocate }: Omit<Place, "matrix">,
+  size: number,
+): Float64Array {
   try {
-    return new Float64Array(new SharedArrayBuffer(size * size * Float64Array.BYTES_PER_ELEMENT));
+    return new Float64Array(allocate(size * size * Float64Array.BYTES_PER_ELEMENT));
   } catch (cause) {
     throw new QuernError(
       "STATISTICS_TOO_LARGE",

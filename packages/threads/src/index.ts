@@ -1,3 +1,4 @@
+export { type BufferLease, BufferPool } from "./buffer-pool.ts";
 export { compiledModule } from "./compiled-module.ts";
 export { processMemory, resolveMemory } from "./resolve-memory.ts";
 export { resolveThreads } from "./resolve-threads.ts";

@@ -4,22 +4,14 @@
 //       [--alone] [--python <interpreter> --converter <convert_hf_to_gguf.py>] [--kernels wasm] [--folder <scratch>] [--keep]
 // Every round measures all contenders in turn; figures are medians, with the worst in brackets. Without a Python the peer's time is
 // that of its quantizer alone, on a BF16 file that Quern made (it equals the converter's). Files of both are compared.
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-} from "node:fs";
+import { createReadStream, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { measureProcess } from "./measure-process.mjs";
 import { writeSyntheticCheckpoint } from "./synthetic-checkpoint.mjs";
 
 const { values: options } = parseArgs({
@@ -78,7 +70,7 @@ async function measureSize(size) {
       const script = [options.converter, checkpoint, "--outtype", "bf16", "--outfile", full];
       contenders.push({
         what: "llama.cpp: convert_hf_to_gguf.py",
-        run: () => measure(options.python ?? "python3", script),
+        run: () => measureProcess(options.python ?? "python3", script),
       });
     } else {
       await runQuern({ checkpoint, types: "BF16", output: full, threads: allThreads });
@@ -96,7 +88,7 @@ async function measureSize(size) {
     contenders.push({
       what: `llama.cpp: BF16 GGUF -> ${type}, ${allThreads} threads`,
       run: async () => {
-        const result = await measure(process.execPath, [
+        const result = await measureProcess(process.execPath, [
           llama,
           full,
           target,
@@ -170,7 +162,7 @@ async function runQuern({ checkpoint, types, output, threads }) {
   ];
   // Q8_0 is also a type of the converter, whose file has another order of tensors than the quantizer's.
   const flavour = types === "BF16" ? [] : ["--flavour", "quantizer"];
-  const result = await measure(process.execPath, [
+  const result = await measureProcess(process.execPath, [
     ...script,
     ...flavour,
     "--json",
@@ -204,36 +196,4 @@ async function sha256(path) {
 /** Brings the files into the page cache, so that all runs start alike. */
 async function readThrough(folder) {
   for (const file of readdirSync(folder)) await sha256(join(folder, file));
-}
-
-/** Runs a process and follows its resident high-water mark (VmHWM of /proc). */
-function measure(command, script) {
-  return new Promise((resolve, reject) => {
-    const start = performance.now();
-    const child = spawn(command, script, { stdio: ["ignore", "pipe", "pipe"] });
-    let lastLine = "";
-    let messages = "";
-    let unfinished = "";
-    child.stdout.on("data", (data) => {
-      const lines = (unfinished + data).split("\n");
-      unfinished = lines.pop();
-      lastLine = lines.at(-1) ?? lastLine;
-    });
-    child.stderr.on("data", (data) => (messages += data));
-    let peakBytes = 0;
-    const timer = setInterval(() => {
-      try {
-        const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
-        peakBytes = Math.max(peakBytes, 1024 * Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0));
-      } catch {
-        // The process has just ended.
-      }
-    }, 20);
-    child.on("error", reject);
-    child.on("close", (code) => {
-      clearInterval(timer);
-      if (code === 0) resolve({ seconds: (performance.now() - start) / 1000, peakBytes, lastLine });
-      else reject(new Error(`${command} ${script.slice(0, 2).join(" ")} exited with ${code}: ${messages}`));
-    });
-  });
 }

@@ -36,10 +36,13 @@ const TILE_ELEMENTS = 1 << 22;
 
 const demo = fileURLToPath(new URL("../../../examples/quern-demo/", import.meta.url));
 
-/** @returns the number of weights written */
-export function writeSyntheticCheckpoint(size, folder) {
-  const dimensions = SIZES[size];
-  if (!dimensions) throw new Error(`size is one of ${Object.keys(SIZES).join(", ")}`);
+/**
+ * @param layers How many blocks. Default: those of the size.
+ * @returns the number of weights written
+ */
+export function writeSyntheticCheckpoint(size, folder, layers = SIZES[size]?.layers) {
+  const dimensions = { ...SIZES[size], layers };
+  if (!SIZES[size]) throw new Error(`size is one of ${Object.keys(SIZES).join(", ")}`);
   mkdirSync(folder, { recursive: true });
   writeConfiguration(dimensions, folder);
   if (dimensions.merges) enlargeTokenizer(dimensions.vocabulary, join(folder, "tokenizer.json"));

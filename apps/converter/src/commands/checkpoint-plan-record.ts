@@ -8,7 +8,7 @@ export function checkpointPlanRecord(
 ): Record<string, unknown> {
   const { model, checkpoint, stages, kept, parameters, sourceBytes, networkBytes, fileSize, bitsPerWeight } =
     plan;
-  const { folder, replaces, resources, kernels, warnings } = plan;
+  const { folder, replaces, resources, kernels, warnings, foldings, checks } = plan;
   return {
     type: "plan",
     model: model.checkpoint.name,
@@ -31,6 +31,8 @@ export function checkpointPlanRecord(
       groups.flatMap(({ layers }) => layers.map(({ linear, decision }) => ({ ...linear, ...decision }))),
     ),
     kept,
+    foldings: foldings.map(({ folding: { name, divides } }) => ({ name, divides })),
+    comparedBlocks: checks.map(({ graph }) => graph.layer),
     resources,
     kernels,
     warnings: warnings.map(({ code, message, subject }) => ({ code, message, subject })),

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openCheckpointDirectory } from "@quern/checkpoints/node";
 import { CONTAINERS } from "@quern/recipes";
+import type { ConversionRecord } from "@quern/reports";
 import { beforeAll, describe, expect, it } from "vitest";
 import { repositoryPath, runCli, temporaryFolder } from "../testing/run-cli.ts";
 
@@ -79,10 +80,20 @@ describe("quern convert --to", () => {
     const folder = join(cwd, "checkpoint-gptq-w4-g128");
     expect(stdout).toContain(`folder   ${folder} (`);
     expect(stdout).toMatch(/^outputs +[\d.]+% error on held-out inputs; to nearest it would be [\d.]+%$/m);
-    const report = JSON.parse(await readFile(join(cwd, "report.json"), "utf8")) as { layers: object[] };
-    expect(report).toMatchObject({ model: "checkpoint", recipe: { name: "gptq-w4-g128" }, kept: [] });
-    expect(report.layers).toHaveLength(14);
-    expect(report.layers[0]).toMatchObject({
+    const report = JSON.parse(await readFile(join(cwd, "report.json"), "utf8")) as {
+      conversion: ConversionRecord;
+      details: { layers: object[] };
+    };
+    const [output] = report.conversion.outputs;
+    expect(report.conversion).toMatchObject({ model: "checkpoint", sourceTypes: ["BF16"] });
+    expect(output!.tensors.filter(({ errors }) => errors !== undefined)).toHaveLength(14);
+    const data = output!.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
+    // The rest is the headers of files.
+    expect(output!.bytes - data).toBeGreaterThan(0);
+    expect(output!.bytes - data).toBeLessThan(20_000);
+    expect(report.details).toMatchObject({ recipe: { name: "gptq-w4-g128" }, kept: [] });
+    expect(report.details.layers).toHaveLength(14);
+    expect(report.details.layers[0]).toMatchObject({
       module: "model.layers.0.self_attn.q_proj",
       format: "gptq",
       outputError: { rounded: expect.any(Number) as number, nearest: expect.any(Number) as number },
@@ -110,6 +121,47 @@ describe("quern convert --to", () => {
     expect(stdout).toMatch(/^ +layers +12 quantized, 2 kept as they are$/m);
     expect(stderr).toContain('rule 2 (modules that match "nothing") decides about no layer');
     expect(await readdir(cwd)).toEqual(["mine.yaml"]);
+  });
+
+  it("writes a page of the errors of layers", async () => {
+    const cwd = await temporaryFolder();
+    const argv = ["convert", model, "--to", "gptq", "--statistics", statistics, "-o", "out", ...fast];
+    const { exitCode, stdout } = await runCli({ argv: [...argv, "--report", "out/report.html"], cwd });
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^report +\/.*report\.html$/m);
+    const page = await readFile(join(cwd, "out/report.html"), "utf8");
+    for (const text of [
+      "checkpoint: what quantization cost",
+      "Where the error is",
+      "relative output error, on held-out inputs",
+      "<code>model.layers.1.mlp.down_proj.weight</code>",
+      "gptq, 4 bits",
+      "gptq-w4-g128: GPTQ, 4 bits in groups of 128, symmetric",
+    ]) {
+      expect(page).toContain(text);
+    }
+    expect(page).not.toContain("Clipped");
+    expect(page).not.toMatch(/NaN|undefined/);
+    const combined = await runCli({ argv: ["report", "out/report.json", "-o", "again.html"], cwd });
+    expect(combined.exitCode).toBe(0);
+    expect(await readFile(join(cwd, "again.html"), "utf8")).toBe(page);
+    const again = await runCli({
+      argv: [...argv.slice(0, -4), "-n", "-o", "other", "--report", "again.html"],
+      cwd,
+    });
+    expect(again.stderr).toContain("again.html");
+    expect(again.exitCode).toBe(4);
+  });
+
+  it("says which blocks are compared with what they were", async () => {
+    const cwd = await temporaryFolder();
+    const { stdout } = await runCli({
+      argv: ["convert", model, "--to", "awq", "--statistics", statistics, "-n"],
+      cwd,
+    });
+    expect(stdout).toMatch(
+      /^ +transforms +awq, folded in at 8 places; 2 blocks are compared with what they computed before$/m,
+    );
   });
 
   it("gives plan, events and result as JSON", async () => {
@@ -191,7 +243,7 @@ describe("quern convert refuses", () => {
     ["types of GGUF files", ["--recipe", "bnb-nf4", "-t", "Q4_K_M"], 2, "USAGE_CONTAINER"],
     ["options of checkpoints for GGUF files", ["--compat", "vllm"], 2, "USAGE_CONTAINER"],
     ["a recipe for GGUF files", ["--to", "gguf", "--recipe", "bnb-nf4"], 2, "USAGE_CONTAINER"],
-    ["a page as report", ["--to", "bnb", "--report", "out.html"], 2, "USAGE_REPORT"],
+    ["a report of another kind", ["--to", "bnb", "--report", "out.pdf"], 2, "USAGE_REPORT"],
     ["an unknown loader", ["--to", "bnb", "--compat", "vlm"], 2, 'There is no "vlm"'],
     ["groups that are none", ["--to", "bnb", "--group-size", "some"], 2, "Write a whole number, channel"],
   ])("%s", async (_what, options, expectedExitCode, code) => {

@@ -1,4 +1,4 @@
-import { basename, resolve } from "node:path";
+import { basename, resolve, sep } from "node:path";
 import type { WeightedFile } from "@quern/corpus";
 import {
   type CheckpointPlan,
@@ -14,12 +14,13 @@ import {
   type StatisticsNeed,
 } from "@quern/recipes";
 import { QuernError } from "@quern/tensor";
+import { checkOutputPlaces } from "@quern/tensor/node";
 import { formatCheckpointPlan, formatPlannedLayers } from "../format/checkpoint-plan.ts";
 import { formatCheckpointReport } from "../format/checkpoint-report.ts";
 import type { Host } from "../host.ts";
-import { checkpointReportRecord } from "../report/checkpoint-record.ts";
-import { reportTarget } from "../report/report-target.ts";
-import { writeTexts } from "../report/write-report.ts";
+import { checkpointContents } from "../report/checkpoint-record.ts";
+import { reportPaths, type ReportTarget, reportTarget } from "../report/report-target.ts";
+import { writeReport } from "../report/write-report.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { measuredInWeights } from "../reporters/measure.ts";
 import { styleFor } from "../terminal.ts";
@@ -55,7 +56,8 @@ interface RunCheckpointParams {
 export async function runCheckpoint(params: RunCheckpointParams): Promise<void> {
   const { options, host } = params;
   const recipe = await checkpointRecipe({ options, cwd: host.cwd });
-  const reportPath = options.report === undefined ? undefined : figuresPath(options.report, host.cwd);
+  const target = options.report === undefined ? undefined : reportTarget(options.report, host.cwd);
+  const force = options.force === true;
   const source = await openNamedCheckpoint(params.model, host);
   const model = await openLayeredModel(source);
   const resolved = resolveRecipe(recipe, model.linears);
@@ -64,6 +66,7 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
   const { statistics } = inputs;
   try {
     const plan = await makePlan(params, { recipe, resolved, model, inputs });
+    if (target !== undefined) await checkReport({ target, folder: plan.folder, force });
     if (!options.quiet) writeWarnings([...plan.warnings, ...(inputs.sequential?.warnings ?? [])], host);
     if (options.json) writeJsonLine(host.stdout, checkpointPlanRecord(plan, recipe));
     if (options.dryRun) {
@@ -90,11 +93,10 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
         return writeCheckpoint(plan, runOptions);
       },
     });
-    const record = checkpointReportRecord({ plan, recipe, report });
-    if (reportPath !== undefined) {
-      const text = `${JSON.stringify(record, undefined, 2)}\n`;
-      await writeTexts({ files: [{ path: reportPath, text }], force: options.force === true });
+    if (target !== undefined) {
+      await writeReport({ contents: checkpointContents({ plan, recipe, report }), target, force });
     }
+    const reportPath = target?.page ?? target?.json;
     const peakMemory = process.resourceUsage().maxRSS * 1024;
     if (options.json) writeJsonLine(host.stdout, { type: "result", ...report, peakMemory });
     else {
@@ -178,13 +180,21 @@ function dataWord({ path, weight }: WeightedFile): string {
   return shellWord(weight === 1 ? path : `${path}:${weight}`);
 }
 
-/** @throws QuernError `USAGE_REPORT` */
-function figuresPath(path: string, cwd: string): string {
-  const { page, json } = reportTarget(path, cwd);
-  if (page === undefined) return json;
-  throw new QuernError(
-    "USAGE_REPORT",
-    `${path}: reports of quantized checkpoints are figures alone, in a file that ends in .json; the folder has a README.md with a table.`,
-    { subject: { file: path } },
-  );
+/**
+ * Checks that the files of a report can be written, unless they will lie in the folder that is not there yet.
+ *
+ * @throws QuernError `OUTPUT_*`
+ */
+async function checkReport(params: {
+  readonly target: ReportTarget;
+  readonly folder: string;
+  readonly force: boolean;
+}): Promise<void> {
+  const { target, folder, force } = params;
+  const outside = reportPaths(target).filter((path) => !path.startsWith(`${folder}${sep}`));
+  await checkOutputPlaces({
+    places: outside.map((path) => ({ path, fileSize: 0 })),
+    sources: [],
+    force,
+  });
 }

@@ -36,6 +36,7 @@ export function formatCheckpointPlan(params: {
           `(${formatRatio(fileSize, sourceBytes)} of the source, ${bitsPerWeight.toFixed(2)} bits per weight)`,
       ],
       ["layers", `${formatInteger(layers.length)} quantized${kept}`],
+      ...transformFacts(plan),
       ["loaded by", loadersText(plan)],
       ...(statistics === undefined || plan.inputs === undefined
         ? []
@@ -95,6 +96,20 @@ export function formatPlannedLayers(params: {
 
 function layersOf({ stages }: CheckpointPlan): PlannedLinear[] {
   return stages.flatMap(({ groups }) => groups.flatMap(({ layers }) => layers));
+}
+
+/** What is done to weights before they are rounded, and how it is made sure that this changes nothing. */
+function transformFacts({ recipe, foldings, checks, untied }: CheckpointPlan): (readonly [string, string])[] {
+  if (recipe.transforms.length === 0) return [];
+  const names = recipe.transforms.map(({ name }) => name).join(", ");
+  const places = foldings.length === 0 ? "" : `, folded in at ${formatInteger(foldings.length)} places`;
+  return [
+    [
+      "transforms",
+      `${names}${places}${untied === undefined ? "" : ", with an output layer apart from the embedding"}; ` +
+        `${formatInteger(checks.length)} blocks are compared with what they computed before`,
+    ],
+  ];
 }
 
 /** "pack-quantized, 4 bits, groups of 128" */

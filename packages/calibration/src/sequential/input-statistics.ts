@@ -1,4 +1,10 @@
-import { type InputRequest, type InputStatistics, mirrorLowerHalf } from "@quern/statistics";
+import {
+  type AllocateShared,
+  type InputRequest,
+  type InputStatistics,
+  mirrorLowerHalf,
+  newShared,
+} from "@quern/statistics";
 import { checkRange } from "../accumulation/check-range.ts";
 import type { InputSumsOfRun } from "./collect-inputs.ts";
 
@@ -14,7 +20,7 @@ export function inputStatistics(params: {
   readonly request: InputRequest;
 }): InputStatistics {
   const { sums, input, request } = params;
-  const { matrix = 0, hessian, cross, heldOut } = request;
+  const { matrix = 0, hessian, cross, heldOut, allocate = newShared } = request;
   const { name, columns } = sums.inputs[input]!;
   const { calibration, tokens, holdOut } = sums.memory.sums.get(input)!;
   checkRange(name, calibration.sumOfSquares);
@@ -28,9 +34,9 @@ export function inputStatistics(params: {
     meanSquare: means(of(calibration.sumOfSquares), count),
     meanMagnitude: means(of(calibration.sumOfMagnitudes), count),
     largestMagnitude: Float32Array.from(of(calibration.largest)),
-    ...(hessian && { hessian: hessianOf(sums, input, matrix) }),
-    ...(cross && { cross: crossOf(sums, input, matrix) }),
-    ...(heldOut && rows !== undefined && rows.length > 0 && { heldOut: sharedCopy(rows) }),
+    ...(hessian && { hessian: hessianOf(sums, { input, matrix, allocate }) }),
+    ...(cross && { cross: crossOf(sums, { input, matrix, allocate }) }),
+    ...(heldOut && rows !== undefined && rows.length > 0 && { heldOut: sharedCopy(rows, allocate) }),
   };
 }
 
@@ -38,9 +44,18 @@ function means(sums: Float64Array, count: number): Float32Array {
   return Float32Array.from(sums, (sum) => (count === 0 ? 0 : Math.fround(sum) / count));
 }
 
-function hessianOf({ inputs, pass, memory }: InputSumsOfRun, input: number, matrix: number): Float64Array {
+interface Place {
+  readonly input: number;
+  readonly matrix: number;
+  readonly allocate: AllocateShared;
+}
+
+function hessianOf(
+  { inputs, pass, memory }: InputSumsOfRun,
+  { input, matrix, allocate }: Place,
+): Float64Array {
   const { columns } = inputs[input]!;
-  const square = sharedSquare(columns);
+  const square = sharedSquare(columns, allocate);
   for (const slice of pass.slices.flat()) {
     if (slice.input !== input || slice.matrix !== matrix) continue;
     const { firstRow, rows } = slice;
@@ -58,21 +73,21 @@ function hessianOf({ inputs, pass, memory }: InputSumsOfRun, input: number, matr
   return square;
 }
 
-function crossOf({ inputs, cross }: InputSumsOfRun, input: number, matrix: number): Float64Array {
+function crossOf({ inputs, cross }: InputSumsOfRun, { input, matrix, allocate }: Place): Float64Array {
   const { columns } = inputs[input]!;
-  const square = sharedSquare(columns);
+  const square = sharedSquare(columns, allocate);
   for (const slice of cross.get(input)!) {
     if (slice.matrix === matrix) square.set(slice.c, slice.firstRow * columns);
   }
   return square;
 }
 
-function sharedSquare(columns: number): Float64Array {
-  return new Float64Array(new SharedArrayBuffer(columns * columns * Float64Array.BYTES_PER_ELEMENT));
+function sharedSquare(columns: number, allocate: AllocateShared): Float64Array {
+  return new Float64Array(allocate(columns * columns * Float64Array.BYTES_PER_ELEMENT));
 }
 
-function sharedCopy(values: Float32Array): Float32Array {
-  const copy = new Float32Array(new SharedArrayBuffer(values.byteLength));
+function sharedCopy(values: Float32Array, allocate: AllocateShared): Float32Array {
+  const copy = new Float32Array(allocate(values.byteLength));
   copy.set(values);
   return copy;
 }

@@ -6,8 +6,8 @@ import {
   type ParameterSet,
   type TensorReader,
 } from "@quern/models";
+import { BufferPool } from "@quern/threads";
 import type { RunnableModel } from "../model.ts";
-import { BufferPool } from "./buffer-pool.ts";
 
 /** Reads weights of a model into memory that all threads see. */
 export interface ParameterSource {

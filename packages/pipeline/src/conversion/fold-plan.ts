@@ -1,7 +1,9 @@
 import { foldTensor } from "@quern/models";
 import type { Importance } from "@quern/statistics";
+import { BufferPool } from "@quern/threads";
 import type { BlockRounding } from "../layers/block-plan.ts";
-import { chooseFoldings, type FoldedFactors, foldWeights } from "../layers/running/fold-factors.ts";
+import { foldWeights } from "../layers/running/changed-work.ts";
+import { chooseFoldings, divideInputs, type FoldedFactors } from "../layers/running/fold-factors.ts";
 import { withLayerThreads } from "../layers/running/layer-threads.ts";
 import { MemoryGate } from "../layers/running/memory-gate.ts";
 import type { ConversionPlan } from "../plan.ts";
@@ -14,11 +16,12 @@ import type { ConversionPlan } from "../plan.ts";
 export async function foldPlan(plan: ConversionPlan, signal: AbortSignal): Promise<ConversionPlan> {
   const { rounding, importance, checkpoint, backend, hessians: _ofOtherInputs, ...rest } = plan;
   if (rounding === undefined || rounding.foldings.length === 0) return plan;
-  const { foldings, transforms, inputs, resources } = rounding;
+  const { foldings, checks, transforms, inputs, resources } = rounding;
   const { threads } = resources;
   const gate = new MemoryGate(resources.groupMemory);
+  const pool = new BufferPool();
   const folded = await withLayerThreads({ threads, shards: checkpoint.shards, backend, signal }, (run) =>
-    chooseFoldings({ foldings, transforms, inputs, run, gate }),
+    chooseFoldings({ foldings, checks, transforms, inputs, run, gate, pool }),
   );
   return {
     ...rest,
@@ -33,7 +36,7 @@ export async function foldPlan(plan: ConversionPlan, signal: AbortSignal): Promi
 function foldRounding(rounding: BlockRounding, { changes, factorsOf }: FoldedFactors): BlockRounding {
   return {
     ...rounding,
-    factorsOf,
+    changeInputs: async (planned, statistics) => divideInputs(statistics, factorsOf(planned)),
     stages: rounding.stages.map((stage) => ({
       ...stage,
       groups: stage.groups.map((group) => ({

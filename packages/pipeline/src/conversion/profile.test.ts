@@ -20,6 +20,8 @@ describe("Profiler", () => {
     profiler.add({ read: 600, convert: 50, quantize: 1000, measure: 0, write: 200 });
     now += 2000;
     profiler.slabsDone({ idle: [100, 250] });
+    now += 300;
+    profiler.rounded();
     now += 700;
     expect(profiler.finished()).toEqual({
       threads: 2,
@@ -31,6 +33,7 @@ describe("Profiler", () => {
       other: 0.5,
       read: 1,
       write: 0.5,
+      rounding: 0.3,
       finish: 0.7,
     });
   });

@@ -1,6 +1,12 @@
-import type { InputSource } from "@quern/statistics";
+import type { InputSource, InputStatistics } from "@quern/statistics";
 import type { MemberSpec } from "@quern/quantize";
-import type { LayerResources, PlannedFolding, PlannedMatrix, PlannedStage } from "./plan.ts";
+import type {
+  LayerResources,
+  PlannedBlockCheck,
+  PlannedFolding,
+  PlannedMatrix,
+  PlannedStage,
+} from "./plan.ts";
 import type { Target } from "./tasks/target.ts";
 
 /** A matrix of a GGUF tensor that is rounded by what is known of its inputs: the tensor itself, or one of a stack. */
@@ -36,8 +42,13 @@ export interface BlockRounding {
   readonly transforms: readonly MemberSpec[];
   /** Where the transforms are folded in, before anything is rounded. */
   readonly foldings: readonly PlannedFolding[];
-  /** By what inputs are divided, once factors have been folded in. */
-  readonly factorsOf?: (planned: PlannedBlockMatrix) => Float32Array | undefined;
+  /** Blocks that transforms change: each is compared with what it was. */
+  readonly checks: readonly PlannedBlockCheck[];
+  /** What is known of inputs once factors have been folded in. */
+  readonly changeInputs?: (
+    planned: PlannedBlockMatrix,
+    statistics: InputStatistics,
+  ) => Promise<InputStatistics>;
   /** How many tensors there are, each counted once. */
   readonly tensors: number;
   /** Matrices of stacks with fewer inputs than columns, which are rounded by importance alone; as far as that is known. */

@@ -1,4 +1,5 @@
 import type { QuernError } from "@quern/tensor";
+import type { LayerTask } from "./tasks/task.ts";
 
 /** The files have been created, threads are running. */
 export interface CheckpointStartEvent {
@@ -71,6 +72,15 @@ export interface LayerResultFigures {
   readonly deadColumns?: number;
 }
 
+/** How long threads took for tasks of a kind on a tensor, all of them added up. */
+export interface TaskTime {
+  /** What was done: "prepare" (what layers with the same inputs share, under the name of one of them), "round-rows", "pack", "copy-rows", and others. */
+  readonly task: LayerTask["kind"];
+  /** Name in the source; of a block as a whole, "blk." and its number. */
+  readonly tensor: string;
+  readonly seconds: number;
+}
+
 export interface CheckpointReport {
   /** Of the model that was written. */
   readonly folder: string;
@@ -82,6 +92,8 @@ export interface CheckpointReport {
   readonly parameters: number;
   readonly sourceBytes: number;
   readonly seconds: number;
+  /** Where the time went. */
+  readonly times: readonly TaskTime[];
   /** Kernels that ran: "native avx512", "wasm simd128". */
   readonly kernels: string;
   readonly warnings: readonly QuernError[];

@@ -1,10 +1,11 @@
-import type { Layer, Loader, QuantizedCheckpointPlan } from "@quern/checkpoints";
+import type { CheckpointTensor, Layer, Loader, QuantizedCheckpointPlan } from "@quern/checkpoints";
 import type { KernelBackend, KernelInfo } from "@quern/kernels";
-import type { Folding } from "@quern/models";
+import type { BlockGraph, Folding, ModelTensor } from "@quern/models";
 import type { QuantizedLayer, ResolvedRecipe } from "@quern/recipes";
 import type { InputSource, Statistics } from "@quern/statistics";
 import type { ElementType, QuernError } from "@quern/tensor";
 import type { CheckpointLinear, LayeredModel } from "./linear-layers.ts";
+import type { PlannedRotation } from "./planning/plan-rotation.ts";
 import type { Target } from "./tasks/target.ts";
 import type { Weights } from "./tasks/weights.ts";
 
@@ -75,6 +76,7 @@ export interface InputNeeds {
   readonly hessian: boolean;
   readonly cross: boolean;
   readonly heldOut: boolean;
+  readonly histogram: boolean;
 }
 
 /** Layers that read the same inputs. */
@@ -105,6 +107,18 @@ export interface PlannedFolding {
   /** The norm that is divided, and what the model adds to its weight: factors are fitted to the type in which that is stored. */
   readonly norm?: { readonly weights: Weights; readonly offset: number };
   /** Memory that choosing takes. */
+  readonly bytes: number;
+}
+
+/** A block that is run on a few hidden states, as it was and as it became, before anything is written. */
+export interface PlannedBlockCheck {
+  readonly graph: BlockGraph;
+  /** Elements of a hidden state. */
+  readonly width: number;
+  /** Those that the block needs, and the tensors of the checkpoint that they are made from. */
+  readonly tensors: readonly ModelTensor[];
+  readonly sources: readonly CheckpointTensor[];
+  /** Memory that it takes. */
   readonly bytes: number;
 }
 
@@ -144,6 +158,12 @@ export interface CheckpointPlan {
   readonly stages: readonly PlannedStage[];
   /** Where the recipe's transforms are folded in, before anything is rounded. */
   readonly foldings: readonly PlannedFolding[];
+  /** How the model is rotated before anything is rounded. */
+  readonly rotation?: PlannedRotation;
+  /** Of the copies the one that makes an output layer of the embedding. */
+  readonly untied?: PlannedCopy;
+  /** Blocks that transforms change: each is compared with what it was. */
+  readonly checks: readonly PlannedBlockCheck[];
   readonly copies: readonly PlannedCopy[];
   /** Linear layers that stay as they are. */
   readonly kept: readonly string[];

@@ -77,11 +77,11 @@ export function planBlockRounding(params: {
   const chosen = new Set(layers.flatMap(({ targets }) => targets.map(placeOf)));
   const { memory, threads } = params;
   const { transforms = [] } = request;
-  const { foldings, warnings } =
+  const { foldings, checks, warnings } =
     params.layered === undefined
-      ? { foldings: [], warnings: [] }
+      ? { foldings: [], checks: [], warnings: [] }
       : planRoundingFoldings({ model: params.layered, transforms, stages });
-  const resources = layerResources({ memory, threads, stages, foldings });
+  const resources = layerResources({ memory, threads, stages, foldings, checks });
   const tensors = new Set(layers.map(({ name }) => name));
   return {
     rounding: {
@@ -91,6 +91,7 @@ export function planBlockRounding(params: {
       resources,
       transforms,
       foldings,
+      checks,
       tensors: tensors.size,
       withoutInputs: layers
         .filter((planned) => statistics && tooFewFor(planned, statistics))
@@ -199,6 +200,7 @@ function planGroups(
         hessian: all.hessian || next.hessian,
         cross: all.cross || next.cross,
         heldOut: all.heldOut || next.heldOut,
+        histogram: false,
       }));
     return {
       inputs: { module: group.name, matrix },
@@ -261,6 +263,7 @@ function planMatrix(
       hessian: sees && members.rounding.needs.includes("hessian"),
       cross: sees && members.rounding.needs.includes("cross"),
       heldOut: sees,
+      histogram: false,
     },
     ...preparation(treatment, members, linear),
     division: { step: members.rounding.wholeMatrix === true ? rows : 1, flattened: false },

@@ -3,21 +3,31 @@ import type { MemberSpec } from "@quern/quantize";
 import { QuernError } from "@quern/tensor";
 import type { PlannedBlockMatrix } from "../layers/block-plan.ts";
 import type { LayeredModel } from "../layers/linear-layers.ts";
-import type { PlannedFolding, PlannedMatrix, PlannedStage } from "../layers/plan.ts";
+import type { PlannedBlockCheck, PlannedFolding, PlannedMatrix, PlannedStage } from "../layers/plan.ts";
+import { planChecks } from "../layers/planning/plan-checks.ts";
 import { planFoldings } from "../layers/planning/plan-foldings.ts";
+import { rotationOf } from "../layers/planning/plan-rotation.ts";
 import { weightsOf } from "../layers/planning/weights-of.ts";
 
 /**
  * Where the factors of transforms can be folded into a checkpoint whose tensors become blocks of ggml.
  *
- * @throws QuernError `ROUNDING_TRANSFORM` for weights that are blocks of ggml already, `QUANTIZE_UNKNOWN`, `QUANTIZE_OPTION`
+ * @throws QuernError `ROUNDING_TRANSFORM` for rotations and weights that are blocks of ggml already, `QUANTIZE_UNKNOWN`, `QUANTIZE_OPTION`
  */
 export function planRoundingFoldings(params: {
   readonly model: LayeredModel;
   readonly transforms: readonly MemberSpec[];
   readonly stages: readonly PlannedStage<PlannedBlockMatrix>[];
-}): { readonly foldings: readonly PlannedFolding[]; readonly warnings: readonly QuernError[] } {
+}): {
+  readonly foldings: readonly PlannedFolding[];
+  readonly checks: readonly PlannedBlockCheck[];
+  readonly warnings: readonly QuernError[];
+} {
   const { model, transforms, stages } = params;
+  const rotation = transforms.find((spec) => rotationOf(spec) !== undefined);
+  if (rotation !== undefined) {
+    throw new QuernError("ROUNDING_TRANSFORM", `${rotation.name} rotates checkpoints, and not GGUF files`);
+  }
   const planned = stages.flatMap(({ groups }) => groups.flatMap((group) => group.layers));
   const layers = new Map(
     planned.flatMap((matrix) => {
@@ -35,7 +45,8 @@ export function planRoundingFoldings(params: {
     ({ storage, expression }) =>
       typeof storage === "object" && expressionSources(expression).some((name) => changed.has(name)),
   );
-  if (packed === undefined) return found;
+  const blocks = new Set(found.foldings.flatMap(({ folding }) => folding.layer ?? []));
+  if (packed === undefined) return { ...found, checks: planChecks(model, blocks) };
   throw new QuernError(
     "ROUNDING_TRANSFORM",
     `factors cannot be folded into "${packed.name}", whose weights are blocks of ggml already`,

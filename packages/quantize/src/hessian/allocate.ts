@@ -1,4 +1,5 @@
-/** Memory of zeros, which threads may share. */
-export function allocate(bytes: number, shared: boolean): ArrayBufferLike {
-  return shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes);
-}
+/** Gives so many bytes, with anything in them. Threads share what is made of a Hessian where the memory is shared. */
+export type Allocate = (size: number) => ArrayBufferLike;
+
+/** Memory of its own. */
+export const ownMemory: Allocate = (size) => new ArrayBuffer(size);

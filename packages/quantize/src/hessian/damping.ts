@@ -1,5 +1,5 @@
 import { QuernError } from "@quern/tensor";
-import { allocate } from "./allocate.ts";
+import { type Allocate, ownMemory } from "./allocate.ts";
 import type { Hessian } from "./hessian.ts";
 
 /**
@@ -65,9 +65,9 @@ export function dampedFloats(
   hessian: Hessian,
   columns: number,
   change: Damped,
-  shared: boolean = false,
+  allocate: Allocate = ownMemory,
 ): Float32Array {
-  const matrix = new Float32Array(allocate(4 * columns ** 2, shared));
+  const matrix = new Float32Array(allocate(4 * columns ** 2));
   matrix.set(hessian.matrix);
   applyDamping(matrix, columns, change);
   return matrix;

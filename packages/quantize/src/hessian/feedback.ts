@@ -1,8 +1,9 @@
 import type { MathKernels } from "@quern/kernels";
 import { QuernError } from "@quern/tensor";
 import type { Hessian } from "./hessian.ts";
-import { allocate } from "./allocate.ts";
+import { type Allocate, ownMemory } from "./allocate.ts";
 import { damped, dampedFloats, type Damped } from "./damping.ts";
+import type { ShiftSolver } from "./shift-target.ts";
 
 /** How errors of columns that are rounded change the columns that follow. */
 export interface Feedback {
@@ -12,6 +13,8 @@ export interface Feedback {
   readonly factors: Float32Array;
   /** columns x columns, damped, for refinement. @default it is made where it is needed */
   readonly hessian?: Float32Array | undefined;
+  /** For targets that make up for earlier layers. */
+  readonly solver?: ShiftSolver | undefined;
   readonly damping: number;
   readonly deadColumns: readonly number[];
 }
@@ -24,8 +27,10 @@ export interface FeedbackParams {
   readonly damping: number;
   /** Whether there will be a refinement: then the damped Hessian comes with the feedback. @default false */
   readonly refines?: boolean | undefined;
-  /** Whether the arrays lie in shared memory, for threads that divide the rows of matrices. @default false */
-  readonly shared?: boolean | undefined;
+  /** columns x columns, for targets that make up for earlier layers: see `shiftTarget`. @default there will be none */
+  readonly cross?: Float64Array | undefined;
+  /** Where the arrays lie, and what is needed to make them. @default memory of its own */
+  readonly allocate?: Allocate | undefined;
   readonly math: MathKernels;
 }
 
@@ -38,18 +43,20 @@ const MOST_DAMPING = 10;
  * @throws QuernError `QUANTIZE_HESSIAN_SINGULAR` where damping does not help.
  */
 export function errorFeedback(params: FeedbackParams): Feedback {
-  const { hessian, math, refines = false, shared = false } = params;
+  const { hessian, math, cross, refines = false, allocate = ownMemory } = params;
   const n = params.order.length;
-  const order = shared ? new Int32Array(allocate(4 * n, shared)) : params.order;
+  const order = new Int32Array(allocate(4 * n));
   order.set(params.order);
+  const triangle = new Float64Array(allocate(8 * n ** 2));
   for (let wanted = params.damping; wanted <= MOST_DAMPING; wanted = Math.max(2 * wanted, 0.01)) {
     const change = damped(hessian, n, wanted);
     const { damping, deadColumns } = change;
-    const triangle = reversed(hessian.matrix, order, change);
+    fillReversed(triangle, hessian.matrix, order, change);
     if (math.cholesky({ matrix: triangle, n }) === undefined) {
-      const factors = feedbackFactors(triangle, n, shared);
-      const refining = refines && { hessian: dampedFloats(hessian, n, change, shared) };
-      return { order, factors, damping, deadColumns, ...refining };
+      const factors = feedbackFactors(triangle, n, allocate);
+      const refining = refines && { hessian: dampedFloats(hessian, n, change, allocate) };
+      const solver = cross && { cross: floats(cross, allocate), factor: triangle, places: backwards(order) };
+      return { order, factors, damping, deadColumns, ...refining, ...(solver && { solver }) };
     }
   }
   throw new QuernError(
@@ -59,32 +66,47 @@ export function errorFeedback(params: FeedbackParams): Feedback {
 }
 
 /** The lower triangle of the damped Hessian by place, the last one first. */
-function reversed(hessian: Float64Array, order: Int32Array, { diagonal, deadColumns }: Damped): Float64Array {
+function fillReversed(
+  result: Float64Array,
+  hessian: Float64Array,
+  order: Int32Array,
+  { diagonal, deadColumns }: Damped,
+): void {
   const n = order.length;
-  const backwards = order.slice().reverse();
+  const columns = backwards(order);
   const dead = new Uint8Array(n);
   for (const column of deadColumns) dead[column] = 1;
-  const result = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
-    const column = backwards[i]!;
+    const column = columns[i]!;
     const from = column * n;
-    if (!dead[column]) {
-      for (let j = 0; j < i; j++) result[i * n + j] = hessian[from + backwards[j]!]!;
+    if (dead[column]) result.fill(0, i * n, i * n + i);
+    else {
+      for (let j = 0; j < i; j++) result[i * n + j] = hessian[from + columns[j]!]!;
     }
     result[i * (n + 1)] = diagonal[column]!;
   }
   for (let j = 0; j < n && deadColumns.length > 0; j++) {
-    for (let i = j + 1; i < n && dead[backwards[j]!]; i++) result[i * n + j] = 0;
+    for (let i = j + 1; i < n && dead[columns[j]!]; i++) result[i * n + j] = 0;
   }
+}
+
+function backwards(order: Int32Array): Int32Array {
+  return order.slice().reverse();
+}
+
+function floats(values: Float64Array, allocate: Allocate): Float32Array {
+  const result = new Float32Array(allocate(4 * values.length));
+  result.set(values);
   return result;
 }
 
-function feedbackFactors(triangle: Float64Array, n: number, shared: boolean): Float32Array {
-  const factors = new Float32Array(allocate(4 * n ** 2, shared));
+function feedbackFactors(triangle: Float64Array, n: number, allocate: Allocate): Float32Array {
+  const factors = new Float32Array(allocate(4 * n ** 2));
   const inverses = Float64Array.from({ length: n }, (_, j) => 1 / triangle[(n - 1 - j) * (n + 1)]!);
   for (let i = 0; i < n; i++) {
     const row = (n - 1 - i) * n + n - 1;
     const target = i * n;
+    factors.fill(0, target, target + i + 1);
     for (let j = i + 1; j < n; j++) factors[target + j] = triangle[row - j]! * inverses[j]!;
   }
   return factors;

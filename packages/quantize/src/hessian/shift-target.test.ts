@@ -5,6 +5,7 @@ import { roundMatrix } from "../roundings/round-matrix.ts";
 import { correlatedInputs, gaussian, gram } from "../testing/random.ts";
 import { layerUnderTest } from "../testing/tasks.ts";
 import { damped, dampedHessian, dampingFor } from "./damping.ts";
+import { errorFeedback } from "./feedback.ts";
 import { shiftTarget } from "./shift-target.ts";
 
 /** Inputs of the original model, and those behind layers that are quantized already. */
@@ -49,7 +50,9 @@ describe("shiftTarget", () => {
     const inputs = twoInputs(tokens, columns);
     const hessian = { matrix: gram(inputs.quantized, columns), tokens };
     const matrix = { rows, columns, values: gaussian(rows * columns, 43) };
-    const shifted = shiftTarget({ matrix, hessian, cross: inputs.cross, share: 1, damping: 0, math });
+    const order = Int32Array.from({ length: columns }, (_, place) => (7 * place) % columns);
+    const { solver } = errorFeedback({ hessian, cross: inputs.cross, order, damping: 0, math });
+    const shifted = shiftTarget({ matrix, solver: solver!, share: 1, math });
     const least = mismatch(inputs, matrix.values, shifted.values, columns);
     expect(least).toBeLessThan(0.5 * mismatch(inputs, matrix.values, matrix.values, columns));
     for (let i = 0; i < rows * columns; i++) {
@@ -74,12 +77,48 @@ describe("shiftTarget", () => {
     expect(error(0.5)).toBeLessThan(error(0));
   });
 
-  it("refuses a singular Hessian", async () => {
+  it("gives rows of a matrix the same codes when the solver is shared", async () => {
+    const [rows, columns, tokens] = [6, 32, 300];
     const { math } = await layerUnderTest(1, 8);
+    const inputs = twoInputs(tokens, columns);
+    const hessian = { matrix: gram(inputs.quantized, columns), tokens };
+    const values = gaussian(rows * columns, 45);
+    const grid = uniform({ bits: 4, symmetric: true });
+    const rounding = gptq({ shift: 0.5, order: "descending", passes: 1 });
+    const task = { grid, rounding, hessian, cross: inputs.cross, math };
+    const whole = roundMatrix({ ...task, matrix: { rows, columns, values } }).codes;
+    const taken: SharedArrayBuffer[] = [];
+    const allocate = (size: number): SharedArrayBuffer => {
+      // What is in it does not matter.
+      const buffer = new SharedArrayBuffer(size);
+      new Uint8Array(buffer).fill(0xa5);
+      taken.push(buffer);
+      return buffer;
+    };
+    const shape = { rows, columns };
+    const feedback = rounding.prepare!({ hessian, cross: inputs.cross, grid, shape, allocate, math });
+    const { order, factors, solver } = feedback;
+    for (const { buffer } of [order, factors, feedback.hessian!, solver!.cross, solver!.factor]) {
+      expect(taken).toContain(buffer);
+    }
+    for (const start of [0, 2, 5]) {
+      const end = Math.min(start + 3, rows);
+      const matrix = { rows: end - start, columns, values: values.slice(start * columns, end * columns) };
+      expect(roundMatrix({ ...task, matrix, feedback }).codes).toEqual(
+        whole.subarray(start * columns, end * columns),
+      );
+    }
+  });
+
+  it("asks for feedback that knows of it", async () => {
+    const { math } = await layerUnderTest(1, 8);
+    const hessian = { matrix: Float64Array.of(2, 0, 0, 2), tokens: 2 };
+    const grid = uniform({ bits: 4, symmetric: true });
     const matrix = { rows: 1, columns: 2, values: Float32Array.of(1, 2) };
-    const hessian = { matrix: Float64Array.of(1, 1, 1, 1), tokens: 1 };
-    expect(() => shiftTarget({ matrix, hessian, cross: new Float64Array(4), damping: 0, math })).toThrow(
-      expect.objectContaining({ code: "QUANTIZE_HESSIAN_SINGULAR" }),
+    const feedback = errorFeedback({ hessian, order: Int32Array.of(0, 1), damping: 0, math });
+    const task = { matrix, grid, hessian, cross: new Float64Array(4), feedback, math };
+    expect(() => roundMatrix({ ...task, rounding: gptq({ shift: 1 }) })).toThrow(
+      expect.objectContaining({ code: "QUANTIZE_INPUT_MISSING" }),
     );
   });
 });

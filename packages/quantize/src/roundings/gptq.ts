@@ -1,3 +1,4 @@
+import type { MathKernels } from "@quern/kernels";
 import { QuernError } from "@quern/tensor";
 import { columnOrder, type ColumnOrder } from "../hessian/column-order.ts";
 import { dampingFor } from "../hessian/damping.ts";
@@ -5,6 +6,7 @@ import { errorFeedback, type Feedback } from "../hessian/feedback.ts";
 import { refine } from "../refinement/refine.ts";
 import { shiftTarget } from "../hessian/shift-target.ts";
 import type { FittedGrid } from "../grids/grid.ts";
+import type { Matrix } from "../matrix.ts";
 import { decodeMatrix } from "../grids/matrix-codes.ts";
 import { compensate } from "./compensate.ts";
 import type { PrepareParams, Rounded, Rounding, RoundingTask } from "./rounding.ts";
@@ -51,7 +53,7 @@ export function gptq(options: GptqOptions = {}): Rounding {
       "in descending order of all columns, tiles cannot be fitted as they are entered: their columns are not rounded together",
     );
   }
-  const prepare = ({ hessian, grid, shape, shared, math }: PrepareParams): Feedback => {
+  const prepare = ({ hessian, cross, grid, shape, allocate, math }: PrepareParams): Feedback => {
     const { columns } = shape;
     const width = grid.unitOf(shape).columns;
     return errorFeedback({
@@ -59,7 +61,8 @@ export function gptq(options: GptqOptions = {}): Rounding {
       order: columnOrder({ order, hessian: hessian.matrix, columns, width }),
       damping: options.damping ?? dampingFor(hessian.tokens, columns),
       refines: passes > 0 || refitScales,
-      shared,
+      ...(shift > 0 && { cross }),
+      allocate,
       math,
     });
   };
@@ -79,21 +82,10 @@ export function gptq(options: GptqOptions = {}): Rounding {
       const hessian = task.hessian!;
       const math = task.math!;
       const { columns } = task.matrix;
-      const damping = task.feedback?.damping ?? options.damping ?? dampingFor(hessian.tokens, columns);
-      const matrix =
-        shift > 0
-          ? shiftTarget({
-              ...task,
-              hessian,
-              math,
-              cross: task.cross!,
-              share: shift,
-              damping: Math.max(damping, 0.01),
-            })
-          : task.matrix;
+      const feedback = task.feedback ?? prepare({ ...task, hessian, shape: task.matrix, math });
+      const matrix = shift > 0 ? shifted(task.matrix, { feedback, share: shift, math }) : task.matrix;
       const fitted = grid.open(matrix);
       const width = fitted.unit.columns;
-      const feedback = task.feedback ?? prepare({ hessian, grid, shape: task.matrix, math });
       // A tile of all columns is entered before anything is rounded.
       const dynamic = tiles === "dynamic" && width < columns;
       if (!dynamic) {
@@ -127,4 +119,15 @@ export function gptq(options: GptqOptions = {}): Rounding {
       return rounded;
     },
   };
+}
+
+function shifted(
+  matrix: Matrix,
+  params: { readonly feedback: Feedback; readonly share: number; readonly math: MathKernels },
+): Matrix {
+  const { feedback, share, math } = params;
+  if (feedback.solver) return shiftTarget({ matrix, solver: feedback.solver, share, math });
+  throw new QuernError("QUANTIZE_INPUT_MISSING", "a shift needs feedback that was made with `cross`", {
+    subject: { key: "feedback" },
+  });
 }

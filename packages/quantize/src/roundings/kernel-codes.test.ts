@@ -129,7 +129,8 @@ it("rows that are divided among threads get the codes that they have together", 
   const { matrix, hessian, math } = await layerUnderTest(rows, columns, { seed: 5 });
   const rounding = gptq({ passes: 2, refitScales: true });
   const order = columnOrder({ order: "descending", hessian: hessian.matrix, columns, width: 32 });
-  const feedback = errorFeedback({ hessian, order, damping: 0.01, refines: true, shared: true, math });
+  const allocate = (size: number): SharedArrayBuffer => new SharedArrayBuffer(size);
+  const feedback = errorFeedback({ hessian, order, damping: 0.01, refines: true, allocate, math });
   expect(feedback.factors.buffer).toBeInstanceOf(SharedArrayBuffer);
   expect(feedback.hessian?.buffer).toBeInstanceOf(SharedArrayBuffer);
   const grid = uniform({ bits: 3, symmetric: false, tile: { columns: 32 } });

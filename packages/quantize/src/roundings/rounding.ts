@@ -1,6 +1,7 @@
 import type { MathKernels } from "@quern/kernels";
 import type { Fitting, FittedGrid, Grid } from "../grids/grid.ts";
 import type { Feedback } from "../hessian/feedback.ts";
+import type { Allocate } from "../hessian/allocate.ts";
 import type { Hessian } from "../hessian/hessian.ts";
 import type { Matrix } from "../matrix.ts";
 
@@ -14,7 +15,7 @@ export interface Rounding {
   /** Why a grid makes no sense here, if it does not. */
   refuses(grid: Grid, shape: Pick<Matrix, "rows" | "columns">): string | undefined;
   /**
-   * What is made of a Hessian alone: to be given to all tasks with that Hessian, whose codes stay the same. Absent where there is nothing
+   * What is made of what is known of inputs alone: to be given to all tasks with these inputs, whose codes stay the same. Absent where there is nothing
    * of the kind.
    *
    * @throws QuernError `QUANTIZE_HESSIAN_SINGULAR`, `QUANTIZE_NOT_FINITE`
@@ -28,11 +29,12 @@ export interface Rounding {
 
 export interface PrepareParams {
   readonly hessian: Hessian;
+  readonly cross?: Float64Array | undefined;
   readonly grid: Grid;
   /** Of one of the layers. */
   readonly shape: Pick<Matrix, "rows" | "columns">;
-  /** Whether the result lies in shared memory. @default false */
-  readonly shared?: boolean | undefined;
+  /** Where the result lies, and what is needed to make it. @default memory of its own */
+  readonly allocate?: Allocate | undefined;
   readonly math: MathKernels;
 }
 

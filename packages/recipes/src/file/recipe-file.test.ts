@@ -56,6 +56,17 @@ rules:
     });
   });
 
+  it("may choose the stored scales of inputs, and rotate", () => {
+    const activations = { calibrator: { name: "percentile", options: { share: 0.999 } } };
+    const text = JSON.stringify({ extends: "w8a8-static", activations });
+    expect(parse(text)).toMatchObject({ activations });
+    expect(problemIn(JSON.stringify({ extends: "w8a8", activations })).message).toContain("not static");
+    const rotated = parse(
+      '{"extends": "nvfp4", "transforms": [{"name": "hadamard", "options": {"r2": false, "seed": 3}}]}',
+    );
+    expect(rotated.transforms).toEqual([{ name: "hadamard", options: { r2: false, seed: 3 } }]);
+  });
+
   it("may be JSON", () => {
     expect(parse('{"extends": "bnb-nf4", "name": "other"}')).toMatchObject({
       name: "other",

@@ -59,6 +59,10 @@ const layer = {
     .boolean()
     .optional()
     .describe("keep the result only where it beats rounding to nearest on held-out inputs"),
+  activations: z
+    .strictObject({ calibrator: member(CALIBRATOR_OPTIONS) })
+    .optional()
+    .describe("which range the stored scales of inputs span (default: that of all inputs)"),
   correctBias: z.boolean().optional().describe("make outputs right on average, where layers have a bias"),
 };
 

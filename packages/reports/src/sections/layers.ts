@@ -95,13 +95,18 @@ function mapsOf(outputs: readonly OutputRecord[], figure: Figure): Html[] {
     const layers = [...new Set(tensors.map(({ layer }) => layer!))].sort((a, b) => a - b);
     const rowOf = new Map(rows.map((role, row) => [role, row]));
     const columnOf = new Map(layers.map((layer, column) => [layer, column]));
-    const cells = measured.map((tensor): HeatMapCell => {
-      const value = figure.of(tensor.errors!)!;
+    // Experts that are tensors of their own share a cell.
+    const groups = groupBy(measured, ({ role, layer }) => `${layer} ${role}`);
+    const cells = [...groups.values()].map((group): HeatMapCell => {
+      const [tensor] = group as [TensorRecord];
+      const errors = errorsOf(group)!;
+      const value = figure.of(errors)!;
+      const name = group.length === 1 ? tensor.name : `${tensor.name} and ${group.length - 1} others`;
       return {
         row: rowOf.get(tensor.role)!,
         column: columnOf.get(tensor.layer!)!,
         value: value > 0 ? value : undefined,
-        title: `${tensor.name}, ${tensor.type}: ${formatPercent(value)}${figure.id === "weights" ? ` (${formatDecibels(tensor.errors!.snr)})` : ""}`,
+        title: `${name}, ${tensor.type}: ${formatPercent(value)}${figure.id === "weights" ? ` (${formatDecibels(errors.snr)})` : ""}`,
       };
     });
     return [

@@ -1,9 +1,22 @@
 import type { ConversionRecord, ErrorRecord, OutputRecord } from "../conversion.ts";
-import { formatBytes, formatDecibels, formatFigure, formatInteger, formatPercent } from "../format.ts";
+import {
+  formatBytes,
+  formatDecibels,
+  formatFigure,
+  formatInteger,
+  formatKnown,
+  formatPercent,
+} from "../format.ts";
 import { html, type Html } from "../html/html.ts";
 import { barCell, table, tiles } from "../html/table.ts";
 import { scatterPlot, type ScatterPoint } from "../plot/scatter.ts";
-import { OUTPUT_FIGURES, outputCells, type OutputFigure, outputFigures } from "../output-figures.ts";
+import {
+  hasCounts,
+  OUTPUT_FIGURES,
+  outputCells,
+  type OutputFigure,
+  outputFigures,
+} from "../output-figures.ts";
 import { typesOf } from "../tensor-groups.ts";
 
 /** What was written: sizes, and errors in all and by type. */
@@ -33,13 +46,17 @@ function errorTiles(errors: ErrorRecord): { label: string; value: string; note?:
       const output = of(errors);
       return output === undefined ? [] : [{ label: title, value: formatPercent(output.relativeError), note }];
     }),
-    { label: "Clipped weights", value: formatPercent(clippedShare), note: formatInteger(clipped) },
-    { label: "Vanished groups", value: formatInteger(vanished), note: "all zero, and were not" },
+    ...(clippedShare === undefined || clipped === undefined
+      ? []
+      : [{ label: "Clipped weights", value: formatPercent(clippedShare), note: formatInteger(clipped) }]),
+    ...(vanished === undefined
+      ? []
+      : [{ label: "Vanished groups", value: formatInteger(vanished), note: "all zero, and were not" }]),
   ];
 }
 
 function outputTable(outputs: readonly OutputRecord[], sourceBytes: number): Html {
-  const figures = outputFigures(outputs);
+  const shown = { figures: outputFigures(outputs), counts: hasCounts(outputs) };
   const largest = outputs.reduce((most, { bytes }) => Math.max(most, bytes), 0);
   return table({
     caption: "Outputs",
@@ -48,20 +65,20 @@ function outputTable(outputs: readonly OutputRecord[], sourceBytes: number): Htm
       { title: "Size", number: true },
       { title: "Of source", number: true },
       { title: "Bits / weight", number: true },
-      ...errorColumns(figures),
+      ...errorColumns(shown),
     ],
     rows: outputs.map(({ type, bytes, bitsPerWeight, errors }) => [
       type,
       barCell(formatBytes(bytes), bytes / largest),
       formatPercent(bytes / sourceBytes),
       bitsPerWeight.toFixed(2),
-      ...errorCells(errors, figures),
+      ...errorCells(errors, shown),
     ]),
   });
 }
 
 function typeTable(outputs: readonly OutputRecord[]): Html {
-  const figures = outputFigures(outputs);
+  const shown = { figures: outputFigures(outputs), counts: hasCounts(outputs) };
   return html`<h3>By type</h3>
     ${table({
       caption: "Types of tensors",
@@ -71,7 +88,7 @@ function typeTable(outputs: readonly OutputRecord[]): Html {
         { title: "Tensors", number: true },
         { title: "Weights", number: true },
         { title: "Bits / weight", number: true },
-        ...errorColumns(figures),
+        ...errorColumns(shown),
       ],
       rows: outputs.flatMap((output) =>
         typesOf(output).map((group) => [
@@ -80,26 +97,37 @@ function typeTable(outputs: readonly OutputRecord[]): Html {
           formatInteger(group.tensors),
           barCell(formatPercent(group.share), group.share),
           group.bitsPerWeight.toFixed(2),
-          ...errorCells(group.errors, figures),
+          ...errorCells(group.errors, shown),
         ]),
       ),
     })}`;
 }
 
+/** What tables have columns for. */
+interface ShownFigures {
+  readonly figures: readonly OutputFigure[];
+  readonly counts: boolean;
+}
+
 /** Columns of {@link errorCells}. */
-function errorColumns(figures: readonly OutputFigure[]): { title: string; number: true }[] {
-  const titles = ["Relative error", "SNR", ...figures.map(({ title }) => title), "Clipped"];
+function errorColumns({ figures, counts }: ShownFigures): { title: string; number: true }[] {
+  const titles = [
+    "Relative error",
+    "SNR",
+    ...figures.map(({ title }) => title),
+    ...(counts ? ["Clipped"] : []),
+  ];
   return titles.map((title) => ({ title, number: true }));
 }
 
-function errorCells(errors: ErrorRecord | undefined, figures: readonly OutputFigure[]): string[] {
-  if (errors === undefined) return ["exact", "", ...figures.map(() => ""), ""];
+function errorCells(errors: ErrorRecord | undefined, { figures, counts }: ShownFigures): string[] {
+  if (errors === undefined) return ["exact", "", ...figures.map(() => ""), ...(counts ? [""] : [])];
   const { relativeError, snr, clippedShare } = errors;
   return [
     formatPercent(relativeError),
     formatDecibels(snr),
     ...outputCells(errors, figures),
-    formatPercent(clippedShare),
+    ...(counts ? [formatKnown(clippedShare, formatPercent)] : []),
   ];
 }
 

@@ -1,8 +1,8 @@
 import type { ConversionRecord, OutputRecord, TensorRecord } from "../conversion.ts";
-import { formatDecibels, formatFigure, formatInteger, formatPercent } from "../format.ts";
+import { formatDecibels, formatFigure, formatInteger, formatKnown, formatPercent } from "../format.ts";
 import { html, type Html, type HtmlPart } from "../html/html.ts";
 import { barCell, table, type TableColumn } from "../html/table.ts";
-import { outputCells, type OutputFigure, outputFigures } from "../output-figures.ts";
+import { hasCounts, outputCells, type OutputFigure, outputFigures } from "../output-figures.ts";
 
 /** Of each output. */
 const MOST_WORST = { alone: 15, besideOthers: 6 };
@@ -25,13 +25,15 @@ export function tensorsSection({ outputs }: ConversionRecord): Html | undefined 
   );
   if (worst.length === 0) return undefined;
   const largest = worst.reduce((most, placed) => Math.max(most, errorOf(placed)), 0);
-  const shown = { largest, several, figures: outputFigures(outputs) };
+  const shown = { largest, several, figures: outputFigures(outputs), counts: hasCounts(outputs) };
   return html`<section aria-labelledby="tensors">
     <h2 id="tensors">Tensors that lost most</h2>
     <p>
-      Relative error is the root of the squared error over the squared weights. Clipped weights lie beyond the
-      ends of the grid of the group that they share a scale with, by more than half a step. Vanished groups
-      are all zero now, and were not.
+      Relative error is the root of the squared error over the squared weights.
+      ${
+        shown.counts &&
+        "Clipped weights lie beyond the ends of the grid of the group that they share a scale with, by more than half a step. Vanished groups are all zero now, and were not."
+      }
     </p>
     ${tensorTable({ caption: "Tensors that lost most", placed: worst, ...shown })}
     <details>
@@ -51,8 +53,10 @@ function tensorTable(params: {
   readonly largest: number;
   readonly several: boolean;
   readonly figures: readonly OutputFigure[];
+  /** Whether there are counts. */
+  readonly counts: boolean;
 }): Html {
-  const { caption, placed, largest, several, figures } = params;
+  const { caption, placed, largest, several, figures, counts } = params;
   const numbers = (...titles: string[]): TableColumn[] => titles.map((title) => ({ title, number: true }));
   return table({
     caption,
@@ -61,14 +65,14 @@ function tensorTable(params: {
       ...(several ? [{ title: "Output" }] : []),
       { title: "Type" },
       ...numbers("Shape", "Relative error", "SNR", ...figures.map(({ title }) => title)),
-      ...numbers("Largest", "Clipped", "Vanished"),
+      ...numbers(...(counts ? ["Largest", "Clipped", "Vanished"] : [])),
     ],
     rows: placed.map(({ output, tensor }) => [
       html`<code>${tensor.name}</code>`,
       ...(several ? [output.type] : []),
       typeCell(tensor),
       tensor.shape.join(" \u00d7 "),
-      ...errorCells(tensor, { largest, figures }),
+      ...errorCells(tensor, { largest, figures, counts }),
     ]),
   });
 }
@@ -82,16 +86,20 @@ function typeCell({ from, type, requantized, fallback }: TensorRecord): Html {
 
 function errorCells(
   { errors }: TensorRecord,
-  { largest, figures }: { largest: number; figures: readonly OutputFigure[] },
+  { largest, figures, counts }: { largest: number; figures: readonly OutputFigure[]; counts: boolean },
 ): HtmlPart[] {
-  if (errors === undefined) return ["exact", "", ...figures.map(() => ""), "", "", ""];
+  if (errors === undefined) return ["exact", "", ...figures.map(() => ""), ...(counts ? ["", "", ""] : [])];
   const { relativeError, snr, largestError, clippedShare, vanished } = errors;
   return [
     barCell(formatPercent(relativeError), relativeError / largest),
     formatDecibels(snr),
     ...outputCells(errors, figures),
-    formatFigure(largestError),
-    formatPercent(clippedShare),
-    formatInteger(vanished),
+    ...(counts
+      ? [
+          formatKnown(largestError, formatFigure),
+          formatKnown(clippedShare, formatPercent),
+          formatKnown(vanished, formatInteger),
+        ]
+      : []),
   ];
 }

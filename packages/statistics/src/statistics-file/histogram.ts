@@ -8,8 +8,23 @@ const LOWEST_EXPONENT = -40;
 const EXPONENTS = 64;
 const MANTISSA_BITS = 5;
 
+/** Bits of a float that do not choose a bin. */
+const SHIFT = 23 - MANTISSA_BITS;
+
+/** What the upper bits of the smallest float of bin 0 are. */
+const FIRST = (127 + LOWEST_EXPONENT) << MANTISSA_BITS;
+
 /** Counts of a histogram. */
 export const HISTOGRAM_BINS: number = EXPONENTS << MANTISSA_BITS;
+
+/** Adds to the counts of a histogram the values given, whatever their signs; they must be finite. */
+export function addToHistogram(counts: Float64Array, values: Float32Array): void {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  for (let index = 0; index < bits.length; index++) {
+    const bin = ((bits[index]! & 0x7fffffff) >>> SHIFT) - FIRST;
+    counts[bin < 0 ? 0 : bin < HISTOGRAM_BINS ? bin : HISTOGRAM_BINS - 1]!++;
+  }
+}
 
 /**
  * The absolute value below which a share of the values is. Within a bin, values are taken as spread evenly; below (1 + 1/32) 2^-40 they are 0.
@@ -40,8 +55,8 @@ function valueWithin(bin: number, part: number): number {
   return bin === HISTOGRAM_BINS - 1 ? low : low + (lowerEdge(bin + 1) - low) * part;
 }
 
-/** The smallest value of a bin. */
-function lowerEdge(bin: number): number {
+/** The smallest value of a bin; of the first, what is below counts too. */
+export function lowerEdge(bin: number): number {
   const mantissa = 1 + (bin % 2 ** MANTISSA_BITS) / 2 ** MANTISSA_BITS;
   return mantissa * 2 ** (LOWEST_EXPONENT + Math.floor(bin / 2 ** MANTISSA_BITS));
 }

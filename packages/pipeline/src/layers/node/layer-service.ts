@@ -3,9 +3,12 @@ import { ShardReader } from "@quern/checkpoints/node";
 import { type KernelBackend, loadKernels } from "@quern/kernels";
 import type { Service } from "@quern/threads";
 import { FileWriter } from "../../node/file-writer.ts";
+import { changeInputs } from "../tasks/change-inputs.ts";
+import { compareBlock } from "../tasks/compare-block.ts";
 import { copyRows } from "../tasks/copy-rows.ts";
 import { dequantizeBlocks } from "../tasks/dequantize-blocks.ts";
 import { dequantizeLayer } from "../tasks/dequantize-layer.ts";
+import { evaluateWeights } from "../tasks/evaluate-weights.ts";
 import { largest } from "../tasks/largest.ts";
 import { pack } from "../tasks/pack-layer.ts";
 import { prepare } from "../tasks/prepare.ts";
@@ -39,6 +42,12 @@ export async function createService(options: LayerServiceOptions): Promise<Servi
         return readWeights(task.weights, { firstRow: 0, rows: task.weights.rows }, open);
       case "choose-factors":
         return chooseColumnFactors(task, kernels, open);
+      case "change-inputs":
+        return changeInputs(task);
+      case "evaluate":
+        return evaluateWeights(task, open);
+      case "compare-block":
+        return compareBlock(task, kernels, open);
       case "prepare":
         return prepare(task, kernels);
       case "largest":

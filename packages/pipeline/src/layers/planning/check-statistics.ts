@@ -28,6 +28,13 @@ export function checkStatistics(params: {
     const { module } = folding.statistics;
     if (usesHessian && !statistics.input(module).hessian) throw notCollected(statistics, module);
   }
+  const divided = new Set(foldings.flatMap(({ layers }) => layers.map(({ weights }) => weights.tensor)));
+  for (const { inputs, needs, layers } of stages.flatMap(({ groups }) => groups)) {
+    if (inputs === undefined || !needs.histogram || statistics.input(inputs.module).holdOutRows > 0) continue;
+    if (!layers.some(({ weights }) => divided.has(weights.tensor))) continue;
+    const what = "some inputs that were held out, to find ranges where factors divide inputs";
+    throw notCollected(statistics, inputs.module, what);
+  }
   return stageWarnings(statistics, stages);
 }
 
@@ -78,10 +85,10 @@ export function stageWarnings(
   ];
 }
 
-function notCollected({ file }: Statistics, module: string): QuernError {
+function notCollected({ file }: Statistics, module: string, what = "X^T X of the inputs"): QuernError {
   return new QuernError(
     "STATISTICS_NOT_COLLECTED",
-    `${file}: the recipe needs X^T X of the inputs of "${module}", which was not collected`,
+    `${file}: the recipe needs of "${module}" ${what}, which was not collected`,
     { subject: { file, tensor: module } },
   );
 }

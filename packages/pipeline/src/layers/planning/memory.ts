@@ -1,10 +1,20 @@
 import { totalmem } from "node:os";
 import { QuernError } from "@quern/tensor";
-import type { InputNeeds, LayerResources, PlannedFolding, PlannedMatrix, PlannedStage } from "../plan.ts";
+import type {
+  InputNeeds,
+  LayerResources,
+  PlannedBlockCheck,
+  PlannedFolding,
+  PlannedMatrix,
+  PlannedStage,
+} from "../plan.ts";
 import type { CheckedLinear } from "./plan-linear.ts";
 
 /** What a thread holds for each weight that it rounds: weights, values, errors, what they add to others, and the same in other orders. */
 const BYTES_PER_WEIGHT = 48;
+
+/** For each weight of a matrix that is evaluated as a whole: as it is stored, in F32, scaled and rotated. */
+const EVALUATING_BYTES = 16;
 
 /** Weights above this make nothing faster. */
 const LARGEST_CHUNK = 2 ** 21;
@@ -12,11 +22,14 @@ const LARGEST_CHUNK = 2 ** 21;
 /** Groups beyond the one in hand keep threads busy; more of them than two, or than this, make nothing faster. */
 const LARGEST_AHEAD = 16 * 2 ** 20;
 
-/** Of a Hessian, for each element: F64; what is made of it for all rows, F32. */
+/** Of a Hessian, for each element: F64. */
 const HESSIAN_BYTES = 8;
-const FEEDBACK_BYTES = 4;
-/** While that is made: two copies in F64, and the result. */
-const PREPARING_BYTES = 20;
+/** What is made of it for all rows: a factor in F64, feedback in F32, and damped for refinements in F32. */
+const PREPARING_BYTES = 16;
+/** Of products with other inputs: F64, and F32 for shifts. */
+const CROSS_BYTES = 12;
+/** Of a Hessian with factors: a copy in F64, and one in F32 for products. */
+const SEARCHING_HESSIAN_BYTES = 12;
 /** Of each thread that refines with it: damped, and in F32. */
 const REFINING_BYTES = 12;
 
@@ -35,13 +48,16 @@ export function groupBytes(params: {
   readonly layers: readonly CheckedLinear[];
   readonly needs: InputNeeds;
   readonly columns: number;
+  /** Layers whose rows are made together. */
+  readonly whole: (layer: CheckedLinear) => boolean;
   /** Whether what layers become is needed as numbers, too. */
   readonly follows: boolean;
 }): number {
-  const { layers, needs, columns, follows } = params;
-  const codes = layers.reduce((sum, { linear, decision }) => {
+  const { layers, needs, columns, follows, whole } = params;
+  const codes = layers.reduce((sum, layer) => {
+    const { linear, decision } = layer;
     const weights = linear.rows * linear.columns;
-    return sum + weights * ((decision.guard ? 2 : 1) + (follows ? 4 : 0));
+    return sum + weights * ((decision.guard ? 2 : 1) + (follows ? 4 : 0) + (whole(layer) ? 4 : 0));
   }, 0);
   return codes + inputBytes(needs, columns);
 }
@@ -50,8 +66,8 @@ export function groupBytes(params: {
 export function inputBytes(needs: InputNeeds, columns: number): number {
   const square = columns * columns;
   return (
-    (needs.hessian ? square * (HESSIAN_BYTES + FEEDBACK_BYTES + PREPARING_BYTES) : 0) +
-    (needs.cross ? square * HESSIAN_BYTES : 0) +
+    (needs.hessian ? square * (HESSIAN_BYTES + PREPARING_BYTES) : 0) +
+    (needs.cross ? square * CROSS_BYTES : 0) +
     (needs.heldOut ? HELD_OUT_ROWS * columns * 4 : 0)
   );
 }
@@ -67,7 +83,10 @@ export function foldingBytes(params: {
 }): number {
   const { layers, columns, usesHessian } = params;
   const weights = layers.reduce((sum, { weights: { rows, columns: n } }) => sum + rows * n, 0);
-  return weights * SEARCHING_BYTES + (usesHessian ? columns * columns * (HESSIAN_BYTES + FEEDBACK_BYTES) : 0);
+  return (
+    weights * SEARCHING_BYTES +
+    (usesHessian ? columns * columns * (HESSIAN_BYTES + SEARCHING_HESSIAN_BYTES) : 0)
+  );
 }
 
 /**
@@ -80,15 +99,24 @@ export function layerResources(params: {
   readonly threads: number;
   readonly stages: readonly PlannedStage<PlannedMatrix>[];
   readonly foldings: readonly PlannedFolding[];
+  readonly checks: readonly PlannedBlockCheck[];
+  /** Weights of the largest matrix whose rows are made together. @default 0 */
+  readonly wholeWeights?: number;
 }): LayerResources {
   const memory = resolveMemory(params.memory);
   const groups = params.stages.flatMap((stage) => stage.groups);
-  const group = [...groups, ...params.foldings].reduce((most, { bytes }) => Math.max(most, bytes), 0);
-  const ofThread = groups.reduce((most, { layers, columns, needs }) => {
-    const rows = layers.reduce((largest, { division }) => Math.max(largest, division.step), 1);
-    const refining = needs.hessian ? columns * columns * REFINING_BYTES : 0;
-    return Math.max(most, rows * columns * BYTES_PER_WEIGHT + refining);
-  }, 0);
+  const group = [...groups, ...params.foldings, ...params.checks].reduce(
+    (most, { bytes }) => Math.max(most, bytes),
+    0,
+  );
+  const ofThread = groups.reduce(
+    (most, { layers, columns, needs }) => {
+      const rows = layers.reduce((largest, { division }) => Math.max(largest, division.step), 1);
+      const refining = needs.hessian ? columns * columns * REFINING_BYTES : 0;
+      return Math.max(most, rows * columns * BYTES_PER_WEIGHT + refining);
+    },
+    (params.wholeWeights ?? 0) * EVALUATING_BYTES,
+  );
   const leastMemory = group + ofThread;
   if (memory < leastMemory) {
     throw new QuernError(

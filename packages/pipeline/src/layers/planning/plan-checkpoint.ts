@@ -23,7 +23,9 @@ import type {
 import type { Target } from "../tasks/target.ts";
 import { checkStatistics } from "./check-statistics.ts";
 import { groupBytes, layerResources } from "./memory.ts";
+import { planChecks } from "./plan-checks.ts";
 import { planFoldings } from "./plan-foldings.ts";
+import { planRotation, untiedConfig } from "./plan-rotation.ts";
 import { checkOutputFolder } from "./output-folder.ts";
 import { type CheckedLinear, checkLinear } from "./plan-linear.ts";
 import { type LinearGroup, linearStages } from "./stages.ts";
@@ -40,6 +42,7 @@ const MORE_TEMPLATES = "additional_chat_templates";
  *
  * @throws QuernError
  * - `PLAN_MEMORY`, `PLAN_THREADS` parameters out of range
+ * - `PLAN_ROTATION_IMPOSSIBLE`, `PLAN_TRANSFORMS_TOGETHER` as `planRotation`
  * - `PLAN_TRANSFORM_FOLLOWS` transforms, with inputs that follow what layers become
  * - `PLAN_LAYER_UNKNOWN` a decision about a layer that the model lacks
  * - `PLAN_STATISTICS_REQUIRED`, `PLAN_STATISTICS_TWICE`, `STATISTICS_OTHER_MODEL`, `STATISTICS_UNKNOWN_MODULE`,
@@ -76,12 +79,14 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     shape: { rows, columns },
   }));
   checkLoaders(params, planned, modules);
+  const rotation = planRotation({ model, transforms: recipe.transforms, layers });
+  const { untied } = rotation ?? {};
   const paths = pathsOf(model);
   const checkpoint = planQuantizedCheckpoint({
-    config: model.config,
-    tensors: storedTensors(model),
+    config: untied ? untiedConfig(model.config) : model.config,
+    tensors: storedTensors(model, untied?.info),
     layers: planned.map(({ shape: _shape, ...layer }) => layer),
-    linears: modules,
+    linears: untied ? [...new Set([...modules, untied.module])] : modules,
     paths,
     quantizer: params.tool,
     ...(params.maxShardSize === undefined ? {} : { maxShardSize: params.maxShardSize }),
@@ -90,14 +95,16 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
   const follows = params.inputs?.follows ?? false;
   const stages = linearStages({ model, layers, needsInputs }).map(({ groups, ...stage }): PlannedStage => ({
     ...stage,
-    groups: groups.map((group) => planGroup(group, { model, targets, follows })),
+    groups: groups.map((group) =>
+      planGroup(group, { model, targets, follows, whole: rotation?.whole ?? new Set() }),
+    ),
   }));
   const { foldings, warnings } = planFoldings({
     model,
-    transforms: recipe.transforms,
+    transforms: rotation === undefined ? recipe.transforms : [],
     layers: stages.flatMap(({ groups }) => groups.flatMap((group) => group.layers)),
   });
-  if (foldings.length > 0 && follows) {
+  if ((foldings.length > 0 || rotation !== undefined) && follows) {
     throw new QuernError(
       "PLAN_TRANSFORM_FOLLOWS",
       `${params.recipeName} has transforms, which want all inputs before any layer is quantized: they cannot be run along with the model`,
@@ -109,11 +116,20 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
       groups.flatMap((group) => group.layers.map(({ bias }) => bias?.weights.tensor)),
     ),
   );
+  const checks = planChecks(
+    model,
+    rotation?.blocks ?? new Set(foldings.flatMap(({ folding }) => folding.layer ?? [])),
+  );
   const resources = layerResources({
     memory: params.memory,
     threads: resolveThreads(params.threads),
     stages,
     foldings,
+    checks,
+    wholeWeights: [...(rotation?.whole ?? [])].reduce(
+      (most, name) => Math.max(most, elementCount(model.tensors.get(name)!.info.shape)),
+      0,
+    ),
   });
   const shards = checkpoint.shards.shards.map(({ fileName, layout }) => ({
     name: fileName,
@@ -125,7 +141,15 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     source: model.checkpoint.folder,
     force: params.force ?? false,
   });
-  const parameters = [...model.tensors.values()].reduce((sum, { info }) => sum + elementCount(info.shape), 0);
+  const output: PlannedCopy | undefined = untied && {
+    weights: untied.embedding,
+    type: untied.info.type,
+    target: targets.get(untied.info.name)!,
+  };
+  const parameters = [...model.tensors.values(), ...(untied ? [untied] : [])].reduce(
+    (sum, { info }) => sum + elementCount(info.shape),
+    0,
+  );
   const fileSize = shards.reduce((sum, { size }) => sum + size, 0);
   const inputs = needsInputs ? (params.inputs ?? statisticsInputs(statistics!)) : undefined;
   return {
@@ -137,7 +161,15 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     checkpoint,
     stages,
     foldings,
-    copies: copiesOf(model, checkpoint, targets).filter(({ weights }) => !corrected.has(weights.tensor)),
+    checks,
+    ...(rotation && { rotation }),
+    copies: [
+      ...copiesOf({ model, checkpoint, targets, untied: untied?.info.name }).filter(
+        ({ weights }) => !corrected.has(weights.tensor),
+      ),
+      ...(output ? [output] : []),
+    ],
+    ...(output && { untied: output }),
     kept: modules.filter((module) => !planned.some((layer) => layer.module === module)),
     parameters,
     sourceBytes: model.checkpoint.totalBytes,
@@ -190,8 +222,11 @@ function checkLoaders(
 }
 
 /** Tensors with the types in which they will be stored, unless they are quantized. */
-function storedTensors({ tensors, dtype }: LayeredModel): TensorInfo[] {
-  return [...tensors.values()].map(({ info, quantized }) => (quantized ? { ...info, type: dtype } : info));
+function storedTensors({ tensors, dtype }: LayeredModel, output: TensorInfo | undefined): TensorInfo[] {
+  const stored = [...tensors.values()].map(({ info, quantized }) =>
+    quantized ? { ...info, type: dtype } : info,
+  );
+  return output === undefined ? stored : [...stored.filter(({ name }) => name !== output.name), output];
 }
 
 function pathsOf({ checkpoint: { files } }: LayeredModel): string[] {
@@ -225,6 +260,7 @@ function planGroup(
     readonly model: LayeredModel;
     readonly targets: ReadonlyMap<string, Target>;
     readonly follows: boolean;
+    readonly whole: ReadonlySet<string>;
   },
 ): PlannedGroup {
   const needs = group.layers
@@ -234,6 +270,7 @@ function planGroup(
       hessian: all.hessian || next.hessian,
       cross: all.cross || next.cross,
       heldOut: all.heldOut || next.heldOut,
+      histogram: all.histogram || next.histogram,
     }));
   const { columns, module } = group.layers[0]!.linear;
   if (group.inputs === undefined && (needs.channels || needs.hessian)) {
@@ -248,7 +285,13 @@ function planGroup(
     needs,
     columns,
     layers: group.layers.map((layer) => planLinear(layer, context)),
-    bytes: groupBytes({ layers: group.layers, needs, columns, follows: context.follows }),
+    bytes: groupBytes({
+      layers: group.layers,
+      needs,
+      columns,
+      follows: context.follows,
+      whole: ({ linear }) => context.whole.has(`${linear.module}.weight`),
+    }),
   };
 }
 
@@ -283,12 +326,15 @@ function planCopy(model: LayeredModel, name: string, target: Target): PlannedCop
   return { weights, type: model.tensors.get(name)!.quantized ? model.dtype : weights.type, target };
 }
 
-function copiesOf(
-  model: LayeredModel,
-  { origins }: QuantizedCheckpointPlan,
-  targets: ReadonlyMap<string, Target>,
-): PlannedCopy[] {
-  return [...origins].flatMap(([name, origin]) =>
-    "copy" in origin ? [planCopy(model, origin.copy, targets.get(name)!)] : [],
+/** @param params.untied Tensor that is made of another one. */
+function copiesOf(params: {
+  readonly model: LayeredModel;
+  readonly checkpoint: QuantizedCheckpointPlan;
+  readonly targets: ReadonlyMap<string, Target>;
+  readonly untied: string | undefined;
+}): PlannedCopy[] {
+  const { model, checkpoint, targets, untied } = params;
+  return [...checkpoint.origins].flatMap(([name, origin]) =>
+    "copy" in origin && name !== untied ? [planCopy(model, origin.copy, targets.get(name)!)] : [],
   );
 }

@@ -53,13 +53,19 @@ export function checkLinear(
           shape: flattened ? { rows: 1, columns: rows * columns } : { rows, columns },
         });
   if (problem !== undefined) throw refused(module, problem);
+  const calibrated = parameters.activations === "static" && decision.activations !== undefined;
   const whole = flattened || members.grid.wholeMatrix === true || members.rounding.wholeMatrix === true;
   return {
     linear,
     decision,
     layer,
     division: { step: whole ? rows : Math.min(unit.rows, rows), flattened },
-    needs: { ...needs, channels: needs.channels || parameters.activations === "static" },
+    needs: {
+      ...needs,
+      channels: needs.channels || parameters.activations === "static",
+      heldOut: needs.heldOut || calibrated,
+      histogram: calibrated,
+    },
     ...preparation(treatment, members, linear),
     ...(members.grid.usesLargest && { sharesLargest: loadedAs(linear) }),
   };
@@ -79,7 +85,7 @@ export function preparation(
 function needsOf(
   { rounding, searchInHessian }: TreatmentMembers,
   context: { readonly channels: boolean; readonly guard: boolean; readonly correctBias: boolean },
-): InputNeeds {
+): Omit<InputNeeds, "histogram"> {
   const { channels, guard, correctBias } = context;
   return {
     channels: channels || correctBias,

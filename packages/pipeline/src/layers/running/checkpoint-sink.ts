@@ -1,8 +1,9 @@
-import { formatOf, type LayerConstants } from "@quern/checkpoints";
+import type { LayerConstants } from "@quern/checkpoints";
 import type { InputStatistics } from "@quern/statistics";
 import type { CheckpointEvent, LayerResultFigures } from "../events.ts";
 import type { CheckpointPlan, PlannedLinear } from "../plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
+import { inputScale } from "./input-scale.ts";
 import type { QuantizedLinear } from "./quantize-layer.ts";
 
 /** Writes layers as the tensors of a checkpoint, each when it is whole. */
@@ -61,18 +62,9 @@ async function writeBias(
   progress(weights.tensor, rows * columns, bytes);
 }
 
-/** The largest code of a format's inputs that are quantized, in the numbers that they are multiples of. */
-function largestLevel({ decision, layer }: PlannedLinear): number {
-  const { values } = formatOf(decision.format).form(layer);
-  if (values === undefined) return 2 ** (layer.parameters.bits - 1) - 1;
-  return values.reduce((most, value) => (value > most ? value : most), 0);
-}
-
-/** Inputs are of the format of the weights: their largest magnitude becomes the largest code. */
 function constantsOf(planned: PlannedLinear, inputs: InputStatistics | undefined): LayerConstants {
   if (planned.layer.parameters.activations !== "static" || inputs === undefined) return {};
-  const most = inputs.largestMagnitude.reduce((largest, value) => Math.max(largest, value), 0);
-  return { inputScale: most === 0 ? 1 : most / largestLevel(planned) };
+  return { inputScale: inputScale(planned, inputs) };
 }
 
 function resultOf(

@@ -40,7 +40,7 @@ function* piecesOf(copies: readonly PlannedCopy[]): Generator<Piece, void, undef
   for (const copy of copies) {
     const { rows, columns } = copy.weights;
     const rowBytes = (columns * ELEMENT_TYPES[copy.type].bits) / 8;
-    const size = Math.max(1, Math.floor(PIECE_BYTES / rowBytes));
+    const size = copy.weights.whole === true ? rows : Math.max(1, Math.floor(PIECE_BYTES / rowBytes));
     for (let firstRow = 0; firstRow < rows; firstRow += size) {
       yield { copy, firstRow, rows: Math.min(size, rows - firstRow), offset: firstRow * rowBytes };
     }

@@ -1,24 +1,13 @@
-import {
-  type ChosenFolding,
-  fitFactors,
-  foldedScales,
-  foldExpression,
-  tieFactors,
-  type WeightChanges,
-} from "@quern/models";
+import { type ChosenFolding, fitFactors, foldedScales, tieFactors, type WeightChanges } from "@quern/models";
 import type { InputSource, InputStatistics } from "@quern/statistics";
 import type { MemberSpec } from "@quern/quantize";
-import type { CheckpointPlan, PlannedCopy, PlannedFolding, PlannedMatrix, PlannedStage } from "../plan.ts";
+import type { BufferPool } from "@quern/threads";
+import type { CheckpointPlan, PlannedBlockCheck, PlannedFolding, PlannedMatrix } from "../plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
-import type { Weights } from "../tasks/weights.ts";
+import { type ChangedWork, changeCopy, changeStages } from "./changed-work.ts";
 import type { MemoryGate } from "./memory-gate.ts";
+import { checkBlock } from "./check-block.ts";
 import { settled } from "./settled.ts";
-
-/** The work of a plan after factors have been folded into the weights. */
-export interface FoldedWork extends Pick<FoldedFactors, "factorsOf"> {
-  readonly stages: readonly PlannedStage[];
-  readonly copies: readonly PlannedCopy[];
-}
 
 /** Factors that have been chosen. */
 export interface FoldedFactors {
@@ -28,40 +17,55 @@ export interface FoldedFactors {
   factorsOf(planned: Pick<PlannedMatrix, "linear">): Float32Array | undefined;
 }
 
-/** Chooses factors for all places of a plan, before anything is rounded, and folds them into what is read of the weights. */
+/**
+ * Chooses factors for all places of a plan, before anything is rounded, and folds them into what is read of the weights.
+ *
+ * @throws QuernError `FOLDING_CHANGES_MODEL`
+ */
 export async function foldFactors(params: {
   readonly plan: CheckpointPlan;
   readonly run: RunLayerTask;
   readonly gate: MemoryGate;
-}): Promise<FoldedWork> {
-  const { plan, run, gate } = params;
-  const { foldings, inputs, recipe } = plan;
+  readonly pool: BufferPool;
+}): Promise<ChangedWork> {
+  const { plan, ...context } = params;
+  const { foldings, checks, inputs, recipe } = plan;
   const { transforms } = recipe;
-  const { changes, factorsOf } = await chooseFoldings({ foldings, transforms, inputs, run, gate });
+  const { changes, factorsOf } = await chooseFoldings({ foldings, checks, transforms, inputs, ...context });
   return {
-    stages: plan.stages.map((stage) => foldStage(stage, changes)),
-    copies: plan.copies.map((copy) => foldCopy(copy, changes)),
-    factorsOf,
+    stages: changeStages(plan.stages, { changes }),
+    copies: plan.copies.map((copy) => changeCopy(copy, { changes })),
+    changeInputs: async (planned, statistics) => divideInputs(statistics, factorsOf(planned)),
   };
 }
 
-/** Chooses factors for all places. @param params.inputs Needed where there are some. */
+/**
+ * Chooses factors for all places. Every block is compared with what it was as soon as its factors are chosen.
+ *
+ * @param params.inputs Needed where there are some places.
+ * @throws QuernError `FOLDING_CHANGES_MODEL`
+ */
 export async function chooseFoldings(params: {
   readonly foldings: readonly PlannedFolding[];
+  readonly checks: readonly PlannedBlockCheck[];
   readonly transforms: readonly MemberSpec[];
   readonly inputs: InputSource | undefined;
   readonly run: RunLayerTask;
   readonly gate: MemoryGate;
+  readonly pool: BufferPool;
 }): Promise<FoldedFactors> {
-  const { foldings, inputs, gate } = params;
-  const chosen = await settled(foldings, async (planned): Promise<ChosenFolding> => {
-    await gate.enter(planned.bytes);
-    try {
-      return await choose(planned, { ...params, inputs: inputs! });
-    } finally {
-      gate.leave(planned.bytes);
-    }
+  const { foldings, checks, inputs, run, gate } = params;
+  const blocks = await settled([...byBlock(foldings)], async ([block, places]): Promise<ChosenFolding[]> => {
+    const own = await settled(places, (planned) =>
+      gate.within(planned.bytes, () => choose(planned, { ...params, inputs: inputs! })),
+    );
+    const check = checks.find(({ graph }) => graph.layer === block);
+    if (check === undefined) return own;
+    const changed = foldedScales(own);
+    await gate.within(check.bytes, () => checkBlock({ check, changes: changed, run }));
+    return own;
   });
+  const chosen = blocks.flat();
   const changes = foldedScales(chosen);
   const factors = new Map<string, Float32Array>(
     chosen.flatMap(({ folding, factors: own }) =>
@@ -79,6 +83,15 @@ export async function chooseFoldings(params: {
   };
 }
 
+function byBlock(foldings: readonly PlannedFolding[]): Map<number | undefined, PlannedFolding[]> {
+  const blocks = new Map<number | undefined, PlannedFolding[]>();
+  for (const planned of foldings) {
+    const { layer } = planned.folding;
+    blocks.set(layer, [...(blocks.get(layer) ?? []), planned]);
+  }
+  return blocks;
+}
+
 function readerKey(module: string, matrix: number | undefined): string {
   return `${module} ${matrix ?? "all"}`;
 }
@@ -88,11 +101,14 @@ async function choose(
   context: {
     readonly run: RunLayerTask;
     readonly inputs: InputSource;
+    readonly pool: BufferPool;
     readonly transforms: readonly MemberSpec[];
   },
 ): Promise<ChosenFolding> {
-  const { run, inputs, transforms } = context;
-  const request = { ...folding.statistics, hessian: usesHessian, cross: false, heldOut: false };
+  const { run, inputs, transforms, pool } = context;
+  const lease = pool.lease();
+  const allocate = (size: number): SharedArrayBuffer => lease.take(size);
+  const request = { ...folding.statistics, hessian: usesHessian, cross: false, heldOut: false, allocate };
   const { hessian, tokens, meanMagnitude, largestMagnitude } = await inputs.read(request);
   const factors = await run({
     kind: "choose-factors",
@@ -103,6 +119,7 @@ async function choose(
     meanMagnitudes: meanMagnitude,
     largestMagnitudes: largestMagnitude,
   });
+  lease.release();
   const tied = tieFactors(folding, factors);
   if (norm === undefined) return { folding, factors: tied };
   const weight = await run({ kind: "read", weights: norm.weights });
@@ -110,32 +127,14 @@ async function choose(
   return { folding, factors: fitFactors({ factors: tied, weight, offset, type: weights.type }) };
 }
 
-function foldStage(stage: PlannedStage, changes: WeightChanges): PlannedStage {
-  return {
-    ...stage,
-    groups: stage.groups.map((group) => ({
-      ...group,
-      layers: group.layers.map((planned) => ({
-        ...planned,
-        weights: foldWeights(planned.weights, changes),
-        ...(planned.bias && { bias: foldCopy(planned.bias, changes) }),
-      })),
-    })),
-  };
-}
-
-function foldCopy(copy: PlannedCopy, changes: WeightChanges): PlannedCopy {
-  return { ...copy, weights: foldWeights(copy.weights, changes) };
-}
-
-export function foldWeights(weights: Weights, changes: WeightChanges): Weights {
-  const expression = foldExpression(weights.expression, changes);
-  return expression === weights.expression ? weights : { ...weights, type: "F32", expression };
-}
-
-/** What is known of inputs when they are divided by factors. The Hessian is changed in place. */
-export function divideInputs(statistics: InputStatistics, factors: Float32Array): InputStatistics {
-  const { hessian, heldOut, mean, meanSquare, meanMagnitude, largestMagnitude } = statistics;
+/** What is known of inputs when they are divided by factors, if by any. The Hessian is changed in place. */
+export function divideInputs(
+  statistics: InputStatistics,
+  factors: Float32Array | undefined,
+): InputStatistics {
+  if (factors === undefined) return statistics;
+  const { histogram: _known, ...rest } = statistics;
+  const { hessian, heldOut, mean, meanSquare, meanMagnitude, largestMagnitude } = rest;
   const n = factors.length;
   const by = (values: Float32Array, power = 1): Float32Array =>
     values.map((value, index) => value / factors[index % n]! ** power);
@@ -146,7 +145,7 @@ export function divideInputs(statistics: InputStatistics, factors: Float32Array)
   }
   for (const index of heldOut?.keys() ?? []) heldOut![index]! /= factors[index % n]!;
   return {
-    ...statistics,
+    ...rest,
     mean: by(mean),
     meanSquare: by(meanSquare, 2),
     meanMagnitude: by(meanMagnitude),

@@ -21,7 +21,7 @@ export function followBlocks(params: {
       const values = changed.get(name) ?? new Float32Array(new SharedArrayBuffer(4 * matrices * size));
       changed.set(name, values);
       const into = values.subarray(matrix * size, (matrix + 1) * size);
-      await run({ kind: "dequantize-blocks", type, blocks, rows, columns, into });
+      await run({ kind: "dequantize-blocks", tensor: name, type, blocks, rows, columns, into });
     },
     async stageDone() {
       for (const [tensor, values] of changed) await inputs.replace({ tensor, values });

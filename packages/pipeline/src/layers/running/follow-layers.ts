@@ -1,6 +1,7 @@
 import { ShardReader } from "@quern/checkpoints/node";
 import { evaluateRows, replaceTensors, source, type TensorReader } from "@quern/models";
 import type { InputSource } from "@quern/statistics";
+import type { BufferPool } from "@quern/threads";
 import { decodeElements, elementCount } from "@quern/tensor";
 import type { LayeredModel } from "../linear-layers.ts";
 import type { PlannedLinear } from "../plan.ts";
@@ -18,8 +19,10 @@ export function followLayers(params: {
   readonly model: LayeredModel;
   readonly inputs: InputSource;
   readonly run: RunLayerTask;
+  readonly pool: BufferPool;
 }): LayerFollower {
-  const { model, inputs, run } = params;
+  const { model, inputs, run, pool } = params;
+  const lease = pool.lease();
   const { description } = model;
   const shards = new ShardReader(model.checkpoint.shards);
   const changed = new Map<string, Float32Array>();
@@ -30,8 +33,8 @@ export function followLayers(params: {
   }
   return {
     async layerDone({ weights: { tensor, rows, columns } }, { matrix }) {
-      const into = new Float32Array(new SharedArrayBuffer(rows * columns * 4));
-      await run({ kind: "dequantize", matrix, into });
+      const into = new Float32Array(lease.take(rows * columns * 4));
+      await run({ kind: "dequantize", tensor, matrix, into });
       changed.set(tensor, into);
     },
     async stageDone() {
@@ -46,6 +49,7 @@ export function followLayers(params: {
         await inputs.replace({ tensor, values: decodeElements({ type: "F32", bytes }) });
       }
       changed.clear();
+      lease.release();
     },
     close: () => shards.close(),
   };

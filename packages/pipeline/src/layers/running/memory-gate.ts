@@ -18,6 +18,16 @@ export class MemoryGate {
     });
   }
 
+  /** What work gives that is let in, and leaves when it ends. */
+  async within<Result>(bytes: number, work: () => Promise<Result>): Promise<Result> {
+    await this.enter(bytes);
+    try {
+      return await work();
+    } finally {
+      this.leave(bytes);
+    }
+  }
+
   leave(bytes: number): void {
     this.#used -= bytes;
     this.#inside -= 1;

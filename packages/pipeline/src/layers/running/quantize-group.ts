@@ -1,9 +1,10 @@
 import { columnImportance, type Feedback, type Treatment } from "@quern/quantize";
 import type { InputSource, InputStatistics } from "@quern/statistics";
+import type { BufferLease, BufferPool } from "@quern/threads";
 import { withLargest } from "../planning/plan-linear.ts";
 import type { PlannedGroup, PlannedMatrix } from "../plan.ts";
+import { preparingSizes } from "../tasks/prepare.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
-import { divideInputs } from "./fold-factors.ts";
 
 /** What rows of a layer are rounded with. */
 export interface LayerInputs {
@@ -17,9 +18,11 @@ export interface LayerInputs {
 /** What layers are worked on with. */
 export interface LayerWork<M extends PlannedMatrix> {
   readonly inputs?: InputSource;
-  /** By what the inputs of a layer have been divided. */
-  readonly factorsOf: (planned: M) => Float32Array | undefined;
+  /** What is known of the inputs of a layer after they have been changed; arrays may be changed in place. */
+  readonly changeInputs: (planned: M, statistics: InputStatistics) => Promise<InputStatistics>;
   readonly run: RunLayerTask;
+  /** Shared memory; what groups and layers have taken is given back when they are done, unless they fail. */
+  readonly pool: BufferPool;
   readonly threads: number;
   readonly chunkWeights: number;
   /** Rounds a layer, and takes care of the result; its memory is free when that is done. */
@@ -28,10 +31,15 @@ export interface LayerWork<M extends PlannedMatrix> {
 
 /** Quantizes the layers that read the same inputs: what is made of these is made once. */
 export async function quantizeGroup<M extends PlannedMatrix>(
-  group: PlannedGroup<M>,
+  planned: PlannedGroup<M>,
   work: LayerWork<M>,
 ): Promise<void> {
-  const statistics = await readInputs(group, work);
+  const lease = work.pool.lease();
+  const statistics = await readInputs(planned, work, lease);
+  const group = {
+    ...planned,
+    layers: await Promise.all(planned.layers.map((layer) => evaluated(layer, work, lease))),
+  };
   const treatments = await treatmentsFor(group, work);
   const feedbacks = new Map<string, Promise<Feedback | undefined>>();
   await Promise.all(
@@ -41,7 +49,7 @@ export async function quantizeGroup<M extends PlannedMatrix>(
       const feedback =
         planned.prepares !== undefined &&
         known?.hessian &&
-        (await feedbackFor({ planned, treatment, statistics: known, work, feedbacks }));
+        (await feedbackFor({ planned, treatment, statistics: known, work, lease, feedbacks }));
       const importance = known && !known.hessian ? columnImportance(known.meanSquare) : undefined;
       await work.quantize(planned, {
         treatment,
@@ -51,17 +59,38 @@ export async function quantizeGroup<M extends PlannedMatrix>(
       });
     }),
   );
+  lease.release();
 }
 
 async function readInputs<M extends PlannedMatrix>(
   { inputs, needs, layers }: PlannedGroup<M>,
   work: LayerWork<M>,
+  lease: BufferLease,
 ): Promise<InputStatistics | undefined> {
-  const { hessian, cross, heldOut, channels } = needs;
+  const { hessian, cross, heldOut, channels, histogram } = needs;
   if (inputs === undefined || work.inputs === undefined || !(hessian || channels)) return undefined;
-  const statistics = await work.inputs.read({ ...inputs, hessian, cross, heldOut });
-  const factors = work.factorsOf(layers[0]!);
-  return factors === undefined ? statistics : divideInputs(statistics, factors);
+  const statistics = await work.inputs.read({
+    ...inputs,
+    hessian,
+    cross,
+    heldOut,
+    histogram,
+    allocate: (size) => lease.take(size),
+  });
+  return work.changeInputs(layers[0]!, statistics);
+}
+
+/** A layer whose rows are made together has them in memory before they are divided among threads. */
+async function evaluated<M extends PlannedMatrix>(
+  planned: M,
+  { run }: Pick<LayerWork<M>, "run">,
+  lease: BufferLease,
+): Promise<M> {
+  const { weights } = planned;
+  if (weights.whole !== true) return planned;
+  const values = new Float32Array(lease.take(weights.rows * weights.columns * 4));
+  await run({ kind: "evaluate", weights, into: values });
+  return { ...planned, weights: { ...weights, values } };
 }
 
 /** What is known of the inputs, less what a layer has no use for. */
@@ -110,9 +139,10 @@ function feedbackFor(params: {
   readonly treatment: Treatment;
   readonly statistics: InputStatistics;
   readonly work: { readonly run: RunLayerTask };
+  readonly lease: BufferLease;
   readonly feedbacks: Map<string, Promise<Feedback | undefined>>;
 }): Promise<Feedback | undefined> {
-  const { planned, treatment, statistics, work, feedbacks } = params;
+  const { planned, treatment, statistics, work, lease, feedbacks } = params;
   const { rows, columns } = planned.linear;
   const key = planned.prepares!;
   const known = feedbacks.get(key);
@@ -124,6 +154,8 @@ function feedbackFor(params: {
     shape: { rows, columns },
     hessian: statistics.hessian!,
     tokens: statistics.tokens,
+    ...(statistics.cross && { cross: statistics.cross }),
+    buffers: preparingSizes(columns).map((size) => lease.take(size)),
   });
   feedbacks.set(key, made);
   return made;

@@ -1,4 +1,5 @@
 import type { QuantizedMatrix } from "@quern/quantize";
+import type { BufferLease } from "@quern/threads";
 import { type FigureSums, sumOfFigures } from "../row-figures.ts";
 import type { PlannedLinear } from "../plan.ts";
 import type { RoundedRows, RoundRowsResult, RoundRowsTask } from "../tasks/round-rows.ts";
@@ -6,7 +7,6 @@ import type { RunLayerTask } from "../tasks/task.ts";
 import { gatherRows } from "./gather-rows.ts";
 import type { LayerInputs } from "./quantize-group.ts";
 import { rowRanges } from "./row-ranges.ts";
-import { sharedBytes } from "./shared-bytes.ts";
 
 /** A layer as codes, and what that costs. */
 export interface QuantizedLinear {
@@ -29,14 +29,16 @@ export async function quantizeLayer(params: {
   readonly chunkWeights: number;
   readonly threads: number;
   readonly run: RunLayerTask;
+  /** Memory for the result. */
+  readonly lease: BufferLease;
   /** Called as rows are done. */
   readonly onRows: (rows: number) => void;
 }): Promise<QuantizedLinear> {
-  const { planned, inputs, run, onRows } = params;
+  const { planned, inputs, run, lease, onRows } = params;
   const { rows, columns } = planned.linear;
-  const codes = sharedBytes(rows * columns);
+  const codes = new Uint8Array(lease.take(rows * columns));
   const compares = planned.decision.guard && inputs.statistics?.heldOut !== undefined;
-  const nearestCodes = compares ? sharedBytes(rows * columns) : undefined;
+  const nearestCodes = compares ? new Uint8Array(lease.take(rows * columns)) : undefined;
   const common = {
     kind: "round-rows",
     weights: planned.weights,

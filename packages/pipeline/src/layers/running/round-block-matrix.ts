@@ -1,4 +1,5 @@
 import type { RowErrors } from "@quern/kernels";
+import type { BufferLease } from "@quern/threads";
 import type { PlannedBlockMatrix } from "../block-plan.ts";
 import { seesTooFew } from "../block-plan.ts";
 import type { BlockRows, RoundBlocksResult, RoundBlocksTask } from "../tasks/round-blocks.ts";
@@ -6,7 +7,6 @@ import type { RunLayerTask } from "../tasks/task.ts";
 import type { RowRange } from "../tasks/weights.ts";
 import type { LayerInputs } from "./quantize-group.ts";
 import { rowRanges } from "./row-ranges.ts";
-import { sharedBytes } from "./shared-bytes.ts";
 
 /** A matrix as blocks of ggml, and what that costs. */
 export interface RoundedBlocks {
@@ -37,11 +37,13 @@ export async function roundBlockMatrix(params: {
   readonly chunkWeights: number;
   readonly threads: number;
   readonly run: RunLayerTask;
+  /** Memory for the result. */
+  readonly lease: BufferLease;
   /** Called as rows are done. */
   readonly onRows: (rows: number) => void;
 }): Promise<RoundedBlocks> {
-  const { planned, inputs, measuresOutputs, run, onRows } = params;
-  const task = { ...taskFor(planned, inputs), measuresOutputs };
+  const { planned, inputs, measuresOutputs, run, lease, onRows } = params;
+  const task = { ...taskFor(planned, inputs, lease), measuresOutputs };
   const parts = await Promise.all(
     rowRanges(params).map(async (range) => {
       const result = await run({ ...task, ...range });
@@ -54,10 +56,14 @@ export async function roundBlockMatrix(params: {
 
 type MatrixTask = Omit<RoundBlocksTask, "firstRow" | "rows" | "measuresOutputs">;
 
-function taskFor(planned: PlannedBlockMatrix, { treatment, statistics, feedback }: LayerInputs): MatrixTask {
+function taskFor(
+  planned: PlannedBlockMatrix,
+  { treatment, statistics, feedback }: LayerInputs,
+  lease: BufferLease,
+): MatrixTask {
   const { weights, type, rowSize, via, usesImportance } = planned;
   const { hessian, tokens = 0, meanSquare, heldOut } = statistics ?? {};
-  const blocks = (): Uint8Array => sharedBytes(weights.rows * rowSize);
+  const blocks = (): Uint8Array => new Uint8Array(lease.take(weights.rows * rowSize));
   const rounded =
     hessian === undefined || seesTooFew(planned, tokens)
       ? undefined

@@ -1,5 +1,6 @@
 import type { CheckpointShard } from "@quern/checkpoints";
 import type { KernelBackend } from "@quern/kernels";
+import { BufferPool } from "@quern/threads";
 import type { BlockRounding, PlannedBlockMatrix } from "../block-plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
 import { followBlocks } from "./follow-blocks.ts";
@@ -44,14 +45,17 @@ async function roundStages(params: WriteBlocksParams, run: RunLayerTask): Promis
   const { name, stages, inputs, resources } = rounding;
   const { threads, chunkWeights, groupMemory } = resources;
   const tensors = new RoundedTensors(name);
+  const pool = new BufferPool();
   const follower = inputs.follows ? followBlocks({ inputs, run }) : undefined;
   const work: LayerWork<PlannedBlockMatrix> = {
     inputs,
-    factorsOf: rounding.factorsOf ?? (() => undefined),
+    changeInputs: rounding.changeInputs ?? (async (_planned, statistics) => statistics),
     run,
+    pool,
     threads,
     chunkWeights,
     async quantize(planned, layerInputs) {
+      const lease = pool.lease();
       const rounded = await roundBlockMatrix({
         planned,
         inputs: layerInputs,
@@ -59,12 +63,14 @@ async function roundStages(params: WriteBlocksParams, run: RunLayerTask): Promis
         chunkWeights,
         threads,
         run,
+        lease,
         onRows: (rows) => onRows(planned, rows),
       });
       const { blocks } = rounded;
       for (const { file, offset } of planned.targets) await write(file, blocks, offset);
       onWritten(planned, blocks.byteLength * planned.targets.length);
       await follower?.matrixDone(planned, blocks);
+      lease.release();
       const whole = tensors.add(planned, rounded);
       if (whole !== undefined) onTensor(planned, whole);
     },

@@ -1,4 +1,11 @@
-import { closeThreads, compiledModule, startThreads, type TaskQueue, taskQueue } from "@quern/threads";
+import {
+  BufferPool,
+  closeThreads,
+  compiledModule,
+  startThreads,
+  type TaskQueue,
+  taskQueue,
+} from "@quern/threads";
 import type { CheckpointEvent, CheckpointReport, LayerResultFigures } from "../events.ts";
 import { modelCard } from "../model-card.ts";
 import { createService } from "../node/layer-service.ts";
@@ -6,13 +13,16 @@ import type { CheckpointPlan, PlannedLinear } from "../plan.ts";
 import type { LayerResult, LayerTask, RunLayerTask } from "../tasks/task.ts";
 import { type CheckpointSink, checkpointSink } from "./checkpoint-sink.ts";
 import { copyTensors } from "./copy-tensors.ts";
-import { foldFactors, type FoldedWork } from "./fold-factors.ts";
+import type { ChangedWork } from "./changed-work.ts";
+import { foldFactors } from "./fold-factors.ts";
 import { followLayers } from "./follow-layers.ts";
 import { MemoryGate } from "./memory-gate.ts";
 import { createPartialFolder, type PartialFolder } from "./partial-folder.ts";
 import type { LayerWork } from "./quantize-group.ts";
 import { quantizeLayer } from "./quantize-layer.ts";
 import { quantizeStages } from "./quantize-stages.ts";
+import { rotateWeights } from "./rotate-weights.ts";
+import { TaskTimes } from "./task-times.ts";
 
 export interface WriteCheckpointOptions {
   /** Stops the run and removes what it has written; the reason of the signal is thrown. */
@@ -25,7 +35,7 @@ export interface WriteCheckpointOptions {
  * Runs a plan: quantizes the layers group by group, copies everything else, and writes the folder of the model. Until it is complete and on
  * disk, the folder is called `<folder>.partial`; whatever goes wrong, nothing of it stays.
  *
- * @throws the reason of `signal`; QuernError `WEIGHT_NOT_FINITE`, `QUANTIZE_*`, `STATISTICS_*`, `CHECKPOINT_CHANGED`, `SOURCE_*`,
+ * @throws the reason of `signal`; QuernError `WEIGHT_NOT_FINITE`, `FOLDING_CHANGES_MODEL`, `QUANTIZE_*`, `STATISTICS_*`, `CHECKPOINT_CHANGED`, `SOURCE_*`,
  * `OUTPUT_EXISTS` (since the plan), `OUTPUT_NOT_WRITABLE`, `OUTPUT_DISK_FULL`, `OUTPUT_WRITE_FAILED`, `WORKER_FAILED`, `WORKER_MISSING`
  */
 export async function writeCheckpoint(
@@ -64,9 +74,12 @@ async function writeInto(
     },
   });
   const kernels = threads[0]!.description;
+  const times = new TaskTimes();
   let layers: readonly LayerResultFigures[];
   try {
-    layers = await writeTensors(plan, options, (signal) => taskQueue({ threads, signal }));
+    layers = await writeTensors(plan, options, (signal) =>
+      taskQueue({ threads: times.watch(threads), signal }),
+    );
   } finally {
     await closeThreads(threads);
   }
@@ -85,6 +98,7 @@ async function writeInto(
     parameters: plan.parameters,
     sourceBytes: plan.sourceBytes,
     seconds: (performance.now() - options.started) / 1000,
+    times: times.list(),
     kernels,
     warnings: plan.warnings,
   };
@@ -118,16 +132,21 @@ async function writeTensors(
     folder: plan.folder,
   });
   const sink = checkpointSink({ run, progress, ...(onEvent && { onEvent }) });
+  const pool = new BufferPool();
   const gate = new MemoryGate(plan.resources.groupMemory);
   try {
-    const folded = await foldFactors({ plan, run, gate });
+    const { rotation } = plan;
+    const changed =
+      rotation === undefined
+        ? await foldFactors({ plan, run, gate, pool })
+        : await rotateWeights({ plan, rotation, run, gate });
     await Promise.all([
       copyTensors({
-        copies: folded.copies,
+        copies: changed.copies,
         run,
         onPiece: ({ weights }, rows, bytes) => progress(weights.tensor, rows * weights.columns, bytes),
       }),
-      quantizeLayers({ plan, folded, gate, run, sink, progress }),
+      quantizeLayers({ plan, changed, gate, pool, run, sink, progress }),
     ]);
   } catch (error) {
     // What is still under way ends with it.
@@ -139,39 +158,44 @@ async function writeTensors(
 
 async function quantizeLayers(params: {
   readonly plan: CheckpointPlan;
-  readonly folded: FoldedWork;
+  readonly changed: ChangedWork;
   readonly gate: MemoryGate;
+  readonly pool: BufferPool;
   readonly run: RunLayerTask;
   readonly sink: CheckpointSink;
   readonly progress: (tensor: string, elements: number, bytes: number) => void;
 }): Promise<void> {
-  const { plan, folded, gate, run, sink, progress } = params;
+  const { plan, changed, gate, pool, run, sink, progress } = params;
   const { inputs, model } = plan;
   const { threads, chunkWeights } = plan.resources;
-  const follower = inputs?.follows === true ? followLayers({ model, inputs, run }) : undefined;
+  const follower = inputs?.follows === true ? followLayers({ model, inputs, run, pool }) : undefined;
   const work: LayerWork<PlannedLinear> = {
     ...(inputs && { inputs }),
-    factorsOf: folded.factorsOf,
+    changeInputs: (planned, statistics) => changed.changeInputs(planned, statistics),
     run,
+    pool,
     threads,
     chunkWeights,
     async quantize(planned, layerInputs) {
       const { tensor, columns } = planned.weights;
       const onRows = (rows: number): void => progress(tensor, rows * columns, 0);
+      const lease = pool.lease();
       const quantized = await quantizeLayer({
         planned,
         inputs: layerInputs,
         chunkWeights,
         threads,
         run,
+        lease,
         onRows,
       });
       await sink.write(planned, quantized, layerInputs.statistics);
       await follower?.layerDone(planned, quantized);
+      lease.release();
     },
   };
   try {
-    await quantizeStages({ stages: folded.stages, gate, work, ...(follower && { follower }) });
+    await quantizeStages({ stages: changed.stages, gate, work, ...(follower && { follower }) });
   } finally {
     await follower?.close();
   }

@@ -3,6 +3,8 @@ import type { Kernels } from "@quern/kernels";
 /** Puts what blocks of ggml mean into shared memory. */
 export interface DequantizeBlocksTask {
   readonly kind: "dequantize-blocks";
+  /** For reports. */
+  readonly tensor: string;
   readonly type: string;
   readonly blocks: Uint8Array;
   readonly rows: number;

@@ -2,7 +2,7 @@ import type { Kernels } from "@quern/kernels";
 import { type Feedback, membersOf, type Treatment } from "@quern/quantize";
 import { about } from "../about-tensor.ts";
 
-/** Makes of a Hessian what all rows of the layers with these inputs share. */
+/** Makes of what is known of inputs what all rows of the layers with these inputs share. */
 export interface PrepareTask {
   readonly kind: "prepare";
   /** One of them, for messages. */
@@ -12,14 +12,28 @@ export interface PrepareTask {
   /** In shared memory. */
   readonly hessian: Float64Array;
   readonly tokens: number;
+  readonly cross?: Float64Array;
+  /** Memory to work in, of the sizes that `preparingSizes` says. */
+  readonly buffers: readonly SharedArrayBuffer[];
 }
 
-/** What it returns lies in shared memory. */
+/** Bytes that preparing takes at most: the order of columns, what is done with F64, and up to three squares in F32. */
+export function preparingSizes(columns: number): readonly number[] {
+  const square = columns ** 2;
+  return [4 * columns, 8 * square, 4 * square, 4 * square, 4 * square];
+}
+
+/** What it returns lies in the buffers of the task, or where they do not suffice in other shared memory. */
 export function prepare(task: PrepareTask, kernels: Kernels): Feedback | undefined {
-  const { tensor, treatment, shape, hessian, tokens } = task;
+  const { tensor, treatment, shape, hessian, tokens, cross } = task;
   const { grid, rounding } = membersOf(treatment, { kernels });
   const { math } = kernels;
+  const free = [...task.buffers];
+  const allocate = (size: number): SharedArrayBuffer => {
+    const index = free.findIndex(({ byteLength }) => byteLength === size);
+    return index < 0 ? new SharedArrayBuffer(size) : free.splice(index, 1)[0]!;
+  };
   return about(tensor, () =>
-    rounding.prepare?.({ hessian: { matrix: hessian, tokens }, grid, shape, shared: true, math }),
+    rounding.prepare?.({ hessian: { matrix: hessian, tokens }, cross, grid, shape, allocate, math }),
   );
 }

@@ -1,8 +1,12 @@
 import type { Feedback } from "@quern/quantize";
+import type { InputStatistics } from "@quern/statistics";
+import type { ChangeInputsTask } from "./change-inputs.ts";
 import type { ChooseFactorsTask } from "./choose-factors.ts";
+import type { CompareBlockTask } from "./compare-block.ts";
 import type { CopyRowsTask } from "./copy-rows.ts";
 import type { DequantizeBlocksTask } from "./dequantize-blocks.ts";
 import type { DequantizeTask } from "./dequantize-layer.ts";
+import type { EvaluateTask } from "./evaluate-weights.ts";
 import type { LargestTask } from "./largest.ts";
 import type { PackTask } from "./pack-layer.ts";
 import type { PrepareTask } from "./prepare.ts";
@@ -14,6 +18,9 @@ import type { RoundRowsResult, RoundRowsTask } from "./round-rows.ts";
 interface LayerResults {
   readonly read: Float32Array;
   readonly "choose-factors": Float32Array;
+  readonly "change-inputs": InputStatistics;
+  readonly evaluate: undefined;
+  readonly "compare-block": number;
   readonly prepare: Feedback | undefined;
   readonly largest: number;
   readonly "round-rows": RoundRowsResult;
@@ -34,6 +41,9 @@ interface ReadTask {
 export type LayerTask =
   | ReadTask
   | ChooseFactorsTask
+  | ChangeInputsTask
+  | EvaluateTask
+  | CompareBlockTask
   | PrepareTask
   | LargestTask
   | RoundRowsTask

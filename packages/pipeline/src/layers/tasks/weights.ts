@@ -17,6 +17,10 @@ export interface Weights {
   readonly start?: number;
   /** Tensors that the expression reads. */
   readonly sources: readonly CheckpointTensor[];
+  /** Whether no rows can be had without all others. @default false */
+  readonly whole?: boolean;
+  /** All of it in F32, in shared memory, where it has been evaluated before. */
+  readonly values?: Float32Array;
 }
 
 export interface RowRange {
@@ -29,12 +33,16 @@ export type OpenReader = (sources: readonly CheckpointTensor[]) => TensorReader;
 
 /** Bytes of rows as they are stored, or as the expression makes them. */
 export function readRowBytes(weights: Weights, range: RowRange, open: OpenReader): Promise<Uint8Array> {
-  const { expression, sources, start = 0 } = weights;
-  return evaluateRows(expression, {
-    reader: open(sources),
-    firstRow: start + range.firstRow,
-    rows: range.rows,
-  });
+  const { expression, sources, values, columns, start = 0 } = weights;
+  if (values === undefined) {
+    return evaluateRows(expression, {
+      reader: open(sources),
+      firstRow: start + range.firstRow,
+      rows: range.rows,
+    });
+  }
+  const rows = values.slice(range.firstRow * columns, (range.firstRow + range.rows) * columns);
+  return Promise.resolve(new Uint8Array(rows.buffer));
 }
 
 /**

@@ -24,6 +24,7 @@ export interface RecipeSettings extends Partial<Omit<Treatment, "grid">> {
   readonly parameters: LayerParameters;
   readonly guard?: boolean;
   readonly correctBias?: boolean;
+  readonly activations?: { readonly calibrator: MemberSpec };
   readonly transforms?: readonly MemberSpec[];
   readonly statistics?: ResolvedRecipe["statistics"];
   /** Layers that stay as they are, beside routers and the output layer. */
@@ -35,6 +36,7 @@ const ALWAYS_KEPT = new Set(["output", "router", "shared-router", "k-up", "v-up"
 /** All layers of the blocks alike. */
 export function recipeFor(model: LayeredModel, settings: RecipeSettings): ResolvedRecipe {
   const { format, parameters, keep, guard = false, correctBias = false, transforms = [] } = settings;
+  const { activations } = settings;
   const { rounding = { name: "nearest" }, calibrator, searchInHessian, statistics = "none" } = settings;
   return {
     decisions: model.linears.map(({ module, role }) =>
@@ -52,6 +54,7 @@ export function recipeFor(model: LayeredModel, settings: RecipeSettings): Resolv
             },
             guard,
             correctBias,
+            ...(activations && { activations }),
           },
     ),
     transforms,

@@ -1,0 +1,33 @@
+import { expressionSources, forwardModel, planForward } from "@quern/models";
+import { ELEMENT_TYPES, elementCount } from "@quern/tensor";
+import type { LayeredModel } from "../linear-layers.ts";
+import type { PlannedBlockCheck } from "../plan.ts";
+
+/** Blocks that are run as they were and as they became: those of which weights are changed. */
+export function planChecks(
+  { description, checkpoint }: LayeredModel,
+  blocks: ReadonlySet<number>,
+): PlannedBlockCheck[] {
+  if (blocks.size === 0) return [];
+  const graph = planForward(forwardModel(description));
+  const known = new Map(description.tensors.map((tensor) => [tensor.name, tensor]));
+  return graph.blocks.flatMap((block): PlannedBlockCheck[] => {
+    if (!blocks.has(block.layer)) return [];
+    const tensors = block.tensors.flatMap((name) => known.get(name) ?? []);
+    const sources = new Set(tensors.flatMap(({ expression }) => expressionSources(expression)));
+    return [
+      {
+        graph: block,
+        width: graph.embedding.width,
+        tensors,
+        sources: [...sources].map((name) => checkpoint.tensors.get(name)!),
+        // As they are stored, and in F32.
+        bytes: tensors.reduce(
+          (sum, { shape, sourceType }) =>
+            sum + elementCount(shape) * (ELEMENT_TYPES[sourceType].bits / 8 + 4),
+          0,
+        ),
+      },
+    ];
+  });
+}
