@@ -35,7 +35,9 @@ describe("quern calibrate", () => {
   it("gives plan, progress and result as JSON", async () => {
     const cwd = await temporaryFolder();
     await writeFile(join(cwd, "text.txt"), await readFile(text));
-    const argv = ["calibrate", demoCheckpoint, "--data", "text.txt:2", "--windows", "8", "--window", "64"];
+    await writeFile(join(cwd, "more.txt"), await readFile(text));
+    const data = ["--data", "text.txt:2", "more.txt:2"];
+    const argv = ["calibrate", demoCheckpoint, ...data, "--windows", "8", "--window", "64"];
     const { host, exitCode } = await runCli({
       argv: [...argv, "--hold-out", "4", "--no-hessians", "--json", "-j", "0", "-o", "out.safetensors"],
       cwd,
@@ -46,7 +48,13 @@ describe("quern calibrate", () => {
       type: "plan",
       tokens: 512,
       rule: { kind: "packed", length: 64 },
-      calibration: { windows: 6, sources: [{ name: "text.txt", weight: 2 }] },
+      calibration: {
+        windows: 6,
+        sources: [
+          { name: "text.txt", weight: 2 },
+          { name: "more.txt", weight: 2 },
+        ],
+      },
       holdOut: { every: 4, windows: 2 },
       file: { path: join(cwd, "out.safetensors"), replaces: false },
       blocks: 4,

@@ -39,8 +39,8 @@ export function defineCalibrate(command: Command, host: Host): void {
   command
     .argument("<model>", MODEL_ARGUMENT)
     .option(
-      "--data <file[:weight]...>",
-      "texts (.txt), conversations or texts (.jsonl, .parquet), each with its share of the tokens (default: a bundled mixture)",
+      "--data <file...>",
+      "texts (.txt), conversations or texts (.jsonl, .parquet), each with its share of the tokens as file:weight (default: a bundled mixture)",
       dataArgument,
     )
     .option(

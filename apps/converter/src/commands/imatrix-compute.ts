@@ -39,8 +39,8 @@ export function defineImatrixCompute(command: Command, host: Host): void {
     // A mistyped subcommand has more arguments than a model has: better said in other words.
     .allowExcessArguments()
     .option(
-      "-f, --data <file[:weight]...>",
-      "texts to run the model on (default: a bundled mixture)",
+      "-f, --data <file[:weight]>",
+      "text to run the model on, more than once for several (default: a bundled mixture)",
       dataArgument,
     )
     .option("-o, --output <file>", "file to write", "imatrix.gguf")
