@@ -1,7 +1,5 @@
-import type { WeightedFile } from "@quern/corpus";
 import { type Command, Option } from "commander";
 import { positiveArgument } from "./arguments.ts";
-import { dataArgument } from "./data-argument.ts";
 
 /** What commander makes of the options that {@link addRoundingOptions} declares. */
 export interface RoundingOptions {
@@ -9,7 +7,8 @@ export interface RoundingOptions {
   readonly transform?: string;
   readonly statistics?: string;
   readonly sequential?: true;
-  readonly data?: readonly WeightedFile[];
+  /** As the user gave them: files with or without weights. */
+  readonly data?: readonly string[];
   readonly tokens?: number;
 }
 
@@ -44,7 +43,6 @@ export function addRoundingOptions(command: Command): Command {
     .option(
       "--data <file...>",
       "texts for --sequential, each with its share of the tokens as file:weight (default: a bundled mixture)",
-      dataArgument,
     )
     .option("--tokens <count>", "tokens for --sequential (default: 32768)", positiveArgument);
 }

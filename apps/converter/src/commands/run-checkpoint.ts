@@ -1,5 +1,4 @@
 import { basename, resolve, sep } from "node:path";
-import type { WeightedFile } from "@quern/corpus";
 import {
   type CheckpointPlan,
   type LayeredModel,
@@ -155,7 +154,7 @@ function refuseWithoutStatistics(params: {
   const command = [
     "quern calibrate",
     shellWord(path),
-    ...(data === undefined ? [] : ["--data", ...data.map(dataWord)]),
+    ...(data === undefined ? [] : ["--data", ...data.map(shellWord)]),
     ...(need === "channels" ? ["--no-hessians"] : []),
     "-o",
     shellWord(file),
@@ -173,11 +172,6 @@ function refuseWithoutStatistics(params: {
       ? ""
       : `: run ${command}, then the same command with --statistics ${shellWord(file)}${along}`;
   throw new QuernError("RECIPE_STATISTICS_REQUIRED", `${why}${then}`);
-}
-
-/** A file with its share, as it was given. */
-function dataWord({ path, weight }: WeightedFile): string {
-  return shellWord(weight === 1 ? path : `${path}:${weight}`);
 }
 
 /**

@@ -1,0 +1,56 @@
+import { resolve } from "node:path";
+import {
+  collectCalibrationWindows,
+  planSequential,
+  sequentialInputs,
+  type SequentialPlan,
+} from "@quern/calibration";
+import { parseWeightedFile } from "@quern/corpus";
+import { openRunnable } from "@quern/inference";
+import { DEFAULT_TOKENS, DEFAULT_WINDOW } from "./calibrate.ts";
+import type { LayerInputs, LayerInputsParams } from "./layer-inputs.ts";
+import { openModelText, openTexts } from "./model-text.ts";
+
+/** Of how many windows one is kept apart. */
+const HOLD_OUT = 10;
+
+/**
+ * Plans to run a model along with its quantization.
+ *
+ * @throws QuernError the codes of `openRunnable`, `collectCalibrationWindows` and `planSequential`
+ */
+export async function runAlong({ source, options, host }: LayerInputsParams): Promise<LayerInputs> {
+  const model = await openRunnable(source);
+  const { tokenizer, chatTemplate } = await openModelText({ source, as: "original" });
+  const texts = await openTexts({ files: options.data?.map(parseWeightedFile), chatTemplate, host });
+  const { memory, threads, kernels } = options;
+  let plan: SequentialPlan;
+  try {
+    const windows = await collectCalibrationWindows({
+      model,
+      sources: texts.sources,
+      tokenizer,
+      rule: { kind: "packed", length: DEFAULT_WINDOW },
+      holdOut: HOLD_OUT,
+      tokens: options.tokens ?? DEFAULT_TOKENS,
+    });
+    plan = await planSequential({
+      model,
+      windows,
+      temporary: resolve(host.cwd, `${source.name}-sequential`),
+      ...(memory === undefined ? {} : { memory }),
+      ...(threads === undefined ? {} : { threads }),
+      ...(kernels === undefined ? {} : { backend: kernels }),
+    });
+  } finally {
+    await texts.close();
+  }
+  const stopped = new AbortController();
+  const inputs = sequentialInputs(plan, { signal: stopped.signal });
+  return {
+    inputs,
+    sequential: plan,
+    stop: (reason) => stopped.abort(reason),
+    close: () => inputs.close(),
+  };
+}
