@@ -69,7 +69,7 @@ describe("repositories", () => {
     "%s is pinned to a commit",
     async (text) => {
       const { id, commit, files } = await open(text);
-      expect({ id, commit }).toEqual({ id: "org/tiny", commit: server.commit });
+      expect({ id, commit }).toEqual({ id: "org/tiny", commit: server.repository.head.id });
       expect(files.size).toBe(10);
       expect(files.get(SHARD)).toMatchObject({ kind: "hub", commit, size: bytes.length });
       await readAll(files.get(SHARD)!);
@@ -87,7 +87,7 @@ describe("repositories", () => {
     for (const name of ["config.json", SHARD]) {
       const read = await readHubFile({ location: files.get(name)!, access: access(), patience });
       expect(Buffer.compare(read, await readFile(join(folder, name)))).toBe(0);
-      server.damageFile(name);
+      server.repository.damageFile(name);
       const damaged = readHubFile({ location: files.get(name)!, access: access(), patience });
       await expect(damaged).rejects.toMatchObject({ code: "HUB_FILE_CORRUPT" });
     }
@@ -115,7 +115,7 @@ describe("refusals", () => {
 
   it("of a gated repository, which says what to do", async () => {
     server.tokens.add(TOKEN);
-    server.gated = true;
+    server.repository.gated = true;
     for (const token of [undefined, "hf_of_another_account"]) {
       const location = await shard(token);
       const error = await errorOf(readAll(location, token));
@@ -230,7 +230,7 @@ describe("ranges", () => {
     const location = await shard();
     const source = await openHubFile({ location, access: access(), patience });
     await source.read(0, 100);
-    server.changeFile(SHARD);
+    server.repository.changeFile(SHARD);
     await expect(source.read(0, 100)).rejects.toMatchObject({ code: "SOURCE_CHANGED" });
     await expect(readAll(location)).rejects.toMatchObject({ code: "SOURCE_CHANGED" });
   });

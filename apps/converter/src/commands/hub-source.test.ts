@@ -66,7 +66,7 @@ async function convertBoth(
   expect((await runCli({ argv: ["convert", demoCheckpoint, "-o", local, ...types] })).exitCode).toBe(0);
   const server = await serve(demoCheckpoint);
   if (fault !== undefined) server.faults.push(fault(server));
-  const result = await run(server, ["convert", `hf:${server.id}`, "-o", remote, ...types]);
+  const result = await run(server, ["convert", `hf:${server.repository.id}`, "-o", remote, ...types]);
   expect(result.stderr).not.toContain("error");
   expect(result.exitCode).toBe(0);
   return { local: await filesIn(local), remote: await filesIn(remote) };
@@ -105,7 +105,7 @@ describe("quern convert from the Hub", () => {
     // The headers are read without a fault: their requests are the first two.
     let requests = 0;
     server.faults.push((exchange) => isWeights(exchange) && ++requests > 2 && fault(exchange));
-    const argv = ["convert", `hf:${server.id}`, "-t", "Q8_0", "-o", folder, "--json"];
+    const argv = ["convert", `hf:${server.repository.id}`, "-t", "Q8_0", "-o", folder, "--json"];
     const { exitCode, stderr } = await run(server, argv);
     expect(exitCode).toBe(exitCodes.input);
     expect(stderr).toContain(code);
@@ -118,14 +118,14 @@ describe("quern convert from the Hub", () => {
     let requests = 0;
     server.faults.push((exchange) => {
       if (isWeights(exchange) && ++requests === 3) {
-        server.changeFile("model.safetensors");
+        server.repository.changeFile("model.safetensors");
         server.expireRedirects();
       }
       return false;
     });
     const { exitCode, stderr } = await run(server, [
       "convert",
-      `hf:${server.id}`,
+      `hf:${server.repository.id}`,
       "-t",
       "Q8_0",
       "-o",
@@ -138,12 +138,20 @@ describe("quern convert from the Hub", () => {
 
   it("says in the plan what comes over the network", async () => {
     const server = await serve(demoCheckpoint);
-    const { exitCode, stdout } = await run(server, ["convert", server.id, "-t", "Q8_0", "--dry-run"]);
+    const { exitCode, stdout } = await run(server, [
+      "convert",
+      server.repository.id,
+      "-t",
+      "Q8_0",
+      "--dry-run",
+    ]);
     expect(exitCode).toBe(0);
-    expect(stdout).toContain(`MB from ${server.endpoint}/${server.id}/tree/${server.commit}`);
+    expect(stdout).toContain(
+      `MB from ${server.endpoint}/${server.repository.id}/tree/${server.repository.head.id}`,
+    );
     const { host } = await run(server, [
       "convert",
-      `hf:${server.id}@v1`,
+      `hf:${server.repository.id}@v1`,
       "-t",
       "Q8_0",
       "--dry-run",
@@ -155,11 +163,11 @@ describe("quern convert from the Hub", () => {
 
   it("tells of a repository that cannot be read, and of a folder that is not there", async () => {
     const server = await serve(demoCheckpoint);
-    const secret = await run(server, ["convert", server.id, "-t", "Q8_0"], { HF_TOKEN: "" });
+    const secret = await run(server, ["convert", server.repository.id, "-t", "Q8_0"], { HF_TOKEN: "" });
     expect(secret.exitCode).toBe(exitCodes.input);
     expect(secret.stderr).toMatch(/There is no folder org\/.*HF_TOKEN/s);
-    server.gated = true;
-    const gated = await run(server, ["inspect", `hf:${server.id}`], { HF_TOKEN: "" });
+    server.repository.gated = true;
+    const gated = await run(server, ["inspect", `hf:${server.repository.id}`], { HF_TOKEN: "" });
     expect(gated.exitCode).toBe(exitCodes.input);
     expect(gated.stderr).toContain("Accept its conditions at");
   });
@@ -169,9 +177,9 @@ describe("quern convert from the Hub", () => {
     const cwd = await temporaryFolder();
     await mkdir(join(cwd, "org"));
     await mkdir(join(cwd, "empty"));
-    await rename(join(cwd, "empty"), join(cwd, server.id));
+    await rename(join(cwd, "empty"), join(cwd, server.repository.id));
     const { exitCode } = await runCli({
-      argv: ["convert", server.id, "-t", "Q8_0"],
+      argv: ["convert", server.repository.id, "-t", "Q8_0"],
       cwd,
       env: { HF_ENDPOINT: server.endpoint },
     });
@@ -184,7 +192,7 @@ describe("other commands", () => {
   it("inspect shows a repository as it shows the folder", async () => {
     const folder = repositoryPath("fixtures/golden/mixtral/checkpoint");
     const server = await serve(folder);
-    const remote = await run(server, ["inspect", `hf:${server.id}`]);
+    const remote = await run(server, ["inspect", `hf:${server.repository.id}`]);
     expect(remote.stdout).toBe((await runCli({ argv: ["inspect", folder] })).stdout);
   });
 
@@ -208,7 +216,7 @@ describe("other commands", () => {
       join(output, "statistics.safetensors"),
     ];
     const first = await run(server, calibrate(folder, local));
-    const second = await run(server, calibrate(`hf:${server.id}`, remote));
+    const second = await run(server, calibrate(`hf:${server.repository.id}`, remote));
     expect([first.exitCode, second.exitCode, second.stderr]).toEqual([
       0,
       0,
@@ -231,7 +239,7 @@ describe("other commands", () => {
       expect(perplexity).toBeDefined();
       return perplexity;
     };
-    expect(await figures(`hf:${server.id}`)).toEqual(await figures(folder));
+    expect(await figures(`hf:${server.repository.id}`)).toEqual(await figures(folder));
   });
 
   it("convert to a folder of a quantized checkpoint copies small files from the repository", async () => {
@@ -248,7 +256,7 @@ describe("other commands", () => {
       join(output, "quantized"),
     ];
     const first = await run(server, convert(demoCheckpoint, local));
-    const second = await run(server, convert(`hf:${server.id}`, remote));
+    const second = await run(server, convert(`hf:${server.repository.id}`, remote));
     expect([first.exitCode, second.exitCode, second.stderr]).toEqual([
       0,
       0,

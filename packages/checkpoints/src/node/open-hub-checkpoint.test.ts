@@ -41,7 +41,7 @@ describe("openHubCheckpoint", () => {
     const local = await openCheckpointDirectory(golden);
     expect(remote).toMatchObject({
       name: "tiny",
-      location: `${server.endpoint}/org/tiny/tree/${server.commit}`,
+      location: `${server.endpoint}/org/tiny/tree/${server.repository.head.id}`,
       totalBytes: local.totalBytes,
     });
     expect([...remote.tensors]).toEqual([...local.tensors]);
@@ -88,7 +88,7 @@ describe("openHubCheckpoint", () => {
     const server = await serve();
     const plain = await openHubCheckpoint("hf:org/tiny", options(server));
     const repository = join(temporary, "models--org--tiny");
-    const snapshot = join(repository, "snapshots", server.commit);
+    const snapshot = join(repository, "snapshots", server.repository.head.id);
     await mkdir(join(repository, "blobs"), { recursive: true });
     await mkdir(snapshot, { recursive: true });
     const { location, name } = plain.shards[0]!;

@@ -1,4 +1,4 @@
-import type { Exchange, Fault } from "./hub-server.ts";
+import type { Exchange, Fault } from "./exchange.ts";
 
 /** Whether a request is for a range of weights at the host of large files. */
 export function isWeights({ seen }: Exchange): boolean {
@@ -28,7 +28,7 @@ export function answerStatus(status: number, headers: Record<string, string> = {
 function writeRangeHead({ response, file, first, last }: Exchange): void {
   response.writeHead(206, {
     etag: `"at-cdn-${file!.etag.slice(0, 8)}"`,
-    "content-range": `bytes ${first}-${last}/${file!.content.length}`,
+    "content-range": `bytes ${first}-${last}/${file!.content.size}`,
     "content-length": last - first + 1,
   });
 }
@@ -38,7 +38,7 @@ export const resetMidBody: Fault = (exchange) => {
   const { response, file, first, last } = exchange;
   writeRangeHead(exchange);
   const half = Math.ceil((last - first + 1) / 2);
-  response.write(file!.content.subarray(first, first + half), () => {
+  response.write(file!.content.read(first, first + half), () => {
     setTimeout(() => response.socket?.resetAndDestroy(), 5);
   });
   return true;
@@ -47,14 +47,14 @@ export const resetMidBody: Fault = (exchange) => {
 /** Says, and sends, fewer bytes than asked for. */
 export const shortRange: Fault = ({ response, file, first, last }) => {
   const end = Math.max(first, last - 1);
-  response.writeHead(206, { "content-range": `bytes ${first}-${end}/${file!.content.length}` });
-  response.end(file!.content.subarray(first, end + 1));
+  response.writeHead(206, { "content-range": `bytes ${first}-${end}/${file!.content.size}` });
+  response.end(file!.content.read(first, end + 1));
   return true;
 };
 
 /** Sends the whole file. */
 export const ignoredRange: Fault = ({ response, file }) => {
-  response.writeHead(200).end(file!.content);
+  response.writeHead(200).end(file!.content.read(0, file!.content.size));
   return true;
 };
 

@@ -1,3 +1,5 @@
+export { answerFile, answerJson, refuse } from "./answers.ts";
+export type { Exchange, Fault, Host, Route, SeenRequest } from "./exchange.ts";
 export {
   answerStatus,
   everyNth,
@@ -9,4 +11,14 @@ export {
   slowTrickle,
 } from "./faults.ts";
 export { HubServer } from "./hub-server.ts";
-export type { Exchange, Fault, SeenRequest } from "./hub-server.ts";
+export { refusalOf, repositoryOf } from "./reading-routes.ts";
+export {
+  fileContent,
+  filesOfFolder,
+  gitHash,
+  memoryContent,
+  sha256,
+  storedFile,
+  StoredRepository,
+} from "./stored-repository.ts";
+export type { Content, StoredCommit, StoredFile } from "./stored-repository.ts";

@@ -1,0 +1,38 @@
+import type { ServerResponse } from "node:http";
+import type { Exchange } from "./exchange.ts";
+
+export function answerJson(
+  response: ServerResponse,
+  value: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  response.writeHead(200, { "content-type": "application/json", ...headers }).end(JSON.stringify(value));
+}
+
+/** @param code Value of `X-Error-Code`; "" for none. */
+export function refuse(response: ServerResponse, status: number, code: string): void {
+  response.writeHead(status, code === "" ? {} : { "x-error-code": code }).end();
+}
+
+/** Answers with a file, or a range of it, as a sound server does. */
+export function answerFile(
+  { seen, response, file, first, last }: Exchange,
+  etag: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const { content } = file!;
+  const isOther = seen.ifRange !== undefined && seen.ifRange !== etag;
+  const isWhole = seen.range === undefined || isOther;
+  if (seen.method === "HEAD" || isWhole) {
+    response.writeHead(200, { etag, "content-length": content.size, "accept-ranges": "bytes", ...headers });
+    response.end(seen.method === "HEAD" ? undefined : content.read(0, content.size));
+    return;
+  }
+  response.writeHead(206, {
+    etag,
+    "content-range": `bytes ${first}-${last}/${content.size}`,
+    "content-length": last - first + 1,
+    ...headers,
+  });
+  response.end(content.read(first, last + 1));
+}
