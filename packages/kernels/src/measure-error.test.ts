@@ -24,16 +24,27 @@ interface Rows {
   readonly importance?: Float32Array;
 }
 
-/** Eight sums per row, which take turns, added up at its end. */
+/** Sixteen sums in single precision over 1024 columns, which take turns; they are added up in order in double precision. */
 function sumInLanes(columns: number, term: (column: number) => number): number {
-  const lanes = new Float64Array(8);
-  for (let column = 0; column < columns; column++) lanes[column % 8]! += term(column);
-  return lanes.reduce((sum, lane) => sum + lane);
+  let total = 0;
+  for (let start = 0; start < columns; start += 1024) {
+    const lanes = new Float32Array(16);
+    const end = Math.min(columns, start + 1024);
+    for (let column = start; column < end; column++) lanes[column % 16]! += term(column);
+    total += lanes.reduce((sum, lane) => sum + lane, 0);
+  }
+  return total;
+}
+
+function sumInDouble(columns: number, term: (column: number) => number): number {
+  let total = 0;
+  for (let column = 0; column < columns; column++) total += term(column);
+  return total;
 }
 
 type Sums = Omit<RowErrors, "clipped" | "vanished" | "groups">;
 
-function expectedSums({ dequantize }: Kernels, rows: Rows): Sums {
+function expectedSums({ dequantize }: Kernels, rows: Rows, add = sumInLanes): Sums {
   const { sourceType, source, type, quantized, rows: count, columns, importance } = rows;
   const before = new Float32Array(count * columns);
   const after = new Float32Array(count * columns);
@@ -41,15 +52,17 @@ function expectedSums({ dequantize }: Kernels, rows: Rows): Sums {
   dequantize({ type, source: quantized, target: after, rows: count, columns });
   const perRow = (term: (index: number, column: number) => number) =>
     Float64Array.from({ length: count }, (_, row) =>
-      sumInLanes(columns, (column) => term(row * columns + column, column)),
+      add(columns, (column) => term(row * columns + column, column)),
     );
   const factor = (column: number) => importance?.[column] ?? 0;
-  const error = (i: number) => before[i]! - after[i]!;
+  const rounded = add === sumInLanes ? Math.fround : (value: number) => value;
+  const error = (i: number) => Math.fround(before[i]! - after[i]!);
+  const squared = (value: number) => rounded(value * value);
   return {
-    squaredErrors: perRow((i) => error(i) ** 2),
-    squaredWeights: perRow((i) => before[i]! ** 2),
-    weightedErrors: perRow((i, column) => factor(column) * error(i) ** 2),
-    weightedWeights: perRow((i, column) => factor(column) * before[i]! ** 2),
+    squaredErrors: perRow((i) => squared(error(i))),
+    squaredWeights: perRow((i) => squared(before[i]!)),
+    weightedErrors: perRow((i, column) => rounded(factor(column) * squared(error(i)))),
+    weightedWeights: perRow((i, column) => rounded(factor(column) * squared(before[i]!))),
     largestErrors: Float64Array.from({ length: count }, (_, row) => {
       let largest = 0;
       for (let column = 0; column < columns; column++) {
@@ -122,6 +135,26 @@ describe.each(kernels)("measureError of $info.isa kernels", (kernel) => {
       });
       for (const figure of Object.keys(whole) as (keyof RowErrors)[]) {
         expect(alone[figure][0], figure).toBe(whole[figure][row]);
+      }
+    }
+  });
+
+  it.each([
+    ["1", 1],
+    ["2^100", 2 ** 100],
+    ["2^-60", 2 ** -60],
+    ["2^-130", 2 ** -130],
+  ])("is within a millionth of sums in double precision for weights around %s", (_, size) => {
+    const set = gaussianWeights(5, 2100, 3);
+    const weights = set.weights.map((weight) => weight * size);
+    const measured = quantized(kernel, { ...set, weights }, "F32", "BF16");
+    const weighted = { ...measured, importance: set.importance };
+    const expected = expectedSums(kernel, weighted, sumInDouble);
+    const found = sumsOf(kernel.measureError(weighted));
+    for (const figure of Object.keys(expected) as (keyof Sums)[]) {
+      for (const [row, value] of expected[figure].entries()) {
+        expect(value).toBeGreaterThan(0);
+        expect(Math.abs(found[figure][row]! / value - 1), figure).toBeLessThan(1e-6);
       }
     }
   });
