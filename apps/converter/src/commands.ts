@@ -9,6 +9,11 @@ export const COMMANDS: readonly LazyCommand[] = [
     load: async () => (await import("./commands/convert.ts")).defineConvert,
   },
   {
+    name: "plan",
+    description: "Show what quern convert would write, and what it would take, without writing anything.",
+    load: async () => (await import("./commands/plan.ts")).definePlan,
+  },
+  {
     name: "split",
     description: "Divide a GGUF file among several, as llama-gguf-split does; a split set is divided anew.",
     load: async () => (await import("./commands/split.ts")).defineSplit,

@@ -1,6 +1,6 @@
 import { QuernError } from "@quern/tensor";
 
-/** What the process tells its caller; documented in `quern --help` and the README. */
+/** What the process tells its caller; a contract with scripts: codes keep their meaning. */
 export const exitCodes = {
   ok: 0,
   /** Something that should not happen. */
@@ -16,6 +16,16 @@ export const exitCodes = {
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** The codes as help and documentation explain them. */
+export const EXIT_CODE_MEANINGS: Readonly<Record<ExitCode, string>> = {
+  0: "done",
+  1: "unexpected failure",
+  2: "wrong usage: unknown option, missing argument, impossible combination",
+  3: "bad input: checkpoint, model, tokenizer, text, imatrix or GGUF file",
+  4: "output problem: file exists (--force replaces it), folder not writable, disk full",
+  130: "interrupted (SIGINT, SIGTERM); unfinished output files are removed, but for those that can be gone on with",
+};
 
 /** First match decides. Left: a whole error code, or with "*" at its end the beginning of one. */
 const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitCode]> = [

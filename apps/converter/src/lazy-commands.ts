@@ -1,18 +1,21 @@
 import type { Command } from "commander";
 import type { Host } from "./host.ts";
 
-/** Declares arguments and options of a command, and what it does. */
+/** Declares arguments and options of a command, its manual, and what it does. */
 type DefineCommand = (command: Command, host: Host) => void;
 
 /** A command that is loaded once it is named: what it imports costs the others neither time nor memory. */
 export interface LazyCommand {
   readonly name: string;
-  /** What `--help` says of it. */
+  /** What lists say of it. */
   readonly description: string;
   /** Whether it is meant where no other command is named. */
   readonly isDefault?: true;
   readonly load: () => Promise<DefineCommand>;
 }
+
+/** What declares commands that have not been loaded. */
+const loaders = new WeakMap<Command, () => Promise<void>>();
 
 /** Adds commands that are loaded when they are run or asked for help. */
 export function addLazyCommands(params: {
@@ -21,26 +24,35 @@ export function addLazyCommands(params: {
   readonly host: Host;
 }): void {
   const { parent, commands, host } = params;
-  const loads = new Map(
-    commands.map(({ name, description, isDefault = false, load }) => [
-      parent.command(name, { isDefault }).description(description),
-      load,
-    ]),
-  );
-  parent.hook("preSubcommand", async (_, command) => {
-    const define = await loads.get(command)?.();
-    define?.(command, host);
-  });
+  for (const { name, description, isDefault = false, load } of commands) {
+    const command = parent.command(name, { isDefault }).summary(description).description(description);
+    loaders.set(command, async () => (await load())(command, host));
+  }
+  parent.hook("preSubcommand", async (_, command) => loadCommand(command));
   // The help command that comes with commander does not load what it shows.
   parent
     .helpCommand(false)
-    .command("help [command]")
+    .command("help [command...]")
     .description("display help for command")
     .helpOption(false)
-    .action(async (name: string | undefined) => {
-      if (name !== undefined && !parent.commands.some((command) => command.name() === name)) {
+    .action(async (names: readonly string[]) => {
+      if (names[0] !== undefined && !parent.commands.some((command) => command.name() === names[0])) {
         parent.help({ error: true });
       }
-      await parent.parseAsync(name === undefined ? ["--help"] : [name, "--help"], { from: "user" });
+      await parent.parseAsync([...names, "--help"], { from: "user" });
     });
+}
+
+/** Loads all commands, and those below them: for whoever wants to know every option. */
+export async function loadCommands(parent: Command): Promise<void> {
+  for (const command of parent.commands) {
+    await loadCommand(command);
+    await loadCommands(command);
+  }
+}
+
+async function loadCommand(command: Command): Promise<void> {
+  const load = loaders.get(command);
+  loaders.delete(command);
+  await load?.();
 }

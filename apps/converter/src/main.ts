@@ -2,20 +2,23 @@ import { Command, CommanderError } from "commander";
 import { COMMANDS } from "./commands.ts";
 import { describeError, errorRecord } from "./error-report.ts";
 import { exitCodeOf, exitCodes } from "./exit-codes.ts";
+import { createStyle } from "./format/style.ts";
+import { ENVIRONMENT, type EnvironmentVariable } from "./help/environment.ts";
+import { formatItem } from "./help/format-item.ts";
+import { addManual, type Manual } from "./help/manual.ts";
 import { type Host, processHost } from "./host.ts";
 import { addLazyCommands } from "./lazy-commands.ts";
 import { writeJsonLine } from "./reporters/json.ts";
-import { styleFor } from "./terminal.ts";
+import { hasColors, styleFor } from "./terminal.ts";
 import { version } from "./version.ts";
 
-const exitCodesHelp = `
-Exit codes:
-  0    done
-  1    unexpected failure
-  2    wrong usage: unknown option, missing argument, impossible combination
-  3    bad input: checkpoint, model, tokenizer, text, imatrix or GGUF file
-  4    output problem: file exists, folder not writable, disk full
-  130  interrupted; unfinished output files are removed, but for those that can be gone on with`;
+const manual: Manual = {
+  examples: [
+    { does: "A checkpoint to GGUF: model-Q4_K_M.gguf in the current folder", run: "quern convert model" },
+    { does: "All about a command", run: "quern help convert" },
+  ],
+  environment: Object.keys(ENVIRONMENT) as EnvironmentVariable[],
+};
 
 /**
  * Runs the command line.
@@ -43,23 +46,25 @@ export async function main(argv: readonly string[], host: Host = processHost()):
   }
 }
 
-function createProgram(host: Host): Command {
+/** All of the command line; commands are loaded as they are named. */
+export function createProgram(host: Host): Command {
   const program = new Command("quern")
-    .description("Grinds language models down: Hugging Face checkpoints to quantized GGUF files.")
+    .summary("Grinds language models down: Hugging Face checkpoints to quantized GGUF files.")
     .version(version, "-V, --version")
     .option("--debug", "show where an error comes from (or set DEBUG)")
-    .addHelpText("after", exitCodesHelp)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => host.stdout.write(text),
       writeErr: (text) => host.stderr.write(text),
       getOutHelpWidth: () => host.stdout.columns ?? 80,
       getErrHelpWidth: () => host.stderr.columns ?? 80,
-      getOutHasColors: () => false,
-      getErrHasColors: () => false,
+      getOutHasColors: () => hasColors(host.stdout, host.env),
+      getErrHasColors: () => hasColors(host.stderr, host.env),
       outputError: (text, write) => write(styleFor(host.stderr, host.env).red(text)),
     })
+    .configureHelp({ formatItem, minWidthToWrap: 20, styleTitle: createStyle(true).bold })
     .showHelpAfterError("Run with --help to see what there is.");
+  addManual(program, manual);
   addLazyCommands({ parent: program, commands: COMMANDS, host });
   return program;
 }

@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import type { WeightedFile } from "@quern/corpus";
 import { type Command, Option } from "commander";
+import { HUB_VARIABLES, KERNEL_VARIABLES } from "../help/environment.ts";
+import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { countArgument, positiveArgument } from "./arguments.ts";
 import { dataArgument } from "./data-argument.ts";
@@ -36,6 +38,22 @@ export const DEFAULT_WINDOW = 512;
 export const CALIBRATION_MEMORY = "a quarter of the machine's, at most 4 GiB";
 
 export function defineCalibrate(command: Command, host: Host): void {
+  addManual(command, {
+    description: [
+      "For the input of every linear layer the statistics file holds sums by column, a histogram and X^T X. GPTQ, AWQ and SmoothQuant need them; as an importance matrix they serve, too. The result does not depend on threads and memory.",
+      "A run that was interrupted goes on behind the last block that was complete when the same command is given again.",
+    ],
+    examples: [
+      { does: "What it would take", run: "quern calibrate model --dry-run" },
+      { does: "On the bundled texts", run: "quern calibrate model --tokens 4096" },
+      {
+        does: "On your own, twice as many tokens of the first",
+        run: "quern calibrate model --data texts.txt:2 chats.jsonl --tokens 2048 -o mine.safetensors",
+      },
+    ],
+    environment: [...HUB_VARIABLES, ...KERNEL_VARIABLES],
+    seeAlso: ["convert", "imatrix", "eval"],
+  });
   command
     .argument("<model>", MODEL_ARGUMENT)
     .option(

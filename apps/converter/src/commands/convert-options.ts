@@ -25,7 +25,7 @@ export interface ConvertOptions extends RunOptions, CheckpointOptions {
 /** The type of which most people speak when they say "quantized": a third of the size, hardly worse. */
 const defaultType = "Q4_K_M";
 
-/** Declares the options of `quern convert`. @param params.cwd Folder of files with relative names. */
+/** Declares the options that `quern convert` and `quern plan` have in common. @param params.cwd Folder of files with relative names. */
 export function addConvertOptions({ command, cwd }: { command: Command; cwd: string }): Command {
   command
     .addOption(
@@ -38,8 +38,7 @@ export function addConvertOptions({ command, cwd }: { command: Command; cwd: str
       "-o, --output <path>",
       "file to write (one type), or folder: one that exists or ends in / (default: <name>-<TYPE>.gguf in the current folder); of checkpoints, the folder that is made (default: <name>-<recipe>)",
     )
-    .option("-f, --force", "replace output files that exist")
-    .option("-n, --dry-run", "show the whole plan, tensor by tensor, and write nothing");
+    .option("-f, --force", "replace output files that exist");
   addReportOption(command);
   addCheckpointOptions(command).optionsGroup("Split files:");
   addSplitOptions({ command });

@@ -1,4 +1,6 @@
 import type { Command } from "commander";
+import { HUB_VARIABLES, KERNEL_VARIABLES } from "../help/environment.ts";
+import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { asksForCheckpoint } from "./checkpoint-options.ts";
 import { addConvertOptions, type ConvertOptions, outputRequests } from "./convert-options.ts";
@@ -6,13 +8,51 @@ import { runConversion } from "./run-conversion.ts";
 import { MODEL_ARGUMENT } from "./open-named.ts";
 
 export function defineConvert(command: Command, host: Host): void {
-  command.argument("<model>", MODEL_ARGUMENT);
-  addConvertOptions({ command, cwd: host.cwd }).action(async (model: string, options: ConvertOptions) => {
-    if (asksForCheckpoint(command)) {
-      const { runCheckpoint } = await import("./run-checkpoint.ts");
-      await runCheckpoint({ model, options, host });
-    } else {
-      await runConversion({ model, ...outputRequests(options, host.cwd), options, host });
-    }
+  addManual(command, {
+    description: [
+      "Every weight is read once, whatever is written: several types come from one pass over the checkpoint, without a file in between. The plan checks names, shapes, types, disk space and memory before any weight is read; --dry-run, or quern plan, shows it and stops.",
+      "Files have the bytes of llama.cpp's convert_hf_to_gguf.py and llama-quantize, on every machine. With --to or --recipe the result is a quantized checkpoint in safetensors for vLLM, transformers and others.",
+      "A file gets its name when it is complete and on disk; until then it is called <file>.partial.",
+    ],
+    examples: [
+      { does: "The usual type", run: "quern convert model" },
+      { does: "Two types, one pass", run: "quern convert model -t Q5_K_M,Q8_0 -o out/" },
+      { does: "From the Hub, without a download", run: "quern convert hf:org/model -t Q8_0 -o hub.gguf" },
+      { does: "With an importance matrix", run: "quern convert model -t IQ4_XS --imatrix imatrix.gguf" },
+      { does: "Files of at most 2 GB", run: "quern convert model -t BF16 --split-max-size 2G -o parts/" },
+      {
+        does: "Better rounding, and a page of what it cost",
+        run: "quern convert model --rounding gptq --statistics statistics.safetensors -o gptq.gguf --report report.html",
+      },
+      {
+        does: "A checkpoint for vLLM",
+        run: "quern convert model --to gptq --statistics statistics.safetensors",
+      },
+      { does: "One for MLX, by weights alone", run: "quern convert model --to mlx --bits 3 -o model-3bit" },
+    ],
+    environment: [...HUB_VARIABLES, ...KERNEL_VARIABLES],
+    seeAlso: ["plan", "quantize", "calibrate", "imatrix", "recipes", "types", "models"],
   });
+  command
+    .argument("<model>", MODEL_ARGUMENT)
+    .option("-n, --dry-run", "show the whole plan, tensor by tensor, and write nothing, as quern plan does");
+  addConvertOptions({ command, cwd: host.cwd }).action((model: string, options: ConvertOptions) =>
+    runConvert({ command, model, options, host }),
+  );
+}
+
+/** Converts a model, or shows the plan: GGUF files or a quantized checkpoint, as the options of the command say. */
+export async function runConvert(params: {
+  readonly command: Command;
+  readonly model: string;
+  readonly options: ConvertOptions;
+  readonly host: Host;
+}): Promise<void> {
+  const { command, model, options, host } = params;
+  if (asksForCheckpoint(command)) {
+    const { runCheckpoint } = await import("./run-checkpoint.ts");
+    await runCheckpoint({ model, options, host });
+  } else {
+    await runConversion({ model, ...outputRequests(options, host.cwd), options, host });
+  }
 }

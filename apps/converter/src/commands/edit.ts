@@ -7,6 +7,7 @@ import { formatBytes } from "../format/bytes.ts";
 import { formatCopyPlan } from "../format/copy.ts";
 import { formatChanges } from "../format/edit.ts";
 import { printable } from "../format/printable.ts";
+import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { inspectValue } from "../inspection/gguf.ts";
 import type { JsonValue } from "../inspection/inspection.ts";
@@ -20,6 +21,23 @@ import { reporterName, runReported } from "./run-reported.ts";
 import { writeWarnings } from "./warnings.ts";
 
 export function defineEdit(command: Command, host: Host): void {
+  addManual(command, {
+    description: [
+      "In place, only the header is overwritten, however large the file is; where the new one does not fit, a complete copy takes the place of the file. Changes that usually break a model are refused without --force.",
+    ],
+    examples: [
+      {
+        does: "To a new file",
+        run: 'quern edit model.gguf -o new.gguf --name "My model" --chat-template template.jinja',
+      },
+      {
+        does: "In place",
+        run: "quern edit model.gguf --in-place --set llama.context_length=uint32:8192 --remove general.size_label",
+      },
+      { does: "What would change", run: "quern edit model.gguf --in-place --license mit --dry-run" },
+    ],
+    seeAlso: ["inspect"],
+  });
   addEditOptions(command.argument("<file>", "GGUF file, or any file of a split set")).action(
     async (file: string, options: EditOptions) => {
       const path = resolve(host.cwd, file);

@@ -2,6 +2,8 @@ import { resolve } from "node:path";
 import type { WeightedFile } from "@quern/corpus";
 import { DEFAULT_LIKELIEST, DEFAULT_RULE, type ScoredPart, SCORED_PARTS } from "@quern/evaluation";
 import { type Command, Option } from "commander";
+import { HUB_VARIABLES, KERNEL_VARIABLES } from "../help/environment.ts";
+import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { reportTarget } from "../report/report-target.ts";
 import { positiveArgument } from "./arguments.ts";
@@ -29,6 +31,22 @@ interface EvaluateOptions extends ResourceOptions, MessageOptions {
 const EVALUATION_MEMORY = "a quarter of the machine's, at most 4 GiB";
 
 export function defineEvaluate(command: Command, host: Host): void {
+  addManual(command, {
+    description: [
+      "Figures are those of llama-perplexity: perplexity with its error, and against a reference the divergence of the distributions, changes of probabilities, and how often both prefer the same token.",
+    ],
+    examples: [
+      { does: "Perplexity", run: "quern eval model.gguf --windows 2" },
+      {
+        does: "What quantization has cost, as a page",
+        run: "quern eval model.gguf --against model --data texts.txt --context 128 --windows 2 --report cost.html",
+      },
+      { does: "Keep the reference", run: "quern eval model --windows 2 --save-reference model.reference" },
+      { does: "Compare with what was kept", run: "quern eval model.gguf --against model.reference" },
+    ],
+    environment: [...HUB_VARIABLES, ...KERNEL_VARIABLES],
+    seeAlso: ["report", "calibrate"],
+  });
   command
     .argument("<model>", MODEL_ARGUMENT)
     .option(

@@ -10,6 +10,8 @@ import {
 import { QuernError } from "@quern/tensor";
 import { checkOutputPlaces } from "@quern/tensor/node";
 import { type Command, Option } from "commander";
+import { HUB_VARIABLES, KERNEL_VARIABLES } from "../help/environment.ts";
+import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { closest } from "../suggestion.ts";
 import { positiveArgument } from "./arguments.ts";
@@ -34,6 +36,19 @@ interface ComputeOptions extends ResourceOptions, MessageOptions {
 
 /** `quern imatrix <model>`: what the command does when no other subcommand is named. */
 export function defineImatrixCompute(command: Command, host: Host): void {
+  addManual(command, {
+    description: [
+      "Text is cut as llama.cpp cuts it, and read with the vocabulary of the GGUF file that the model is or becomes.",
+    ],
+    examples: [
+      {
+        does: "Four chunks of a text",
+        run: "quern imatrix model -f texts.txt -c 128 --chunks 4 -o mine.gguf",
+      },
+    ],
+    environment: [...HUB_VARIABLES, ...KERNEL_VARIABLES],
+    seeAlso: ["imatrix show", "imatrix merge", "quantize"],
+  });
   command
     .argument("<model>", MODEL_ARGUMENT)
     // A mistyped subcommand has more arguments than a model has: better said in other words.

@@ -11,6 +11,7 @@ import { formatBytes } from "../format/bytes.ts";
 import { formatInteger } from "../format/number.ts";
 import { printable } from "../format/printable.ts";
 import { formatFacts } from "../format/table.ts";
+import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { styleFor } from "../terminal.ts";
@@ -25,6 +26,16 @@ interface MergeOptions {
 }
 
 export function defineImatrixMerge(command: Command, host: Host): void {
+  addManual(command, {
+    description: [
+      "Files of different models, damaged files and outputs that exist are refused. One tensor at a time is in memory.",
+    ],
+    examples: [
+      { does: "The older format", run: "quern imatrix merge imatrix.gguf -o imatrix.dat" },
+      { does: "Add two up", run: "quern imatrix merge imatrix.gguf imatrix.dat -o both.gguf" },
+    ],
+    seeAlso: ["imatrix", "imatrix show"],
+  });
   command
     .argument("<files...>", "importance matrices of one model, in GGUF or the older format")
     .requiredOption("-o, --output <file>", "file to write")

@@ -10,6 +10,7 @@ import {
 } from "@quern/statistics";
 import type { Command } from "commander";
 import { formatImportance } from "../format/importance.ts";
+import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { styleFor } from "../terminal.ts";
@@ -21,6 +22,16 @@ export interface ShownTensor {
 }
 
 export function defineImatrixShow(command: Command, host: Host): void {
+  addManual(command, {
+    description: [
+      "A column tells what is missing or wrong: experts that no token chose, columns that only met zeros, numbers that cannot be.",
+    ],
+    examples: [
+      { does: "A table", run: "quern imatrix show imatrix.gguf" },
+      { does: "For programs", run: "quern imatrix show imatrix.gguf --json" },
+    ],
+    seeAlso: ["imatrix", "imatrix merge"],
+  });
   command
     .argument("<file>", "importance matrix, in GGUF or its older format, or a statistics file")
     .option("--json", "as JSON on standard output")

@@ -1,4 +1,6 @@
 import type { Command } from "commander";
+import { HUB_VARIABLES, KERNEL_VARIABLES } from "../help/environment.ts";
+import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { addLazyCommands, type LazyCommand } from "../lazy-commands.ts";
 
@@ -25,5 +27,14 @@ const COMMANDS: readonly LazyCommand[] = [
 ];
 
 export function defineImatrix(command: Command, host: Host): void {
+  addManual(command, {
+    examples: [
+      { does: "Compute one", run: "quern imatrix model -f texts.txt -c 128 --chunks 4 -o mine.gguf" },
+      { does: "What is in it", run: "quern imatrix show mine.gguf" },
+      { does: "Add two up", run: "quern imatrix merge mine.gguf imatrix.gguf -o both.gguf" },
+    ],
+    environment: [...HUB_VARIABLES, ...KERNEL_VARIABLES],
+    seeAlso: ["quantize", "convert", "calibrate"],
+  });
   addLazyCommands({ parent: command, commands: COMMANDS, host });
 }

@@ -4,11 +4,17 @@ import type { Command } from "commander";
 import { formatBytes } from "../format/bytes.ts";
 import { printable } from "../format/printable.ts";
 import { formatFacts } from "../format/table.ts";
+import { KERNEL_VARIABLES } from "../help/environment.ts";
+import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { styleFor } from "../terminal.ts";
 import { version } from "../version.ts";
 
 export function defineInfo(command: Command, host: Host): void {
+  addManual(command, {
+    examples: [{ does: "What runs here", run: "quern info" }],
+    environment: KERNEL_VARIABLES,
+  });
   command.action(async () => {
     const { info } = await loadKernels();
     const backends = await kernelInfo();

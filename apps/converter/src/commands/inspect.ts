@@ -1,6 +1,8 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { formatInspection } from "../format/inspection.ts";
+import { HUB_VARIABLES } from "../help/environment.ts";
+import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { inspectCheckpoint } from "../inspection/checkpoint.ts";
 import { inspectPath } from "../inspection/inspect-path.ts";
@@ -10,6 +12,18 @@ import { styleFor } from "../terminal.ts";
 import { namesRepository, openNamedCheckpoint } from "./open-named.ts";
 
 export function defineInspect(command: Command, host: Host): void {
+  addManual(command, {
+    description: [
+      "Weights are not read: the headers of a model of any size, on disk or on the Hub, take a moment.",
+    ],
+    examples: [
+      { does: "A GGUF file", run: "quern inspect model.gguf" },
+      { does: "A checkpoint on the Hub", run: "quern inspect hf:org/model" },
+      { does: "For programs", run: "quern inspect model.gguf --json --full" },
+    ],
+    environment: HUB_VARIABLES,
+    seeAlso: ["edit", "types"],
+  });
   command
     .argument(
       "<path>",

@@ -1,10 +1,21 @@
 import { resolve } from "node:path";
 import { planGgufFileMerge } from "@quern/gguf/node";
 import type { Command } from "commander";
+import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { addCopyOptions, type CopyOptions, runCopy } from "./copy-messages.ts";
 
 export function defineMerge(command: Command, host: Host): void {
+  addManual(command, {
+    description: [
+      "The bytes are those of llama-gguf-split --merge; with --no-split-keys, those of the file that was split.",
+    ],
+    examples: [
+      { does: "A set to join", run: "quern split model.gguf part --max-tensors 16" },
+      { does: "One file again", run: "quern merge part-00001-of-00002.gguf whole.gguf --no-split-keys" },
+    ],
+    seeAlso: ["split"],
+  });
   command
     .argument("<file>", "any file of the set; the others lie beside it")
     .argument("<output>", "GGUF file to write")

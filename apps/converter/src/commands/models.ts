@@ -1,9 +1,14 @@
 import { supportedClasses } from "@quern/models";
 import type { Command } from "commander";
+import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 
 export function defineModels(command: Command, host: Host): void {
+  addManual(command, {
+    examples: [{ does: "One a line", run: "quern models" }],
+    seeAlso: ["convert", "inspect"],
+  });
   command.option("--json", "as JSON on standard output").action((options: { readonly json?: true }) => {
     const classes = supportedClasses();
     if (options.json) {

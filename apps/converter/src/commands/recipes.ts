@@ -1,6 +1,7 @@
 import { CONTAINERS, describeRecipe, PRESETS } from "@quern/recipes";
 import { type Command, Option } from "commander";
 import { formatRecipeHeader, formatRecipeList } from "../format/recipes.ts";
+import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { styleFor } from "../terminal.ts";
@@ -12,6 +13,21 @@ interface RecipesOptions {
 }
 
 export function defineRecipes(command: Command, host: Host): void {
+  addManual(command, {
+    description: [
+      "A recipe says how a model is quantized: format, bits, groups, rounding, transforms, and what is different for some layers.",
+    ],
+    examples: [
+      { does: "All of them", run: "quern recipes" },
+      { does: "One as a file, to be changed", run: "quern recipes w4a16 > mine.yaml" },
+      { does: "A schema for editors", run: "quern recipes --schema > recipe.schema.json" },
+      {
+        does: "Use what was changed",
+        run: "quern plan model --recipe mine.yaml --statistics statistics.safetensors",
+      },
+    ],
+    seeAlso: ["convert", "calibrate"],
+  });
   command
     .argument("[recipe]", "name, or file: shown as a file that can be edited and used")
     .option("--json", "as JSON on standard output")

@@ -4,6 +4,7 @@ import { QuernError } from "@quern/tensor";
 import { checkOutputPlaces } from "@quern/tensor/node";
 import type { Command } from "commander";
 import { printable } from "../format/printable.ts";
+import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { readReportFile } from "../report/read-report-file.ts";
@@ -17,6 +18,16 @@ interface ReportOptions {
 }
 
 export function defineReport(command: Command, host: Host): void {
+  addManual(command, {
+    description: [
+      "The page is one file without scripts that works offline: errors by type, layer and role, size against error, and divergences of an evaluation.",
+    ],
+    examples: [
+      { does: "One page of both", run: "quern report conversion.json evaluation.json -o both.html" },
+      { does: "All figures in one file", run: "quern report conversion.json evaluation.json -o both.json" },
+    ],
+    seeAlso: ["convert", "eval"],
+  });
   command
     .argument("<files...>", "JSON files that --report has written")
     .requiredOption("-o, --output <path>", "page to write (.html), or all figures in one file (.json)")

@@ -2,12 +2,26 @@ import { basename, join, resolve } from "node:path";
 import { planGgufFileSplit } from "@quern/gguf/node";
 import { QuernError } from "@quern/tensor";
 import type { Command } from "commander";
+import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { addCopyOptions, type CopyOptions, runCopy } from "./copy-messages.ts";
 import { outputTarget } from "./output-target.ts";
 import { addSplitOptions, type SplitOptions, splitRequest } from "./split-options.ts";
 
 export function defineSplit(command: Command, host: Host): void {
+  addManual(command, {
+    description: [
+      "The bytes are those of llama-gguf-split --split. Without --max-size and --max-tensors there is nothing to do.",
+    ],
+    examples: [
+      { does: "Files of at most 500 kB, beside it", run: "quern split model.gguf --max-size 500K" },
+      {
+        does: "By count, to a folder",
+        run: "quern split model.gguf out/ --max-tensors 16 --no-tensor-first-split",
+      },
+    ],
+    seeAlso: ["merge", "convert"],
+  });
   command
     .argument("<file>", "GGUF file, or any file of a split set")
     .argument(

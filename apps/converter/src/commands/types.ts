@@ -1,11 +1,19 @@
 import { listRecipes } from "@quern/pipeline";
 import type { Command } from "commander";
 import { formatTable } from "../format/table.ts";
+import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { styleFor } from "../terminal.ts";
 
 export function defineTypes(command: Command, host: Host): void {
+  addManual(command, {
+    examples: [
+      { does: "A table", run: "quern types" },
+      { does: "For programs", run: "quern types --json" },
+    ],
+    seeAlso: ["convert", "quantize", "recipes"],
+  });
   command.option("--json", "as JSON on standard output").action((options: { readonly json?: true }) => {
     const recipes = listRecipes();
     if (options.json) {

@@ -36,10 +36,13 @@ export class MemoryHost implements Host {
     readonly cwd: string;
     readonly env?: Record<string, string | undefined>;
     readonly terminal?: boolean;
+    /** Of a terminal, or of what looks like one to help. */
+    readonly columns?: number;
   }) {
     this.cwd = params.cwd;
     this.env = params.env ?? {};
-    const stream = params.terminal === true ? { isTTY: true, columns: 80 } : {};
+    const { terminal = false, columns = terminal ? 80 : undefined } = params;
+    const stream = { isTTY: terminal, ...(columns === undefined ? {} : { columns }) };
     this.stdout = new MemoryStream(stream);
     this.stderr = new MemoryStream(stream);
   }

@@ -47,12 +47,15 @@ export async function runCli(params: {
   readonly cwd?: string;
   readonly env?: Record<string, string>;
   readonly terminal?: boolean;
+  /** default: not a terminal */
+  readonly columns?: number;
   readonly onStderr?: (text: string, host: MemoryHost) => void;
 }): Promise<CliRun> {
   const host = new MemoryHost({
     cwd: params.cwd ?? repositoryPath("."),
     ...(params.env === undefined ? {} : { env: params.env }),
     ...(params.terminal === undefined ? {} : { terminal: params.terminal }),
+    ...(params.columns === undefined ? {} : { columns: params.columns }),
   });
   const { onStderr } = params;
   if (onStderr !== undefined) {

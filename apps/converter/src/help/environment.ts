@@ -1,0 +1,32 @@
+/** Every variable of the environment that commands look at, and what it does. */
+const VARIABLES = {
+  CI: "when set, progress is plain lines even on a terminal",
+  DEBUG: "when set, errors say where they come from, as with --debug",
+  FORCE_COLOR: "colours even in a pipe; 0: none",
+  HF_ENDPOINT: "address of the Hub (default: https://huggingface.co)",
+  HF_HOME: "folder of the Hub's tools: cache and token (default: ~/.cache/huggingface)",
+  HF_HUB_CACHE: "folder of the shared cache (default: hub in HF_HOME)",
+  HF_TOKEN: "access token for the Hub; never written anywhere",
+  HF_TOKEN_PATH: "file with the access token, where HF_TOKEN is not set (default: token in HF_HOME)",
+  NO_COLOR: "when set, no colours",
+  QUERN_KERNELS: "native, wasm, or the path of a native addon: which kernels run",
+  QUERN_KERNELS_ISA: "instruction set of the native kernels, such as avx2 (default: the best one)",
+  TERM: "dumb: no colours, and progress in plain lines",
+  XDG_CACHE_HOME: "folder of caches, for HF_HOME (default: ~/.cache)",
+} as const;
+
+export type EnvironmentVariable = keyof typeof VARIABLES;
+
+export const ENVIRONMENT: Readonly<Record<EnvironmentVariable, string>> = VARIABLES;
+
+/** Variables of commands that read models. */
+export const HUB_VARIABLES: readonly EnvironmentVariable[] = [
+  "HF_TOKEN",
+  "HF_TOKEN_PATH",
+  "HF_HOME",
+  "HF_HUB_CACHE",
+  "HF_ENDPOINT",
+];
+
+/** Variables of commands that compute. */
+export const KERNEL_VARIABLES: readonly EnvironmentVariable[] = ["QUERN_KERNELS", "QUERN_KERNELS_ISA"];
