@@ -71,11 +71,27 @@ export interface ConvertedFile {
   readonly bytes: number;
 }
 
+/** A tensor in a file that was written. */
+export interface ConvertedTensor {
+  /** GGUF name. */
+  readonly name: string;
+  /** ggml type. */
+  readonly type: string;
+  /** Index of its file among those of the output. */
+  readonly file: number;
+  /** Bytes of its data, without padding. */
+  readonly bytes: number;
+  /** Of these bytes, as they lie in the file: hexadecimal digits in lower case. */
+  readonly sha256: string;
+}
+
 export interface ConvertedOutput {
   readonly type: string;
   readonly files: readonly ConvertedFile[];
   /** All files together. */
   readonly bytes: number;
+  /** In the order of the files. */
+  readonly tensors: readonly ConvertedTensor[];
   /**
    * What became of the weights of tensors, in the order of the files: of all that were rounded where the plan measures errors, else of
    * those that were quantized again. Absent where no tensor was measured.

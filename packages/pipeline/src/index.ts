@@ -8,11 +8,23 @@ export type {
   ConversionStartEvent,
   ConvertedFile,
   ConvertedOutput,
+  ConvertedTensor,
   OutputDoneEvent,
   ProgressEvent,
   TensorDoneEvent,
   TensorStartEvent,
 } from "./events.ts";
+export { conversionIdentity, differingPart, IDENTITY_PARTS } from "./journal/identity.ts";
+export type {
+  ConversionIdentity,
+  IdentityPart,
+  MeasurementIdentity,
+  OutputFileIdentity,
+  OutputIdentity,
+  RoundingIdentity,
+} from "./journal/identity.ts";
+export type { ImportanceIdentity } from "./journal/importance-identity.ts";
+export type { SourceFileIdentity, SourceIdentity } from "./journal/source-identity.ts";
 export type { ErrorFigures, RoundingFigures, TensorError } from "./errors.ts";
 export { relativeError } from "./errors.ts";
 export type {

@@ -5,6 +5,7 @@ import type { ModelTensor } from "@quern/models";
 import type { QuernError } from "@quern/tensor";
 import type { MemberSpec } from "@quern/quantize";
 import type { Importance, InputSource, Statistics } from "@quern/statistics";
+import type { ConversionIdentity } from "./journal/identity.ts";
 import type { BlockRounding } from "./layers/block-plan.ts";
 import type { PlannedHessians } from "./planning/find-hessians.ts";
 import type { Flavour, OutputRequest } from "./recipe.ts";
@@ -41,6 +42,8 @@ export interface PlanParams {
    * @default false
    */
   readonly measureErrors?: boolean;
+  /** Program and version that files are made by: another one does not go on with them. @default "quern" */
+  readonly tool?: string;
   /** Absolute paths of files that the caller is going to write besides, such as a report: checked with the outputs. */
   readonly companions?: readonly string[];
   /** Rounds linear layers of the blocks by what is known of their inputs, where their type has a grid; "quantizer" only. */
@@ -136,6 +139,10 @@ export interface PlannedResources {
 
 /** Everything about a conversion that is known before weights are read. */
 export interface ConversionPlan {
+  /** Program and version that files are made by. */
+  readonly tool: string;
+  /** What tells the conversion from others: only the same one goes on with files that it has left unfinished. */
+  readonly identity: ConversionIdentity;
   readonly checkpoint: ModelSource;
   /** GGUF architecture name: "llama". */
   readonly architecture: string;

@@ -50,6 +50,12 @@ export const newShared: AllocateShared = (size) => new SharedArrayBuffer(size);
 export interface InputSource {
   /** Whether inputs depend on what earlier layers have become: `replace` must be called for all that change. */
   readonly follows: boolean;
+  /**
+   * Sources with the same identity give the same inputs. Work that was interrupted is gone on with only where that is known.
+   *
+   * @throws QuernError what reading throws
+   */
+  identity?(): Promise<string>;
   /** @throws QuernError `STATISTICS_UNKNOWN_MODULE`, `STATISTICS_NOT_COLLECTED` */
   read(request: InputRequest): Promise<InputStatistics>;
   /**

@@ -6,6 +6,7 @@ import {
   type InputStatistics,
   newShared,
 } from "./input-source.ts";
+import { statisticsIdentity } from "./statistics-file/statistics-identity.ts";
 import type { Statistics } from "./statistics-file/statistics.ts";
 
 /**
@@ -18,6 +19,7 @@ import type { Statistics } from "./statistics-file/statistics.ts";
 export function statisticsInputs(statistics: Statistics): InputSource {
   return {
     follows: false,
+    identity: () => statisticsIdentity(statistics),
     read: (request) => readInput(statistics, request),
     replace: async () => undefined,
     blockDone: async () => undefined,

@@ -17,6 +17,7 @@ import { type ReportTarget, reportPaths, reportTarget } from "../report/report-t
 import { writeJsonLine } from "../reporters/json.ts";
 import { measuredInBytes } from "../reporters/measure.ts";
 import { styleFor } from "../terminal.ts";
+import { tool } from "../version.ts";
 import { type LayerInputs, openLayerInputs } from "./layer-inputs.ts";
 import { openNamedModel } from "./open-named.ts";
 import { planRecord } from "./plan-record.ts";
@@ -136,6 +137,7 @@ async function makePlan(
     force: options.force === true,
     measureErrors: reportFiles.length > 0,
     companions: reportFiles,
+    tool,
     ...(importance === undefined ? {} : { importance }),
     ...roundingRequest(options, inputs),
     ...(options.pre === undefined ? {} : { preTokenizer: options.pre }),

@@ -11,7 +11,7 @@ import { progressLine, TtyReporter } from "./tty.ts";
 const tensor = "blk.0.ffn_gate.weight";
 const style = createStyle(false);
 const report: ConversionReport = {
-  outputs: [{ type: "Q4_K_M", files: [{ path: "/models/demo.gguf", bytes: 290 }], bytes: 290 }],
+  outputs: [{ type: "Q4_K_M", files: [{ path: "/models/demo.gguf", bytes: 290 }], bytes: 290, tensors: [] }],
   tensors: 2,
   parameters: 1000,
   sourceBytes: 2000,

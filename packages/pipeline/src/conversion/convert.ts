@@ -1,17 +1,20 @@
 import { createOutputSet, type OutputSet } from "@quern/tensor/node";
-import type { ConversionEvent, ConversionReport, ConvertedFile, ConvertedOutput } from "../events.ts";
+import type { ConversionEvent, ConversionReport } from "../events.ts";
 import { closeThreads, compiledModule, runTasks, startThreads } from "@quern/threads";
 import { createService } from "../node/slab-service.ts";
 import type { BlockRounding } from "../layers/block-plan.ts";
 import { writeBlocks } from "../layers/running/write-blocks.ts";
-import type { ConversionPlan, PlannedFile, PlannedOutput } from "../plan.ts";
+import type { ConversionPlan, PlannedOutput } from "../plan.ts";
 import { ErrorTracker } from "./error-tracker.ts";
 import { EventQueue } from "./event-queue.ts";
+import { FinishedTensors } from "./finished-tensors.ts";
 import { foldPlan } from "./fold-plan.ts";
 import { Profiler } from "./profile.ts";
 import { ProgressTracker } from "./progress-tracker.ts";
 import { planSlabs } from "./plan-slabs.ts";
 import { SLABS_IN_FLIGHT, type SlabRunner } from "./slab-runner.ts";
+import { TaskOrder } from "./task-order.ts";
+import { type TensorPart, TensorPlaces } from "./tensor-places.ts";
 
 export interface ConvertIterOptions {
   /** Stops the conversion and removes what it has written; the iteration throws the reason of the signal. */
@@ -94,25 +97,37 @@ async function execute(
     });
     const kernels = runners[0]!.description;
     profiler.ready();
-    const errors = new ErrorTracker(plan);
-    const tracker = new ProgressTracker({ plan, emit, errors });
+    const places = new TensorPlaces(plan);
+    const finished = new FinishedTensors(plan);
+    const errors = new ErrorTracker(plan, places);
+    const tracker = new ProgressTracker({ plan, emit, errors, places });
     tracker.start();
+    const tasks = new TaskOrder(slabs);
     await runTasks({
-      tasks: slabs,
+      tasks,
       threads: runners,
       lanes: SLABS_IN_FLIGHT,
       signal,
-      onStart: (slab) => tracker.slabStarted(slab),
-      onDone: (slab, result) => {
-        profiler.add(result.times);
-        tracker.slabDone(slab, result);
+      onStart: (task) => {
+        if (task.kind === "slab") tracker.slabStarted(task.slab);
+      },
+      onDone: (task, result) => {
+        if (task.kind === "slab" && result.kind === "slab") {
+          profiler.add(result.done.times);
+          const complete = tracker.slabDone(task.slab, result.done);
+          for (const part of complete) tasks.hash(places.hashTask(part));
+        } else if (task.kind === "hash" && result.kind === "hash") {
+          finished.add(task.part, result.sha256);
+        }
+        tasks.done();
       },
     });
     profiler.slabsDone({ idle: runners.map((runner) => runner.idleTime()) });
     await closeThreads(runners);
     runners = [];
     if (plan.rounding !== undefined) {
-      await roundTensors({ plan, rounding: folded.rounding!, sets: [...unfinished], tracker, signal });
+      const sets = [...unfinished];
+      await roundTensors({ plan, rounding: folded.rounding!, sets, places, finished, tracker, signal });
       profiler.rounded();
     }
     for (const set of unfinished) {
@@ -127,7 +142,13 @@ async function execute(
     const report: ConversionReport = {
       outputs: plan.outputs.map((output, index) => {
         const measured = errors.outputDone(index);
-        return { ...reportOf(output), ...(measured.length === 0 ? {} : { errors: measured }) };
+        return {
+          type: output.type,
+          files: output.files.map(({ path, fileSize: bytes }) => ({ path, bytes })),
+          bytes: output.fileSize,
+          tensors: finished.ofOutput(index),
+          ...(measured.length === 0 ? {} : { errors: measured }),
+        };
       }),
       tensors: plan.tensors.length,
       parameters: plan.parameters,
@@ -150,11 +171,19 @@ async function roundTensors(params: {
   readonly rounding: BlockRounding;
   /** Of all outputs, in their order. */
   readonly sets: readonly OutputSet[];
+  readonly places: TensorPlaces;
+  readonly finished: FinishedTensors;
   readonly tracker: ProgressTracker;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { plan, rounding, sets, tracker, signal } = params;
+  const { plan, rounding, sets, places, finished, tracker, signal } = params;
   const files = sets.flatMap((set) => set.files);
+  /** One tensor is hashed after another, while others are rounded. */
+  let hashed: Promise<void> = Promise.resolve();
+  const hash = async (part: TensorPart): Promise<void> => {
+    const { file, offset, size } = places.hashTask(part);
+    finished.add(part, await files[file]!.hash(offset, size));
+  };
   await writeBlocks({
     rounding,
     shards: plan.checkpoint.shards,
@@ -164,8 +193,13 @@ async function roundTensors(params: {
     write: (file, bytes, offset) => files[file]!.write(bytes, offset),
     onRows: (planned, rows) => tracker.rowsRounded(planned, rows),
     onWritten: (planned, bytes) => tracker.matrixWritten(planned, bytes),
-    onTensor: (planned, tensor) => tracker.tensorRounded(planned, tensor),
-  });
+    onTensor: (planned, tensor) => {
+      const part = tracker.tensorRounded(planned, tensor);
+      hashed = hashed.then(() => hash(part));
+      hashed.catch(() => undefined);
+    },
+  }).finally(() => hashed.catch(() => undefined));
+  await hashed;
 }
 
 function createOutput({ files }: PlannedOutput, replace: boolean): Promise<OutputSet> {
@@ -173,9 +207,4 @@ function createOutput({ files }: PlannedOutput, replace: boolean): Promise<Outpu
     files: files.map(({ path, fileSize, layout }) => ({ path, size: fileSize, header: layout.header })),
     replace,
   });
-}
-
-function reportOf({ type, files, fileSize }: PlannedOutput): ConvertedOutput {
-  const convertedFile = ({ path, fileSize: bytes }: PlannedFile): ConvertedFile => ({ path, bytes });
-  return { type, files: files.map(convertedFile), bytes: fileSize };
 }

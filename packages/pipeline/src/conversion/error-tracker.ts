@@ -1,11 +1,11 @@
 import { elementCount } from "@quern/tensor";
-import type { ModelTensor } from "@quern/models";
 import type { ErrorFigures, TensorError } from "../errors.ts";
 import type { PlannedBlockMatrix } from "../layers/block-plan.ts";
 import type { RoundedTensor } from "../layers/running/rounded-tensors.ts";
-import type { ConversionPlan, PlannedTensor } from "../plan.ts";
+import type { ConversionPlan } from "../plan.ts";
 import { ErrorSums } from "./error-sums.ts";
 import type { Slab, SlabConversion, SlabResult } from "./slab.ts";
+import type { TensorPlaces } from "./tensor-places.ts";
 import { weightType } from "./weight-type.ts";
 
 interface Measured {
@@ -16,23 +16,15 @@ interface Measured {
 /** Collects what conversions that are measured did to tensors: figures that do not depend on how the work was shared. */
 export class ErrorTracker {
   readonly #plan: ConversionPlan;
+  readonly #places: TensorPlaces;
   /** By tensor, then by conversion. */
   readonly #open = new Map<number, Map<number, Measured>>();
-  /** By tensor. */
-  readonly #rounded = new Map<number, readonly TensorError[]>();
-  /** By output, then by the model's tensor. */
-  readonly #done: readonly Map<string, TensorError>[];
-  readonly #planned: readonly ReadonlyMap<string, PlannedTensor>[];
-  /** Of each file among those of all outputs, the output. */
-  readonly #outputs: readonly number[];
+  /** By tensor, in the order of the passes. */
+  readonly #done = new Map<number, readonly TensorError[]>();
 
-  constructor(plan: ConversionPlan) {
+  constructor(plan: ConversionPlan, places: TensorPlaces) {
     this.#plan = plan;
-    this.#done = plan.outputs.map(() => new Map());
-    this.#planned = plan.outputs.map(
-      ({ tensors }) => new Map(tensors.map((tensor) => [tensor.source, tensor])),
-    );
-    this.#outputs = plan.outputs.flatMap(({ files }, output) => files.map(() => output));
+    this.#places = places;
   }
 
   slabDone({ tensor, conversions }: Slab, result: Pick<SlabResult, "errors" | "outputs">): void {
@@ -49,43 +41,48 @@ export class ErrorTracker {
     for (const rows of result.outputs) this.#open.get(tensor)!.get(rows.conversion)!.sums.addOutputs(rows);
   }
 
-  /** What became of a tensor that was rounded by its inputs, wherever it is in that type. */
-  roundedDone(planned: PlannedBlockMatrix, { figures, rounding }: RoundedTensor): void {
-    const model = this.#plan.tensors[planned.tensor]!;
-    for (const { file } of planned.targets) {
-      const output = this.#outputs[file]!;
-      const error = { ...this.#describe(output, model), ...figures, rounding };
-      this.#done[output]!.set(model.name, error);
-      this.#rounded.set(planned.tensor, [...(this.#rounded.get(planned.tensor) ?? []), error]);
-    }
-  }
-
-  /** All rows of a tensor have been measured. @returns what became of it in each output */
-  tensorDone(tensor: number): TensorError[] {
-    const errors: TensorError[] = [...(this.#rounded.get(tensor) ?? [])];
-    this.#rounded.delete(tensor);
-    const model = this.#plan.tensors[tensor]!;
+  /** All rows of a tensor have been converted in slabs. */
+  slabsDone(tensor: number): void {
     for (const { conversion, sums } of this.#open.get(tensor)?.values() ?? []) {
-      for (const { file } of conversion.targets) {
-        const output = this.#outputs[file]!;
-        const error = { ...this.#describe(output, model), ...sums.figures() };
-        this.#done[output]!.set(model.name, error);
-        errors.push(error);
-      }
+      const figures = sums.figures();
+      this.#add(
+        tensor,
+        conversion.targets.map(({ file }) => ({ ...this.#describe(file, tensor), ...figures })),
+      );
     }
     this.#open.delete(tensor);
-    return errors;
   }
 
-  #describe(output: number, model: ModelTensor): Omit<TensorError, keyof ErrorFigures> {
-    const { name, type: to, requantized } = this.#planned[output]!.get(model.name)!;
-    const elements = elementCount(model.shape);
-    return { output, name, from: weightType(model), to, requantized, elements };
+  /** A tensor was rounded by its inputs, wherever it is in that type. */
+  roundedDone({ tensor, targets }: PlannedBlockMatrix, { figures, rounding }: RoundedTensor): void {
+    this.#add(
+      tensor,
+      targets.map(({ file }) => ({ ...this.#describe(file, tensor), ...figures, rounding })),
+    );
+  }
+
+  /** What became of a tensor in each output, as far as that is done. */
+  ofTensor(tensor: number): readonly TensorError[] {
+    return this.#done.get(tensor) ?? [];
   }
 
   /** All tensors of an output have been measured. @returns what became of them, in the order of the files */
   outputDone(output: number): TensorError[] {
-    const done = this.#done[output]!;
-    return [...this.#planned[output]!.keys()].flatMap((source) => done.get(source) ?? []);
+    const indices = new Map(this.#plan.tensors.map(({ name }, index) => [name, index]));
+    return this.#plan.outputs[output]!.tensors.flatMap(({ source }) =>
+      this.ofTensor(indices.get(source)!).filter((error) => error.output === output),
+    );
+  }
+
+  #add(tensor: number, errors: readonly TensorError[]): void {
+    this.#done.set(tensor, [...this.ofTensor(tensor), ...errors]);
+  }
+
+  #describe(file: number, tensor: number): Omit<TensorError, keyof ErrorFigures> {
+    const output = this.#places.outputOf(file);
+    const model = this.#plan.tensors[tensor]!;
+    const { name, type: to, requantized } = this.#places.find(output, tensor)!;
+    const elements = elementCount(model.shape);
+    return { output, name, from: weightType(model), to, requantized, elements };
   }
 }

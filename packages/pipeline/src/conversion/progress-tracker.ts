@@ -6,6 +6,7 @@ import type { ConversionPlan } from "../plan.ts";
 import type { ErrorTracker } from "./error-tracker.ts";
 import type { Slab, SlabResult } from "./slab.ts";
 import { tensorPasses } from "./tensor-passes.ts";
+import type { TensorPart, TensorPlaces } from "./tensor-places.ts";
 
 /** How far a tensor is. */
 interface TensorProgress {
@@ -23,6 +24,7 @@ export class ProgressTracker {
   readonly #plan: ConversionPlan;
   readonly #emit: (event: ConversionEvent) => void;
   readonly #errors: ErrorTracker;
+  readonly #places: TensorPlaces;
   readonly #tensors: readonly TensorProgress[];
   readonly #total: number;
   readonly #started = new Set<number>();
@@ -34,8 +36,10 @@ export class ProgressTracker {
     plan: ConversionPlan;
     emit: (event: ConversionEvent) => void;
     errors: ErrorTracker;
+    places: TensorPlaces;
   }) {
     const { plan } = params;
+    this.#places = params.places;
     this.#plan = plan;
     this.#emit = params.emit;
     this.#errors = params.errors;
@@ -62,13 +66,17 @@ export class ProgressTracker {
     this.#start(tensor);
   }
 
-  slabDone(slab: Slab, result: SlabResult): void {
-    const { tensor, rows, columns } = slab;
+  /** @returns what is complete now, if this was the last slab of a tensor */
+  slabDone(slab: Slab, result: SlabResult): TensorPart[] {
+    const { tensor, rows, columns, conversions } = slab;
     this.#errors.slabDone(slab, result);
     const progress = this.#tensors[tensor]!;
     progress.inSlabs -= rows * columns;
     this.#advance(tensor, rows * columns, result.bytesWritten);
-    if (progress.inSlabs === 0) this.#passDone(tensor);
+    if (progress.inSlabs > 0) return [];
+    this.#errors.slabsDone(tensor);
+    this.#passDone(tensor);
+    return conversions.map(({ targets }) => this.#places.partOf(tensor, targets));
   }
 
   /** Rows have been rounded by their inputs. */
@@ -82,10 +90,11 @@ export class ProgressTracker {
     this.#advance(tensor, 0, bytes);
   }
 
-  /** All matrices of a tensor are. */
-  tensorRounded(planned: PlannedBlockMatrix, rounded: RoundedTensor): void {
+  /** All matrices of a tensor are. @returns what is complete now */
+  tensorRounded(planned: PlannedBlockMatrix, rounded: RoundedTensor): TensorPart {
     this.#errors.roundedDone(planned, rounded);
     this.#passDone(planned.tensor);
+    return this.#places.partOf(planned.tensor, planned.targets);
   }
 
   #start(tensor: number): void {
@@ -112,7 +121,7 @@ export class ProgressTracker {
 
   #passDone(tensor: number): void {
     if (--this.#tensors[tensor]!.passes > 0) return;
-    const errors = this.#errors.tensorDone(tensor);
+    const errors = this.#errors.ofTensor(tensor);
     this.#emit({
       type: "tensor:done",
       name: this.#plan.tensors[tensor]!.name,

@@ -1,11 +1,11 @@
 import type { Service, Thread } from "@quern/threads";
-import type { Slab, SlabResult } from "./slab.ts";
+import type { ConversionResult, ConversionTask } from "./task.ts";
 
 /** What threads of a conversion do. */
-export type SlabService = Service<Slab, SlabResult>;
+export type SlabService = Service<ConversionTask, ConversionResult>;
 
 /** Runs slabs, on this thread or on another one: up to {@link SLABS_IN_FLIGHT} at the same time. */
-export type SlabRunner = Thread<Slab, SlabResult>;
+export type SlabRunner = Thread<ConversionTask, ConversionResult>;
 
 /**
  * Slabs that a runner has in hand: while the kernels work on one, the other is being read or written. Its buffers count

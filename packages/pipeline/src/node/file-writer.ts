@@ -1,5 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
-import { reportingAs, writeAt } from "@quern/tensor/node";
+import { hashRange, reportingAs, writeAt } from "@quern/tensor/node";
 
 /** Writes into files that are there, opening each once, when it is first needed. */
 export class FileWriter {
@@ -18,13 +18,21 @@ export class FileWriter {
 
   /** Writes all bytes at `offset` of the file with that index. */
   async write(file: number, bytes: Uint8Array, offset: number): Promise<void> {
+    await writeAt({ handle: await this.#handle(file), path: this.#paths[file]!, bytes, offset });
+  }
+
+  /** SHA-256 of what has been written to a range of the file with that index. */
+  async hash(file: number, offset: number, size: number): Promise<string> {
+    return hashRange({ handle: await this.#handle(file), path: this.#paths[file]!, offset, size });
+  }
+
+  #handle(file: number): Promise<FileHandle> {
     const path = this.#paths[file]!;
-    let opening = this.#open.get(file);
-    if (opening === undefined) {
-      opening = reportingAs(path, () => open(this.#nameOf(path), "r+"));
-      this.#open.set(file, opening);
-    }
-    await writeAt({ handle: await opening, path, bytes, offset });
+    const known = this.#open.get(file);
+    if (known !== undefined) return known;
+    const opening = reportingAs(path, () => open(this.#nameOf(path), "r+"));
+    this.#open.set(file, opening);
+    return opening;
   }
 
   async close(): Promise<void> {

@@ -38,7 +38,11 @@ export async function createService(options: SlabServiceOptions): Promise<SlabSe
   };
   return {
     description: `${kernels.info.backend} ${kernels.info.isa}`,
-    async run(slab, lane) {
+    async run(task, lane) {
+      if (task.kind === "hash") {
+        return { kind: "hash", sha256: await writer.hash(task.file, task.offset, task.size) };
+      }
+      const { slab } = task;
       const buffers = (lanes[lane] ??= new LaneBuffers());
       const result = processSlab({
         slab,
@@ -50,7 +54,7 @@ export async function createService(options: SlabServiceOptions): Promise<SlabSe
       });
       running.add(result);
       try {
-        return await result;
+        return { kind: "slab", done: await result };
       } finally {
         running.delete(result);
         buffers.releaseReads();

@@ -8,6 +8,7 @@ import { elementCount, QuernError } from "@quern/tensor";
 import { resolveThreads } from "@quern/threads";
 import type { ConversionPlan, PlannedOutput, PlanParams, ModelSource, RoundingRequest } from "../plan.ts";
 import { type LayeredModel, openLayeredModel } from "../layers/linear-layers.ts";
+import { conversionIdentity } from "../journal/identity.ts";
 import { estimateSeconds } from "./duration.ts";
 import { findHessians } from "./find-hessians.ts";
 import { checkKernelTypes } from "./kernel-support.ts";
@@ -123,7 +124,8 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     estimatePeakMemory({ threads, memory, hessians: hessians !== undefined }),
     rounded?.rounding.resources.peakMemory ?? 0,
   );
-  return {
+  const plan = {
+    tool: params.tool ?? "quern",
     checkpoint,
     architecture: model.architecture,
     parameters,
@@ -141,6 +143,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     kernels: kernels.info,
     resources: { threads, memory, peakMemory, seconds: seconds + roundingSeconds },
   };
+  return { ...plan, identity: await conversionIdentity(plan) };
 }
 
 /** Whether weights become others, as far as types tell. */

@@ -1,4 +1,5 @@
 export { fileSource } from "./file-source.ts";
+export { hashRange } from "./hash-range.ts";
 export {
   createPartialFile,
   partialPathOf,
