@@ -4,6 +4,7 @@ import type { KernelBackend, KernelInfo } from "@quern/kernels";
 import type { ModelTensor } from "@quern/models";
 import type { QuernError } from "@quern/tensor";
 import type { MemberSpec } from "@quern/quantize";
+import type { ManifestCalibration, ManifestOrigin, ManifestSource, ManifestTool } from "@quern/manifest";
 import type { Importance, InputSource, Statistics } from "@quern/statistics";
 import type { ConversionIdentity } from "./journal/identity.ts";
 import type { BlockRounding } from "./layers/block-plan.ts";
@@ -48,6 +49,19 @@ export interface PlanParams {
   readonly companions?: readonly string[];
   /** Rounds linear layers of the blocks by what is known of their inputs, where their type has a grid; "quantizer" only. */
   readonly rounding?: RoundingRequest;
+  /** Says in the metadata of outputs what they are made of, and keeps a place beside each for its manifest. @default neither */
+  readonly provenance?: ProvenanceRequest;
+  /** Whether the places of outputs are checked; not for a plan that writes nothing, as its bytes are compared. @default true */
+  readonly checkPlaces?: boolean;
+}
+
+/** What is to be said of where files come from. */
+export interface ProvenanceRequest {
+  readonly tool: ManifestTool;
+  /** What is known of the inputs of layers, where something is. */
+  readonly calibration?: ManifestCalibration;
+  /** What is said of the source. @default what it is */
+  readonly source?: ManifestSource;
 }
 
 /** How layers are rounded by what is known of their inputs. */
@@ -124,6 +138,8 @@ export interface PlannedOutput {
   readonly bitsPerWeight: number;
   /** In the order of the files. */
   readonly tensors: readonly PlannedTensor[];
+  /** Where its provenance is asked for: the absolute path of its manifest, and what that says of its origin. */
+  readonly manifest?: { readonly path: string; readonly origin: ManifestOrigin };
 }
 
 export interface PlannedResources {

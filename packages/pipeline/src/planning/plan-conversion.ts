@@ -9,6 +9,8 @@ import { resolveThreads } from "@quern/threads";
 import type { ConversionPlan, PlannedOutput, PlanParams, ModelSource, RoundingRequest } from "../plan.ts";
 import { type LayeredModel, openLayeredModel } from "../layers/linear-layers.ts";
 import { conversionIdentity } from "../journal/identity.ts";
+import { describeOrigins } from "../provenance/describe-origins.ts";
+import { withProvenance } from "../provenance/provenance-metadata.ts";
 import { estimateSeconds } from "./duration.ts";
 import { findHessians } from "./find-hessians.ts";
 import { checkKernelTypes } from "./kernel-support.ts";
@@ -17,6 +19,7 @@ import { planFile } from "./plan-file.ts";
 import { estimateRoundingSeconds } from "./rounding-duration.ts";
 import { planOutputs } from "./plan-outputs.ts";
 import { estimatePeakMemory, memoryBudget } from "./resources.ts";
+import { roundingName } from "./rounding-name.ts";
 
 /**
  * Finds out everything about a conversion that can be known without reading weights, and checks everything that can be
@@ -60,7 +63,11 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     checkStatisticsModel({ statistics, model: { name: checkpoint.name, architecture, tensors } });
   }
   const kernels = await loadKernels({ backend });
-  const contents = params.outputs.map((request) => {
+  const origins = params.provenance && (await describeOrigins({ ...params, provenance: params.provenance }));
+  const requests = origins
+    ? params.outputs.map((one, i) => withProvenance(one, origins[i]!))
+    : params.outputs;
+  const contents = requests.map((request) => {
     const file = planFile({
       request,
       model,
@@ -72,12 +79,14 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     return file;
   });
   const { outputs: laidOut, warnings: outputWarnings } = await planOutputs({
-    requests: params.outputs,
+    requests,
     contents,
     directory,
     companions,
     sources: localPaths(checkpoint.shards),
     force,
+    ...(origins && { origins }),
+    checkPlaces: params.checkPlaces ?? true,
   });
   warnings.push(...distinct(contents.flatMap((file) => file.warnings)), ...outputWarnings);
 
@@ -151,11 +160,6 @@ function changesTensor({ tensors }: PlannedOutput, name: string): boolean {
   return tensors.some(
     ({ source, packed, type }) => source === name && !packed && ggmlType(type).blockSize > 1,
   );
-}
-
-/** "gptq"; after transforms "awq+gptq". */
-function roundingName({ transforms = [], method }: RoundingRequest): string {
-  return [...transforms, method].map(({ name }) => name).join("+");
 }
 
 /** The checkpoint as layers, where transforms are to be folded into it. */

@@ -1,5 +1,6 @@
 import { QuernError } from "@quern/tensor";
 import type { ModelSource } from "../plan.ts";
+import type { Flavour, Recipe } from "../recipe.ts";
 import { findRecipe } from "../recipes.ts";
 import { isGguf } from "@quern/models";
 import type { FileContents, FileParams } from "./file-contents.ts";
@@ -7,23 +8,31 @@ import { converterAutoType } from "./float-type.ts";
 import { planConverterFile } from "./plan-converter-file.ts";
 import { planQuantizerFile } from "./plan-quantizer-file.ts";
 
-/** Plans one output. @throws as `planConversion` */
-export function planFile(params: FileParams): FileContents {
-  const { request, source } = params;
+/** What a request asks for: a recipe, in a flavour. @throws as `planConversion` */
+export function resolveRequest({ request, source, rounding }: Omit<FileParams, "model">): {
+  readonly recipe: Recipe;
+  readonly flavour: Flavour;
+} {
   const recipe = findRecipe(request.type.toLowerCase() === "auto" ? autoType(source) : request.type);
   const flavours = isGguf(source) ? recipe.flavours.filter((one) => one === "quantizer") : recipe.flavours;
-  const flavour = request.flavour ?? (params.rounding === undefined ? flavours[0]! : "quantizer");
+  const flavour = request.flavour ?? (rounding === undefined ? flavours[0]! : "quantizer");
   if (!flavours.includes(flavour)) {
     const kind = isGguf(source) ? "GGUF cannot be written" : `${recipe.name} cannot be written`;
     throw new QuernError("RECIPE_FLAVOUR", `${kind} as by the ${flavour}`, { subject: { key: "flavour" } });
   }
-  if (flavour === "converter" && params.rounding !== undefined) {
+  if (flavour === "converter" && rounding !== undefined) {
     throw new QuernError(
       "RECIPE_FLAVOUR",
-      `${params.rounding} rounds what the quantizer writes; the converter rounds every weight by itself`,
+      `${rounding} rounds what the quantizer writes; the converter rounds every weight by itself`,
       { subject: { key: "flavour" } },
     );
   }
+  return { recipe, flavour };
+}
+
+/** Plans one output. @throws as `planConversion` */
+export function planFile(params: FileParams): FileContents {
+  const { recipe, flavour } = resolveRequest(params);
   const plan = flavour === "converter" ? planConverterFile : planQuantizerFile;
   return plan(params, recipe);
 }

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { splitFileName, splitPrefix } from "@quern/gguf";
 import { findStraySplits } from "@quern/gguf/node";
+import { type ManifestOrigin, manifestName } from "@quern/manifest";
 import { elementCount, type QuernError } from "@quern/tensor";
 import { checkOutputPlaces } from "@quern/tensor/node";
 import type { PlannedFile, PlannedOutput } from "../plan.ts";
@@ -15,6 +16,7 @@ import type { FileContents } from "./file-contents.ts";
  * @param params.directory Folder for outputs without a path.
  * @param params.companions Files that the caller writes besides.
  * @param params.sources Real paths of the files that are read.
+ * @param params.checkPlaces Whether anything is checked.
  * @throws QuernError as `checkOutputPlaces`
  */
 export async function planOutputs(params: {
@@ -24,19 +26,22 @@ export async function planOutputs(params: {
   companions: readonly string[];
   sources: readonly string[];
   force: boolean;
+  /** What manifests say of the origin of each output, where they are asked for. */
+  origins?: readonly ManifestOrigin[];
+  checkPlaces: boolean;
 }): Promise<{ outputs: PlannedOutput[]; warnings: QuernError[] }> {
-  const { contents, companions, sources, force } = params;
+  const { contents, companions, sources, force, origins, checkPlaces } = params;
   const paths = contents.map((output, index) => pathsOf(output, params.requests[index]!, params.directory));
-  const replaced = await checkOutputPlaces({
-    places: [
-      ...contents.flatMap(({ layouts }, index) =>
-        layouts.map(({ fileSize }, file) => ({ path: paths[index]![file]!, fileSize })),
-      ),
-      ...companions.map((path) => ({ path, fileSize: 0 })),
-    ],
-    sources,
-    force,
-  });
+  const manifests = origins?.map((origin, index) => ({ path: manifestName(paths[index]![0]!), origin }));
+  const places = [
+    ...contents.flatMap(({ layouts }, index) =>
+      layouts.map(({ fileSize }, file) => ({ path: paths[index]![file]!, fileSize })),
+    ),
+    ...[...companions, ...(manifests ?? []).map(({ path }) => path)].map((path) => ({ path, fileSize: 0 })),
+  ];
+  const replaced = checkPlaces
+    ? await checkOutputPlaces({ places, sources, force })
+    : places.map(() => false);
   const strays = await Promise.all(paths.map(([first]) => findStraySplits(first!)));
 
   let next = 0;
@@ -55,6 +60,7 @@ export async function planOutputs(params: {
         files,
         fileSize: files.reduce((sum, { fileSize }) => sum + fileSize, 0),
         bitsPerWeight: (dataSize * 8) / elements,
+        ...(manifests && { manifest: manifests[index]! }),
       };
     },
   );

@@ -1,0 +1,1 @@
+export { manifestText, parseManifest } from "./parse-manifest.ts";

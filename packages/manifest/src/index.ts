@@ -1,0 +1,20 @@
+export type {
+  CheckpointRecipe,
+  GgufOptions,
+  GgufRecipe,
+  JsonObject,
+  JsonValue,
+  Manifest,
+  ManifestCalibration,
+  ManifestFile,
+  ManifestMember,
+  ManifestOrigin,
+  ManifestPair,
+  ManifestRecipe,
+  ManifestSource,
+  ManifestSourceFile,
+  ManifestTensor,
+  ManifestTool,
+} from "./manifest.ts";
+export { FOLDER_MANIFEST, LARGEST_MANIFEST, manifestName } from "./names.ts";
+export { provenancePairs } from "./provenance.ts";

@@ -1,0 +1,99 @@
+import { basename } from "node:path";
+import type { Manifest } from "@quern/manifest";
+import { writeManifest } from "@quern/manifest/node";
+import { relativeError } from "../errors.ts";
+import type { ConversionReport } from "../events.ts";
+import type { ConversionPlan, PlannedOutput } from "../plan.ts";
+import { type HashedFile, hashOutputs } from "./hash-outputs.ts";
+
+/** What hashing tells of itself. */
+export interface HashProgressEvent {
+  readonly type: "progress";
+  /** Name of the file. */
+  readonly place: string;
+  /** Bytes that are hashed, and are to be. */
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface WriteManifestsParams {
+  /** With provenance. */
+  readonly plan: ConversionPlan;
+  /** Of the run of the plan. */
+  readonly report: ConversionReport;
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: HashProgressEvent) => void;
+}
+
+/**
+ * Hashes the files of a conversion whose plan was asked for provenance, and writes the manifest of each output beside it.
+ *
+ * @returns paths of the manifests
+ * @throws the reason of the signal; QuernError `OUTPUT_*`, `SOURCE_*`
+ */
+export async function writeManifests(params: WriteManifestsParams): Promise<string[]> {
+  const { plan, report, signal, onEvent } = params;
+  const total = plan.outputs.reduce((sum, { fileSize }) => sum + fileSize, 0);
+  let done = 0;
+  const paths: string[] = [];
+  for (const [index, output] of plan.outputs.entries()) {
+    if (output.manifest === undefined) continue;
+    const { path } = output.manifest;
+    const manifest = await outputManifest({
+      plan,
+      report,
+      output: index,
+      ...(signal && { signal }),
+      onBytes: (bytes, place) => onEvent?.({ type: "progress", place, done: (done += bytes), total }),
+    });
+    await writeManifest({ path, manifest, replace: plan.force });
+    paths.push(path);
+  }
+  return paths;
+}
+
+/**
+ * The manifest of an output whose files are finished.
+ *
+ * @param params.output Position among the outputs.
+ * @throws the reason of the signal; QuernError `SOURCE_*`
+ */
+export async function outputManifest(params: {
+  readonly plan: ConversionPlan;
+  readonly report: ConversionReport;
+  readonly output: number;
+  readonly signal?: AbortSignal;
+  readonly onBytes?: (bytes: number, file: string) => void;
+}): Promise<Manifest> {
+  const { plan, report, output: index, signal, onBytes } = params;
+  const output = plan.outputs[index]!;
+  const files = hashedFiles(output, report, index);
+  const hashes = await hashOutputs({ files, ...(signal && { signal }), ...(onBytes && { onBytes }) });
+  return {
+    ...output.manifest!.origin,
+    ...(plan.rounding === undefined ? {} : { kernels: report.kernels }),
+    ...hashes,
+  };
+}
+
+function hashedFiles(output: PlannedOutput, report: ConversionReport, index: number): HashedFile[] {
+  const errors = new Map(report.outputs[index]!.errors?.map((error) => [error.name, error]));
+  return output.files.map(({ path, layout }, file) => ({
+    name: basename(path),
+    path,
+    headerBytes: layout.header.byteLength,
+    tensors: output.tensors
+      .filter((tensor) => tensor.file === file)
+      .map(({ name, type, ne, offset, size }) => {
+        const error = errors.get(name);
+        return {
+          name,
+          type,
+          shape: ne,
+          offset,
+          bytes: size,
+          ...(error === undefined ? {} : { error: relativeError([error]) }),
+        };
+      }),
+  }));
+}
