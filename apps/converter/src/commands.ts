@@ -45,6 +45,11 @@ export const COMMANDS: readonly LazyCommand[] = [
     load: async () => (await import("./commands/report.ts")).defineReport,
   },
   {
+    name: "verify",
+    description: "Check files against their manifest, and make some tensors again from their source.",
+    load: async () => (await import("./commands/verify.ts")).defineVerify,
+  },
+  {
     name: "inspect",
     description: "Show the metadata, tensors and types of a model without reading its weights.",
     load: async () => (await import("./commands/inspect.ts")).defineInspect,

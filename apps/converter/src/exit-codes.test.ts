@@ -36,6 +36,7 @@ it.each([
   ["CHECKPOINT_NOT_FOUND", exitCodes.input],
   ["SOURCE_READ_FAILED", exitCodes.input],
   ["OUTPUT_EXISTS", exitCodes.output],
+  ["VERIFICATION_FAILED", exitCodes.mismatch],
   ["INTERRUPTED", exitCodes.interrupted],
   ["KERNEL_ARGUMENT", exitCodes.failure],
   ["NEVER_HEARD_OF", exitCodes.failure],

@@ -11,6 +11,8 @@ export const exitCodes = {
   input: 3,
   /** The files to be written: present already, not writable, disk full. */
   output: 4,
+  /** What \`quern verify\` was asked about is not what it should be. */
+  mismatch: 5,
   /** SIGINT or SIGTERM; as a shell reports a process that SIGINT ended. */
   interrupted: 130,
 } as const;
@@ -62,6 +64,7 @@ const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitC
   ["MIXTURE_PATTERN_INVALID", exitCodes.usage],
   ["MIXTURE_REQUANTIZES", exitCodes.usage],
   ["MIXTURE_*", exitCodes.input],
+  ["MANIFEST_*", exitCodes.input],
   ["MODEL_*", exitCodes.input],
   ["PROTOBUF_*", exitCodes.input],
   ["REPORT_TWICE", exitCodes.usage],
@@ -81,6 +84,9 @@ const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitC
   ["STATISTICS_*", exitCodes.input],
   ["TENSOR_*", exitCodes.input],
   ["TOKENIZER_*", exitCodes.input],
+  ["VERIFICATION_FAILED", exitCodes.mismatch],
+  ["VERIFICATION_DIFFERENT", exitCodes.failure],
+  ["VERIFICATION_*", exitCodes.input],
   ["WEIGHT_*", exitCodes.input],
   ["OUTPUT_*", exitCodes.output],
   ["INTERRUPTED", exitCodes.interrupted],

@@ -35,6 +35,7 @@ export type {
   PlannedResources,
   PlannedTensor,
   PlanParams,
+  ProvenanceRequest,
   RoundingRequest,
   TensorFallback,
 } from "./plan.ts";
@@ -56,6 +57,7 @@ export { openLayeredModel } from "./layers/linear-layers.ts";
 export type { CheckpointLinear, LayeredModel } from "./layers/linear-layers.ts";
 export type {
   CheckpointPlan,
+  CheckpointProvenance,
   LayerResources,
   PlanCheckpointParams,
   PlannedGroup,

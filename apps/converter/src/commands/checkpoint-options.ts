@@ -27,6 +27,7 @@ const SHARED = [
   "force",
   "dryRun",
   "report",
+  "manifest",
   "splitMaxSize",
   "threads",
   "memory",

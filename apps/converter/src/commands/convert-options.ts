@@ -7,6 +7,7 @@ import {
   addMessageOptions,
   addModelOptions,
   addQuantizationOptions,
+  addManifestOption,
   addReportOption,
   addResourceOptions,
   requestedQuantization,
@@ -40,6 +41,7 @@ export function addConvertOptions({ command, cwd }: { command: Command; cwd: str
     )
     .option("-f, --force", "replace output files that exist");
   addReportOption(command);
+  addManifestOption(command);
   addCheckpointOptions(command).optionsGroup("Split files:");
   addSplitOptions({ command });
   addQuantizationOptions({ command, cwd }).addOption(

@@ -13,6 +13,8 @@ export interface LayerInputs {
   readonly inputs?: InputSource;
   /** Of the run that goes along. */
   readonly sequential?: SequentialPlan;
+  /** Of the windows of texts of that run. */
+  readonly corpusHash?: string;
   /** Ends that run. */
   stop(reason: unknown): void;
   close(): Promise<void>;

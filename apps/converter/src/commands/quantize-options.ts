@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { positiveArgument } from "./arguments.ts";
 import type { RunOptions } from "./run-conversion.ts";
 import {
+  addManifestOption,
   addMessageOptions,
   addModelOptions,
   addQuantizationOptions,
@@ -25,7 +26,8 @@ export function addQuantizeOptions({ command, cwd }: { command: Command; cwd: st
   command
     .option("-f, --force", "replace an output file that exists")
     .option("-n, --dry-run", "show the whole plan, tensor by tensor, and write nothing");
-  addReportOption(command).optionsGroup("Split files:");
+  addReportOption(command);
+  addManifestOption(command).optionsGroup("Split files:");
   addSplitOptions({ command });
   addQuantizationOptions({ command, cwd });
   addModelOptions(command);

@@ -25,6 +25,7 @@ export async function runAlong({ source, options, host }: LayerInputsParams): Pr
   const texts = await openTexts({ files: options.data?.map(parseWeightedFile), chatTemplate, host });
   const { memory, threads, kernels } = options;
   let plan: SequentialPlan;
+  let corpusHash: string | undefined;
   try {
     const windows = await collectCalibrationWindows({
       model,
@@ -34,6 +35,7 @@ export async function runAlong({ source, options, host }: LayerInputsParams): Pr
       holdOut: HOLD_OUT,
       tokens: options.tokens ?? DEFAULT_TOKENS,
     });
+    corpusHash = windows.calibration.summary.hash;
     plan = await planSequential({
       model,
       windows,
@@ -50,6 +52,7 @@ export async function runAlong({ source, options, host }: LayerInputsParams): Pr
   return {
     inputs,
     sequential: plan,
+    ...(corpusHash === undefined ? {} : { corpusHash }),
     stop: (reason) => stopped.abort(reason),
     close: () => inputs.close(),
   };

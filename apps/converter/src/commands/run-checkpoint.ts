@@ -1,4 +1,5 @@
 import { basename, resolve, sep } from "node:path";
+import type { JsonObject } from "@quern/manifest";
 import {
   type CheckpointPlan,
   type LayeredModel,
@@ -29,6 +30,7 @@ import { checkpointPlanRecord } from "./checkpoint-plan-record.ts";
 import { checkpointRecipe } from "./checkpoint-recipe.ts";
 import { type LayerInputs, openLayerInputs } from "./layer-inputs.ts";
 import { openNamedCheckpoint } from "./open-named.ts";
+import { provenanceOf } from "./provenance.ts";
 import type { RoundingOptions } from "./rounding-options.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
 import type { ResourceOptions } from "./shared-options.ts";
@@ -126,6 +128,10 @@ async function makePlan(
     output: resolve(host.cwd, options.output ?? `${name}-${recipe.name.replaceAll(/[^\w.-]+/g, "-")}`),
     force: options.force === true,
     tool: `quern:${version}`,
+    provenance: {
+      ...(await provenanceOf({ options, inputs: work.inputs, host })),
+      recipe: recipe as unknown as JsonObject,
+    },
     ...(statistics && { statistics }),
     ...(inputs && { inputs }),
     ...(options.compat === undefined ? {} : { loaders: options.compat }),

@@ -1,6 +1,7 @@
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import {
   type ConversionPlan,
+  type ConversionReport,
   convert,
   type ModelSource,
   type OutputRequest,
@@ -21,6 +22,7 @@ import { tool } from "../version.ts";
 import { type LayerInputs, openLayerInputs } from "./layer-inputs.ts";
 import { openNamedModel } from "./open-named.ts";
 import { planRecord } from "./plan-record.ts";
+import { provenanceOf } from "./provenance.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
 import type { ModelOptions, QuantizationOptions, ResourceOptions } from "./shared-options.ts";
 import type { SplitOptions } from "./split-options.ts";
@@ -33,6 +35,7 @@ export interface RunOptions
   readonly dryRun?: true;
   /** File, as the user gave it. */
   readonly report?: string;
+  readonly manifest?: true;
 }
 
 interface RunParams {
@@ -104,17 +107,43 @@ async function runPlan(params: {
       return convert(plan, runOptions);
     },
   });
+  const manifests = options.manifest ? await recordManifests({ plan, report, options, host }) : undefined;
   if (target !== undefined) {
     const { writeConversionReport } = await import("../report/write-conversion-report.ts");
     await writeConversionReport({ plan, report, options, target });
   }
   const peakMemory = process.resourceUsage().maxRSS * 1024;
   if (options.json) {
-    writeJsonLine(host.stdout, { type: "result", ...report, reportFiles, peakMemory });
+    writeJsonLine(host.stdout, {
+      type: "result",
+      ...report,
+      reportFiles,
+      ...(manifests && { manifests }),
+      peakMemory,
+    });
   } else {
     const style = styleFor(host.stdout, host.env);
     host.stdout.write(formatReport({ plan, report, reportFiles, peakMemory, style }));
   }
+}
+
+/** Writes the manifests of outputs that are finished. @returns their paths */
+async function recordManifests(params: {
+  readonly plan: ConversionPlan;
+  readonly report: ConversionReport;
+  readonly options: RunOptions;
+  readonly host: Host;
+}): Promise<string[]> {
+  const { plan, report, options, host } = params;
+  const { writeManifests } = await import("@quern/pipeline/provenance");
+  return runReported({
+    host,
+    reporter: reporterName(options),
+    activity: "hashing",
+    measure: measuredInBytes(plan.outputs.reduce((sum, { fileSize }) => sum + fileSize, 0)),
+    interrupted: "the files are complete, and some have no manifest",
+    run: (runOptions) => writeManifests({ plan, report, ...runOptions }),
+  });
 }
 
 /** @param reportFiles Files of the report that is going to be written. */
@@ -140,6 +169,7 @@ async function makePlan(
     tool,
     ...(importance === undefined ? {} : { importance }),
     ...roundingRequest(options, inputs),
+    ...(options.manifest && { provenance: await provenanceOf({ options, inputs, host }) }),
     ...(options.pre === undefined ? {} : { preTokenizer: options.pre }),
     ...(options.memory === undefined ? {} : { memory: options.memory }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
@@ -173,7 +203,7 @@ function roundingRequest(
   };
 }
 
-async function importanceOf(options: QuantizationOptions, { cwd }: Host): Promise<Importance | undefined> {
+async function importanceOf(options: RunOptions, { cwd }: Host): Promise<Importance | undefined> {
   const { includeWeights: include, excludeWeights: exclude } = options;
   const imatrix = options.imatrix ?? options.statistics;
   if (imatrix === undefined) {
@@ -183,8 +213,9 @@ async function importanceOf(options: QuantizationOptions, { cwd }: Host): Promis
       "--include-weights and --exclude-weights choose from --imatrix or --statistics: expected one of them, too.",
     );
   }
-  // The path goes into the metadata of the files, as the user wrote it.
-  const importance = await readImportance(resolve(cwd, imatrix), { name: imatrix });
+  // The path goes into the metadata of the files, as the user wrote it; where they tell their origin, no place does.
+  const name = options.manifest ? basename(imatrix) : imatrix;
+  const importance = await readImportance(resolve(cwd, imatrix), { name });
   return selectImportance(importance, {
     ...(include === undefined ? {} : { include }),
     ...(exclude === undefined ? {} : { exclude }),

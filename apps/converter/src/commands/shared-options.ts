@@ -155,6 +155,14 @@ export function addReportOption(command: Command): Command {
   );
 }
 
+/** Declares the manifest of GGUF files. */
+export function addManifestOption(command: Command): Command {
+  return command.option(
+    "--manifest",
+    "write what files are made of, how, and their hashes into <file>.manifest.json beside them, and in short into their metadata; for quern verify",
+  );
+}
+
 /** Declares what is said, and how. */
 export function addMessageOptions(command: Command): Command {
   return command

@@ -2,6 +2,7 @@ import type { CalibrationEvent } from "@quern/calibration";
 import type { EvaluationEvent } from "@quern/evaluation";
 import type { GgufCopyEvent } from "@quern/gguf/node";
 import type { CheckpointEvent, ConversionEvent } from "@quern/pipeline";
+import type { FileProgressEvent } from "@quern/pipeline/provenance";
 
 /** News of work that takes a while. */
 export type WorkEvent =
@@ -9,7 +10,8 @@ export type WorkEvent =
   | CheckpointEvent
   | GgufCopyEvent
   | CalibrationEvent
-  | EvaluationEvent;
+  | EvaluationEvent
+  | FileProgressEvent;
 
 /** Shows work while it is done. */
 export interface Reporter {

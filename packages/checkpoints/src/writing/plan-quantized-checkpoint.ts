@@ -42,6 +42,7 @@ const SHARD_SIZE = 5e9;
  * @param params.linears All linear layers, by module; those that are not quantized are named in config.json.
  * @param params.paths Files of the source.
  * @param params.quantizer Name and version of the program, as "name:1.2.3".
+ * @param params.metadata Texts for every file of weights, beside the one that names the framework.
  * @param params.maxShardSize Most bytes of tensors in a file. @default 5e9
  * @throws QuernError `FORMAT_CANNOT_HOLD` for a layer that the format has no place for, or parameters that config.json cannot tell,
  * `FORMAT_READ_ONLY`, `FORMAT_UNKNOWN`, `TENSOR_MISSING` for a layer without a weight of two dimensions, and the codes of
@@ -54,6 +55,7 @@ export function planQuantizedCheckpoint(params: {
   linears: readonly string[];
   paths: readonly string[];
   quantizer: string;
+  metadata?: ReadonlyMap<string, string>;
   maxShardSize?: number;
 }): QuantizedCheckpointPlan {
   const { config, layers, linears, paths, quantizer, maxShardSize = SHARD_SIZE } = params;
@@ -71,7 +73,7 @@ export function planQuantizedCheckpoint(params: {
   const parameters = given.reduce((total, { shape }) => total + count(shape), 0);
   const shards = planSafetensorsShards({
     tensors,
-    metadata: { format: configuration.framework },
+    metadata: { ...Object.fromEntries(params.metadata ?? []), format: configuration.framework },
     maxShardSize,
     together: (name) => groups.get(name),
     ...(configuration.framework === "mlx" ? { indexMetadata: { total_parameters: parameters } } : {}),

@@ -1,10 +1,12 @@
 import type { CheckpointTensor, Layer, Loader, QuantizedCheckpointPlan } from "@quern/checkpoints";
 import type { KernelBackend, KernelInfo } from "@quern/kernels";
+import type { JsonObject, ManifestOrigin } from "@quern/manifest";
 import type { BlockGraph, Folding, ModelTensor } from "@quern/models";
 import type { QuantizedLayer, ResolvedRecipe } from "@quern/recipes";
 import type { InputSource, Statistics } from "@quern/statistics";
 import type { ElementType, QuernError } from "@quern/tensor";
 import type { CheckpointLinear, LayeredModel } from "./linear-layers.ts";
+import type { ProvenanceRequest } from "../plan.ts";
 import type { PlannedRotation } from "./planning/plan-rotation.ts";
 import type { Target } from "./tasks/target.ts";
 import type { Weights } from "./tasks/weights.ts";
@@ -36,6 +38,16 @@ export interface PlanCheckpointParams {
   readonly tool: string;
   /** Where the model comes from, as the Hub calls it: "Qwen/Qwen3-0.6B". @default unknown */
   readonly baseModel?: string;
+  /** Says in the files of weights what they are made of, and writes a manifest into the folder. @default neither */
+  readonly provenance?: CheckpointProvenance;
+  /** Whether the place of the folder is checked; not for a plan that writes nothing, as its bytes are compared. @default true */
+  readonly checkPlaces?: boolean;
+}
+
+/** What is to be said of where a folder comes from. */
+export interface CheckpointProvenance extends ProvenanceRequest {
+  /** The recipe as it was before it was resolved, a plain object. */
+  readonly recipe: JsonObject;
 }
 
 /** A matrix that is rounded, whatever becomes of its codes. */
@@ -184,4 +196,6 @@ export interface CheckpointPlan {
   readonly resources: LayerResources;
   readonly tool: string;
   readonly baseModel?: string;
+  /** What its manifest says of its origin, where its provenance is asked for. */
+  readonly origin?: ManifestOrigin;
 }

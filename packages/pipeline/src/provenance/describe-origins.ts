@@ -1,4 +1,5 @@
 import type { ManifestOrigin } from "@quern/manifest";
+import type { CheckpointProvenance, PlanCheckpointParams } from "../layers/plan.ts";
 import type { PlanParams, ProvenanceRequest } from "../plan.ts";
 import { resolveRequest } from "../planning/plan-file.ts";
 import { roundingName } from "../planning/rounding-name.ts";
@@ -23,4 +24,17 @@ export async function describeOrigins(
       ...(calibration && { calibration }),
     };
   });
+}
+
+/** What the manifest of a folder says of its origin. @throws QuernError `SOURCE_*` */
+export async function describeCheckpointOrigin(
+  { model, maxShardSize }: Pick<PlanCheckpointParams, "model" | "maxShardSize">,
+  { tool, recipe, calibration, source }: CheckpointProvenance,
+): Promise<ManifestOrigin> {
+  return {
+    tool,
+    source: source ?? (await describeManifestSource(model.checkpoint)),
+    recipe: { container: "safetensors", recipe, ...(maxShardSize === undefined ? {} : { maxShardSize }) },
+    ...(calibration && { calibration }),
+  };
 }

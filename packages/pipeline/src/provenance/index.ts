@@ -1,3 +1,3 @@
 export { describeManifestSource } from "./describe-source.ts";
 export { outputManifest, writeManifests } from "./write-manifests.ts";
-export type { HashProgressEvent, WriteManifestsParams } from "./write-manifests.ts";
+export type { FileProgressEvent, WriteManifestsParams } from "./write-manifests.ts";

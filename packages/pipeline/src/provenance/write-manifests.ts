@@ -6,12 +6,12 @@ import type { ConversionReport } from "../events.ts";
 import type { ConversionPlan, PlannedOutput } from "../plan.ts";
 import { type HashedFile, hashOutputs } from "./hash-outputs.ts";
 
-/** What hashing tells of itself. */
-export interface HashProgressEvent {
+/** How far reading files again is. */
+export interface FileProgressEvent {
   readonly type: "progress";
-  /** Name of the file. */
+  /** Name of a file, or of a tensor. */
   readonly place: string;
-  /** Bytes that are hashed, and are to be. */
+  /** Bytes that are done, and all of them. */
   readonly done: number;
   readonly total: number;
 }
@@ -22,7 +22,7 @@ export interface WriteManifestsParams {
   /** Of the run of the plan. */
   readonly report: ConversionReport;
   readonly signal?: AbortSignal;
-  readonly onEvent?: (event: HashProgressEvent) => void;
+  readonly onEvent?: (event: FileProgressEvent) => void;
 }
 
 /**

@@ -24,6 +24,8 @@ export interface LayerServiceOptions {
   readonly shards: readonly CheckpointShard[];
   /** Files that are written, all of which are there. */
   readonly files: readonly string[];
+  /** Whether what would be written is compared with what is there instead; what differs is thrown. @default false */
+  readonly compares?: boolean;
   /** @default the best that loads */
   readonly backend?: KernelBackend;
 }
@@ -32,9 +34,9 @@ export interface LayerServiceOptions {
 export async function createService(options: LayerServiceOptions): Promise<Service<LayerTask, LayerResult>> {
   const kernels = await loadKernels(options.backend === undefined ? {} : { backend: options.backend });
   const shards = new ShardReader(options.shards);
-  const files = new FileWriter(options.files);
+  const files = options.compares === true ? await comparing(options.files) : writing(options.files);
   const open: OpenReader = (tensors) => shards.reading({ tensors, buffer: (size) => new Uint8Array(size) });
-  const write: WriteBytes = (file, bytes, offset) => files.write(file, bytes, offset);
+  const { write } = files;
   const running = new Set<Promise<unknown>>();
   const start = async (task: LayerTask): Promise<LayerResult> => {
     switch (task.kind) {
@@ -83,5 +85,29 @@ export async function createService(options: LayerServiceOptions): Promise<Servi
       await Promise.allSettled(running);
       await files.close();
     },
+  };
+}
+
+/** Where finished bytes go. */
+interface Files {
+  readonly write: WriteBytes;
+  close(): Promise<void>;
+}
+
+function writing(paths: readonly string[]): Files {
+  const writer = new FileWriter(paths);
+  return {
+    write: (file, bytes, offset) => writer.write(file, bytes, offset),
+    close: () => writer.close(),
+  };
+}
+
+/** Most threads write: what compares is not loaded then. */
+async function comparing(paths: readonly string[]): Promise<Files> {
+  const { FileComparer } = await import("../../verification/file-comparer.ts");
+  const comparer = new FileComparer(paths);
+  return {
+    write: (file, bytes, offset) => comparer.expectEqual(file, bytes, offset),
+    close: () => comparer.close(),
   };
 }

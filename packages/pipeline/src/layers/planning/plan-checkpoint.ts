@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import {
   modelCompatibility,
   planQuantizedCheckpoint,
@@ -11,6 +12,8 @@ import { elementCount, QuernError, type TensorInfo } from "@quern/tensor";
 import { resolveThreads } from "@quern/threads";
 import type { LayeredModel } from "../linear-layers.ts";
 import { listNames } from "../../name-list.ts";
+import { describeCheckpointOrigin } from "../../provenance/describe-origins.ts";
+import { originPairs } from "../../provenance/provenance-metadata.ts";
 import type {
   CheckpointPlan,
   InputNeeds,
@@ -82,6 +85,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
   const rotation = planRotation({ model, transforms: recipe.transforms, layers });
   const { untied } = rotation ?? {};
   const paths = pathsOf(model);
+  const origin = params.provenance && (await describeCheckpointOrigin(params, params.provenance));
   const checkpoint = planQuantizedCheckpoint({
     config: untied ? untiedConfig(model.config) : model.config,
     tensors: storedTensors(model, untied?.info),
@@ -89,6 +93,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     linears: untied ? [...new Set([...modules, untied.module])] : modules,
     paths,
     quantizer: params.tool,
+    ...(origin && { metadata: originPairs(origin) }),
     ...(params.maxShardSize === undefined ? {} : { maxShardSize: params.maxShardSize }),
   });
   const targets = targetsOf(checkpoint);
@@ -135,12 +140,15 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     name: fileName,
     size: layout.fileSize,
   }));
-  const folder = await checkOutputFolder({
-    output: params.output,
-    files: [...shards, ...smallFiles(model, checkpoint)],
-    source: model.checkpoint.folder,
-    force: params.force ?? false,
-  });
+  const folder =
+    params.checkPlaces === false
+      ? { path: resolve(params.output), replaces: false }
+      : await checkOutputFolder({
+          output: params.output,
+          files: [...shards, ...smallFiles(model, checkpoint)],
+          source: model.checkpoint.folder,
+          force: params.force ?? false,
+        });
   const output: PlannedCopy | undefined = untied && {
     weights: untied.embedding,
     type: untied.info.type,
@@ -183,6 +191,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     resources,
     tool: params.tool,
     ...(params.baseModel === undefined ? {} : { baseModel: params.baseModel }),
+    ...(origin && { origin }),
   };
 }
 

@@ -11,6 +11,7 @@ import { modelCard } from "../model-card.ts";
 import { createService } from "../node/layer-service.ts";
 import type { CheckpointPlan, PlannedLinear } from "../plan.ts";
 import type { LayerResult, LayerTask, RunLayerTask } from "../tasks/task.ts";
+import { folderManifest } from "../../provenance/folder-manifest.ts";
 import { type CheckpointSink, checkpointSink } from "./checkpoint-sink.ts";
 import { copyTensors } from "./copy-tensors.ts";
 import type { ChangedWork } from "./changed-work.ts";
@@ -84,6 +85,19 @@ async function writeInto(
     await closeThreads(threads);
   }
   const written = await writeSmallFiles(folder, plan, layers);
+  if (plan.origin !== undefined) {
+    const { name, bytes } = await folderManifest({
+      folder,
+      plan,
+      origin: plan.origin,
+      kernels,
+      layers,
+      written,
+      ...(options.signal && { signal: options.signal }),
+    });
+    await folder.write(name, bytes);
+    written.push({ name, bytes: bytes.byteLength });
+  }
   options.signal?.throwIfAborted();
   await folder.finish();
   const files = [
@@ -104,7 +118,12 @@ async function writeInto(
   };
 }
 
-async function writeTensors(
+/**
+ * Makes all tensors of a plan.
+ *
+ * @param queueWith Gives the threads that make and write them.
+ */
+export async function writeTensors(
   plan: CheckpointPlan,
   { signal, onEvent }: WriteCheckpointOptions,
   queueWith: (signal: AbortSignal) => TaskQueue<LayerTask, LayerResult>,

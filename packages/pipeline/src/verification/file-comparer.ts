@@ -1,0 +1,67 @@
+import { type ByteSource, QuernError } from "@quern/tensor";
+import { fileSource } from "@quern/tensor/node";
+
+/** Compares bytes with those that are in files already, opening each once, when it is first needed. */
+export class FileComparer {
+  readonly #paths: readonly string[];
+  readonly #open = new Map<number, Promise<ByteSource>>();
+
+  constructor(paths: readonly string[]) {
+    this.#paths = paths;
+  }
+
+  /**
+   * @param file Index of the file.
+   * @param offset Of the bytes in the file.
+   * @returns where in the file the first byte that differs lies; undefined where there is none
+   * @throws QuernError `SOURCE_*`
+   */
+  async differenceAt(file: number, bytes: Uint8Array, offset: number): Promise<number | undefined> {
+    let opening = this.#open.get(file);
+    if (opening === undefined) {
+      opening = fileSource({ path: this.#paths[file]! });
+      this.#open.set(file, opening);
+    }
+    const source = await opening;
+    const there = await source.read(offset, Math.max(0, Math.min(bytes.byteLength, source.size - offset)));
+    const index = firstDifference(bytes, there);
+    return index === undefined ? undefined : offset + index;
+  }
+
+  /** Compares, and throws where {@link differenceAt} gives a place. @throws QuernError `VERIFICATION_DIFFERENT` */
+  async expectEqual(file: number, bytes: Uint8Array, offset: number): Promise<void> {
+    const at = await this.differenceAt(file, bytes, offset);
+    if (at !== undefined) throw differenceError(file, at);
+  }
+
+  async close(): Promise<void> {
+    const opened = await Promise.allSettled(this.#open.values());
+    this.#open.clear();
+    await Promise.all(
+      opened.map(async (result) => (result.status === "fulfilled" ? result.value.close() : undefined)),
+    );
+  }
+}
+
+/** Index of the first byte that differs; where one ends before the other, that is the first that it lacks. */
+export function firstDifference(a: Uint8Array, b: Uint8Array): number | undefined {
+  const length = Math.min(a.byteLength, b.byteLength);
+  if (Buffer.compare(a, b) === 0) return undefined;
+  for (let index = 0; index < length; index++) if (a[index] !== b[index]) return index;
+  return length;
+}
+
+/** A difference on its way from a thread: which file, and where. */
+const DIFFERENT = "VERIFICATION_DIFFERENT";
+
+function differenceError(file: number, offset: number): QuernError {
+  return new QuernError(DIFFERENT, `bytes differ at offset ${offset}`, {
+    subject: { file: String(file), offset },
+  });
+}
+
+/** The place that {@link FileComparer.expectEqual} has thrown; undefined for any other error. */
+export function differenceOf(error: unknown): { file: number; offset: number } | undefined {
+  if (!(error instanceof QuernError) || error.code !== DIFFERENT) return undefined;
+  return { file: Number(error.subject.file), offset: error.subject.offset! };
+}

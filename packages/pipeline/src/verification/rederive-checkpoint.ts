@@ -1,0 +1,212 @@
+import { join } from "node:path";
+import type { CheckpointRecipe, Manifest, ManifestTensor } from "@quern/manifest";
+import { isGguf } from "@quern/models";
+import { resolveRecipe } from "@quern/recipes";
+import { parseRecipe } from "@quern/recipes/file";
+import { QuernError } from "@quern/tensor";
+import { closeThreads, compiledModule, startThreads, taskQueue } from "@quern/threads";
+import { openLayeredModel } from "../layers/linear-layers.ts";
+import { createService } from "../layers/node/layer-service.ts";
+import type { CheckpointPlan, PlannedCopy, PlannedLinear } from "../layers/plan.ts";
+import { planCheckpoint } from "../layers/planning/plan-checkpoint.ts";
+import { writeTensors } from "../layers/running/write-checkpoint.ts";
+import type { Target } from "../layers/tasks/target.ts";
+import { chooseTensors } from "./choose-tensors.ts";
+import { compareBeginning } from "./compare-header.ts";
+import { differenceOf } from "./file-comparer.ts";
+import type { Finding } from "./finding.ts";
+import { Differences, missingCalibration, type Rederivation, type RederiveParams } from "./rederivation.ts";
+
+/** Makes the folder of a quantized checkpoint again; see `rederive`. */
+export async function rederiveCheckpoint(
+  params: RederiveParams,
+  recipe: CheckpointRecipe,
+): Promise<Rederivation> {
+  const { manifest, folder, statistics, sample = 8, seed = 0 } = params;
+  const missing = missingCalibration(manifest, statistics !== undefined);
+  if (missing !== undefined) {
+    const others = { tensors: manifest.tensors.length, reason: missing };
+    return { findings: [], headers: missing, tensors: [], bytes: 0, others };
+  }
+  const plan = await planAgain(params, recipe);
+  const findings: Finding[] = [];
+  for (const { file, expected, kind } of await wholeFiles(plan)) {
+    findings.push(...(await compareBeginning({ folder, file, expected, kind })));
+  }
+  const planned = new Map(
+    plan.checkpoint.shards.shards.flatMap(({ layout }) =>
+      [...layout.tensors].map(([name, { info }]) => [name, info] as const),
+    ),
+  );
+  const candidates = manifest.tensors.filter((tensor) => {
+    const again = planned.get(tensor.name);
+    if (again?.type === tensor.type && again.shape.join() === tensor.shape.join()) return true;
+    const { name: file } = manifest.files[tensor.file]!;
+    const becomes = again === undefined ? "nothing" : `${again.type} [${again.shape.join(", ")}]`;
+    const message = `is ${tensor.type} [${tensor.shape.join(", ")}]: the source becomes ${becomes}`;
+    findings.push({ kind: "tensor", file, tensor: tensor.name, offset: tensor.offset, message });
+    return false;
+  });
+  const chosen = sample === "all" ? candidates : chooseTensors({ tensors: candidates, count: sample, seed });
+  const differences = new Differences(manifest);
+  await makeAgain(params, restrict(plan, manifest, chosen), differences);
+  return {
+    findings: [...findings, ...differences.findings()],
+    headers: true,
+    tensors: chosen.map(({ name }) => name),
+    bytes: chosen.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
+}
+
+/** @throws QuernError `MANIFEST_INVALID` */
+async function planAgain(params: RederiveParams, recorded: CheckpointRecipe): Promise<CheckpointPlan> {
+  const { manifest, source, folder, statistics, memory, threads, backend } = params;
+  const { tool } = manifest;
+  if (isGguf(source)) {
+    throw new QuernError("VERIFICATION_SOURCE", "checkpoints are made of checkpoints, and this is GGUF");
+  }
+  const recipe = parseRecipe({ text: JSON.stringify(recorded.recipe), file: "the recipe of the manifest" });
+  const model = await openLayeredModel(source);
+  const { maxShardSize } = recorded;
+  return planCheckpoint({
+    model,
+    recipe: resolveRecipe(recipe, model.linears),
+    recipeName: recipe.name,
+    output: folder,
+    checkPlaces: false,
+    tool: `${tool.name}:${tool.version}`,
+    provenance: {
+      tool,
+      recipe: recorded.recipe,
+      source: manifest.source,
+      ...(manifest.calibration && { calibration: manifest.calibration }),
+    },
+    ...(statistics && { statistics }),
+    ...(maxShardSize === undefined ? {} : { maxShardSize }),
+    ...(memory === undefined ? {} : { memory }),
+    ...(threads === undefined ? {} : { threads }),
+    ...(backend === undefined ? {} : { backend }),
+  });
+}
+
+/** What is known of files without making tensors: headers, and files that are written or copied whole. */
+async function wholeFiles({
+  checkpoint,
+  model,
+}: CheckpointPlan): Promise<{ file: string; expected: Uint8Array; kind: "header" | "content" }[]> {
+  const copies = await Promise.all(
+    checkpoint.copies.map(async (name) => [name, await model.checkpoint.files.read(name)] as const),
+  );
+  return [
+    ...checkpoint.shards.shards.map(({ fileName: file, layout }) => ({
+      file,
+      expected: layout.header,
+      kind: "header" as const,
+    })),
+    ...[...checkpoint.files, ...copies].flatMap(([file, expected]) =>
+      expected === undefined ? [] : [{ file, expected, kind: "content" as const }],
+    ),
+  ];
+}
+
+/** A plan for some tensors alone, at the places that they have. Layers are made with those that share their inputs. */
+function restrict(
+  plan: CheckpointPlan,
+  manifest: Manifest,
+  chosen: readonly ManifestTensor[],
+): CheckpointPlan {
+  const wanted = new Set(chosen.map(({ name }) => name));
+  const places = new Map(manifest.tensors.map(({ name, file, offset }) => [name, { file, offset }]));
+  const names = new Map(
+    plan.checkpoint.shards.shards.flatMap(({ layout }, file) =>
+      [...layout.tensors].map(([name, { offset }]) => [`${file}:${offset}`, name] as const),
+    ),
+  );
+  const nameOf = ({ target }: PlannedCopy): string => names.get(`${target.file}:${target.offset}`)!;
+  const moved = (name: string, target: Target): Target => places.get(name) ?? target;
+  const movedCopy = (copy: PlannedCopy): PlannedCopy => ({
+    ...copy,
+    target: moved(nameOf(copy), copy.target),
+  });
+  const tensorsOf = ({ linear, targets, bias }: PlannedLinear): string[] => [
+    ...[...targets.keys()].map((suffix) => `${linear.module}${suffix}`),
+    ...(bias ? [nameOf(bias)] : []),
+  ];
+  const stages = plan.stages.flatMap((stage) => {
+    const groups = stage.groups.flatMap((group) => {
+      if (!group.layers.some((layer) => tensorsOf(layer).some((name) => wanted.has(name)))) return [];
+      const layers = group.layers.map((layer) => ({
+        ...layer,
+        targets: new Map(
+          [...layer.targets].map(([suffix, target]) => [
+            suffix,
+            moved(`${layer.linear.module}${suffix}`, target),
+          ]),
+        ),
+        ...(layer.bias && { bias: movedCopy(layer.bias) }),
+      }));
+      return [{ ...group, layers }];
+    });
+    return groups.length === 0 ? [] : [{ ...stage, groups }];
+  });
+  const { untied, ...rest } = plan;
+  const movedUntied = untied && movedCopy(untied);
+  const copies = plan.copies
+    .filter((copy) => wanted.has(nameOf(copy)))
+    .map((copy) => (copy === untied ? movedUntied! : movedCopy(copy)));
+  const weights = [...stages.flatMap(({ groups }) => groups.flatMap(({ layers }) => layers)), ...copies].map(
+    (one) => one.weights,
+  );
+  return {
+    ...rest,
+    ...(movedUntied && { untied: movedUntied }),
+    stages,
+    copies,
+    parameters: weights.reduce((sum, { rows, columns }) => sum + rows * columns, 0),
+  };
+}
+
+async function makeAgain(
+  { manifest, folder, signal, onEvent }: RederiveParams,
+  plan: CheckpointPlan,
+  differences: Differences,
+): Promise<void> {
+  const threads = await startThreads({
+    count: plan.resources.threads,
+    createService,
+    module: () => compiledModule("../layers/node/layer-service.ts", import.meta.url),
+    options: {
+      shards: plan.model.checkpoint.shards,
+      files: plan.checkpoint.shards.shards.map((_, index) => join(folder, manifest.files[index]!.name)),
+      compares: true,
+      ...(plan.backend === undefined ? {} : { backend: plan.backend }),
+    },
+  });
+  try {
+    await writeTensors(
+      plan,
+      {
+        ...(signal && { signal }),
+        onEvent: (event) => {
+          if (event.type !== "progress") return;
+          const { tensor: place, done, total } = event;
+          onEvent?.({ type: "progress", place, done, total });
+        },
+      },
+      (stop) => {
+        const queue = taskQueue({ threads, signal: stop });
+        return {
+          run: (task) =>
+            queue.run(task).catch((error: unknown) => {
+              const place = differenceOf(error);
+              if (place === undefined) throw error;
+              differences.add(place);
+              return 0;
+            }),
+        };
+      },
+    );
+  } finally {
+    await closeThreads(threads);
+  }
+}
