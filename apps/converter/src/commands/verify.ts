@@ -12,7 +12,7 @@ import type { Command } from "commander";
 import { formatVerification } from "../format/verification.ts";
 import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
-import { measuredInBytes } from "../reporters/measure.ts";
+import { measuredInBytes, measuredInTensors } from "../reporters/measure.ts";
 import { styleFor } from "../terminal.ts";
 import { countArgument, positiveArgument } from "./arguments.ts";
 import { openNamedModel } from "./open-named.ts";
@@ -20,6 +20,9 @@ import { type MessageOptions, reporterName, runReported } from "./run-reported.t
 import { addMessageOptions, addResourceOptions, type ResourceOptions } from "./shared-options.ts";
 import { openCalibration } from "./verify-calibration.ts";
 import { verifyTarget } from "./verify-target.ts";
+
+/** Tensors that are made again unless more are asked for. */
+const DEFAULT_SAMPLE = 8;
 
 interface VerifyOptions extends ResourceOptions, MessageOptions {
   readonly manifest?: string;
@@ -43,7 +46,7 @@ export function defineVerify(command: Command, host: Host): void {
     )
     .option(
       "--sample <count>",
-      "how many tensors to make again, of all types and sizes (default: 8)",
+      `how many tensors to make again, of all types and sizes (default: ${DEFAULT_SAMPLE})`,
       positiveArgument,
     )
     .option("--all", "make all tensors again")
@@ -146,7 +149,9 @@ async function verifySource(params: {
       host,
       reporter: reporterName(options),
       activity: "making again",
-      measure: measuredInBytes(source.totalBytes),
+      measure: measuredInTensors(
+        Math.min(options.all ? Infinity : (sample ?? DEFAULT_SAMPLE), manifest.tensors.length),
+      ),
       interrupted: "nothing has been changed",
       run: (runOptions) =>
         rederive({
@@ -154,7 +159,7 @@ async function verifySource(params: {
           folder,
           source,
           ...calibration.known,
-          ...(options.all ? { sample: "all" } : sample === undefined ? {} : { sample }),
+          sample: options.all ? "all" : (sample ?? DEFAULT_SAMPLE),
           ...(seed === undefined ? {} : { seed }),
           ...(threads === undefined ? {} : { threads }),
           ...(memory === undefined ? {} : { memory }),

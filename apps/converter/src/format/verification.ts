@@ -1,5 +1,6 @@
 import type { Manifest } from "@quern/manifest";
 import type { FileVerification, Finding, Rederivation } from "@quern/pipeline/verification";
+import { version } from "../version.ts";
 import { formatBytes } from "./bytes.ts";
 import { formatInteger } from "./number.ts";
 import { printable } from "./printable.ts";
@@ -20,7 +21,7 @@ export function formatVerification(params: {
   const findings = [...files.findings, ...(source?.findings ?? [])];
   const facts: [string, string][] = [
     ["source", printable(manifest.source.name)],
-    ["made by", printable(`${manifest.tool.name} ${manifest.tool.version}`)],
+    ["made by", printable(madeBy(manifest))],
     ["files", `${formatInteger(files.files)}, ${formatBytes(files.bytes)}: ${verdict(files.findings)}`],
     ["tensors", formatInteger(files.tensors)],
     ...(source === undefined ? [] : sourceFacts(source)),
@@ -32,9 +33,15 @@ export function formatVerification(params: {
   return `${formatFacts({ facts, style })}${listed.join("")}`;
 }
 
+/** Another version may make other bytes of the same source. */
+function madeBy({ tool: { name, version: made } }: Manifest): string {
+  return made === version ? `${name} ${made}` : `${name} ${made} (this is ${version})`;
+}
+
 function sourceFacts({ findings, headers, tensors, bytes, others }: Rederivation): [string, string][] {
+  const compared = headers !== true && tensors.length === 0 ? "nothing was compared" : verdict(findings);
   return [
-    ["made again", `${formatInteger(tensors.length)} tensors, ${formatBytes(bytes)}: ${verdict(findings)}`],
+    ["made again", `${formatInteger(tensors.length)} tensors, ${formatBytes(bytes)}: ${compared}`],
     ...(headers === true ? [] : [["headers", printable(`not made again ${headers}`)] as [string, string]]),
     ...(others === undefined
       ? []

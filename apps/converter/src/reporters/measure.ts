@@ -25,3 +25,8 @@ export function measuredInTokens(total: number): Measure {
 export function measuredInWeights(total: number): Measure {
   return { total, format: (amount) => formatParameters(Math.round(amount)), unit: " weights" };
 }
+
+/** Tensors: "3 of 8 tensors", "2 tensors/s". */
+export function measuredInTensors(total: number): Measure {
+  return { total, format: (amount) => formatInteger(Math.round(amount)), unit: " tensors" };
+}

@@ -22,7 +22,11 @@ export class FileComparer {
       opening = fileSource({ path: this.#paths[file]! });
       this.#open.set(file, opening);
     }
-    const source = await opening;
+    const source = await opening.catch((error: unknown) => {
+      if (!(error instanceof QuernError) || error.code !== "SOURCE_NOT_FOUND") throw error;
+    });
+    // Of a file that is missing every byte differs.
+    if (!source) return offset;
     const there = await source.read(offset, Math.max(0, Math.min(bytes.byteLength, source.size - offset)));
     const index = firstDifference(bytes, there);
     return index === undefined ? undefined : offset + index;

@@ -53,6 +53,17 @@ export function missingCalibration({ calibration }: Manifest, given: boolean): s
   return `without ${what}${file === undefined ? "" : ` ${file}`}`;
 }
 
+/** Where nothing can be made again. */
+export function nothingAgain({ tensors }: Manifest, reason: string): Rederivation {
+  return {
+    findings: [],
+    headers: reason,
+    tensors: [],
+    bytes: 0,
+    others: { tensors: tensors.length, reason },
+  };
+}
+
 /** Collects the first byte that differs of each tensor. */
 export class Differences {
   readonly #tensors: readonly ManifestTensor[];

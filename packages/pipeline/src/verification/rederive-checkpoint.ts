@@ -15,7 +15,13 @@ import { chooseTensors } from "./choose-tensors.ts";
 import { compareBeginning } from "./compare-header.ts";
 import { differenceOf } from "./file-comparer.ts";
 import type { Finding } from "./finding.ts";
-import { Differences, missingCalibration, type Rederivation, type RederiveParams } from "./rederivation.ts";
+import {
+  Differences,
+  missingCalibration,
+  nothingAgain,
+  type Rederivation,
+  type RederiveParams,
+} from "./rederivation.ts";
 
 /** Makes the folder of a quantized checkpoint again; see `rederive`. */
 export async function rederiveCheckpoint(
@@ -24,10 +30,7 @@ export async function rederiveCheckpoint(
 ): Promise<Rederivation> {
   const { manifest, folder, statistics, sample = 8, seed = 0 } = params;
   const missing = missingCalibration(manifest, statistics !== undefined);
-  if (missing !== undefined) {
-    const others = { tensors: manifest.tensors.length, reason: missing };
-    return { findings: [], headers: missing, tensors: [], bytes: 0, others };
-  }
+  if (missing !== undefined) return nothingAgain(manifest, missing);
   const plan = await planAgain(params, recipe);
   const findings: Finding[] = [];
   for (const { file, expected, kind } of await wholeFiles(plan)) {

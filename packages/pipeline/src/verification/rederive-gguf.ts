@@ -16,12 +16,22 @@ import { compareBeginning } from "./compare-header.ts";
 import { createService } from "./compare-service.ts";
 import { FileComparer } from "./file-comparer.ts";
 import type { Finding } from "./finding.ts";
-import { Differences, missingCalibration, type Rederivation, type RederiveParams } from "./rederivation.ts";
+import {
+  Differences,
+  missingCalibration,
+  nothingAgain,
+  type Rederivation,
+  type RederiveParams,
+} from "./rederivation.ts";
 
 /** Makes files of GGUF again; see `rederive`. */
 export async function rederiveGguf(params: RederiveParams, recipe: GgufRecipe): Promise<Rederivation> {
   const { manifest, folder, signal, onEvent } = params;
   const missing = missingCalibration(manifest, params.importance !== undefined);
+  if (missing !== undefined && recipe.rounding?.transforms !== undefined) {
+    // Transforms change norms, too.
+    return nothingAgain(manifest, missing);
+  }
   const plan = await planAgain(params, recipe, missing === undefined);
   const output = plan.outputs[0]!;
   const findings: Finding[] = [];
