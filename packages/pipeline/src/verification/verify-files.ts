@@ -42,8 +42,10 @@ export async function verifyFiles(params: {
     });
     if (!source) continue;
     try {
-      const onBytes = (bytes: number): void =>
-        onEvent?.({ type: "progress", place: name, done: (done += bytes), total: Math.max(total, done) });
+      const onBytes = (bytes: number): void => {
+        done += bytes;
+        onEvent?.({ type: "progress", place: name, done, total: Math.max(total, done) });
+      };
       findings.push(
         ...(await checkStructure({ manifest, index, source })),
         ...(await checkHashes({ manifest, index, source, onBytes, ...(signal && { signal }) })),
