@@ -11,7 +11,7 @@ export const exitCodes = {
   input: 3,
   /** The files to be written: present already, not writable, disk full. */
   output: 4,
-  /** What \`quern verify\` was asked about is not what it should be. */
+  /** What is verified is not what it should be. */
   mismatch: 5,
   /** SIGINT or SIGTERM; as a shell reports a process that SIGINT ended. */
   interrupted: 130,
@@ -26,6 +26,7 @@ export const EXIT_CODE_MEANINGS: Readonly<Record<ExitCode, string>> = {
   2: "wrong usage: unknown option, missing argument, impossible combination",
   3: "bad input: checkpoint, model, tokenizer, text, imatrix or GGUF file",
   4: "output problem: file exists (--force replaces it), folder not writable, disk full",
+  5: "files are not what their manifest says, or not what their source becomes",
   130: "interrupted (SIGINT, SIGTERM); unfinished output files are removed, but for those that can be gone on with",
 };
 

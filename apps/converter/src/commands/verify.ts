@@ -10,6 +10,8 @@ import {
 import { QuernError } from "@quern/tensor";
 import type { Command } from "commander";
 import { formatVerification } from "../format/verification.ts";
+import { HUB_VARIABLES, KERNEL_VARIABLES } from "../help/environment.ts";
+import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { measuredInBytes, measuredInTensors } from "../reporters/measure.ts";
@@ -36,6 +38,33 @@ interface VerifyOptions extends ResourceOptions, MessageOptions {
 }
 
 export function defineVerify(command: Command, host: Host): void {
+  addManual(command, {
+    description: [
+      "A manifest says what files are made of, how, and which hashes they and their tensors have. It is beside GGUF files that were written with --manifest, and in every folder of a quantized checkpoint.",
+      "Without --source every byte is compared with the manifest. With it, headers and some tensors, or all, are made again from the weights that the files were made of, which are read by range, and compared byte by byte; nothing is written. What depends on calibration needs the same file again.",
+    ],
+    examples: [
+      {
+        does: "A file with a manifest",
+        run: "quern convert model -t Q4_K_M -o model-Q4_K_M.gguf --manifest",
+      },
+      { does: "Whether it is what it was", run: "quern verify model-Q4_K_M.gguf" },
+      {
+        does: "Whether the checkpoint becomes that file",
+        run: "quern verify model-Q4_K_M.gguf --source model --all",
+      },
+      {
+        does: "A few tensors of what came from the Hub, which the manifest names",
+        run: "quern convert hf:org/model -t Q8_0 -o hub.gguf --manifest && quern verify hub.gguf --source --sample 4",
+      },
+      {
+        does: "A folder that was rounded by statistics",
+        run: "quern convert model --to gptq --statistics statistics.safetensors -o gptq && quern verify gptq --source model --statistics statistics.safetensors",
+      },
+    ],
+    environment: [...HUB_VARIABLES, ...KERNEL_VARIABLES],
+    seeAlso: ["convert", "quantize", "inspect"],
+  });
   command
     .argument("<path>", "GGUF file with a manifest (any one of a split set), or folder of a checkpoint")
     .option("--manifest <file>", "manifest (default: the one beside the file, or in the folder)")

@@ -13,7 +13,7 @@ export interface FileHashes {
   readonly sha256: string;
   /** Of each region that was asked for. */
   readonly regions: readonly string[];
-  /** Where the first byte that is not 0 lies between the regions; absent where there is none. */
+  /** Where the first byte that is not 0 lies between the regions; absent where there is none, and where it was not looked for. */
   readonly stray?: number;
 }
 
@@ -28,19 +28,21 @@ export function sha256Of(content: string | Uint8Array): string {
 /**
  * Hashes a file and regions of it, in one pass and in bounded memory: a piece is read while the one before it is hashed.
  *
- * @param params.regions Rising, without overlaps, within the file. Where there are some, bytes between them are looked at, too.
+ * @param params.regions Rising, without overlaps, within the file.
+ * @param params.findStray Whether bytes between them are looked at. @default false
  * @param params.onBytes Called with the bytes of every piece that is done.
  * @throws the reason of the signal, and what the source throws
  */
 export async function hashFile(params: {
   readonly source: ByteSource;
   readonly regions?: readonly Region[];
+  readonly findStray?: boolean;
   readonly signal?: AbortSignal;
   readonly onBytes?: (bytes: number) => void;
 }): Promise<FileHashes> {
-  const { source, regions = [], signal, onBytes } = params;
+  const { source, regions = [], findStray = false, signal, onBytes } = params;
   const whole = createHash("sha256");
-  const walk = regionWalk(regions);
+  const walk = regionWalk(regions, findStray);
   const read = (offset: number, index: number): Promise<Uint8Array> | undefined =>
     offset < source.size
       ? source.read(offset, Math.min(PIECE, source.size - offset), buffers[index % 2])
@@ -63,7 +65,10 @@ export async function hashFile(params: {
 }
 
 /** Deals the bytes of a file, in their order, to the hashes of its regions. */
-function regionWalk(regions: readonly Region[]): {
+function regionWalk(
+  regions: readonly Region[],
+  findStray: boolean,
+): {
   take(piece: Uint8Array, start: number): void;
   stray(): number | undefined;
   finish(): string[];
@@ -76,7 +81,7 @@ function regionWalk(regions: readonly Region[]): {
     hash = createHash("sha256");
   };
   const lookBetween = (bytes: Uint8Array, at: number): void => {
-    if (stray !== undefined || regions.length === 0) return;
+    if (!findStray || stray !== undefined) return;
     const found = bytes.findIndex((byte) => byte !== 0);
     if (found !== -1) stray = at + found;
   };

@@ -77,7 +77,9 @@ export async function outputManifest(params: {
 }
 
 function hashedFiles(output: PlannedOutput, report: ConversionReport, index: number): HashedFile[] {
-  const errors = new Map(report.outputs[index]!.errors?.map((error) => [error.name, error]));
+  const { errors: measured, tensors } = report.outputs[index]!;
+  const errors = new Map(measured?.map((error) => [error.name, error]));
+  const hashes = new Map(tensors.map(({ name, sha256 }) => [name, sha256]));
   return output.files.map(({ path, layout }, file) => ({
     name: basename(path),
     path,
@@ -92,6 +94,7 @@ function hashedFiles(output: PlannedOutput, report: ConversionReport, index: num
           shape: ne,
           offset,
           bytes: size,
+          sha256: hashes.get(name)!,
           ...(error === undefined ? {} : { error: relativeError([error]) }),
         };
       }),

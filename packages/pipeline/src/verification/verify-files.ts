@@ -82,7 +82,7 @@ async function checkHashes(params: {
       sha256: hash,
     })),
   ];
-  const hashes = await hashFile({ source, regions: parts, ...options });
+  const hashes = await hashFile({ source, regions: parts, findStray: header !== undefined, ...options });
   if (hashes.sha256 === sha256) return [];
   const findings = parts.flatMap((part, i): Finding[] => {
     const { bytes: size, sha256: hash, ...place } = part;
