@@ -53,6 +53,7 @@ describe("the program", () => {
       argv: ["convert", demoCheckpoint, "-t", "Q8_0", "--dry-run", "-o", "unwritten.gguf"],
       others: ["calibration", "corpus", "evaluation", "inference", "reports"],
     },
+    { argv: ["verify", "--help"], others: ["corpus", "inference", "reports"] },
   ])("loads what it needs for quern $argv.0", async ({ argv, others }) => {
     const packages = await loadedPackages(argv);
     expect(packages).toContain("tensor");
