@@ -123,7 +123,9 @@ async function runPlan(params: {
     });
   } else {
     const style = styleFor(host.stdout, host.env);
-    host.stdout.write(formatReport({ plan, report, reportFiles, peakMemory, style }));
+    host.stdout.write(
+      formatReport({ plan, report, reportFiles, ...(manifests && { manifests }), peakMemory, style }),
+    );
   }
 }
 

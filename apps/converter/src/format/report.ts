@@ -13,11 +13,13 @@ export function formatReport(params: {
   readonly report: ConversionReport;
   /** Files of the report to look at; none when nobody asked for it. */
   readonly reportFiles: readonly string[];
+  /** Those that were written. */
+  readonly manifests?: readonly string[];
   /** Highest resident memory of the process, in bytes. */
   readonly peakMemory: number;
   readonly style: Style;
 }): string {
-  const { plan, report, reportFiles, peakMemory, style } = params;
+  const { plan, report, reportFiles, manifests = [], peakMemory, style } = params;
   const outputs = formatOutputs({
     outputs: report.outputs.map((output, index) => ({
       ...output,
@@ -33,6 +35,7 @@ export function formatReport(params: {
       ["kernels", report.kernels],
       ["threads", threadTime(report.profile)],
       ...roundingFacts(report),
+      ...manifests.map((path) => ["manifest", printable(path)] as const),
       ...(reportFiles.length === 0 ? [] : [["report", reportFiles.map(printable).join(", ")] as const]),
     ],
     style,
