@@ -1,4 +1,3 @@
-import { resolve } from "node:path";
 import type { Manifest } from "@quern/manifest";
 import { readManifest } from "@quern/manifest/node";
 import {

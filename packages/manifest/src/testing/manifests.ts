@@ -2,7 +2,11 @@ import fc from "fast-check";
 import type { JsonObject, Manifest, ManifestTensor } from "../manifest.ts";
 
 const hex = (length: number): fc.Arbitrary<string> =>
-  fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: length, maxLength: length });
+  fc.string({
+    unit: fc.constantFrom(...Array.from("0123456789abcdef")),
+    minLength: length,
+    maxLength: length,
+  });
 const word = fc.string({ minLength: 1, maxLength: 12 });
 const fileName = fc.stringMatching(/^[a-zA-Z0-9_-]{1,12}\.gguf$/);
 const json = fc.object({ maxDepth: 2, values: [fc.string(), fc.integer(), fc.boolean()] });

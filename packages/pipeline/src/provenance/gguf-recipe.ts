@@ -1,6 +1,5 @@
 import type { GgufDivision } from "@quern/gguf";
 import type { GgufOptions, GgufRecipe, ManifestMember } from "@quern/manifest";
-import type { MemberSpec } from "@quern/quantize";
 import type { PlanParams } from "../plan.ts";
 import type { Flavour, IntermediateType, OutputRequest } from "../recipe.ts";
 import { metadataFromJson, metadataToJson } from "./metadata-json.ts";
@@ -52,8 +51,8 @@ export function roundingOf({
   if (rounding === undefined) return undefined;
   const { method, transforms } = rounding;
   return {
-    method: method as MemberSpec,
-    ...(transforms && { transforms: transforms as readonly MemberSpec[] }),
+    method,
+    ...(transforms && { transforms }),
   };
 }
 

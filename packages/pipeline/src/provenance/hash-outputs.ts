@@ -13,7 +13,7 @@ export interface HashedFile {
   readonly tensors: readonly PlacedTensor[];
 }
 
-export type PlacedTensor = Omit<ManifestTensor, "file" | "sha256"> & {
+type PlacedTensor = Omit<ManifestTensor, "file" | "sha256"> & {
   /** Where it is known already. */
   readonly sha256?: string;
 };

@@ -31,7 +31,7 @@ function scalarToJson(value: GgufScalar): JsonValue {
 
 function fromJson(key: string, type: string, json: JsonValue): GgufValue {
   try {
-    if (type !== "array") return ggufScalar(type as never, scalarFromJson(type, json) as never);
+    if (type !== "array") return ggufScalar(type as never, scalarFromJson(type, json));
     const { elements, values } = json as { elements: GgufValueType; values: readonly JsonValue[] };
     return ggufArray(
       elements,
