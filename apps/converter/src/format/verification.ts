@@ -22,6 +22,7 @@ export function formatVerification(params: {
   const facts: [string, string][] = [
     ["source", printable(manifest.source.name)],
     ["made by", printable(madeBy(manifest))],
+    ...(manifest.kernels === undefined ? [] : [["kernels", printable(manifest.kernels)] as [string, string]]),
     ["files", `${formatInteger(files.files)}, ${formatBytes(files.bytes)}: ${verdict(files.findings)}`],
     ["tensors", formatInteger(files.tensors)],
     ...(source === undefined ? [] : sourceFacts(source)),

@@ -36,6 +36,16 @@ function refusalOf(place: string, value: unknown): QuernError {
   return problemIn(JSON.stringify(changed));
 }
 
+/** "read", or the code of the refusal. */
+function fateOf(text: string): unknown {
+  try {
+    parseManifest({ text, file: "any" });
+    return "read";
+  } catch (error) {
+    return error instanceof QuernError ? error.code : error;
+  }
+}
+
 function problemIn(text: string): QuernError {
   try {
     parseManifest({ text, file: "some.manifest.json" });
@@ -111,11 +121,7 @@ describe("manifests", () => {
     fc.assert(
       fc.property(fc.nat(text.length - 1), fc.string({ maxLength: 3 }), (at, piece) => {
         const changed = `${text.slice(0, at)}${piece}${text.slice(at + 1)}`;
-        try {
-          parseManifest({ text: changed, file: "any" });
-        } catch (error) {
-          expect(error).toMatchObject({ code: "MANIFEST_INVALID" });
-        }
+        expect(["read", "MANIFEST_INVALID"]).toContain(fateOf(changed));
       }),
       { numRuns: 500 },
     );
