@@ -11,6 +11,25 @@ export interface ConversionStartEvent {
   readonly files: readonly string[];
 }
 
+/** Goes on where an earlier run stopped: what it had finished has been hashed again. */
+export interface ConversionResumedEvent {
+  readonly type: "resume";
+  /** Tensors that are finished in all outputs. */
+  readonly tensors: number;
+  /** Tensors that were finished in an output and are done again, because their bytes are not what they were. */
+  readonly redone: number;
+  /** As in {@link ProgressEvent}. */
+  readonly done: number;
+  readonly total: number;
+}
+
+/** The conversion ends before its time; what is finished stays, for the same conversion to go on with. */
+export interface ConversionStoppedEvent {
+  readonly type: "stop";
+  /** Tensors that are finished in an output, added up. */
+  readonly tensors: number;
+}
+
 export interface TensorStartEvent {
   readonly type: "tensor:start";
   /** GGUF name. */
@@ -60,6 +79,8 @@ export interface ConversionDoneEvent {
 
 export type ConversionEvent =
   | ConversionStartEvent
+  | ConversionResumedEvent
+  | ConversionStoppedEvent
   | TensorStartEvent
   | ProgressEvent
   | TensorDoneEvent

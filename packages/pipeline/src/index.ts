@@ -5,6 +5,8 @@ export type {
   ConversionDoneEvent,
   ConversionEvent,
   ConversionReport,
+  ConversionResumedEvent,
+  ConversionStoppedEvent,
   ConversionStartEvent,
   ConvertedFile,
   ConvertedOutput,

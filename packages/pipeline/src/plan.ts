@@ -22,6 +22,8 @@ export interface PlanParams {
   readonly directory?: string;
   /** Replace output files that exist. @default false */
   readonly force?: boolean;
+  /** Throw away what an interrupted run has left, instead of going on with it. @default false */
+  readonly restart?: boolean;
   /** Weights of the columns, for all outputs of the quantizer's flavour. */
   readonly importance?: Importance;
   /** Pre-tokenizer name instead of the one that is derived from tokenizer.json; not for GGUF. */
@@ -186,6 +188,10 @@ export interface ConversionPlan {
   readonly hessians?: PlannedHessians;
   /** Whether files that exist when an output is finished are replaced. */
   readonly force: boolean;
+  /** Whether what an interrupted run has left is thrown away. */
+  readonly restart: boolean;
+  /** Whether an interrupted run of this conversion has left something to go on with, as far as its journal says. */
+  readonly resumes: boolean;
   /** Kernels that were asked for; the best that load unless given. */
   readonly backend?: KernelBackend;
   /** Kernels that load, as every worker is going to do. */

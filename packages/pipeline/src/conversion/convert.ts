@@ -1,20 +1,25 @@
-import { createOutputSet, type OutputSet } from "@quern/tensor/node";
+import type { OutputSet } from "@quern/tensor/node";
 import type { ConversionEvent, ConversionReport } from "../events.ts";
 import { closeThreads, compiledModule, runTasks, startThreads } from "@quern/threads";
 import { createService } from "../node/slab-service.ts";
-import type { BlockRounding } from "../layers/block-plan.ts";
-import { writeBlocks } from "../layers/running/write-blocks.ts";
-import type { ConversionPlan, PlannedOutput } from "../plan.ts";
+import type { ConversionJournal } from "../journal/journal.ts";
+import type { TensorRecord } from "../journal/records.ts";
+import type { ConversionPlan } from "../plan.ts";
+import { canGoOn } from "./can-go-on.ts";
+import { checkRecorded } from "./check-recorded.ts";
 import { ErrorTracker } from "./error-tracker.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FinishedTensors } from "./finished-tensors.ts";
 import { foldPlan } from "./fold-plan.ts";
 import { Profiler } from "./profile.ts";
+import { type OpenedOutputs, openOutputs } from "./open-outputs.ts";
 import { ProgressTracker } from "./progress-tracker.ts";
 import { planSlabs } from "./plan-slabs.ts";
+import { roundTensors } from "./round-tensors.ts";
 import { SLABS_IN_FLIGHT, type SlabRunner } from "./slab-runner.ts";
 import { TaskOrder } from "./task-order.ts";
 import { type TensorPart, TensorPlaces } from "./tensor-places.ts";
+import { unfinishedRounding } from "./unfinished-rounding.ts";
 
 export interface ConvertIterOptions {
   /** Stops the conversion and removes what it has written; the iteration throws the reason of the signal. */
@@ -75,34 +80,67 @@ async function execute(
   signal: AbortSignal,
   emit: (event: ConversionEvent) => void,
 ): Promise<ConversionReport> {
+  signal.throwIfAborted();
+  const outputs = await openOutputs(plan);
+  const finished = new FinishedTensors(plan);
+  try {
+    const report = await run({ plan, outputs, finished, signal, emit });
+    await outputs.journal.remove();
+    emit({ type: "done", report });
+    return report;
+  } catch (error) {
+    if (finished.count > 0 && canGoOn(error, signal)) {
+      await Promise.all(outputs.sets.map((set) => set.close()));
+      await outputs.journal.close();
+      emit({ type: "stop", tensors: finished.count });
+    } else {
+      // Outputs that are whole stay.
+      await Promise.all(outputs.sets.map((set) => (set.isPlaced ? set.close() : set.abandon())));
+      await outputs.journal.remove();
+    }
+    throw error;
+  }
+}
+
+async function run(params: {
+  readonly plan: ConversionPlan;
+  readonly outputs: OpenedOutputs;
+  /** Gets all tensors as they are finished. */
+  readonly finished: FinishedTensors;
+  readonly signal: AbortSignal;
+  readonly emit: (event: ConversionEvent) => void;
+}): Promise<ConversionReport> {
+  const { plan, outputs, finished, signal, emit } = params;
+  const { journal, sets, recorded } = outputs;
   const started = performance.now();
   const profiler = new Profiler();
-  const unfinished = new Set<OutputSet>();
+  const places = new TensorPlaces(plan);
+  const errors = new ErrorTracker(plan, places);
+  const partDone = async (part: TensorPart, sha256: string): Promise<void> => {
+    await journal.append(recordOf({ plan, part, sha256, errors }));
+    finished.add(part, sha256);
+  };
   let runners: readonly SlabRunner[] = [];
   try {
-    signal.throwIfAborted();
-    for (const output of plan.outputs) unfinished.add(await createOutput(output, plan.force));
     const folded = await foldPlan(plan, signal);
-    const { slabs, count } = planSlabs(folded);
-    runners = await startThreads({
-      count: Math.min(plan.resources.threads, count),
-      createService,
-      module: () => compiledModule("../node/slab-service.ts", import.meta.url),
-      options: {
-        shards: plan.checkpoint.shards,
-        files: plan.outputs.flatMap(({ files }) => files.map(({ path }) => path)),
-        ...(plan.hessians === undefined ? {} : { statistics: plan.hessians.path }),
-        ...(plan.backend === undefined ? {} : { backend: plan.backend }),
-      },
-    });
+    runners = await startRunners(plan, { sets, tasks: planSlabs(folded).count });
     const kernels = runners[0]!.description;
+    const redone = await checkRecorded({
+      plan,
+      recorded,
+      sets,
+      places,
+      finished,
+      errors,
+      threads: runners,
+      signal,
+    });
     profiler.ready();
-    const places = new TensorPlaces(plan);
-    const finished = new FinishedTensors(plan);
-    const errors = new ErrorTracker(plan, places);
-    const tracker = new ProgressTracker({ plan, emit, errors, places });
+    const tracker = new ProgressTracker({ plan, emit, errors, places, finished });
     tracker.start();
-    const tasks = new TaskOrder(slabs);
+    if (recorded.length > 0) tracker.resumed(redone);
+    const rounding = folded.rounding && unfinishedRounding(folded.rounding, { places, finished });
+    const tasks = new TaskOrder(planSlabs(folded, finished).slabs);
     await runTasks({
       tasks,
       threads: runners,
@@ -111,13 +149,13 @@ async function execute(
       onStart: (task) => {
         if (task.kind === "slab") tracker.slabStarted(task.slab);
       },
-      onDone: (task, result) => {
+      onDone: async (task, result) => {
         if (task.kind === "slab" && result.kind === "slab") {
           profiler.add(result.done.times);
           const complete = tracker.slabDone(task.slab, result.done);
           for (const part of complete) tasks.hash(places.hashTask(part));
         } else if (task.kind === "hash" && result.kind === "hash") {
-          finished.add(task.part, result.sha256);
+          await partDone(task.part, result.sha256);
         }
         tasks.done();
       },
@@ -125,21 +163,19 @@ async function execute(
     profiler.slabsDone({ idle: runners.map((runner) => runner.idleTime()) });
     await closeThreads(runners);
     runners = [];
-    if (plan.rounding !== undefined) {
-      const sets = [...unfinished];
-      await roundTensors({ plan, rounding: folded.rounding!, sets, places, finished, tracker, signal });
+    if (rounding !== undefined) {
+      await roundTensors({ plan, rounding, sets, places, partDone, tracker, signal });
       profiler.rounded();
     }
-    for (const set of unfinished) {
-      await set.finish();
-      unfinished.delete(set);
+    for (const [index, set] of sets.entries()) {
+      await finishOutput({ journal, set, index });
       emit({
         type: "output:done",
         files: set.files.map(({ path }) => path),
         bytes: set.files.reduce((sum, { size }) => sum + size, 0),
       });
     }
-    const report: ConversionReport = {
+    return {
       outputs: plan.outputs.map((output, index) => {
         const measured = errors.outputDone(index);
         return {
@@ -157,54 +193,49 @@ async function execute(
       kernels,
       profile: profiler.finished(),
     };
-    emit({ type: "done", report });
-    return report;
   } finally {
     await closeThreads(runners);
-    await Promise.all([...unfinished].map((set) => set.abandon()));
   }
 }
 
-/** What is rounded by inputs goes into the same files. */
-async function roundTensors(params: {
-  readonly plan: ConversionPlan;
-  readonly rounding: BlockRounding;
-  /** Of all outputs, in their order. */
-  readonly sets: readonly OutputSet[];
-  readonly places: TensorPlaces;
-  readonly finished: FinishedTensors;
-  readonly tracker: ProgressTracker;
-  readonly signal: AbortSignal;
-}): Promise<void> {
-  const { plan, rounding, sets, places, finished, tracker, signal } = params;
-  const files = sets.flatMap((set) => set.files);
-  /** One tensor is hashed after another, while others are rounded. */
-  let hashed: Promise<void> = Promise.resolve();
-  const hash = async (part: TensorPart): Promise<void> => {
-    const { file, offset, size } = places.hashTask(part);
-    finished.add(part, await files[file]!.hash(offset, size));
-  };
-  await writeBlocks({
-    rounding,
-    shards: plan.checkpoint.shards,
-    ...(plan.backend === undefined ? {} : { backend: plan.backend }),
-    signal,
-    measuresOutputs: plan.hessians !== undefined,
-    write: (file, bytes, offset) => files[file]!.write(bytes, offset),
-    onRows: (planned, rows) => tracker.rowsRounded(planned, rows),
-    onWritten: (planned, bytes) => tracker.matrixWritten(planned, bytes),
-    onTensor: (planned, tensor) => {
-      const part = tracker.tensorRounded(planned, tensor);
-      hashed = hashed.then(() => hash(part));
-      hashed.catch(() => undefined);
+/** @param params.tasks About how many there are going to be. */
+function startRunners(
+  plan: ConversionPlan,
+  { sets, tasks }: { readonly sets: readonly OutputSet[]; readonly tasks: number },
+): Promise<readonly SlabRunner[]> {
+  return startThreads({
+    count: Math.min(plan.resources.threads, tasks),
+    createService,
+    module: () => compiledModule("../node/slab-service.ts", import.meta.url),
+    options: {
+      shards: plan.checkpoint.shards,
+      files: sets.flatMap((set) => set.files.map(({ path, isPlaced }) => ({ path, isPlaced }))),
+      ...(plan.hessians === undefined ? {} : { statistics: plan.hessians.path }),
+      ...(plan.backend === undefined ? {} : { backend: plan.backend }),
     },
-  }).finally(() => hashed.catch(() => undefined));
-  await hashed;
+  });
 }
 
-function createOutput({ files }: PlannedOutput, replace: boolean): Promise<OutputSet> {
-  return createOutputSet({
-    files: files.map(({ path, fileSize, layout }) => ({ path, size: fileSize, header: layout.header })),
-    replace,
-  });
+function recordOf(params: {
+  readonly plan: ConversionPlan;
+  readonly part: TensorPart;
+  readonly sha256: string;
+  readonly errors: ErrorTracker;
+}): TensorRecord {
+  const { plan, part, sha256 } = params;
+  const { tensor, outputs } = part;
+  const errors = params.errors.ofTensor(tensor).filter(({ output }) => outputs.includes(output));
+  return { tensor: plan.tensors[tensor]!.name, outputs, sha256, ...(errors.length > 0 && { errors }) };
+}
+
+/** Gives an output its final names, after noting that they may be there; one that an earlier run has finished is left as it is. */
+async function finishOutput(params: {
+  readonly journal: ConversionJournal;
+  readonly set: OutputSet;
+  readonly index: number;
+}): Promise<void> {
+  const { journal, set, index } = params;
+  if (!set.isPlaced) await journal.append({ finishing: index });
+  await journal.settle();
+  await set.finish();
 }

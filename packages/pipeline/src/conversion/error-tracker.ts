@@ -61,6 +61,11 @@ export class ErrorTracker {
     );
   }
 
+  /** What an earlier run has measured. */
+  restore(tensor: number, errors: readonly TensorError[]): void {
+    this.#add(tensor, errors);
+  }
+
   /** What became of a tensor in each output, as far as that is done. */
   ofTensor(tensor: number): readonly TensorError[] {
     return this.#done.get(tensor) ?? [];

@@ -18,7 +18,12 @@ export class FinishedTensors {
     for (const output of outputs) this.#hashes[output]!.set(name, sha256);
   }
 
-  /** Whether an output has a tensor of the model already. @param tensor Its name in the model. */
+  /** How many tensors of outputs there are. */
+  get count(): number {
+    return this.#hashes.reduce((sum, ofOutput) => sum + ofOutput.size, 0);
+  }
+
+  /** Whether an output has a tensor of the model. @param tensor Its name in the model. */
   has(output: number, tensor: string): boolean {
     return this.#hashes[output]!.has(tensor);
   }

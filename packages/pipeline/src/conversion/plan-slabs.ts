@@ -1,10 +1,12 @@
 import { rowSize } from "@quern/gguf";
 import { expressionSources, type ModelTensor } from "@quern/models";
 import { ELEMENT_TYPES, elementCount, isElementType } from "@quern/tensor";
-import type { ConversionPlan, PlannedTensor } from "../plan.ts";
+import type { ConversionPlan } from "../plan.ts";
 import { hessianBytes } from "./hessian-forms.ts";
 import { holds } from "../planning/float-type.ts";
+import { FinishedTensors } from "./finished-tensors.ts";
 import type { Slab, SlabConversion } from "./slab.ts";
+import { type TensorPlace, TensorPlaces } from "./tensor-places.ts";
 import { slabBytes } from "./slab-runner.ts";
 import { isPacked, weightType } from "./weight-type.ts";
 
@@ -16,19 +18,23 @@ export interface SlabPlan {
   readonly slabs: AsyncGenerator<Slab, void, undefined>;
 }
 
-/** Cuts the tensors of a plan into slabs that fit its memory. */
-export function planSlabs(plan: ConversionPlan): SlabPlan {
-  let firstFile = 0;
-  const outputs = plan.outputs.map(({ tensors, files }) => {
-    const first = firstFile;
-    firstFile += files.length;
-    return new Map(tensors.map((tensor) => [tensor.source, { ...tensor, file: first + tensor.file }]));
-  });
+/**
+ * Cuts the tensors of a plan into slabs that fit its memory.
+ *
+ * @param finished Tensors that outputs have already, and do not get again.
+ */
+export function planSlabs(
+  plan: ConversionPlan,
+  finished: FinishedTensors = new FinishedTensors(plan),
+): SlabPlan {
+  const places = new TensorPlaces(plan);
   const work = plan.tensors
     .map((tensor, index): TensorWork => {
       const conversions = groupConversions({
         tensor,
-        planned: outputs.map((bySource) => inSlabs(bySource.get(tensor.name))),
+        planned: plan.outputs.map((_, output) =>
+          finished.has(output, tensor.name) ? undefined : inSlabs(places.find(output, index)),
+        ),
         measuresErrors: plan.measuresErrors,
       });
       const columns = tensor.shape.at(-1) ?? 1;
@@ -48,9 +54,7 @@ export function planSlabs(plan: ConversionPlan): SlabPlan {
 }
 
 /** What is rounded by inputs is not done in slabs. */
-function inSlabs(
-  planned: (PlannedTensor & { readonly file: number }) | undefined,
-): PlannedTensor | undefined {
+function inSlabs(planned: TensorPlace | undefined): TensorPlace | undefined {
   return planned?.rounding === undefined ? planned : undefined;
 }
 
@@ -109,7 +113,7 @@ function groupConversions({
   measuresErrors,
 }: {
   tensor: ModelTensor;
-  planned: readonly (PlannedTensor | undefined)[];
+  planned: readonly (TensorPlace | undefined)[];
   measuresErrors: boolean;
 }): ConversionGroup[] {
   const groups = new Map<string, ConversionGroup>();
@@ -134,7 +138,7 @@ function groupConversions({
 }
 
 /** Whether weights can become others. */
-function rounds(tensor: ModelTensor, { type, via, packed }: PlannedTensor): boolean {
+function rounds(tensor: ModelTensor, { type, via, packed }: TensorPlace): boolean {
   return !packed && (via !== undefined || isPacked(tensor) || !holds(type, tensor.sourceType));
 }
 

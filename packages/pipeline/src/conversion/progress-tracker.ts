@@ -5,7 +5,8 @@ import type { RoundedTensor } from "../layers/running/rounded-tensors.ts";
 import type { ConversionPlan } from "../plan.ts";
 import type { ErrorTracker } from "./error-tracker.ts";
 import type { Slab, SlabResult } from "./slab.ts";
-import { tensorPasses } from "./tensor-passes.ts";
+import { FinishedTensors } from "./finished-tensors.ts";
+import { type TensorPasses, tensorPasses } from "./tensor-passes.ts";
 import type { TensorPart, TensorPlaces } from "./tensor-places.ts";
 
 /** How far a tensor is. */
@@ -37,20 +38,26 @@ export class ProgressTracker {
     emit: (event: ConversionEvent) => void;
     errors: ErrorTracker;
     places: TensorPlaces;
+    /** What an earlier run has done. */
+    finished: FinishedTensors;
   }) {
-    const { plan } = params;
+    const { plan, finished } = params;
     this.#places = params.places;
     this.#plan = plan;
     this.#emit = params.emit;
     this.#errors = params.errors;
-    const passes = tensorPasses(plan);
+    const passes = tensorPasses(plan, finished);
+    const all = tensorPasses(plan, new FinishedTensors(plan));
     this.#tensors = plan.tensors.map(({ shape }, index): TensorProgress => {
       const elements = elementCount(shape);
-      const { slabs, roundings } = passes[index]!;
-      const count = (slabs ? 1 : 0) + roundings;
-      return { done: 0, total: elements * count, inSlabs: slabs ? elements : 0, passes: count };
+      const { slabs } = passes[index]!;
+      const left = passCount(passes[index]!);
+      const total = elements * passCount(all[index]!);
+      return { done: total - elements * left, total, inSlabs: slabs ? elements : 0, passes: left };
     });
     this.#total = this.#tensors.reduce((sum, { total }) => sum + total, 0);
+    this.#done = this.#tensors.reduce((sum, { done }) => sum + done, 0);
+    this.#finished = this.#tensors.filter(({ passes }) => passes === 0).length;
   }
 
   start(): void {
@@ -59,6 +66,17 @@ export class ProgressTracker {
       tensors: this.#plan.tensors.length,
       parameters: this.#plan.parameters,
       files: this.#plan.outputs.flatMap(({ files }) => files.map(({ path }) => path)),
+    });
+  }
+
+  /** Says what is left of an earlier run. @param redone Tensors that it had finished, and that were found damaged. */
+  resumed(redone: number): void {
+    this.#emit({
+      type: "resume",
+      tensors: this.#finished,
+      redone,
+      done: this.#done,
+      total: this.#total,
     });
   }
 
@@ -130,4 +148,8 @@ export class ProgressTracker {
       ...(errors.length === 0 ? {} : { errors }),
     });
   }
+}
+
+function passCount({ slabs, roundings }: TensorPasses): number {
+  return (slabs ? 1 : 0) + roundings;
 }

@@ -1,4 +1,6 @@
 import type { ConversionPlan } from "../plan.ts";
+import type { FinishedTensors } from "./finished-tensors.ts";
+import { TensorPlaces } from "./tensor-places.ts";
 
 /** How a tensor of the model is gone through. */
 export interface TensorPasses {
@@ -8,21 +10,28 @@ export interface TensorPasses {
   readonly roundings: number;
 }
 
-/** By tensor of a plan. */
-export function tensorPasses({
-  tensors,
-  outputs,
-  rounding,
-}: Pick<ConversionPlan, "tensors" | "outputs" | "rounding">): TensorPasses[] {
+/**
+ * By tensor of a plan.
+ *
+ * @param finished Tensors that outputs have already.
+ */
+export function tensorPasses(
+  { tensors, outputs, rounding }: Pick<ConversionPlan, "tensors" | "outputs" | "rounding">,
+  finished: FinishedTensors,
+): TensorPasses[] {
   const inSlabs = new Set(
-    outputs.flatMap((output) =>
-      output.tensors.flatMap(({ source, rounding: by }) => (by === undefined ? [source] : [])),
+    outputs.flatMap((output, index) =>
+      output.tensors.flatMap(({ source, rounding: by }) =>
+        by === undefined && !finished.has(index, source) ? [source] : [],
+      ),
     ),
   );
+  const places = new TensorPlaces({ tensors, outputs });
   const roundings = new Map<number, number>();
   for (const { groups } of rounding?.stages ?? []) {
-    for (const { tensor, matrix } of groups.flatMap(({ layers }) => layers)) {
-      if (matrix === 0) roundings.set(tensor, (roundings.get(tensor) ?? 0) + 1);
+    for (const { tensor, name, matrix, targets } of groups.flatMap(({ layers }) => layers)) {
+      const isFinished = targets.every(({ file }) => finished.has(places.outputOf(file), name));
+      if (matrix === 0 && !isFinished) roundings.set(tensor, (roundings.get(tensor) ?? 0) + 1);
     }
   }
   return tensors.map(({ name }, index) => ({

@@ -39,6 +39,11 @@ export class TensorPlaces {
     return this.#places[output]!.get(this.#names[tensor]!);
   }
 
+  /** The place of a tensor with that name in the model. */
+  findByName(output: number, name: string): TensorPlace | undefined {
+    return this.#places[output]?.get(name);
+  }
+
   /** The output that a file belongs to. */
   outputOf(file: number): number {
     return this.#outputs[file]!;

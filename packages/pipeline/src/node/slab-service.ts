@@ -5,13 +5,13 @@ import { LaneBuffers } from "../conversion/lane-buffers.ts";
 import { partialPathOf } from "@quern/tensor/node";
 import { processSlab } from "../conversion/process-slab.ts";
 import type { SlabService } from "../conversion/slab-runner.ts";
-import { FileWriter } from "./file-writer.ts";
+import { FileWriter, type WrittenFile } from "./file-writer.ts";
 
 /** What a thread needs to know to run slabs. Plain data. */
 export interface SlabServiceOptions {
   readonly shards: readonly CheckpointShard[];
-  /** Final paths of the files of all outputs, in the order of the plan; their partial files exist. */
-  readonly files: readonly string[];
+  /** Files of all outputs, in the order of the plan: they exist, under the final path or as partial files. */
+  readonly files: readonly { readonly path: string; readonly isPlaced: boolean }[];
   /** Path of the statistics file whose Hessians slabs name. */
   readonly statistics?: string;
   /** @default the best that loads */
@@ -22,7 +22,7 @@ export interface SlabServiceOptions {
 export async function createService(options: SlabServiceOptions): Promise<SlabService> {
   const kernels = await loadKernels(options.backend === undefined ? {} : { backend: options.backend });
   const shards = new ShardReader(options.shards);
-  const writer = new FileWriter(options.files, partialPathOf);
+  const writer = new FileWriter(options.files.map(nameOf));
   // Most conversions need none: what reads them is not loaded then.
   const hessians =
     options.statistics === undefined
@@ -62,4 +62,9 @@ export async function createService(options: SlabServiceOptions): Promise<SlabSe
     },
     close,
   };
+}
+
+/** A file, and what it is called now. */
+function nameOf({ path, isPlaced }: SlabServiceOptions["files"][number]): WrittenFile {
+  return { path, name: isPlaced ? path : partialPathOf(path) };
 }

@@ -8,6 +8,7 @@ import { elementCount, QuernError } from "@quern/tensor";
 import { resolveThreads } from "@quern/threads";
 import type { ConversionPlan, PlannedOutput, PlanParams, ModelSource, RoundingRequest } from "../plan.ts";
 import { type LayeredModel, openLayeredModel } from "../layers/linear-layers.ts";
+import { checkSame } from "../journal/check-journal.ts";
 import { conversionIdentity } from "../journal/identity.ts";
 import { describeOrigins } from "../provenance/describe-origins.ts";
 import { withProvenance } from "../provenance/provenance-metadata.ts";
@@ -32,13 +33,14 @@ import { roundingName } from "./rounding-name.ts";
  * - `IMPORTANCE_REQUIRED`, `IMPORTANCE_MISMATCH` importance weights that are missing or do not fit
  * - `OUTPUT_DUPLICATE`, `OUTPUT_EXISTS`, `OUTPUT_IS_SOURCE`, `OUTPUT_NOT_A_FILE`, `OUTPUT_NOT_WRITABLE`, `OUTPUT_NO_SPACE` the
  *   files to write
+ * - `OUTPUT_IN_USE` another process is writing them; `RESUME_OTHER_RUN` an interrupted run of another conversion has left them unfinished
  * - `TENSOR_TYPE_UNSUPPORTED` weights to quantize that are no floating-point numbers, or of a type that cannot be read
  * - `STATISTICS_OTHER_MODEL`, and the codes of `planBlockRounding` rounding by inputs that cannot be
  * - `STATISTICS_OTHER_MODEL` importance weights that were collected of another model
  * - the codes of `describeModel`, `describeGguf`, `selectQuantizedTypes`, `planGguf` and `loadKernels`
  */
 export async function planConversion(params: PlanParams): Promise<ConversionPlan> {
-  const { checkpoint, importance, backend, force = false, directory = "." } = params;
+  const { checkpoint, importance, backend, force = false, restart = false, directory = "." } = params;
   const { measureErrors = false, companions = [] } = params;
   const memory = memoryBudget(params.memory);
   const threads = resolveThreads(params.threads);
@@ -78,13 +80,18 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     checkKernelTypes({ kernels, model, contents: file });
     return file;
   });
-  const { outputs: laidOut, warnings: outputWarnings } = await planOutputs({
+  const {
+    outputs: laidOut,
+    unfinished,
+    warnings: outputWarnings,
+  } = await planOutputs({
     requests,
     contents,
     directory,
     companions,
     sources: localPaths(checkpoint.shards),
     force,
+    restart,
     ...(origins && { origins }),
     checkPlaces: params.checkPlaces ?? true,
   });
@@ -146,13 +153,17 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     measuresErrors: measureErrors,
     ...(hessians === undefined ? {} : { hessians }),
     force,
+    restart,
+    resumes: unfinished !== undefined,
     ...(importance === undefined ? {} : { importance }),
     ...(rounded && { rounding: rounded.rounding }),
     ...(backend === undefined ? {} : { backend }),
     kernels: kernels.info,
     resources: { threads, memory, peakMemory, seconds: seconds + roundingSeconds },
   };
-  return { ...plan, identity: await conversionIdentity(plan) };
+  const identity = await conversionIdentity(plan);
+  if (unfinished !== undefined) checkSame(unfinished, identity);
+  return { ...plan, identity };
 }
 
 /** Whether weights become others, as far as types tell. */

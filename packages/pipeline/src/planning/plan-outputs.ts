@@ -3,7 +3,9 @@ import { splitFileName, splitPrefix } from "@quern/gguf";
 import { findStraySplits } from "@quern/gguf/node";
 import { type ManifestOrigin, manifestName } from "@quern/manifest";
 import { elementCount, type QuernError } from "@quern/tensor";
-import { checkOutputPlaces } from "@quern/tensor/node";
+import { checkOutputPlaces, findOutputFile, type OutputPlace } from "@quern/tensor/node";
+import { checkUnused } from "../journal/check-journal.ts";
+import { journalPathOf, type JournalState, readJournal } from "../journal/read-journal.ts";
 import type { PlannedFile, PlannedOutput } from "../plan.ts";
 import type { OutputRequest } from "../recipe.ts";
 import { outputName } from "./output-name.ts";
@@ -17,7 +19,8 @@ import type { FileContents } from "./file-contents.ts";
  * @param params.companions Files that the caller writes besides.
  * @param params.sources Real paths of the files that are read.
  * @param params.checkPlaces Whether anything is checked.
- * @throws QuernError as `checkOutputPlaces`
+ * @returns also the journal of an interrupted run with these files, if it is to be gone on with
+ * @throws QuernError as `checkOutputPlaces`; `OUTPUT_IN_USE`
  */
 export async function planOutputs(params: {
   requests: readonly OutputRequest[];
@@ -26,19 +29,29 @@ export async function planOutputs(params: {
   companions: readonly string[];
   sources: readonly string[];
   force: boolean;
+  restart: boolean;
   /** What manifests say of the origin of each output, where they are asked for. */
   origins?: readonly ManifestOrigin[];
   checkPlaces: boolean;
-}): Promise<{ outputs: PlannedOutput[]; warnings: QuernError[] }> {
-  const { contents, companions, sources, force, origins, checkPlaces } = params;
+}): Promise<{ outputs: PlannedOutput[]; unfinished: JournalState | undefined; warnings: QuernError[] }> {
+  const { contents, companions, sources, force, restart, origins, checkPlaces } = params;
   const paths = contents.map((output, index) => pathsOf(output, params.requests[index]!, params.directory));
   const manifests = origins?.map((origin, index) => ({ path: manifestName(paths[index]![0]!), origin }));
-  const places = [
-    ...contents.flatMap(({ layouts }, index) =>
-      layouts.map(({ fileSize }, file) => ({ path: paths[index]![file]!, fileSize })),
-    ),
-    ...[...companions, ...(manifests ?? []).map(({ path }) => path)].map((path) => ({ path, fileSize: 0 })),
-  ];
+  const journal = checkPlaces ? await readJournal(journalPathOf(paths[0]![0]!)) : undefined;
+  if (journal !== undefined) await checkUnused(journal);
+  const unfinished = restart ? undefined : journal;
+  const places: OutputPlace[] = [];
+  for (const [index, { layouts }] of contents.entries()) {
+    const mayBePlaced = unfinished?.finishing.has(index) === true;
+    for (const [file, { fileSize, header }] of layouts.entries()) {
+      const path = paths[index]![file]!;
+      const found = mayBePlaced && (await findOutputFile({ path, size: fileSize, header, mayBePlaced }));
+      places.push({ path, fileSize, isFinished: found === "placed" });
+    }
+  }
+  for (const path of [...companions, ...(manifests ?? []).map((manifest) => manifest.path)]) {
+    places.push({ path, fileSize: 0 });
+  }
   const replaced = checkPlaces
     ? await checkOutputPlaces({ places, sources, force })
     : places.map(() => false);
@@ -64,7 +77,7 @@ export async function planOutputs(params: {
       };
     },
   );
-  return { outputs, warnings: strays.filter((warning) => warning !== undefined) };
+  return { outputs, unfinished, warnings: strays.filter((warning) => warning !== undefined) };
 }
 
 function pathsOf(

@@ -1,6 +1,7 @@
 export { fileSource } from "./file-source.ts";
 export { hashRange } from "./hash-range.ts";
 export {
+  checkName,
   createPartialFile,
   partialPathOf,
   reopenPartialFile,
@@ -9,7 +10,8 @@ export {
   writeAt,
 } from "./output-file.ts";
 export type { PartialFile } from "./output-file.ts";
+export { findOutputFile } from "./find-output-file.ts";
 export { checkOutputPlaces } from "./output-place.ts";
 export type { OutputPlace } from "./output-place.ts";
-export { createOutputSet } from "./output-set.ts";
+export { createOutputSet, resumeOutputSet } from "./output-set.ts";
 export type { OutputSet, OutputSetFile } from "./output-set.ts";

@@ -13,8 +13,12 @@ export interface PartialFile {
   hash(offset: number, size: number): Promise<string>;
   /** Makes sure that everything is on disk. */
   settle(): Promise<void>;
-  /** Gives the file its final name; it must be settled. */
+  /** Whether it bears its final name already. */
+  readonly isPlaced: boolean;
+  /** Gives the file its final name, unless it has it; it must be settled. */
   place(): Promise<void>;
+  /** Takes its final name away again. */
+  displace(): Promise<void>;
   /** Closes the file and removes it, under whichever name it has. */
   abandon(): Promise<void>;
   close(): Promise<void>;
@@ -58,34 +62,54 @@ export async function reopenPartialFile(params: PartialFileParams): Promise<Part
   return partialFileOf(handle, params);
 }
 
+/**
+ * Opens a file that an interrupted run has given its final name already, while others of its set were not.
+ *
+ * @throws QuernError `OUTPUT_NOT_WRITABLE`, `OUTPUT_WRITE_FAILED`
+ */
+export async function reopenPlacedFile(params: PartialFileParams): Promise<PartialFile> {
+  const handle = await reportingAs(params.path, () => open(params.path, "r+"));
+  return partialFileOf(handle, params, params.path);
+}
+
 interface PartialFileParams {
   readonly path: string;
   readonly size: number;
   readonly replace: boolean;
 }
 
-function partialFileOf(handle: FileHandle, { path, size, replace }: PartialFileParams): PartialFile {
+function partialFileOf(
+  handle: FileHandle,
+  { path, size, replace }: PartialFileParams,
+  initialName = partialPathOf(path),
+): PartialFile {
   const partialPath = partialPathOf(path);
-  let name = partialPath;
+  let name = initialName;
   return {
     path,
     size,
+    get isPlaced() {
+      return name === path;
+    },
     write: (bytes, offset) => writeAt({ handle, path, bytes, offset }),
     hash: (offset, length) => hashRange({ handle, path, offset, size: length }),
     settle: () =>
       reportingAs(path, async () => {
         await handle.sync();
-        if (await isCalled(handle, partialPath)) return;
-        throw new QuernError(
-          "OUTPUT_REPLACED",
-          `${partialPath}: another process has replaced the file while it was written`,
-          { subject: { file: path } },
-        );
+        await checkName({ handle, name, path });
       }),
     async place() {
+      if (name === path) return;
       await reportingAs(path, async () => {
-        await (replace ? rename(partialPath, path) : renameWithoutReplacing(partialPath, path));
+        await (replace ? rename(name, path) : renameWithoutReplacing(name, path));
         name = path;
+      });
+    },
+    async displace() {
+      if (name === partialPath) return;
+      await reportingAs(path, async () => {
+        await rename(path, partialPath);
+        name = partialPath;
       });
     },
     abandon: () => discard(handle, name),
@@ -145,6 +169,22 @@ async function discard(handle: FileHandle, name: string): Promise<void> {
   const isOurs = await isCalled(handle, name).catch(() => false);
   await handle.close();
   if (isOurs) await rm(name, { force: true });
+}
+
+/**
+ * Checks that an open file still has its name.
+ *
+ * @param params.path What errors are about.
+ * @throws QuernError `OUTPUT_REPLACED`
+ */
+export async function checkName(params: { handle: FileHandle; name: string; path: string }): Promise<void> {
+  const { handle, name, path } = params;
+  if (await isCalled(handle, name).catch(() => false)) return;
+  throw new QuernError(
+    "OUTPUT_REPLACED",
+    `${name}: another process has replaced the file while it was written`,
+    { subject: { file: path } },
+  );
 }
 
 /** Whether the open file still has a name: another run with the same output may have put its own file there. */

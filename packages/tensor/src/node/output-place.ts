@@ -8,11 +8,13 @@ export interface OutputPlace {
   /** Absolute path. */
   readonly path: string;
   readonly fileSize: number;
+  /** Whether it is there already, complete, and stays as it is. @default false */
+  readonly isFinished?: boolean;
 }
 
 /**
  * Checks that all files can be written: that no name is taken (unless `force`, and never by a source), that folders are
- * writable, and that every disk has room for its files together.
+ * writable, and that every disk has room for its files together; what their partial files take of it already counts for them.
  *
  * @returns for each output, whether a file with its name exists
  * @throws QuernError `OUTPUT_DUPLICATE`, `OUTPUT_EXISTS`, `OUTPUT_IS_SOURCE`, `OUTPUT_NOT_A_FILE`, `OUTPUT_NOT_WRITABLE`,
@@ -29,19 +31,20 @@ export async function checkOutputPlaces(params: {
   const disks = new Map<number, { folder: string; needed: number }>();
   const paths = new Set<string>();
   const read = new Set(await Promise.all(sources.map(identityOf)));
-  for (const { path, fileSize } of places) {
+  for (const { path, fileSize, isFinished = false } of places) {
     if (paths.has(path)) {
       throw outputError("OUTPUT_DUPLICATE", path, "two outputs would have this name");
     }
     paths.add(path);
-    replaces.push(await checkName(path, force));
+    replaces.push(isFinished ? false : await checkPath(path, force));
     for (const taken of [path, partialPathOf(path)]) {
       const identity = await identityOf(taken);
       if (identity !== undefined && read.has(identity))
         throw outputError("OUTPUT_IS_SOURCE", taken, "this is one of the files that are read");
     }
     const { folder, device } = await checkFolder(path);
-    const needed = (disks.get(device)?.needed ?? 0) + fileSize;
+    const missing = isFinished ? 0 : Math.max(0, fileSize - (await partialBytes(path)));
+    const needed = (disks.get(device)?.needed ?? 0) + missing;
     disks.set(device, { folder, needed });
   }
   for (const disk of disks.values()) await checkSpace(disk);
@@ -55,7 +58,7 @@ async function identityOf(path: string): Promise<string | undefined> {
 }
 
 /** @returns whether there is a file called `path` */
-async function checkName(path: string, force: boolean): Promise<boolean> {
+async function checkPath(path: string, force: boolean): Promise<boolean> {
   const there = await stat(path).catch(() => undefined);
   if (there === undefined) return false;
   if (!there.isFile())
@@ -85,6 +88,13 @@ async function checkFolder(path: string): Promise<{ folder: string; device: numb
   }
 }
 
+/** What a partial file takes on its disk: it is gone on with, or removed before another one is written. */
+async function partialBytes(path: string): Promise<number> {
+  const there = await stat(partialPathOf(path)).catch(() => undefined);
+  // Windows tells no blocks.
+  return there?.isFile() === true ? (there.blocks ?? 0) * 512 : 0;
+}
+
 async function checkSpace({ folder, needed }: { folder: string; needed: number }): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
@@ -92,7 +102,7 @@ async function checkSpace({ folder, needed }: { folder: string; needed: number }
   throw outputError(
     "OUTPUT_NO_SPACE",
     folder,
-    `the outputs take ${needed} bytes, and ${free} are free on this disk`,
+    `the outputs take ${needed} bytes more, and ${free} are free on this disk`,
   );
 }
 

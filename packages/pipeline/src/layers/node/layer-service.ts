@@ -95,7 +95,7 @@ interface Files {
 }
 
 function writing(paths: readonly string[]): Files {
-  const writer = new FileWriter(paths);
+  const writer = new FileWriter(paths.map((path) => ({ path, name: path })));
   return {
     write: (file, bytes, offset) => writer.write(file, bytes, offset),
     close: () => writer.close(),

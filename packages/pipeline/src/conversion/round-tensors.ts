@@ -1,0 +1,44 @@
+import type { OutputSet } from "@quern/tensor/node";
+import type { BlockRounding } from "../layers/block-plan.ts";
+import { writeBlocks } from "../layers/running/write-blocks.ts";
+import type { ConversionPlan } from "../plan.ts";
+import type { ProgressTracker } from "./progress-tracker.ts";
+import type { TensorPart, TensorPlaces } from "./tensor-places.ts";
+
+/** What is rounded by inputs goes into the same files. */
+export async function roundTensors(params: {
+  readonly plan: ConversionPlan;
+  /** What is left of it. */
+  readonly rounding: BlockRounding;
+  /** Of all outputs, in their order. */
+  readonly sets: readonly OutputSet[];
+  readonly places: TensorPlaces;
+  readonly partDone: (part: TensorPart, sha256: string) => Promise<void>;
+  readonly tracker: ProgressTracker;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { plan, rounding, sets, places, partDone, tracker, signal } = params;
+  const files = sets.flatMap((set) => set.files);
+  /** One tensor is hashed after another, while others are rounded. */
+  let hashed: Promise<void> = Promise.resolve();
+  const hash = async (part: TensorPart): Promise<void> => {
+    const { file, offset, size } = places.hashTask(part);
+    await partDone(part, await files[file]!.hash(offset, size));
+  };
+  await writeBlocks({
+    rounding,
+    shards: plan.checkpoint.shards,
+    ...(plan.backend === undefined ? {} : { backend: plan.backend }),
+    signal,
+    measuresOutputs: plan.hessians !== undefined,
+    write: (file, bytes, offset) => files[file]!.write(bytes, offset),
+    onRows: (planned, rows) => tracker.rowsRounded(planned, rows),
+    onWritten: (planned, bytes) => tracker.matrixWritten(planned, bytes),
+    onTensor: (planned, tensor) => {
+      const part = tracker.tensorRounded(planned, tensor);
+      hashed = hashed.then(() => hash(part));
+      hashed.catch(() => undefined);
+    },
+  }).finally(() => hashed.catch(() => undefined));
+  await hashed;
+}
