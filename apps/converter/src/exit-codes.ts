@@ -90,6 +90,7 @@ const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitC
   ["VERIFICATION_*", exitCodes.input],
   ["WEIGHT_*", exitCodes.input],
   ["OUTPUT_*", exitCodes.output],
+  ["RESUME_*", exitCodes.output],
   ["INTERRUPTED", exitCodes.interrupted],
   ["EXPRESSION_*", exitCodes.failure],
   ["STORAGE_*", exitCodes.failure],

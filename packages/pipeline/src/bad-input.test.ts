@@ -17,6 +17,7 @@ import { openCheckpointDirectory } from "@quern/checkpoints/node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { convert, convertIter } from "./conversion/convert.ts";
 import { readImportance } from "@quern/statistics";
+import type { ConversionEvent } from "./events.ts";
 import type { PlanParams } from "./plan.ts";
 import { planConversion } from "./planning/plan-conversion.ts";
 import type { OutputRequest } from "./recipe.ts";
@@ -47,6 +48,12 @@ async function plan(checkpoint: string, more: Partial<PlanParams> = {}) {
     threads: 0,
     ...more,
   });
+}
+
+/** Nothing in the output folder has a final name: there is only what the same conversion can go on with. */
+async function expectUnfinished(): Promise<void> {
+  const names = await readdir(join(folder, "out"));
+  expect(["model.gguf.partial", "model.gguf.partial.journal"]).toEqual(expect.arrayContaining(names));
 }
 
 /** Nothing in the output folder: no file of the final name, no partial file. */
@@ -184,12 +191,12 @@ describe.each([0, 2])("bad weights, %i threads", (threads) => {
       },
     });
     await expect(aborted).rejects.toThrow("enough");
-    await expectNothingLeft();
+    await expectUnfinished();
 
     for await (const event of convertIter(planned)) {
       if (event.type === "tensor:done") break;
     }
-    await expectNothingLeft();
+    await expectUnfinished();
     await convert(planned);
     expect(await readdir(join(folder, "out"))).toEqual(["model.gguf"]);
   });
@@ -203,7 +210,7 @@ describe.each([0, 2])("bad weights, %i threads", (threads) => {
         code: "OUTPUT_DISK_FULL",
         subject: { file: output },
       });
-      await expectNothingLeft();
+      await expectUnfinished();
       await expect(plan(model)).rejects.toMatchObject({ code: "OUTPUT_NO_SPACE" });
     } finally {
       execFileSync("umount", [disk]);
@@ -226,7 +233,16 @@ describe("refused when planned", () => {
     await writeFile(output, "theirs");
     await expect(convert(planned)).rejects.toMatchObject({ code: "OUTPUT_EXISTS" });
     expect(await readFile(output, "utf8")).toBe("theirs");
-    expect(await readdir(join(folder, "out"))).toEqual(["model.gguf"]);
+    expect((await readdir(join(folder, "out"))).sort()).toEqual([
+      "model.gguf",
+      "model.gguf.partial",
+      "model.gguf.partial.journal",
+    ]);
+    // Nothing is lost: what was in the way may be replaced, or goes away.
+    const events: ConversionEvent[] = [];
+    await convert(await plan(model, { force: true }), { onEvent: (event) => events.push(event) });
+    expect(events.find(({ type }) => type === "resume")).toMatchObject({ tensors: 21, redone: 0 });
+    expect((await readFile(output)).subarray(0, 4).toString()).toBe("GGUF");
   });
 
   it("an output that is a file of the checkpoint, even if it may be replaced", async () => {

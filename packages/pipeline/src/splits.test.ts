@@ -201,7 +201,7 @@ describe("the plan of a split output", () => {
     }
   });
 
-  it("leaves no file of a set when one comes in the way at the end, or the run is stopped", async () => {
+  it("gives no file of a set its name when one comes in the way at the end, or the run is stopped", async () => {
     const planned = await plan([request]);
     const taken = planned.outputs[0]!.files[1]!.path;
     const running = convert(planned, {
@@ -210,12 +210,17 @@ describe("the plan of a split output", () => {
       },
     });
     await expect(running).rejects.toMatchObject({ subject: { file: taken } });
-    expect(await readdir(folder)).toEqual([basename(taken)]);
+    expect((await readdir(folder)).filter((name) => name.endsWith(".gguf"))).toEqual([basename(taken)]);
 
     await rm(taken, { recursive: true });
     const stop = new AbortController();
     const stopped = convert(planned, { signal: stop.signal, onEvent: () => stop.abort(new Error("enough")) });
     await expect(stopped).rejects.toThrow("enough");
-    expect(await readdir(folder)).toEqual([]);
+    expect((await readdir(folder)).filter((name) => name.endsWith(".gguf"))).toEqual([]);
+
+    await convert(planned);
+    expect((await readdir(folder)).sort()).toEqual(
+      planned.outputs[0]!.files.map(({ path }) => basename(path)),
+    );
   });
 });

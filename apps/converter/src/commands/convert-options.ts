@@ -11,6 +11,7 @@ import {
   addReportOption,
   addResourceOptions,
   requestedQuantization,
+  RESTART_OPTION,
 } from "./shared-options.ts";
 import { addCheckpointOptions, type CheckpointOptions } from "./checkpoint-options.ts";
 import type { RunOptions } from "./run-conversion.ts";
@@ -39,7 +40,8 @@ export function addConvertOptions({ command, cwd }: { command: Command; cwd: str
       "-o, --output <path>",
       "file to write (one type), or folder: one that exists or ends in / (default: <name>-<TYPE>.gguf in the current folder); of checkpoints, the folder that is made (default: <name>-<recipe>)",
     )
-    .option("-f, --force", "replace output files that exist");
+    .option("-f, --force", "replace output files that exist")
+    .option(...RESTART_OPTION);
   addReportOption(command);
   addManifestOption(command);
   addCheckpointOptions(command).optionsGroup("Split files:");

@@ -8,6 +8,7 @@ import {
   addQuantizationOptions,
   addReportOption,
   addResourceOptions,
+  RESTART_OPTION,
 } from "./shared-options.ts";
 import { addSplitOptions } from "./split-options.ts";
 
@@ -25,6 +26,7 @@ export interface QuantizeOptions extends RunOptions {
 export function addQuantizeOptions({ command, cwd }: { command: Command; cwd: string }): Command {
   command
     .option("-f, --force", "replace an output file that exists")
+    .option(...RESTART_OPTION)
     .option("-n, --dry-run", "show the whole plan, tensor by tensor, and write nothing");
   addReportOption(command);
   addManifestOption(command).optionsGroup("Split files:");

@@ -32,6 +32,7 @@ import { writeWarnings } from "./warnings.ts";
 export interface RunOptions
   extends QuantizationOptions, ModelOptions, SplitOptions, ResourceOptions, MessageOptions {
   readonly force?: true;
+  readonly restart?: true;
   readonly dryRun?: true;
   /** File, as the user gave it. */
   readonly report?: string;
@@ -96,16 +97,25 @@ async function runPlan(params: {
       `${formatPlanSummary({ plan, kernels, ...(sequential && { sequential }), style: styleFor(host.stderr, host.env) })}\n`,
     );
   }
+  let kept = false;
   const report = await runReported({
     host,
     reporter: reporterName(options),
     activity: "converting",
     measure: measuredInBytes(plan.sourceBytes),
-    run: (runOptions) => {
-      const { signal } = runOptions;
+    interrupted: () => (kept ? "the same command goes on with what is complete" : undefined),
+    run: ({ signal, onEvent }) => {
       signal.addEventListener("abort", () => inputs.stop(signal.reason));
-      return convert(plan, runOptions);
+      return convert(plan, {
+        signal,
+        onEvent: (event) => {
+          if (event.type === "stop") kept = true;
+          onEvent(event);
+        },
+      });
     },
+  }).catch((error: unknown) => {
+    throw kept ? mendable(error) : error;
   });
   const manifests = options.manifest ? await recordManifests({ plan, report, options, host }) : undefined;
   if (target !== undefined) {
@@ -166,6 +176,7 @@ async function makePlan(
     outputs,
     directory,
     force: options.force === true,
+    restart: options.restart === true,
     measureErrors: reportFiles.length > 0,
     companions: reportFiles,
     tool,
@@ -222,4 +233,11 @@ async function importanceOf(options: RunOptions, { cwd }: Host): Promise<Importa
     ...(include === undefined ? {} : { include }),
     ...(exclude === undefined ? {} : { exclude }),
   });
+}
+
+/** What an error says of files that were kept. */
+function mendable(error: unknown): unknown {
+  if (!(error instanceof QuernError) || error.code === "INTERRUPTED") return error;
+  const message = `${error.message.replace(/\.$/, "")}. What is complete was kept: run the same command again to go on.`;
+  return new QuernError(error.code, message, { subject: error.subject, cause: error.cause });
 }

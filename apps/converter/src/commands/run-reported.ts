@@ -31,8 +31,8 @@ export async function runReported<Result>(params: {
   /** "converting" */
   readonly activity: string;
   readonly measure: Measure;
-  /** What is left after an interruption. Default: nothing. */
-  readonly interrupted?: string;
+  /** What is left after an interruption. Default, and for undefined: nothing. */
+  readonly interrupted?: string | (() => string | undefined);
   readonly run: (options: {
     readonly signal: AbortSignal;
     readonly onEvent: (event: WorkEvent) => void;
@@ -50,10 +50,9 @@ export async function runReported<Result>(params: {
     return await run({ signal: interruption.signal, onEvent: (event) => reporter.onEvent(event) });
   } catch (error) {
     if (interruption.signal.aborted) {
-      const { interrupted = "unfinished output files have been removed" } = params;
-      throw new QuernError("INTERRUPTED", `Interrupted: ${interrupted}.`, {
-        cause: error,
-      });
+      const left = typeof params.interrupted === "function" ? params.interrupted() : params.interrupted;
+      const message = `Interrupted: ${left ?? "unfinished output files have been removed"}.`;
+      throw new QuernError("INTERRUPTED", message, { cause: error });
     }
     throw error;
   } finally {

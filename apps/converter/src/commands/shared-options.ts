@@ -147,6 +147,12 @@ export function addResourceOptions(
     );
 }
 
+/** Flag and description, for commands that go on with what an interrupted run has left. */
+export const RESTART_OPTION = [
+  "--restart",
+  "throw away what an interrupted run has left unfinished, instead of going on with it",
+] as const;
+
 /** Declares the report of a conversion. */
 export function addReportOption(command: Command): Command {
   return command.option(

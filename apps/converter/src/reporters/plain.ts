@@ -39,6 +39,11 @@ export class PlainReporter implements Reporter {
       case "start":
         this.line(`${this.activity} ${describeWork(event)}`);
         break;
+      case "resume":
+        this.line(
+          `going on: ${formatInteger(event.tensors)} tensors are complete${event.redone > 0 ? `, ${formatInteger(event.redone)} are done again` : ""}`,
+        );
+        break;
       case "progress":
         this.reportProgress(time);
         break;

@@ -11,7 +11,7 @@ export class Progress {
   private done = 0;
   private total = 0;
   private readonly measure: Measure;
-  private readonly estimator: RateEstimator;
+  private estimator: RateEstimator;
 
   constructor(params: { readonly measure: Measure; readonly startTime: number }) {
     this.measure = params.measure;
@@ -21,6 +21,10 @@ export class Progress {
   update(event: WorkEvent, time: number): void {
     if (event.type === "tensor:start") {
       this.place = event.name;
+    } else if (event.type === "resume") {
+      this.done = event.done;
+      this.total = event.total;
+      this.estimator = new RateEstimator(time, event.done);
     } else if (event.type === "progress") {
       this.advance(event, time);
     }

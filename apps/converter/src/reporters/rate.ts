@@ -9,9 +9,12 @@ const warmUpMilliseconds = 1000;
 export class RateEstimator {
   private readonly samples: Array<{ time: number; done: number }>;
 
-  /** @param startTime in milliseconds, from any clock that the other calls use too */
-  constructor(startTime: number) {
-    this.samples = [{ time: startTime, done: 0 }];
+  /**
+   * @param startTime in milliseconds, from any clock that the other calls use too
+   * @param done units that were finished before
+   */
+  constructor(startTime: number, done = 0) {
+    this.samples = [{ time: startTime, done }];
   }
 
   /** Records that `done` units are finished at `time`. */
