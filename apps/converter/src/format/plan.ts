@@ -46,6 +46,7 @@ export function formatPlanSummary(params: {
   const facts = formatFacts({
     facts: [
       ["time", estimatedTime(resources.seconds)],
+      ...(plan.resumes ? [["goes on", "with what an interrupted run has left"] as const] : []),
       ["threads", resources.threads === 0 ? "the main thread" : String(resources.threads)],
       [
         "memory",
