@@ -49,7 +49,8 @@ async function journalBytes(folder: string): Promise<number> {
 
 async function contentsOf(folder: string): Promise<Map<string, string>> {
   const names = (await readdir(folder)).sort();
-  const hex = async (name: string): Promise<string> => (await readFile(join(folder, name))).toString("base64");
+  const hex = async (name: string): Promise<string> =>
+    (await readFile(join(folder, name))).toString("base64");
   return new Map(await Promise.all(names.map(async (name) => [name, await hex(name)] as const)));
 }
 
