@@ -30,13 +30,10 @@ async function run(
   const ended = new Promise<Ended>((resolve) => {
     child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
   });
-  while (when !== undefined && child.exitCode === null && child.signalCode === null) {
-    if ((await journalBytes(when.folder)) >= when.bytes) {
-      child.kill(when.signal);
-      break;
-    }
-    await sleep(1);
-  }
+  if (when === undefined) return ended;
+  const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
+  while (isRunning() && (await journalBytes(when.folder)) < when.bytes) await sleep(1);
+  if (isRunning()) child.kill(when.signal);
   return ended;
 }
 

@@ -145,8 +145,9 @@ describe.each<Partial<PlanParams>>([
     await crashAt(finished, more);
     const resumed = await expectSame(more);
     // That a tensor is done is known before it has been hashed and noted.
-    expect(resumedIn(resumed)?.redone ?? 0).toBe(0);
-    if (finished > 3) expect(resumedIn(resumed)!.tensors).toBeGreaterThan(3);
+    const { tensors = 0, redone = 0 } = resumedIn(resumed) ?? {};
+    expect(redone).toBe(0);
+    expect(tensors).toBeGreaterThanOrEqual(finished > 3 ? 4 : 0);
   });
 });
 
@@ -195,7 +196,7 @@ describe("what is found", () => {
   ])("is of no harm when the journal is %s", async (_what, damage) => {
     await crashAt(8);
     await damage(join(folder, JOURNAL));
-    await expectSame();
+    expect(resumedIn(await expectSame())?.redone ?? 0).toBe(0);
   });
 });
 
@@ -310,8 +311,9 @@ describe("another conversion", () => {
         tried = Promise.allSettled(attempts);
       },
     });
-    const refused = expect.objectContaining({ code: "OUTPUT_IN_USE" });
-    expect(await tried).toEqual(Array(3).fill({ status: "rejected", reason: refused }));
+    const refused = { status: "rejected", reason: expect.objectContaining({ code: "OUTPUT_IN_USE" }) };
+    const attemptsRefused = [refused, refused, refused];
+    expect(await tried).toEqual(attemptsRefused);
   });
 
   it("goes on with what a process has left that lives no more", async () => {
@@ -325,7 +327,7 @@ describe("another conversion", () => {
       `"pid":${process.ppid},"started":"1"`,
     );
     await writeFile(path, other);
-    await expectSame();
+    expect(resumedIn(await expectSame())).toMatchObject({ redone: 0 });
   });
 });
 

@@ -2,7 +2,7 @@ import type { Slab, SlabResult } from "./slab.ts";
 import type { TensorPart } from "./tensor-places.ts";
 
 /** Rows to convert. */
-export interface SlabTask {
+interface SlabTask {
   readonly kind: "slab";
   readonly slab: Slab;
 }

@@ -28,7 +28,8 @@ export async function isWriting({ host, pid, started }: JournalOwner, path: stri
     // It runs, and is somebody else's.
     if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
   }
-  return started === undefined || started === (await startOf(pid));
+  const startedNow = await startOf(pid);
+  return started === undefined || startedNow === undefined || started === startedNow;
 }
 
 /** On Linux, clock ticks since the machine was started: field 22 of proc(5)'s stat, behind a name that may hold anything. */
