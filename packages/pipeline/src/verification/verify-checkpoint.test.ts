@@ -36,6 +36,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
+let made = 0;
+
 interface Made {
   readonly folder: string;
   readonly manifest: Manifest;
@@ -45,7 +47,7 @@ interface Made {
 async function make(preset: string, options: { known?: boolean; maxShardSize?: number } = {}): Promise<Made> {
   const { known = false, maxShardSize } = options;
   const recipe = presetNamed(preset);
-  const output = join(folder, `${preset}-${maxShardSize ?? "whole"}`);
+  const output = join(folder, `${preset}-${made++}`);
   const plan = await planCheckpoint({
     model,
     recipe: resolveRecipe(recipe, model.linears),
@@ -76,7 +78,7 @@ describe("verified folders", () => {
     ["bnb-nf4", {}],
     ["nvfp4", {}],
     ["gptq-w4-g128", { known: true }],
-    ["awq-w4-g128", { known: true }],
+    ["w8a8-smoothquant", { known: true }],
   ])("of %s are what their manifest says, and what the source becomes", async (preset, options) => {
     const made = await make(preset, options);
     const { manifest } = made;
