@@ -74,6 +74,7 @@ const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitC
   ["QUANTIZE_COMBINATION", exitCodes.usage],
   ["QUANTIZE_UNKNOWN", exitCodes.usage],
   ["QUANTIZE_*", exitCodes.input],
+  ["RESUME_OTHER_RUN", exitCodes.output],
   ["SAFETENSORS_*", exitCodes.input],
   ["SOURCE_*", exitCodes.input],
   ["STATISTICS_OTHER_RUN", exitCodes.output],

@@ -5,35 +5,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
-import { demoCheckpoint, repositoryPath, temporaryFolder } from "./testing/run-cli.ts";
-
-const program = repositoryPath("apps/converter/bin/quern.js");
-
-interface ProcessRun {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** @param onStderr called with each piece of text on standard error, and what sends a signal */
-function runProcess(
-  argv: readonly string[],
-  onStderr?: (text: string, kill: (signal: NodeJS.Signals) => void) => void,
-): Promise<ProcessRun> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [program, ...argv], { stdio: ["ignore", "pipe", "pipe"] });
-    let stdout = "";
-    let stderr = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      stderr += text;
-      onStderr?.(text, (signal) => child.kill(signal));
-    });
-    child.on("error", reject);
-    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
-  });
-}
+import { demoCheckpoint, temporaryFolder } from "./testing/run-cli.ts";
+import { type ProcessRun, program, runProcess } from "./testing/run-process.ts";
 
 /** Packages of this repository that a run loads on the main thread. */
 async function loadedPackages(argv: readonly string[]): Promise<Set<string>> {
@@ -64,8 +37,8 @@ describe("the program", () => {
     const folder = await temporaryFolder();
     const path = join(folder, "killed.safetensors");
     const argv = ["calibrate", demoCheckpoint, "--tokens", "4096", "-j", "1", "-o"];
-    const killed = await runProcess([...argv, path], (text, kill) => {
-      if (text.includes("block 3 of 4")) kill("SIGKILL");
+    const killed = await runProcess([...argv, path], ({ stderr }, kill) => {
+      if (stderr.includes("block 3 of 4")) kill("SIGKILL");
     });
     expect(killed.signal).toBe("SIGKILL");
     expect((await readdir(folder)).sort()).toEqual([
@@ -85,11 +58,14 @@ describe("the program", () => {
   it.each(["SIGINT", "SIGTERM"] as const)("keeps only what it can go on with on %s", async (signal) => {
     const folder = await temporaryFolder();
     const types = "Q2_K,Q3_K_S,Q3_K_M,Q3_K_L,Q4_K_S,Q4_K_M,Q5_K_S,Q5_K_M,Q6_K";
-    const run = await runProcess(["convert", demoCheckpoint, "-t", types, "-o", folder], (text, kill) => {
-      if (text.includes("converting")) {
-        kill(signal);
-      }
-    });
+    const run = await runProcess(
+      ["convert", demoCheckpoint, "-t", types, "-o", folder],
+      ({ stderr }, kill) => {
+        if (stderr.includes("converting")) {
+          kill(signal);
+        }
+      },
+    );
     expect(run.stderr).toContain("INTERRUPTED");
     expect(run).toMatchObject({ code: 130, signal: null, stdout: "" });
     for (const name of await readdir(folder)) expect(name).toMatch(/\.gguf\.partial(\.journal)?$/);

@@ -19,6 +19,6 @@ export type { RareExperts } from "./running/rare-experts.ts";
 export type { SequentialMemory, SequentialMode, SequentialPlan, SequentialStage } from "./sequential/plan.ts";
 export { planSequential } from "./sequential/plan-sequential.ts";
 export type { PlanSequentialParams } from "./sequential/plan-sequential.ts";
-export { discardSequentialStates, sequentialInputs } from "./sequential/sequential-inputs.ts";
+export { sequentialInputs } from "./sequential/sequential-inputs.ts";
 export type { SequentialOptions } from "./sequential/sequential-inputs.ts";
 export type { SequentialProgress } from "./sequential/sequential-source.ts";

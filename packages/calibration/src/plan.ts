@@ -5,7 +5,7 @@ import type { QuernError } from "@quern/tensor";
 import type { BlockPass } from "./planning/block-passes.ts";
 import type { CalibrationWindows } from "./planning/calibration-windows.ts";
 import type { MemoryDivision } from "./planning/divide-memory.ts";
-import type { Operations } from "./planning/estimate.ts";
+import type { RunEstimate } from "./planning/estimate-run.ts";
 import type { Stage } from "./stage.ts";
 
 /** Everything that is known before weights are read. */
@@ -29,12 +29,7 @@ export interface CalibrationPlan {
   /** Worker threads; 0 is the calling thread. */
   readonly threads: number;
   readonly backend?: KernelBackend;
-  readonly estimate: {
-    readonly operations: Operations;
-    readonly seconds: number;
-    /** Of the process: resident memory in bytes. */
-    readonly peakMemory: number;
-  };
+  readonly estimate: RunEstimate;
   readonly warnings: readonly QuernError[];
 }
 

@@ -301,8 +301,7 @@ describe("GGUF rounded by inputs", () => {
     );
   });
 
-  it("leaves nothing behind when it is stopped", async () => {
-    const before = await readdir(folder);
+  it("keeps what is complete when it is stopped, and goes on with it", async () => {
     const plan = await planFor(llama, { threads: 2 });
     const stop = new AbortController();
     const running = convert(plan, {
@@ -312,7 +311,19 @@ describe("GGUF rounded by inputs", () => {
       },
     });
     await expect(running).rejects.toThrow("enough");
-    expect(await readdir(folder)).toEqual(before);
+    const { path } = plan.outputs[0]!.files[0]!;
+    const names = (await readdir(folder)).map((name) => join(folder, name));
+    expect(names.filter((name) => name.startsWith(path)).sort()).toEqual([
+      `${path}.partial`,
+      `${path}.partial.journal`,
+    ]);
+    await convert(plan);
+    const whole = await planFor(llama, { threads: 0 });
+    await convert(whole);
+    const [made, expected] = await Promise.all(
+      [path, whole.outputs[0]!.files[0]!.path].map((file) => readFile(file)),
+    );
+    expect(made!.equals(expected!)).toBe(true);
   });
 
   it("counts its progress up to the end", async () => {

@@ -56,6 +56,15 @@ export interface InputSource {
    * @throws QuernError what reading throws
    */
   identity?(): Promise<string>;
+  /**
+   * Where inputs follow what layers become: goes on with what an earlier run has kept, and keeps it for a later one. Called before anything
+   * is asked.
+   *
+   * @param params.run What decides what layers become, the source itself apart; sources with the same text go on with each other's work.
+   * @param params.finished How many blocks, from the first on, have become what they will be.
+   * @returns the first block to be gone through again: of what is finished in it and behind it, `replace` is to be called
+   */
+  begin?(params: { readonly run: string; readonly finished: number }): Promise<number>;
   /** @throws QuernError `STATISTICS_UNKNOWN_MODULE`, `STATISTICS_NOT_COLLECTED` */
   read(request: InputRequest): Promise<InputStatistics>;
   /**
@@ -67,5 +76,7 @@ export interface InputSource {
   replace(params: { readonly tensor: string; readonly values: Float32Array }): Promise<void>;
   /** All layers of a block are what they will be. */
   blockDone(block: number): Promise<void>;
+  /** Throws away what is kept for a later run. */
+  discard?(): Promise<void>;
   close(): Promise<void>;
 }

@@ -25,6 +25,7 @@ const SHARED = [
   "tokens",
   "output",
   "force",
+  "restart",
   "dryRun",
   "report",
   "manifest",

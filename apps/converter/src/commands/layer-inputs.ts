@@ -23,6 +23,8 @@ export interface LayerInputs {
 export interface LayerInputsParams {
   readonly source: Checkpoint | GgufModel;
   readonly options: RoundingOptions & ResourceOptions;
+  /** Absolute path of what is written, which files of a run along are named after. */
+  readonly output: string;
   readonly host: Host;
 }
 

@@ -1,4 +1,3 @@
-import { resolve } from "node:path";
 import {
   collectCalibrationWindows,
   planSequential,
@@ -19,7 +18,7 @@ const HOLD_OUT = 10;
  *
  * @throws QuernError the codes of `openRunnable`, `collectCalibrationWindows` and `planSequential`
  */
-export async function runAlong({ source, options, host }: LayerInputsParams): Promise<LayerInputs> {
+export async function runAlong({ source, options, output, host }: LayerInputsParams): Promise<LayerInputs> {
   const model = await openRunnable(source);
   const { tokenizer, chatTemplate } = await openModelText({ source, as: "original" });
   const texts = await openTexts({ files: options.data?.map(parseWeightedFile), chatTemplate, host });
@@ -39,7 +38,8 @@ export async function runAlong({ source, options, host }: LayerInputsParams): Pr
     plan = await planSequential({
       model,
       windows,
-      temporary: resolve(host.cwd, `${source.name}-sequential`),
+      temporary: output,
+      saves: true,
       ...(memory === undefined ? {} : { memory }),
       ...(threads === undefined ? {} : { threads }),
       ...(kernels === undefined ? {} : { backend: kernels }),

@@ -42,6 +42,7 @@ interface RunCheckpointOptions
   extends CheckpointOptions, RoundingOptions, SplitOptions, ResourceOptions, MessageOptions {
   readonly output?: string;
   readonly force?: true;
+  readonly restart?: true;
   readonly dryRun?: true;
   readonly report?: string;
 }
@@ -63,10 +64,11 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
   const model = await openLayeredModel(source);
   const resolved = resolveRecipe(recipe, model.linears);
   refuseWithoutStatistics({ path: params.model, options, recipe, need: resolved.statistics });
-  const inputs = await openLayerInputs({ source, options, host });
+  const output = resolve(host.cwd, options.output ?? defaultOutput(source.name, recipe));
+  const inputs = await openLayerInputs({ source, options, output, host });
   const { statistics } = inputs;
   try {
-    const plan = await makePlan(params, { recipe, resolved, model, inputs });
+    const plan = await makePlan(params, { recipe, resolved, model, output, inputs });
     if (target !== undefined) await checkReport({ target, folder: plan.folder, force });
     if (!options.quiet) writeWarnings([...plan.warnings, ...(inputs.sequential?.warnings ?? [])], host);
     if (options.json) writeJsonLine(host.stdout, checkpointPlanRecord(plan, recipe));
@@ -83,15 +85,23 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
       const style = styleFor(host.stderr, host.env);
       host.stderr.write(`${formatCheckpointPlan({ plan, recipe, statistics, style })}\n`);
     }
+    let kept = false;
     const report = await runReported({
       host,
       reporter: reporterName(options),
       activity: "quantizing",
       measure: measuredInWeights(plan.parameters),
-      run: (runOptions) => {
-        const { signal } = runOptions;
+      interrupted: () => (kept ? "the same command goes on with what is complete" : undefined),
+      run: ({ signal, onEvent }) => {
         signal.addEventListener("abort", () => inputs.stop(signal.reason));
-        return writeCheckpoint(plan, runOptions);
+        return writeCheckpoint(plan, {
+          signal,
+          restart: options.restart === true,
+          onEvent: (event) => {
+            if (event.type === "stop") kept = true;
+            onEvent(event);
+          },
+        });
       },
     });
     if (target !== undefined) {
@@ -115,17 +125,18 @@ async function makePlan(
     readonly recipe: QuantizationRecipe;
     readonly resolved: ResolvedRecipe;
     readonly model: LayeredModel;
+    /** Absolute path. */
+    readonly output: string;
     readonly inputs: LayerInputs;
   },
 ): Promise<CheckpointPlan> {
-  const { recipe, resolved, model } = work;
+  const { recipe, resolved, model, output } = work;
   const { statistics, inputs } = work.inputs;
-  const { name } = model.checkpoint;
   return planCheckpoint({
     model,
     recipe: resolved,
     recipeName: recipe.name,
-    output: resolve(host.cwd, options.output ?? `${name}-${recipe.name.replaceAll(/[^\w.-]+/g, "-")}`),
+    output,
     force: options.force === true,
     tool: `quern:${version}`,
     provenance: {
@@ -140,6 +151,11 @@ async function makePlan(
     ...(options.kernels === undefined ? {} : { backend: options.kernels }),
     ...(options.splitMaxSize === undefined ? {} : { maxShardSize: options.splitMaxSize }),
   });
+}
+
+/** @param model Its name. */
+function defaultOutput(model: string, { name }: QuantizationRecipe): string {
+  return `${model}-${name.replaceAll(/[^\w.-]+/g, "-")}`;
 }
 
 /**

@@ -55,7 +55,8 @@ export async function runConversion(params: RunParams): Promise<void> {
   const target = options.report === undefined ? undefined : reportTarget(options.report, host.cwd);
   const reportFiles = target === undefined ? [] : reportPaths(target);
   const source = await openNamedModel(params.model, host);
-  const inputs = await openLayerInputs({ source, options, host });
+  const output = params.outputs[0]?.path ?? resolve(params.directory, source.name);
+  const inputs = await openLayerInputs({ source, options, output, host });
   try {
     const plan = await makePlan({ ...params, source, inputs }, reportFiles);
     await runPlan({ plan, inputs, options, host, ...(target && { target }) });

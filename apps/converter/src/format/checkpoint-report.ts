@@ -17,7 +17,7 @@ export function formatCheckpointReport(params: {
   readonly style: Style;
 }): string {
   const { plan, report, reportPath, peakMemory, style } = params;
-  const { folder, bytes, files, layers, seconds, kernels } = report;
+  const { folder, bytes, files, tensors, layers, seconds, kernels } = report;
   return formatFacts({
     facts: [
       [
@@ -25,6 +25,14 @@ export function formatCheckpointReport(params: {
         `${printable(folder)} (${formatInteger(files.length)} files, ${formatBytes(bytes)}: ` +
           `${formatRatio(bytes, plan.sourceBytes)} of the source, ${plan.bitsPerWeight.toFixed(2)} bits per weight)`,
       ],
+      ...(report.resumed === 0
+        ? []
+        : [
+            [
+              "resumed",
+              `${formatInteger(report.resumed)} of ${formatInteger(tensors.length)} tensors were done before`,
+            ] as const,
+          ]),
       ["layers", layersText(report)],
       ...(layers.length === 0 ? [] : [["weights", `${percent(weightError(report))} error`] as const]),
       ...outputFacts(report),

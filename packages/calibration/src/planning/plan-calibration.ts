@@ -1,6 +1,6 @@
 import { localPaths } from "@quern/checkpoints/node";
 import { linearOperations, parameterBytes, type RunnableModel } from "@quern/inference";
-import { type KernelBackend, loadKernels } from "@quern/kernels";
+import type { KernelBackend } from "@quern/kernels";
 import { planStatistics, type StatisticsInput } from "@quern/statistics";
 import { checkOutputPlaces } from "@quern/tensor/node";
 import { resolveThreads } from "@quern/threads";
@@ -8,11 +8,11 @@ import type { CalibrationPlan, PlannedStage } from "../plan.ts";
 import { stagesOf } from "../stage.ts";
 import { blockPasses } from "./block-passes.ts";
 import type { CalibrationWindows } from "./calibration-windows.ts";
-import { divideMemory, longestOf, memoryBudget } from "./divide-memory.ts";
-import { attentionOfBlocks, estimateSeconds, hessianOperations, type Operations } from "./estimate.ts";
+import { divideMemory, memoryBudget } from "./divide-memory.ts";
+import { attentionOfBlocks, hessianOperations, type Operations } from "./estimate.ts";
+import { estimateRun } from "./estimate-run.ts";
 import { holdOutRowsOf } from "./hold-out-rows.ts";
 import { layerWarnings } from "./layer-warnings.ts";
-import { residentMemory } from "./resident-memory.ts";
 
 export interface PlanCalibrationParams {
   readonly model: RunnableModel;
@@ -97,7 +97,6 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
     force,
   });
 
-  const kernels = await loadKernels(backend === undefined ? {} : { backend });
   const operations = operationsOf({ model, planned, lengths, fitted: tokens - heldTokens });
   const weights = Math.max(...stages.map(({ tensors }) => parameterBytes(model, tensors)));
   return {
@@ -114,17 +113,15 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
     fileSize: statistics.fileSize,
     stages: planned,
     ...(backend === undefined ? {} : { backend }),
-    estimate: {
+    estimate: await estimateRun({
+      model,
       operations,
-      seconds: estimateSeconds({ kernels, operations, threads }),
-      peakMemory: residentMemory({
-        model,
-        threads,
-        longest: longestOf(lengths),
-        weights,
-        buffers: memory.used,
-      }),
-    },
+      threads,
+      backend,
+      lengths,
+      weights,
+      buffers: memory.used,
+    }),
     warnings: [
       ...windows.warnings,
       ...(hessians ? layerWarnings({ tokens: tokens - heldTokens, blocks: model.inputs }) : []),

@@ -21,7 +21,7 @@ async function planFor(name: string, params: Partial<PlanSequentialParams> = {})
 describe("planSequential", () => {
   it("says what a run needs, and touches nothing", async () => {
     const plan = await planFor("llama2-spm", { threads: 2 });
-    expect(plan).toMatchObject({ mode: "true-sequential", tokens: 103, threads: 2, resumable: [0] });
+    expect(plan).toMatchObject({ mode: "true-sequential", tokens: 103, threads: 2, saves: false });
     expect(plan.stages.map(({ captures }) => captures.length)).toEqual([4, 4]);
     // All groups of both blocks, and once more through the first one.
     expect(plan.work).toBe(103 * 9);
@@ -50,7 +50,7 @@ describe("planSequential", () => {
   });
 
   it("counts hidden states on disk, where they are saved or do not fit", async () => {
-    const { temporaryBytes, model } = await planFor("llama2-spm", { identity: "recipe" });
+    const { temporaryBytes, model } = await planFor("llama2-spm", { saves: true });
     expect(temporaryBytes).toBe(2 * 4 * 103 * model.graph.embedding.width);
     const least = await planFor("llama2-spm", { memory: await leastMemory("llama2-spm") });
     expect(least.memory).toMatchObject({ batch: 1, states: 0, referenceStates: 0 });

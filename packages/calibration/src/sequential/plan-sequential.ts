@@ -1,26 +1,21 @@
+import { createHash } from "node:crypto";
 import { localPaths } from "@quern/checkpoints/node";
 import { inputOperations, parameterBytes, type RunnableModel } from "@quern/inference";
-import { type KernelBackend, loadKernels } from "@quern/kernels";
+import type { KernelBackend } from "@quern/kernels";
 import type { LinearInputs } from "@quern/models";
 import { QuernError } from "@quern/tensor";
 import { checkOutputPlaces } from "@quern/tensor/node";
 import { resolveThreads } from "@quern/threads";
 import { crossBytes, isComparable } from "../accumulation/cross.ts";
 import type { CalibrationWindows } from "../planning/calibration-windows.ts";
-import { type CollectedInputs, longestOf, memoryBudget } from "../planning/divide-memory.ts";
-import {
-  attentionOfBlocks,
-  estimateSeconds,
-  hessianOperations,
-  type Operations,
-} from "../planning/estimate.ts";
+import { type CollectedInputs, memoryBudget } from "../planning/divide-memory.ts";
+import { attentionOfBlocks, hessianOperations, type Operations } from "../planning/estimate.ts";
+import { estimateRun } from "../planning/estimate-run.ts";
 import { holdOutRowsOf } from "../planning/hold-out-rows.ts";
 import { layerWarnings } from "../planning/layer-warnings.ts";
-import { residentMemory } from "../planning/resident-memory.ts";
 import { type Stage, stagesOf } from "../stage.ts";
 import { divideSequentialMemory } from "./divide-sequential-memory.ts";
 import type { SequentialMode, SequentialPlan, SequentialStage } from "./plan.ts";
-import { SavedRuns } from "./saved-runs.ts";
 
 export interface PlanSequentialParams {
   readonly model: RunnableModel;
@@ -35,11 +30,8 @@ export interface PlanSequentialParams {
   readonly output?: boolean;
   /** Absolute path that temporary files are named after. */
   readonly temporary: string;
-  /**
-   * Everything else that decides what layers become, such as the recipe. With it, hidden states are saved after each block, for a run of
-   * the same model, windows and identity to go on with. Default: nothing is saved.
-   */
-  readonly identity?: string;
+  /** Whether hidden states are saved after each block, for a run that goes on. @default false */
+  readonly saves?: boolean;
   /** Bytes for buffers; weights of a block come on top. Default: a quarter of the machine's memory, at most 4 GiB. */
   readonly memory?: number;
   /** Worker threads, 0 for none. Default: one per core. */
@@ -56,8 +48,8 @@ export interface PlanSequentialParams {
  * folder that cannot take temporary files, `KERNEL_*`
  */
 export async function planSequential(params: PlanSequentialParams): Promise<SequentialPlan> {
-  const { model, windows, temporary, identity, backend } = params;
-  const { mode = "true-sequential", hessians = true, cross = false, output = false } = params;
+  const { model, windows, temporary, backend } = params;
+  const { mode = "true-sequential", hessians = true, cross = false, output = false, saves = false } = params;
   const threads = resolveThreads(params.threads);
   const fitted = lengthsOf(windows.calibration.windows);
   const lengths = [...fitted, ...lengthsOf(windows.holdOut?.windows ?? [])];
@@ -87,17 +79,14 @@ export async function planSequential(params: PlanSequentialParams): Promise<Sequ
   });
   const runTokens = tokens + (cross ? fittedTokens : 0);
   const stateBytes = 4 * width * runTokens;
-  const key = identity === undefined ? undefined : JSON.stringify([identity, mode, cross, hashesOf(windows)]);
   // Saved states of two blocks are there at once, and those in use that do not fit in memory.
   const spilled = memory.states + memory.referenceStates < stateBytes ? stateBytes : 0;
-  const temporaryBytes = (key === undefined ? 0 : 2 * stateBytes) + spilled;
+  const temporaryBytes = (saves ? 2 * stateBytes : 0) + spilled;
   await checkOutputPlaces({
     places: [{ path: `${temporary}.hidden`, fileSize: temporaryBytes }],
     sources: localPaths(model.source.shards),
     force: true,
   });
-  const saved = await SavedRuns.of({ temporary, model, cross, key });
-  const kernels = await loadKernels(backend === undefined ? {} : { backend });
   const operations = operationsOf({ model, stages, cross, hessians, lengths, runTokens, fittedTokens });
   const all = stages.flatMap(({ stage }) => stage.inputs);
   return {
@@ -111,22 +100,20 @@ export async function planSequential(params: PlanSequentialParams): Promise<Sequ
     work: runTokens * total(stages.map(({ captures }, index) => captures.length + advances(stages, index))),
     temporary,
     temporaryBytes,
-    ...(key === undefined ? {} : { key }),
-    resumable: await saved.blocks(stages.length),
+    identity: identityOf(model.identity, [mode, hessians, cross, ...hashesOf(windows)]),
+    saves,
     memory,
     threads,
     ...(backend === undefined ? {} : { backend }),
-    estimate: {
+    estimate: await estimateRun({
+      model,
       operations,
-      seconds: estimateSeconds({ kernels, operations, threads }),
-      peakMemory: residentMemory({
-        model,
-        threads,
-        longest: longestOf(lengths),
-        weights: Math.max(...stages.map(({ stage }) => weightBytes(model, stage))),
-        buffers: memory.used + givenBytes(all, { hessians, cross }),
-      }),
-    },
+      threads,
+      backend,
+      lengths,
+      weights: Math.max(...stages.map(({ stage }) => weightBytes(model, stage))),
+      buffers: memory.used + givenBytes(all, { hessians, cross }),
+    }),
     warnings: [
       ...windows.warnings,
       ...(hessians ? layerWarnings({ tokens: fittedTokens, blocks: model.inputs }) : []),
@@ -202,6 +189,12 @@ function routingWarnings(inputs: readonly LinearInputs[]): QuernError[] {
       { subject: { tensor: name } },
     ),
   ];
+}
+
+function identityOf(model: string, settings: readonly unknown[]): string {
+  return createHash("sha256")
+    .update(JSON.stringify([model, ...settings]))
+    .digest("hex");
 }
 
 function hashesOf({ calibration, holdOut }: CalibrationWindows): (string | undefined)[] {

@@ -3,7 +3,7 @@ import type { KernelBackend } from "@quern/kernels";
 import type { QuernError } from "@quern/tensor";
 import type { CalibrationWindows } from "../planning/calibration-windows.ts";
 import type { CollectedInputs } from "../planning/divide-memory.ts";
-import type { Operations } from "../planning/estimate.ts";
+import type { RunEstimate } from "../planning/estimate-run.ts";
 import type { Stage } from "../stage.ts";
 
 /**
@@ -31,20 +31,16 @@ export interface SequentialPlan {
   readonly temporary: string;
   /** Bytes on disk beside it. */
   readonly temporaryBytes: number;
-  /** Names of hidden states that are saved after each block; absent where none are. */
-  readonly key?: string;
-  /** Blocks that an earlier run with the same plan has made ready: a run may begin with any of them. 0 is always one. */
-  readonly resumable: readonly number[];
+  /** Hash of what decides what is read: of the model, the windows, and of how it is run. */
+  readonly identity: string;
+  /** Whether hidden states are saved after each block, for a run that goes on. */
+  readonly saves: boolean;
   readonly memory: SequentialMemory;
   /** Worker threads; 0 is the calling thread. */
   readonly threads: number;
   readonly backend?: KernelBackend;
-  readonly estimate: {
-    readonly operations: Operations;
-    readonly seconds: number;
-    /** Of the process while an input is read: resident memory in bytes. */
-    readonly peakMemory: number;
-  };
+  /** Its memory is that while an input is read. */
+  readonly estimate: RunEstimate;
   /** Among them `CALIBRATION_ROUTING` for layers of which no cross products can be asked for. */
   readonly warnings: readonly QuernError[];
 }

@@ -1,5 +1,6 @@
-import type { HiddenStates, RunnableModel } from "@quern/inference";
+import type { HiddenStates } from "@quern/inference";
 import { SavedStates } from "../running/saved-states.ts";
+import type { SequentialPlan } from "./plan.ts";
 
 /** Hidden states of a run, and those of the model as it was where it is run, too. */
 export interface RunStates {
@@ -7,7 +8,7 @@ export interface RunStates {
   readonly reference?: HiddenStates;
 }
 
-/** Hidden states before blocks, beside a file that is made, for a run that goes on; of nothing where there is no key. */
+/** Hidden states before blocks, beside a file that is made, for a run that goes on. */
 export class SavedRuns {
   /** The first is that of the quantized model. */
   readonly #runs: readonly SavedStates[];
@@ -16,14 +17,14 @@ export class SavedRuns {
     this.#runs = runs;
   }
 
-  static async of(params: {
-    readonly temporary: string;
-    readonly model: RunnableModel;
-    readonly cross: boolean;
-    readonly key?: string | undefined;
-  }): Promise<SavedRuns> {
-    const { temporary, model, cross, key } = params;
-    if (key === undefined) return new SavedRuns([]);
+  /** Nothing is saved, and nothing there. */
+  static none(): SavedRuns {
+    return new SavedRuns([]);
+  }
+
+  /** @param run What decides what layers become. */
+  static async of({ temporary, model, cross, identity }: SequentialPlan, run: string): Promise<SavedRuns> {
+    const key = JSON.stringify([identity, run]);
     const outputs = cross ? [temporary, `${temporary}.reference`] : [temporary];
     return new SavedRuns(await Promise.all(outputs.map((output) => SavedStates.of({ output, model, key }))));
   }

@@ -11,7 +11,7 @@ import { readDirectly } from "../testing/read-directly.ts";
 import { type AllStatistics, quantizeAlong } from "../testing/quantize-along.ts";
 import type { SequentialPlan } from "./plan.ts";
 import { planSequential, type PlanSequentialParams } from "./plan-sequential.ts";
-import { discardSequentialStates, sequentialInputs, type SequentialOptions } from "./sequential-inputs.ts";
+import { sequentialInputs, type SequentialOptions } from "./sequential-inputs.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -36,8 +36,7 @@ async function run(
 ): Promise<AllStatistics> {
   const source = sequentialInputs(plan, options);
   try {
-    const from = options.from ?? 0;
-    return await quantizeAlong({ source, plan, from, ...(target && { target }) });
+    return await quantizeAlong({ source, plan, ...(target && { target }) });
   } finally {
     await source.close();
   }
@@ -182,7 +181,7 @@ describe("inputs of a model that is quantized meanwhile", () => {
 
   it("end with the hidden states that they follow from", async () => {
     const controller = new AbortController();
-    const source = sequentialInputs(await planFor(await goldenModel("llama2-spm"), { identity: "recipe" }), {
+    const source = sequentialInputs(await planFor(await goldenModel("llama2-spm"), { saves: true }), {
       signal: controller.signal,
       onProgress: () => controller.abort(new Error("enough")),
     });
@@ -284,43 +283,57 @@ describe("what is asked for wrongly is refused", () => {
 });
 
 describe("a run that ended early", () => {
-  const identity = "recipe 1";
+  const saves = true;
+  const begin = async (plan: SequentialPlan, run: string, finished: number): Promise<number> => {
+    const source = sequentialInputs(plan);
+    try {
+      return await source.begin!({ run, finished });
+    } finally {
+      await source.close();
+    }
+  };
 
   it.each([false, true])("is gone on with behind the last block (compared: %s)", async (cross) => {
     const model = await goldenModel("llama2-spm");
     const coarse = await coarseModel({ model, folder });
     const expected = await run(await planFor(model, { cross }), coarse);
 
-    const first = await planFor(model, { cross, identity });
-    expect(first.resumable).toEqual([0]);
-    const stopped = sequentialInputs(first);
-    await quantizeAlong({ source: stopped, plan: first, target: coarse, to: 1 });
+    const plan = await planFor(model, { cross, saves });
+    const stopped = sequentialInputs(plan);
+    expect(await stopped.begin!({ run: "recipe 1", finished: 0 })).toBe(0);
+    await quantizeAlong({ source: stopped, plan, target: coarse, to: 1 });
     await stopped.close();
-    expect((await planFor(model, { cross, identity: "recipe 2" })).resumable).toEqual([0]);
-    expect((await planFor(model, { cross, mode: "block", identity })).resumable).toEqual([0]);
-    expect((await planFor(model, { cross })).resumable).toEqual([0]);
+    expect(await begin(plan, "recipe 2", 1)).toBe(0);
+    expect(await begin(await planFor(model, { cross: !cross, saves }), "recipe 1", 1)).toBe(0);
+    expect(await begin(await planFor(model, { cross, mode: "block", saves }), "recipe 1", 1)).toBe(0);
+    expect(await begin(await planFor(model, { cross }), "recipe 1", 1)).toBe(0);
+    // What is saved is before a block that is to be made again.
+    expect(await begin(plan, "recipe 1", 0)).toBe(0);
 
-    const plan = await planFor(model, { cross, identity });
-    expect(plan.resumable).toEqual([0, 1]);
-    const found = await run(plan, coarse, { from: 1 });
+    const source = sequentialInputs(plan);
+    expect(await source.begin!({ run: "recipe 1", finished: 2 })).toBe(1);
+    const found = await quantizeAlong({ source, plan, target: coarse, from: 1 });
+    await source.close();
     expect([...found.keys()]).toEqual([...expected.keys()].filter((key) => key.startsWith("blk.1.")));
     expectEqual(found, expected);
-    await discardSequentialStates(plan);
+    await source.discard!();
     expect(await readdir(folder)).toEqual(["coarse-Infinity.safetensors"]);
   });
 
-  it("is not gone on with where nothing was saved, and what was can be thrown away", async () => {
+  it("saves nothing unless it has been begun so", async () => {
     const model = await goldenModel("llama2-spm");
-    const plan = await planFor(model, { identity });
-    expect(() => sequentialInputs(plan, { from: 1 })).toThrow(
-      expect.objectContaining({ code: "CALIBRATION_ORDER" }) as Error,
-    );
-    const source = sequentialInputs(plan);
-    await source.blockDone(0);
-    await source.close();
-    expect(await readdir(folder)).toHaveLength(1);
-    await discardSequentialStates(plan);
-    expect(await readdir(folder)).toEqual([]);
+    for (const begun of [false, true]) {
+      const source = sequentialInputs(await planFor(model, { saves }));
+      if (begun) await source.begin!({ run: "recipe", finished: 0 });
+      await source.blockDone(0);
+      expect(await readdir(folder)).toHaveLength(begun ? 1 : 0);
+      await expect(source.begin!({ run: "recipe", finished: 0 })).rejects.toMatchObject({
+        code: "CALIBRATION_ORDER",
+      });
+      await source.close();
+      await source.discard!();
+      expect(await readdir(folder)).toEqual([]);
+    }
   });
 });
 

@@ -9,6 +9,7 @@ import { collectInputs, type InputSumsOfRun } from "./collect-inputs.ts";
 import { inputStatistics } from "./input-statistics.ts";
 import { findInput } from "./find-input.ts";
 import type { SequentialPlan, SequentialStage } from "./plan.ts";
+import { SavedRuns } from "./saved-runs.ts";
 import { type SequentialRun, startRun } from "./start-run.ts";
 
 /** How far a run has come. */
@@ -31,8 +32,9 @@ export class SequentialSource implements InputSource {
   readonly #arena = new SharedArena();
   readonly #referenceArena = new SharedArena();
   #run: Promise<SequentialRun> | undefined;
+  #saved = SavedRuns.none();
   /** The block that is being quantized. */
-  #block: number;
+  #block = 0;
   /** Its weights, once anything of it has been asked for. */
   #weights: BlockWeights | undefined;
   #sums: InputSumsOfRun | undefined;
@@ -44,14 +46,27 @@ export class SequentialSource implements InputSource {
 
   constructor(params: {
     readonly plan: SequentialPlan;
-    readonly from: number;
     readonly signal?: AbortSignal;
     readonly onProgress: (progress: SequentialProgress) => void;
   }) {
     this.#plan = params.plan;
-    this.#block = params.from;
     this.#signal = params.signal;
     this.#onProgress = params.onProgress;
+  }
+
+  identity(): Promise<string> {
+    return Promise.resolve(this.#plan.identity);
+  }
+
+  begin({ run, finished }: { readonly run: string; readonly finished: number }): Promise<number> {
+    return this.#inTurn(async () => {
+      if (!this.#plan.saves) return 0;
+      if (this.#run !== undefined) throw orderError("it has begun already");
+      this.#saved = await SavedRuns.of(this.#plan, run);
+      const ready = await this.#saved.blocks(this.#plan.stages.length);
+      this.#block = ready.filter((block) => block <= finished).at(-1)!;
+      return this.#block;
+    });
   }
 
   read(request: InputRequest): Promise<InputStatistics> {
@@ -85,6 +100,11 @@ export class SequentialSource implements InputSource {
     });
   }
 
+  async discard(): Promise<void> {
+    // Those of other runs, too: they have been overtaken.
+    if (this.#plan.saves) await (await SavedRuns.of(this.#plan, "")).keepOnly([]);
+  }
+
   async close(): Promise<void> {
     const run = await this.#run?.catch(() => undefined);
     this.#run = undefined;
@@ -102,7 +122,11 @@ export class SequentialSource implements InputSource {
 
   #started(): Promise<SequentialRun> {
     const signal = this.#signal;
-    this.#run ??= startRun(this.#plan, { from: this.#block, ...(signal && { signal }) });
+    this.#run ??= startRun(this.#plan, {
+      from: this.#block,
+      saved: this.#saved,
+      ...(signal && { signal }),
+    });
     return this.#run;
   }
 
@@ -129,14 +153,14 @@ export class SequentialSource implements InputSource {
 
   async #leave(): Promise<void> {
     const { stage } = this.#stage();
-    const { saved, states } = await this.#started();
+    const { states } = await this.#started();
     const next = this.#block + 1;
     // Whoever asked knows by now that the block before is done.
-    await saved.keepOnly([this.#block]);
+    await this.#saved.keepOnly([this.#block]);
     if (next < this.#plan.stages.length) {
       try {
         await this.#advance(stage);
-        await saved.save(next, states);
+        await this.#saved.save(next, states);
       } catch (reason) {
         this.#broken = { reason };
         throw reason;

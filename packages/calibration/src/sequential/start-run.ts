@@ -4,7 +4,7 @@ import { closeThreads, compiledModule, startThreads } from "@quern/threads";
 import { type CalibrationThread, createService } from "../node/calibration-service.ts";
 import { type CalibrationWindow, windowsOf } from "../running/capture-batch.ts";
 import type { SequentialPlan } from "./plan.ts";
-import { type RunStates, SavedRuns } from "./saved-runs.ts";
+import type { RunStates, SavedRuns } from "./saved-runs.ts";
 
 /** What a run works with. */
 export interface SequentialRun {
@@ -13,7 +13,6 @@ export interface SequentialRun {
   readonly windows: readonly CalibrationWindow[];
   /** Before the block that comes first. */
   readonly states: RunStates;
-  readonly saved: SavedRuns;
   close(): Promise<void>;
 }
 
@@ -25,8 +24,9 @@ export interface SequentialRun {
  */
 export async function startRun(
   plan: SequentialPlan,
-  { from, signal }: { readonly from: number; readonly signal?: AbortSignal },
+  params: { readonly from: number; readonly saved: SavedRuns; readonly signal?: AbortSignal },
 ): Promise<SequentialRun> {
+  const { from, saved, signal } = params;
   signal?.throwIfAborted();
   const { model, memory, temporary, cross } = plan;
   const windows = windowsOf(plan.windows);
@@ -45,7 +45,6 @@ export async function startRun(
     return states;
   };
   try {
-    const saved = await SavedRuns.of(plan);
     await saved.keepOnly([from]);
     const threads = await startThreads({
       count: plan.threads,
@@ -63,7 +62,7 @@ export async function startRun(
       await embedWindows({ ...run, windows, states: quantized });
       if (reference !== undefined) await embedWindows({ ...run, windows: fitted, states: reference });
     }
-    return { parameters, threads, windows, states, saved, close };
+    return { parameters, threads, windows, states, close };
   } catch (error) {
     await close();
     throw error;

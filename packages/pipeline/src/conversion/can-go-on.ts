@@ -14,8 +14,8 @@ const MENDABLE = [
 ];
 
 /** Whether the same conversion may come to its end when it is tried again: not where weights are damaged or do not fit their types. */
-export function canGoOn(error: unknown, signal: AbortSignal): boolean {
-  if (signal.aborted) return true;
+export function canGoOn(error: unknown, signal: AbortSignal | undefined): boolean {
+  if (signal?.aborted) return true;
   if (!(error instanceof QuernError)) return false;
   return MENDABLE.some((pattern) =>
     pattern.endsWith("*") ? error.code.startsWith(pattern.slice(0, -1)) : error.code === pattern,

@@ -86,6 +86,7 @@ async function execute(
   try {
     const report = await run({ plan, outputs, finished, signal, emit });
     await outputs.journal.remove();
+    await plan.rounding?.inputs.discard?.();
     emit({ type: "done", report });
     return report;
   } catch (error) {
@@ -97,6 +98,7 @@ async function execute(
       // Outputs that are whole stay.
       await Promise.all(outputs.sets.map((set) => (set.isPlaced ? set.close() : set.abandon())));
       await outputs.journal.remove();
+      await plan.rounding?.inputs.discard?.();
     }
     throw error;
   }
@@ -164,7 +166,7 @@ async function run(params: {
     await closeThreads(runners);
     runners = [];
     if (rounding !== undefined) {
-      await roundTensors({ plan, rounding, sets, places, partDone, tracker, signal });
+      await roundTensors({ plan, rounding, sets, places, finished, partDone, tracker, signal });
       profiler.rounded();
     }
     for (const [index, set] of sets.entries()) {

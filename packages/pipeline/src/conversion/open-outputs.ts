@@ -90,7 +90,7 @@ function recordedIn(params: {
   return [...recorded.values()];
 }
 
-/** Inputs that follow what layers become are known only to those who round all of them, and unknown ones may be others. */
-function canKeepRounded({ rounding, identity }: ConversionPlan): boolean {
-  return rounding?.inputs.follows !== true && identity.rounding?.inputs !== undefined;
+/** Inputs that nothing is known of may be others. */
+function canKeepRounded({ identity }: ConversionPlan): boolean {
+  return identity.rounding?.inputs !== undefined;
 }

@@ -1,7 +1,9 @@
-import type { OutputSet } from "@quern/tensor/node";
+import { type OutputSet, partialPathOf } from "@quern/tensor/node";
+import { digestOf } from "../journal/digest.ts";
 import type { BlockRounding } from "../layers/block-plan.ts";
 import { writeBlocks } from "../layers/running/write-blocks.ts";
 import type { ConversionPlan } from "../plan.ts";
+import type { FinishedTensors } from "./finished-tensors.ts";
 import type { ProgressTracker } from "./progress-tracker.ts";
 import type { TensorPart, TensorPlaces } from "./tensor-places.ts";
 
@@ -13,11 +15,12 @@ export async function roundTensors(params: {
   /** Of all outputs, in their order. */
   readonly sets: readonly OutputSet[];
   readonly places: TensorPlaces;
+  readonly finished: FinishedTensors;
   readonly partDone: (part: TensorPart, sha256: string) => Promise<void>;
   readonly tracker: ProgressTracker;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { plan, rounding, sets, places, partDone, tracker, signal } = params;
+  const { plan, rounding, sets, places, finished, partDone, tracker, signal } = params;
   const files = sets.flatMap((set) => set.files);
   /** One tensor is hashed after another, while others are rounded. */
   let hashed: Promise<void> = Promise.resolve();
@@ -31,6 +34,9 @@ export async function roundTensors(params: {
     ...(plan.backend === undefined ? {} : { backend: plan.backend }),
     signal,
     measuresOutputs: plan.hessians !== undefined,
+    files: files.map(({ path, isPlaced }) => ({ path, name: isPlaced ? path : partialPathOf(path) })),
+    run: digestOf(plan.identity.digests),
+    isFinished: ({ name, targets }) => targets.every(({ file }) => finished.has(places.outputOf(file), name)),
     write: (file, bytes, offset) => files[file]!.write(bytes, offset),
     onRows: (planned, rows) => tracker.rowsRounded(planned, rows),
     onWritten: (planned, bytes) => tracker.matrixWritten(planned, bytes),
@@ -38,6 +44,7 @@ export async function roundTensors(params: {
       const part = tracker.tensorRounded(planned, tensor);
       hashed = hashed.then(() => hash(part));
       hashed.catch(() => undefined);
+      return hashed;
     },
   }).finally(() => hashed.catch(() => undefined));
   await hashed;

@@ -19,7 +19,7 @@ const REASONS: Readonly<Record<IdentityPart, string>> = {
  *
  * @throws QuernError `OUTPUT_IN_USE`
  */
-export async function checkUnused({ path, owner }: JournalState): Promise<void> {
+export async function checkUnused({ path, owner }: Pick<JournalState, "path" | "owner">): Promise<void> {
   if (owner === undefined || !(await isWriting(owner, path))) return;
   throw inUse(path, `the process ${owner.pid} is writing this`);
 }

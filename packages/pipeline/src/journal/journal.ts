@@ -2,13 +2,12 @@ import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { checkName, reportingAs, syncDirectory, writeAt } from "@quern/tensor/node";
 import { inUse } from "./check-journal.ts";
-import type { ConversionIdentity } from "./identity.ts";
 import { JOURNALS_IN_HAND, thisOwner } from "./owner.ts";
 import type { JournalState } from "./read-journal.ts";
-import { JOURNAL_FORMAT, JOURNAL_VERSION, type JournalHeader, type JournalRecord } from "./records.ts";
+import { JOURNAL_FORMAT, JOURNAL_VERSION } from "./records.ts";
 
 /**
- * Notes what of partial files is complete: a line for each tensor, written once its bytes are. A crash of the process loses none of it; one
+ * Notes what of partial files, or of an unfinished folder, is complete: a line for each tensor or layer, written once its bytes are. A crash of the process loses none of it; one
  * of the machine may, or what it speaks of, which is why whoever goes on hashes everything again.
  */
 export class ConversionJournal {
@@ -28,9 +27,15 @@ export class ConversionJournal {
   /**
    * Begins a journal. One that lies there, of which nothing is to be kept, is removed.
    *
+   * @param identity What tells the conversion from others. Plain data.
+   * @param format Says what the lines are.
    * @throws QuernError `OUTPUT_IN_USE` when another process began one at this moment; `OUTPUT_*` when writing fails
    */
-  static async begin(path: string, identity: ConversionIdentity): Promise<ConversionJournal> {
+  static async begin(
+    path: string,
+    identity: object,
+    format: string = JOURNAL_FORMAT,
+  ): Promise<ConversionJournal> {
     const handle = await reportingAs(path, async () => {
       await mkdir(dirname(path), { recursive: true });
       await rm(path, { force: true });
@@ -38,8 +43,11 @@ export class ConversionJournal {
         throw error.code === "EEXIST" ? inUse(path, "another process has begun to write this") : error;
       });
     });
-    const header: JournalHeader = { format: JOURNAL_FORMAT, version: JOURNAL_VERSION, identity };
-    return opened(new ConversionJournal({ path, handle, bytes: 0 }), header);
+    return opened(new ConversionJournal({ path, handle, bytes: 0 }), {
+      format,
+      version: JOURNAL_VERSION,
+      identity,
+    });
   }
 
   /**
@@ -47,14 +55,14 @@ export class ConversionJournal {
    *
    * @throws QuernError `OUTPUT_*` when writing fails
    */
-  static async resume({ path, bytes }: JournalState): Promise<ConversionJournal> {
+  static async resume({ path, bytes }: Pick<JournalState, "path" | "bytes">): Promise<ConversionJournal> {
     const handle = await reportingAs(path, () => open(path, "r+"));
     await reportingAs(path, () => handle.truncate(bytes));
     return opened(new ConversionJournal({ path, handle, bytes }));
   }
 
-  /** Adds a line. */
-  append(record: JournalHeader | JournalRecord): Promise<void> {
+  /** Adds a line. @param record Plain data. */
+  append(record: object): Promise<void> {
     const bytes = Buffer.from(`${JSON.stringify(record)}\n`);
     const offset = this.#bytes;
     this.#bytes += bytes.byteLength;
@@ -99,10 +107,7 @@ export class ConversionJournal {
   }
 }
 
-async function opened(
-  journal: ConversionJournal,
-  ...first: readonly JournalHeader[]
-): Promise<ConversionJournal> {
+async function opened(journal: ConversionJournal, ...first: readonly object[]): Promise<ConversionJournal> {
   try {
     for (const record of first) await journal.append(record);
     await journal.append({ owner: await thisOwner() });

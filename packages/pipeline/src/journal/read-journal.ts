@@ -35,28 +35,58 @@ const LONGEST_LINE = 2 ** 26;
  * @throws QuernError `OUTPUT_NOT_WRITABLE`, `OUTPUT_WRITE_FAILED` when it cannot be read
  */
 export async function readJournal(path: string): Promise<JournalState | undefined> {
-  if ((await stat(path).catch(() => undefined))?.isFile() !== true) return undefined;
-  let first: string | undefined;
-  let bytes = 0;
-  let owner: JournalOwner | undefined;
   const tensors: TensorRecord[] = [];
   const finishing = new Set<number>();
+  const lines = await readLines(path, (line) => {
+    const record = parseRecord(line);
+    if (record === undefined) return false;
+    if ("finishing" in record) finishing.add(record.finishing);
+    else if ("tensor" in record) tensors.push(record);
+    return true;
+  });
+  if (lines === undefined) return undefined;
+  const { first, owner, bytes } = lines;
+  return { path, identity: parseHeader(first)?.identity, owner, tensors, finishing, bytes };
+}
+
+/** Lines of a journal, whatever they note. */
+export interface JournalLines {
+  readonly path: string;
+  readonly first: string;
+  /** Who writes, unless everything has been closed. */
+  readonly owner: JournalOwner | undefined;
+  /** Bytes of all lines that are whole. */
+  readonly bytes: number;
+}
+
+/**
+ * Reads the lines of a journal as far as they are whole.
+ *
+ * @param take Gets each behind the first; false ends it, and the line does not count.
+ * @returns undefined where there is none, or not even its first line
+ * @throws QuernError `OUTPUT_NOT_WRITABLE`, `OUTPUT_WRITE_FAILED` when it cannot be read
+ */
+export async function readLines(
+  path: string,
+  take: (line: string) => boolean,
+): Promise<JournalLines | undefined> {
+  if ((await stat(path).catch(() => undefined))?.isFile() !== true) return undefined;
+  let first: string | undefined;
+  let owner: JournalOwner | undefined;
+  let bytes = 0;
   await reportingAs(path, async () => {
     for await (const line of wholeLines(path)) {
       if (first === undefined) first = line;
+      else if (!take(line)) break;
       else {
         const record = parseRecord(line);
-        if (record === undefined) break;
-        if ("owner" in record) owner = record.owner;
-        else if ("closed" in record) owner = undefined;
-        else if ("finishing" in record) finishing.add(record.finishing);
-        else tensors.push(record);
+        if (record !== undefined && "owner" in record) owner = record.owner;
+        else if (record !== undefined && "closed" in record) owner = undefined;
       }
       bytes += Buffer.byteLength(line) + 1;
     }
   });
-  if (first === undefined) return undefined;
-  return { path, identity: parseHeader(first)?.identity, owner, tensors, finishing, bytes };
+  return first === undefined ? undefined : { path, first, owner, bytes };
 }
 
 async function* wholeLines(path: string): AsyncGenerator<string, void, undefined> {

@@ -1,4 +1,5 @@
 import type { QuernError } from "@quern/tensor";
+import type { ConversionResumedEvent, ConversionStoppedEvent, ConvertedTensor } from "../events.ts";
 import type { LayerTask } from "./tasks/task.ts";
 
 /** The files have been created, threads are running. */
@@ -41,6 +42,8 @@ export interface CheckpointDoneEvent {
 
 export type CheckpointEvent =
   | CheckpointStartEvent
+  | ConversionResumedEvent
+  | ConversionStoppedEvent
   | CheckpointProgressEvent
   | LayerDoneEvent
   | CheckpointDoneEvent;
@@ -87,6 +90,10 @@ export interface CheckpointReport {
   /** All files, by name. */
   readonly files: readonly { readonly name: string; readonly bytes: number }[];
   readonly bytes: number;
+  /** In the order of the files of weights, which are the first of `files`. */
+  readonly tensors: readonly ConvertedTensor[];
+  /** How many of these an earlier run had finished. */
+  readonly resumed: number;
   /** In the order of the computation. */
   readonly layers: readonly LayerResultFigures[];
   readonly parameters: number;

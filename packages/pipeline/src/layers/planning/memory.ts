@@ -19,7 +19,7 @@ const EVALUATING_BYTES = 16;
 /** Weights above this make nothing faster. */
 const LARGEST_CHUNK = 2 ** 21;
 
-/** Groups beyond the one in hand keep threads busy; more of them than two, or than this, make nothing faster. */
+/** Groups beyond those in hand keep threads busy; more than two of each size, or than this, make nothing faster. */
 const LARGEST_AHEAD = 16 * 2 ** 20;
 
 /** Of a Hessian, for each element: F64. */
@@ -135,7 +135,9 @@ export function layerResources(params: {
   const chunkWeights = Math.min(LARGEST_CHUNK, wanted, Math.floor(beyond / BYTES_PER_WEIGHT));
   const working = Math.max(threads, 1) * (ofThread + chunkWeights * BYTES_PER_WEIGHT);
   const all = [...groups, ...params.foldings].reduce((sum, { bytes }) => sum + bytes, 0);
-  const groupMemory = Math.min(memory - working, all, Math.max(2 * group, LARGEST_AHEAD));
+  const sizes = [...new Set([...groups, ...params.foldings].map(({ bytes }) => bytes))];
+  const ahead = 2 * sizes.reduce((sum, bytes) => sum + bytes, 0);
+  const groupMemory = Math.min(memory - working, all, Math.max(ahead, LARGEST_AHEAD));
   return {
     threads,
     memory,

@@ -44,13 +44,24 @@ export async function checkOutputFolder(params: {
       throw outputError("OUTPUT_IS_SOURCE", folder, "the model that is read lies here");
     }
   }
+  const places = files.map(async ({ name, size }) => {
+    const file = join(partialPathOf(path), name);
+    return { path: file, fileSize: Math.max(0, size - (await bytesTaken(file))) };
+  });
   await checkOutputPlaces({
-    places: files.map(({ name, size }) => ({ path: join(partialPathOf(path), name), fileSize: size })),
+    places: await Promise.all(places),
     sources: [],
-    // What another run has left there goes.
+    // What another run has left there is gone on with, or goes.
     force: true,
   });
   return { path, replaces: there !== undefined };
+}
+
+/** What a file takes of its disk. */
+async function bytesTaken(path: string): Promise<number> {
+  const there = await stat(path).catch(() => undefined);
+  // Windows tells no blocks.
+  return there?.isFile() === true ? (there.blocks ?? 0) * 512 : 0;
 }
 
 /** Whether a folder is another one or holds it, links followed. */

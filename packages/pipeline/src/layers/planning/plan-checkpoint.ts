@@ -117,9 +117,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
   }
   const known = statistics === undefined ? [] : checkStatistics({ statistics, model, stages, foldings });
   const corrected = new Set(
-    stages.flatMap(({ groups }) =>
-      groups.flatMap((group) => group.layers.map(({ bias }) => bias?.weights.tensor)),
-    ),
+    stages.flatMap(({ groups }) => groups.flatMap((group) => group.layers.map(({ bias }) => bias?.name))),
   );
   const checks = planChecks(
     model,
@@ -150,6 +148,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
           force: params.force ?? false,
         });
   const output: PlannedCopy | undefined = untied && {
+    name: untied.info.name,
     weights: untied.embedding,
     type: untied.info.type,
     target: targets.get(untied.info.name)!,
@@ -173,7 +172,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     ...(rotation && { rotation }),
     copies: [
       ...copiesOf({ model, checkpoint, targets, untied: untied?.info.name }).filter(
-        ({ weights }) => !corrected.has(weights.tensor),
+        ({ name }) => !corrected.has(name),
       ),
       ...(output ? [output] : []),
     ],
@@ -324,15 +323,21 @@ function planLinear(
     weights,
     targets: new Map(own.map(([name, target]) => [name.slice(prefix.length - 1), target])),
     ...(decision.correctBias && linear.bias !== undefined
-      ? { bias: planCopy(model, linear.bias, targets.get(linear.bias)!) }
+      ? { bias: planCopy(model, linear.bias, { name: linear.bias, target: targets.get(linear.bias)! }) }
       : {}),
     ...(sharesLargest === undefined ? {} : { sharesLargest }),
   };
 }
 
-function planCopy(model: LayeredModel, name: string, target: Target): PlannedCopy {
-  const weights = weightsOf(model, name);
-  return { weights, type: model.tensors.get(name)!.quantized ? model.dtype : weights.type, target };
+/** @param source Tensor that is read. */
+function planCopy(
+  model: LayeredModel,
+  source: string,
+  { name, target }: Pick<PlannedCopy, "name" | "target">,
+): PlannedCopy {
+  const weights = weightsOf(model, source);
+  const type = model.tensors.get(source)!.quantized ? model.dtype : weights.type;
+  return { name, weights, type, target };
 }
 
 /** @param params.untied Tensor that is made of another one. */
@@ -344,6 +349,8 @@ function copiesOf(params: {
 }): PlannedCopy[] {
   const { model, checkpoint, targets, untied } = params;
   return [...checkpoint.origins].flatMap(([name, origin]) =>
-    "copy" in origin && name !== untied ? [planCopy(model, origin.copy, targets.get(name)!)] : [],
+    "copy" in origin && name !== untied
+      ? [planCopy(model, origin.copy, { name, target: targets.get(name)! })]
+      : [],
   );
 }

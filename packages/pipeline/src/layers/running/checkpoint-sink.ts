@@ -1,8 +1,9 @@
 import type { LayerConstants } from "@quern/checkpoints";
 import type { InputStatistics } from "@quern/statistics";
 import type { CheckpointEvent, LayerResultFigures } from "../events.ts";
-import type { CheckpointPlan, PlannedLinear } from "../plan.ts";
+import type { PlannedLinear } from "../plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
+import type { FinishedWork } from "./finished-work.ts";
 import { inputScale } from "./input-scale.ts";
 import type { QuantizedLinear } from "./quantize-layer.ts";
 
@@ -13,17 +14,15 @@ export interface CheckpointSink {
     quantized: QuantizedLinear,
     inputs: InputStatistics | undefined,
   ): Promise<void>;
-  /** What became of all layers, in the order of the plan. */
-  results(plan: CheckpointPlan): LayerResultFigures[];
 }
 
 export function checkpointSink(params: {
   readonly run: RunLayerTask;
   readonly progress: (tensor: string, elements: number, bytes: number) => void;
+  readonly finished: FinishedWork;
   readonly onEvent?: (event: CheckpointEvent) => void;
 }): CheckpointSink {
-  const { run, progress, onEvent } = params;
-  const results = new Map<string, LayerResultFigures>();
+  const { run, progress, finished, onEvent } = params;
   return {
     async write(planned, quantized, inputs) {
       const { linear, decision, layer, weights, targets } = planned;
@@ -39,13 +38,9 @@ export function checkpointSink(params: {
       progress(weights.tensor, 0, bytes);
       await writeBias(planned, quantized, params);
       const result = resultOf(planned, quantized);
-      results.set(linear.module, result);
-      onEvent?.({ type: "tensor:done", name: weights.tensor, finished: results.size, result });
+      await finished.layerDone(planned, result);
+      onEvent?.({ type: "tensor:done", name: weights.tensor, finished: finished.layers, result });
     },
-    results: ({ stages }) =>
-      stages.flatMap(({ groups }) =>
-        groups.flatMap(({ layers }) => layers.map(({ linear }) => results.get(linear.module)!)),
-      ),
   };
 }
 

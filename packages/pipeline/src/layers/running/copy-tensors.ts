@@ -14,18 +14,24 @@ export async function copyTensors(params: {
   readonly run: RunLayerTask;
   /** Called for each piece. */
   readonly onPiece: (copy: PlannedCopy, rows: number, bytes: number) => void;
+  /** Called when all pieces of a tensor are written. */
+  readonly onDone: (copy: PlannedCopy) => Promise<void>;
 }): Promise<void> {
-  const { copies, run, onPiece } = params;
+  const { copies, run, onPiece, onDone } = params;
   const pieces = piecesOf(copies);
+  const missing = new Map(copies.map((copy) => [copy, copy.weights.rows]));
   const copyNext = async (): Promise<void> => {
     for (const { copy, firstRow, rows, offset } of pieces) {
       const { weights, type, target } = copy;
       const place = { file: target.file, offset: target.offset + offset };
       const bytes = await run({ kind: "copy-rows", weights, type, firstRow, rows, target: place });
       onPiece(copy, rows, bytes);
+      missing.set(copy, missing.get(copy)! - rows);
+      if (missing.get(copy) === 0) await onDone(copy);
     }
   };
   await Promise.all(Array.from({ length: PIECES_AT_ONCE }, copyNext));
+  for (const copy of copies) if (copy.weights.rows === 0) await onDone(copy);
 }
 
 interface Piece {

@@ -1,31 +1,45 @@
 import type { InputSource } from "@quern/statistics";
+import type { BufferPool } from "@quern/threads";
 import type { PlannedBlockMatrix } from "../block-plan.ts";
+import type { PlannedStage } from "../plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
 import type { StageFollower } from "./quantize-stages.ts";
 
-export interface BlockFollower extends StageFollower {
-  matrixDone(planned: PlannedBlockMatrix, blocks: Uint8Array): Promise<void>;
-}
-
-/** After each stage, the source of inputs gets what the blocks of its tensors stand for. */
+/**
+ * After each stage, the source of inputs gets what the blocks of its tensors stand for: as they are read back from the file, whichever run
+ * has written them.
+ */
 export function followBlocks(params: {
   readonly inputs: InputSource;
   readonly run: RunLayerTask;
-}): BlockFollower {
-  const { inputs, run } = params;
-  /** By tensor. */
-  const changed = new Map<string, Float32Array>();
+  readonly pool: BufferPool;
+}): StageFollower<PlannedBlockMatrix> {
+  const { inputs, run, pool } = params;
   return {
-    async matrixDone({ name, matrix, matrices, type, linear: { rows, columns } }, blocks) {
-      const size = rows * columns;
-      const values = changed.get(name) ?? new Float32Array(new SharedArrayBuffer(4 * matrices * size));
-      changed.set(name, values);
-      const into = values.subarray(matrix * size, (matrix + 1) * size);
-      await run({ kind: "dequantize-blocks", tensor: name, type, blocks, rows, columns, into });
-    },
-    async stageDone() {
-      for (const [tensor, values] of changed) await inputs.replace({ tensor, values });
-      changed.clear();
+    async stageDone(stage) {
+      for (const [tensor, matrices] of byTensor(stage)) {
+        const lease = pool.lease();
+        const sizes = matrices.map(({ linear: { rows, columns } }) => rows * columns);
+        const values = new Float32Array(lease.take(4 * sizes.reduce((sum, size) => sum + size, 0)));
+        await Promise.all(
+          matrices.map(({ type, matrix, targets, linear: { rows, columns } }) => {
+            const size = rows * columns;
+            const into = values.subarray(matrix * size, (matrix + 1) * size);
+            return run({ kind: "read-blocks", tensor, type, target: targets[0]!, rows, columns, into });
+          }),
+        );
+        await inputs.replace({ tensor, values });
+        lease.release();
+      }
     },
   };
+}
+
+/** All matrices of a stack are of the same stage. */
+function byTensor({ groups }: PlannedStage<PlannedBlockMatrix>): Map<string, PlannedBlockMatrix[]> {
+  const tensors = new Map<string, PlannedBlockMatrix[]>();
+  for (const planned of groups.flatMap(({ layers }) => layers)) {
+    tensors.set(planned.name, [...(tensors.get(planned.name) ?? []), planned]);
+  }
+  return tensors;
 }

@@ -4,17 +4,18 @@ import type { InputSource } from "@quern/statistics";
 import type { BufferPool } from "@quern/threads";
 import { decodeElements, elementCount } from "@quern/tensor";
 import type { LayeredModel } from "../linear-layers.ts";
-import type { PlannedLinear } from "../plan.ts";
+import type { PlannedLinear, PlannedStage } from "../plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
-import type { QuantizedLinear } from "./quantize-layer.ts";
 import type { StageFollower } from "./quantize-stages.ts";
 
-export interface LayerFollower extends StageFollower {
-  layerDone(planned: PlannedLinear, quantized: QuantizedLinear): Promise<void>;
+export interface LayerFollower extends StageFollower<PlannedLinear> {
   close(): Promise<void>;
 }
 
-/** After each stage, the source gets the tensors of the model, as GGUF has them, with what is new in them. */
+/**
+ * After each stage, the source gets the tensors of the model, as GGUF has them, with what their layers have become: as it is read back from
+ * the files, whichever run has written it.
+ */
 export function followLayers(params: {
   readonly model: LayeredModel;
   readonly inputs: InputSource;
@@ -22,37 +23,72 @@ export function followLayers(params: {
   readonly pool: BufferPool;
 }): LayerFollower {
   const { model, inputs, run, pool } = params;
-  const lease = pool.lease();
   const { description } = model;
   const shards = new ShardReader(model.checkpoint.shards);
   const changed = new Map<string, Float32Array>();
   const reader = weightReader(model, shards, changed);
-  const users = new Map<string, string[]>();
-  for (const { name, weights } of description.modules) {
-    for (const weight of weights) users.set(weight, [...(users.get(weight) ?? []), `${name}.weight`]);
-  }
+  const uses = usesOf(model);
   return {
-    async layerDone({ weights: { tensor, rows, columns } }, { matrix }) {
-      const into = new Float32Array(lease.take(rows * columns * 4));
-      await run({ kind: "dequantize", tensor, matrix, into });
-      changed.set(tensor, into);
-    },
-    async stageDone() {
-      const names = new Set([...changed.keys()].flatMap((weight) => users.get(weight) ?? []));
+    async stageDone(stage) {
+      const written = writtenOf(stage);
       for (const { name: tensor, expression, shape } of description.tensors) {
-        if (!names.has(tensor)) continue;
-        const rows = elementCount(shape.slice(0, -1));
+        const own = (uses.get(tensor) ?? []).filter((name) => written.has(name));
+        if (own.length === 0) continue;
+        const lease = pool.lease();
+        await Promise.all(
+          own.map(async (name) => {
+            changed.set(name, await readBack(name, written.get(name)!, run, (size) => lease.take(size)));
+          }),
+        );
         const bytes = await evaluateRows(
           replaceTensors(expression, ({ name }) => source(name)),
-          { reader, firstRow: 0, rows },
+          { reader, firstRow: 0, rows: elementCount(shape.slice(0, -1)) },
         );
+        changed.clear();
+        lease.release();
         await inputs.replace({ tensor, values: decodeElements({ type: "F32", bytes }) });
       }
-      changed.clear();
-      lease.release();
     },
     close: () => shards.close(),
   };
+}
+
+/** By name of a tensor of GGUF: those of the checkpoint that layers consist of. */
+function usesOf({ description: { modules } }: LayeredModel): ReadonlyMap<string, readonly string[]> {
+  return new Map(
+    modules.flatMap(({ name, weights, sources }) => [
+      [`${name}.weight`, weights] as const,
+      [`${name}.bias`, sources.filter((tensor) => tensor.endsWith(".bias"))] as const,
+    ]),
+  );
+}
+
+/** Layers by the names of the tensors of the checkpoint that have changed with them. */
+function writtenOf({ groups }: PlannedStage): ReadonlyMap<string, PlannedLinear> {
+  return new Map(
+    groups.flatMap(({ layers }) =>
+      layers.flatMap((planned) => [
+        [planned.weights.tensor, planned] as const,
+        ...(planned.bias ? [[planned.bias.name, planned] as const] : []),
+      ]),
+    ),
+  );
+}
+
+async function readBack(
+  tensor: string,
+  { linear, decision, layer, targets, bias }: PlannedLinear,
+  run: RunLayerTask,
+  take: (size: number) => SharedArrayBuffer,
+): Promise<Float32Array> {
+  if (tensor === bias?.name) {
+    const { type, target, weights } = bias;
+    return run({ kind: "read-elements", tensor, type, count: weights.rows * weights.columns, target });
+  }
+  const into = new Float32Array(take(4 * linear.rows * linear.columns));
+  const { module } = linear;
+  await run({ kind: "read-layer", module, format: decision.format, layer, targets, into });
+  return into;
 }
 
 /** Reads the weights of the checkpoint in F32, quantized ones dequantized, and those that have changed as they are now. */

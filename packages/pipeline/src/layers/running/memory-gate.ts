@@ -1,6 +1,14 @@
-/** Lets in no more at once than there is memory for, in the order of asking. */
+/**
+ * Lets work in as long as there is memory for it, in the order of asking. Memory that has been taken once is kept for work of the same size,
+ * as `BufferPool` does: of each size, what counts is the most that was ever inside at once.
+ */
 export class MemoryGate {
   readonly #memory: number;
+  /** By bytes: how many are inside, and how many have been at once. */
+  readonly #sizes = new Map<number, { inside: number; most: number }>();
+  /** Bytes of the most of each size. */
+  #taken = 0;
+  /** Bytes of those inside, and how many these are. */
   #used = 0;
   #inside = 0;
   readonly #waiting: { readonly bytes: number; readonly enter: () => void }[] = [];
@@ -29,6 +37,7 @@ export class MemoryGate {
   }
 
   leave(bytes: number): void {
+    this.#sizes.get(bytes)!.inside -= 1;
     this.#used -= bytes;
     this.#inside -= 1;
     this.#admit();
@@ -37,10 +46,20 @@ export class MemoryGate {
   #admit(): void {
     for (;;) {
       const next = this.#waiting[0];
-      if (next === undefined || (this.#inside > 0 && this.#used + next.bytes > this.#memory)) return;
+      if (next === undefined) return;
+      const size = this.#sizes.get(next.bytes) ?? { inside: 0, most: 0 };
+      const isNew = size.inside === size.most;
+      const needed = Math.max(this.#used + next.bytes, isNew ? this.#taken + next.bytes : 0);
+      if (this.#inside > 0 && needed > this.#memory) return;
       this.#waiting.shift();
+      this.#sizes.set(next.bytes, size);
+      size.inside += 1;
       this.#used += next.bytes;
       this.#inside += 1;
+      if (isNew) {
+        size.most += 1;
+        this.#taken += next.bytes;
+      }
       next.enter();
     }
   }

@@ -1,4 +1,4 @@
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { QuernError } from "@quern/tensor";
 import { partialPathOf, reportingAs, syncDirectory, writeAt } from "@quern/tensor/node";
@@ -7,7 +7,7 @@ import { partialPathOf, reportingAs, syncDirectory, writeAt } from "@quern/tenso
 export interface PartialFolder {
   /** Where a file is while the folder is written. */
   pathOf(name: string): string;
-  /** Makes a file with a beginning and zeros behind it. */
+  /** Makes a file with a beginning and zeros behind it; of one of this size that was there, only the beginning is written. */
   create(file: { readonly name: string; readonly size: number; readonly header: Uint8Array }): Promise<void>;
   /** Writes a file whole. */
   write(name: string, bytes: Uint8Array): Promise<void>;
@@ -18,23 +18,25 @@ export interface PartialFolder {
 }
 
 /**
- * Begins a folder. What a crashed run left behind is removed.
+ * Begins a folder, or goes on with one.
  *
  * @param params.path Absolute.
  * @param params.replace Whether a folder of this name may be replaced.
+ * @param params.keep Whether files stay that an earlier run has left behind; otherwise they are removed.
  * @throws QuernError `OUTPUT_DISK_FULL`, `OUTPUT_NOT_WRITABLE`, `OUTPUT_WRITE_FAILED`; `finish` also `OUTPUT_EXISTS`
  */
 export async function createPartialFolder(params: {
   readonly path: string;
   readonly replace: boolean;
+  readonly keep: boolean;
 }): Promise<PartialFolder> {
-  const { path, replace } = params;
+  const { path, replace, keep } = params;
   const partial = partialPathOf(path);
   const folders = new Set([partial]);
   const files = new Set<string>();
   let placed = false;
   await reportingAs(path, async () => {
-    await rm(partial, { recursive: true, force: true });
+    if (!keep) await rm(partial, { recursive: true, force: true });
     await mkdir(partial, { recursive: true });
   });
   const pathOf = (name: string): string => join(partial, name);
@@ -42,8 +44,10 @@ export async function createPartialFolder(params: {
     const file = pathOf(name);
     await reportingAs(file, async () => {
       await mkdir(dirname(file), { recursive: true });
-      const handle = await open(file, "wx");
+      const handle = await openOrCreate(file);
       try {
+        const there = await handle.stat();
+        if (there.size !== size) await handle.truncate(0);
         await handle.truncate(size);
         await writeAt({ handle, path: file, bytes: header, offset: 0 });
       } finally {
@@ -68,6 +72,13 @@ export async function createPartialFolder(params: {
       if (!placed) await rm(partial, { recursive: true, force: true });
     },
   };
+}
+
+async function openOrCreate(path: string): Promise<FileHandle> {
+  return open(path, "r+").catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+    return open(path, "wx");
+  });
 }
 
 async function syncFile(path: string): Promise<void> {

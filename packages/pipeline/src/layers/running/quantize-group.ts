@@ -25,25 +25,30 @@ export interface LayerWork<M extends PlannedMatrix> {
   readonly pool: BufferPool;
   readonly threads: number;
   readonly chunkWeights: number;
+  /** Whether an earlier run has written a layer. */
+  readonly isFinished: (planned: M) => boolean;
   /** Rounds a layer, and takes care of the result; its memory is free when that is done. */
   readonly quantize: (planned: M, inputs: LayerInputs) => Promise<void>;
 }
 
-/** Quantizes the layers that read the same inputs: what is made of these is made once. */
+/** Quantizes the layers that read the same inputs, as far as they are not finished: what is made of these is made once. */
 export async function quantizeGroup<M extends PlannedMatrix>(
   planned: PlannedGroup<M>,
   work: LayerWork<M>,
 ): Promise<void> {
+  if (planned.layers.every((layer) => work.isFinished(layer))) return;
   const lease = work.pool.lease();
   const statistics = await readInputs(planned, work, lease);
+  // What layers have in common is that of all of them.
   const group = {
     ...planned,
     layers: await Promise.all(planned.layers.map((layer) => evaluated(layer, work, lease))),
   };
   const treatments = await treatmentsFor(group, work);
   const feedbacks = new Map<string, Promise<Feedback | undefined>>();
+  const open = group.layers.filter((layer) => !work.isFinished(layer));
   await Promise.all(
-    group.layers.map(async (planned) => {
+    open.map(async (planned) => {
       const treatment = treatments.get(planned)!;
       const known = usedBy(planned, statistics);
       const feedback =

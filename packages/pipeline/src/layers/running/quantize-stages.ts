@@ -3,9 +3,9 @@ import type { MemoryGate } from "./memory-gate.ts";
 import { type LayerWork, quantizeGroup } from "./quantize-group.ts";
 
 /** Tells a source of inputs what layers have become. */
-export interface StageFollower {
-  /** Nothing of what is done will be changed any more. */
-  stageDone(): Promise<void>;
+export interface StageFollower<M extends PlannedMatrix> {
+  /** All layers of a stage are written. */
+  stageDone(stage: PlannedStage<M>): Promise<void>;
 }
 
 /**
@@ -18,7 +18,7 @@ export async function quantizeStages<M extends PlannedMatrix>(params: {
   readonly stages: readonly PlannedStage<M>[];
   readonly gate: MemoryGate;
   readonly work: LayerWork<M>;
-  readonly follower?: StageFollower;
+  readonly follower?: StageFollower<M>;
 }): Promise<void> {
   const { stages, gate, work, follower } = params;
   const running: Promise<void>[] = [];
@@ -35,7 +35,7 @@ export async function quantizeStages<M extends PlannedMatrix>(params: {
     if (failed) break;
     if (follower === undefined) continue;
     await Promise.all(running.splice(0));
-    await follower.stageDone();
+    await follower.stageDone(stage);
     if (endsBlock(stages, index)) await work.inputs!.blockDone(stage.block!);
   }
   await Promise.all(running);

@@ -39,10 +39,12 @@ function tensorOf(task: LayerTask): string {
   switch (task.kind) {
     case "prepare":
     case "change-inputs":
-    case "dequantize":
-    case "dequantize-blocks":
+    case "hash":
+    case "read-elements":
+    case "read-blocks":
       return task.tensor;
     case "pack":
+    case "read-layer":
       return `${task.module}.weight`;
     case "compare-block":
       return `blk.${task.graph.layer}`;

@@ -4,6 +4,8 @@ import { BufferPool } from "@quern/threads";
 import type { BlockRounding, PlannedBlockMatrix } from "../block-plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
 import { followBlocks } from "./follow-blocks.ts";
+import type { WrittenFile } from "../../node/file-writer.ts";
+import { openStages } from "./open-stages.ts";
 import { MemoryGate } from "./memory-gate.ts";
 import type { LayerWork } from "./quantize-group.ts";
 import { quantizeStages } from "./quantize-stages.ts";
@@ -18,14 +20,20 @@ export interface WriteBlocksParams {
   readonly signal: AbortSignal;
   /** Whether errors are measured with the Hessian, too. */
   readonly measuresOutputs: boolean;
+  /** Of all outputs. */
+  readonly files: readonly WrittenFile[];
+  /** Text that decides all blocks, but for the source of inputs. Default: nothing is kept for a later run. */
+  readonly run?: string;
+  /** Whether blocks of a matrix are there already. @default none are */
+  readonly isFinished?: (planned: PlannedBlockMatrix) => boolean;
   /** Writes blocks into one of the files of all outputs. */
   readonly write: (file: number, bytes: Uint8Array, offset: number) => Promise<void>;
   /** Called when rows of a matrix have been rounded. */
   readonly onRows: (planned: PlannedBlockMatrix, rows: number) => void;
   /** Called when a matrix is written. */
   readonly onWritten: (planned: PlannedBlockMatrix, bytes: number) => void;
-  /** Called when all matrices of a tensor are. */
-  readonly onTensor: (planned: PlannedBlockMatrix, tensor: RoundedTensor) => void;
+  /** Called when all matrices of a tensor are; gives when it is known for good. */
+  readonly onTensor: (planned: PlannedBlockMatrix, tensor: RoundedTensor) => Promise<void>;
 }
 
 /**
@@ -35,18 +43,18 @@ export interface WriteBlocksParams {
  * `SOURCE_*`, `WORKER_*`
  */
 export async function writeBlocks(params: WriteBlocksParams): Promise<void> {
-  const { rounding, shards, backend, signal } = params;
+  const { rounding, shards, files, backend, signal } = params;
   const { threads } = rounding.resources;
-  await withLayerThreads({ threads, shards, backend, signal }, (run) => roundStages(params, run));
+  await withLayerThreads({ threads, shards, files, backend, signal }, (run) => roundStages(params, run));
 }
 
 async function roundStages(params: WriteBlocksParams, run: RunLayerTask): Promise<void> {
-  const { rounding, measuresOutputs, write, onRows, onWritten, onTensor } = params;
-  const { name, stages, inputs, resources } = rounding;
+  const { rounding, measuresOutputs, isFinished = () => false, write, onRows, onWritten, onTensor } = params;
+  const { name, inputs, resources } = rounding;
   const { threads, chunkWeights, groupMemory } = resources;
   const tensors = new RoundedTensors(name);
   const pool = new BufferPool();
-  const follower = inputs.follows ? followBlocks({ inputs, run }) : undefined;
+  const follower = inputs.follows ? followBlocks({ inputs, run, pool }) : undefined;
   const work: LayerWork<PlannedBlockMatrix> = {
     inputs,
     changeInputs: rounding.changeInputs ?? (async (_planned, statistics) => statistics),
@@ -54,6 +62,7 @@ async function roundStages(params: WriteBlocksParams, run: RunLayerTask): Promis
     pool,
     threads,
     chunkWeights,
+    isFinished,
     async quantize(planned, layerInputs) {
       const lease = pool.lease();
       const rounded = await roundBlockMatrix({
@@ -69,11 +78,16 @@ async function roundStages(params: WriteBlocksParams, run: RunLayerTask): Promis
       const { blocks } = rounded;
       for (const { file, offset } of planned.targets) await write(file, blocks, offset);
       onWritten(planned, blocks.byteLength * planned.targets.length);
-      await follower?.matrixDone(planned, blocks);
       lease.release();
       const whole = tensors.add(planned, rounded);
-      if (whole !== undefined) onTensor(planned, whole);
+      if (whole === undefined) return;
+      const known = onTensor(planned, whole);
+      // Elsewhere rounding goes on meanwhile.
+      if (follower !== undefined) await known;
     },
   };
+  const stages = follower
+    ? await openStages({ stages: rounding.stages, work, run: params.run })
+    : rounding.stages;
   await quantizeStages({ stages, gate: new MemoryGate(groupMemory), work, ...(follower && { follower }) });
 }

@@ -7,3 +7,6 @@ export interface Target {
 }
 
 export type WriteBytes = (file: number, bytes: Uint8Array, offset: number) => Promise<void>;
+
+/** Reads what has been written. */
+export type ReadBytes = (file: number, offset: number, size: number) => Promise<Uint8Array>;

@@ -4,12 +4,13 @@ import type { ChangeInputsTask } from "./change-inputs.ts";
 import type { ChooseFactorsTask } from "./choose-factors.ts";
 import type { CompareBlockTask } from "./compare-block.ts";
 import type { CopyRowsTask } from "./copy-rows.ts";
-import type { DequantizeBlocksTask } from "./dequantize-blocks.ts";
-import type { DequantizeTask } from "./dequantize-layer.ts";
 import type { EvaluateTask } from "./evaluate-weights.ts";
+import type { HashTensorTask } from "./hash-tensor.ts";
 import type { LargestTask } from "./largest.ts";
 import type { PackTask } from "./pack-layer.ts";
 import type { PrepareTask } from "./prepare.ts";
+import type { ReadBlocksTask } from "./read-blocks.ts";
+import type { ReadElementsTask, ReadLayerTask } from "./read-back.ts";
 import type { Weights } from "./weights.ts";
 import type { RoundBlocksResult, RoundBlocksTask } from "./round-blocks.ts";
 import type { RoundRowsResult, RoundRowsTask } from "./round-rows.ts";
@@ -25,9 +26,11 @@ interface LayerResults {
   readonly largest: number;
   readonly "round-rows": RoundRowsResult;
   readonly "round-blocks": RoundBlocksResult;
-  readonly "dequantize-blocks": undefined;
+  readonly "read-blocks": undefined;
   readonly pack: number;
-  readonly dequantize: undefined;
+  readonly hash: string;
+  readonly "read-layer": undefined;
+  readonly "read-elements": Float32Array;
   readonly "copy-rows": number;
 }
 
@@ -48,9 +51,11 @@ export type LayerTask =
   | LargestTask
   | RoundRowsTask
   | RoundBlocksTask
-  | DequantizeBlocksTask
+  | ReadBlocksTask
   | PackTask
-  | DequantizeTask
+  | HashTensorTask
+  | ReadLayerTask
+  | ReadElementsTask
   | CopyRowsTask;
 
 export type LayerResult = LayerResults[LayerTask["kind"]];

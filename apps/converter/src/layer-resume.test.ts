@@ -1,0 +1,145 @@
+// Runs that are killed while they quantize layers, in processes of their own. Runs the compiled files.
+
+import { createHash } from "node:crypto";
+import { readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { demoCheckpoint } from "./testing/run-cli.ts";
+import { runProcess } from "./testing/run-process.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "quern-killed-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Hash of each file. */
+async function hashesOf(path: string): Promise<Record<string, string>> {
+  const names = (await readdir(path)).sort();
+  const hashes = names.map(async (name) => {
+    return [
+      name,
+      createHash("sha256")
+        .update(await readFile(join(path, name)))
+        .digest("hex"),
+    ] as const;
+  });
+  return Object.fromEntries(await Promise.all(hashes));
+}
+
+function doneIn(stdout: string): number {
+  return stdout.split('"tensor:done"').length - 1;
+}
+
+/** Tensors that are rounded by inputs, of which figures are told. */
+function roundedIn(stdout: string): number {
+  return stdout.split("\n").filter((line) => line.includes('"tensor:done"') && line.includes('"errors"'))
+    .length;
+}
+
+interface Result {
+  readonly resumed: number;
+  readonly layers: readonly object[];
+  readonly tensors: readonly object[];
+}
+
+function resultOf(stdout: string): Result {
+  return JSON.parse(stdout.trimEnd().split("\n").at(-1)!) as Result;
+}
+
+const few = ["--tokens", "1024"];
+
+/** The demo model has 4 blocks with 7 layers each. */
+const LAYERS = 28;
+
+describe.each([
+  ["to a checkpoint of its own statistics", ["--to", "mlx"], [3, 20]],
+  ["along with the model", ["--to", "gptq", "--sequential", ...few], [0, 7, 16]],
+] as const)("a conversion %s that is killed", (_what, options, moments) => {
+  it("is gone on with, and makes the same files", async () => {
+    const argv = ["convert", demoCheckpoint, ...options, "--json", "-j", "1", "-o"];
+    const whole = await runProcess([...argv, join(folder, "whole")]);
+    expect(whole.code, whole.stderr).toBe(0);
+    const expected = await hashesOf(join(folder, "whole"));
+    expect(doneIn(whole.stdout)).toBe(LAYERS);
+    // Each run is killed in turn, and goes on with what the one before has left.
+    const output = join(folder, "killed");
+    let finished = 0;
+    for (const moment of moments) {
+      const killed = await runProcess([...argv, output], ({ stdout }, kill) => {
+        const reached = moment === 0 ? stdout.includes('"start"') : doneIn(stdout) + finished >= moment;
+        if (reached) kill("SIGKILL");
+      });
+      expect(killed.signal).toBe("SIGKILL");
+      finished += doneIn(killed.stdout);
+      expect(await readdir(folder)).toContain("killed.partial.journal");
+      expect(await readdir(folder)).not.toContain("killed");
+    }
+    const last = await runProcess([...argv, output]);
+    expect(last.code, last.stderr).toBe(0);
+    const result = resultOf(last.stdout);
+    expect(result.resumed).toBeGreaterThan(2 * moments.at(-1)!);
+    // As many layers are made as were not noted; what was under way when a run was killed may have been.
+    expect(doneIn(last.stdout)).toBeLessThanOrEqual(LAYERS - finished);
+    expect(await hashesOf(output)).toEqual(expected);
+    expect(result.layers).toEqual(resultOf(whole.stdout).layers);
+    expect(result.tensors).toEqual(resultOf(whole.stdout).tensors);
+    expect((await readdir(folder)).sort()).toEqual(["killed", "whole"]);
+    await rm(output, { recursive: true });
+    await rm(join(folder, "whole"), { recursive: true });
+  });
+});
+
+it("goes on with a GGUF file that is rounded along with the model, and makes the same", async () => {
+  const argv = ["convert", demoCheckpoint, "-t", "Q4_0", "--rounding", "gptq", "--sequential", ...few];
+  const resources = ["--json", "-j", "1", "-o"];
+  const whole = await runProcess([...argv, ...resources, join(folder, "whole.gguf")]);
+  expect(whole.code, whole.stderr).toBe(0);
+  const tensors = doneIn(whole.stdout);
+  expect(tensors).toBeGreaterThan(LAYERS);
+  const output = join(folder, "killed.gguf");
+  const left = new Set<string>();
+  // In the first of the blocks, and in a later one.
+  for (const rounded of [4, 15]) {
+    const killed = await runProcess([...argv, ...resources, output], ({ stdout }, kill) => {
+      if (roundedIn(stdout) >= rounded) kill("SIGKILL");
+    });
+    expect(killed.signal).toBe("SIGKILL");
+    for (const name of await readdir(folder)) left.add(name.replace(/-[0-9a-f]{16}$/, ""));
+  }
+  expect([...left]).toEqual(
+    expect.arrayContaining(["killed.gguf.partial", "killed.gguf.partial.journal", "killed.gguf.hidden-1"]),
+  );
+  const last = await runProcess([...argv, ...resources, output]);
+  expect(last.code, last.stderr).toBe(0);
+  expect(last.stdout).toContain('"type":"resume"');
+  expect(doneIn(last.stdout)).toBeLessThan(tensors - 4 - 15);
+  const [made, expected] = await Promise.all(
+    [output, join(folder, "whole.gguf")].map((path) => readFile(path)),
+  );
+  expect(made!.equals(expected!)).toBe(true);
+  const outputOf = (stdout: string): object =>
+    (resultOf(stdout) as unknown as { outputs: object[] }).outputs[0]!;
+  const { files: _made, ...result } = outputOf(last.stdout) as { files: object };
+  expect(outputOf(whole.stdout)).toMatchObject(result);
+  expect((await readdir(folder)).sort()).toEqual(["killed.gguf", "whole.gguf"]);
+  await Promise.all([rm(output), rm(join(folder, "whole.gguf"))]);
+});
+
+it("tells an unfinished run of another recipe, and throws it away when that is wanted", async () => {
+  const output = join(folder, "other");
+  const argv = ["convert", demoCheckpoint, "--to", "mlx", "-j", "1", "-o", output];
+  const killed = await runProcess([...argv, "--json"], ({ stdout }, kill) => {
+    if (doneIn(stdout) >= 3) kill("SIGKILL");
+  });
+  expect(killed.signal).toBe("SIGKILL");
+  const other = await runProcess([...argv, "--bits", "8"]);
+  expect(other.code).toBe(4);
+  expect(other.stderr).toContain("RESUME_OTHER_RUN");
+  expect(other.stderr).toMatch(/differs in recipe/);
+  const restarted = await runProcess([...argv, "--bits", "8", "--restart"]);
+  expect(restarted.code, restarted.stderr).toBe(0);
+  expect(restarted.stdout).not.toContain("resumed");
+});

@@ -1,0 +1,30 @@
+import { createHash } from "node:crypto";
+import { digestOf } from "../journal/digest.ts";
+import type { RunIdentity } from "../journal/checkpoint-journal.ts";
+import { sourceIdentity } from "../journal/source-identity.ts";
+import type { CheckpointPlan } from "./plan.ts";
+
+/**
+ * What decides the bytes of a checkpoint that is written.
+ *
+ * @returns undefined where that is not known of the source of inputs: nothing can go on with such a run
+ * @throws QuernError the codes of `InputSource.identity`
+ */
+export async function checkpointIdentity(plan: CheckpointPlan): Promise<RunIdentity | undefined> {
+  const { model, recipe, checkpoint, inputs, kernels, tool, recipeName, baseModel } = plan;
+  if (inputs !== undefined && inputs.identity === undefined) return undefined;
+  const { decisions, transforms } = recipe;
+  const headers = checkpoint.shards.shards.map(({ fileName, layout: { header } }) => [
+    fileName,
+    createHash("sha256").update(header).digest("hex"),
+  ]);
+  // Sums of products are those of the kernels.
+  const sums = inputs !== undefined || transforms.length > 0 ? `${kernels.backend} ${kernels.isa}` : "";
+  return {
+    tool,
+    source: digestOf([await sourceIdentity(model.checkpoint), model.config]),
+    recipe: digestOf([recipeName, baseModel ?? null, decisions, transforms, headers]),
+    statistics: digestOf((await inputs?.identity?.()) ?? null),
+    kernels: sums,
+  };
+}
