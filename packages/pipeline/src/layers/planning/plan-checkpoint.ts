@@ -25,7 +25,7 @@ import type {
 } from "../plan.ts";
 import type { Target } from "../tasks/target.ts";
 import { checkStatistics } from "./check-statistics.ts";
-import { groupBytes, layerResources } from "./memory.ts";
+import { consumesHessian, groupBytes, layerResources } from "./memory.ts";
 import { planChecks } from "./plan-checks.ts";
 import { planFoldings } from "./plan-foldings.ts";
 import { planRotation, untiedConfig } from "./plan-rotation.ts";
@@ -289,14 +289,17 @@ function planGroup(
       { subject: { tensor: module } },
     );
   }
+  const consumes = consumesHessian(group.layers);
   return {
     ...(group.inputs && { inputs: group.inputs }),
     needs,
+    consumesHessian: consumes,
     columns,
     layers: group.layers.map((layer) => planLinear(layer, context)),
     bytes: groupBytes({
       layers: group.layers,
       needs,
+      consumesHessian: consumes,
       columns,
       follows: context.follows,
       whole: ({ linear }) => context.whole.has(`${linear.module}.weight`),
