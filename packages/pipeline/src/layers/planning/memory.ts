@@ -11,8 +11,11 @@ import type {
 } from "../plan.ts";
 import type { CheckedLinear } from "./plan-linear.ts";
 
-/** What a thread holds for each weight that it rounds: weights, values, errors, what they add to others, and the same in other orders. */
-const BYTES_PER_WEIGHT = 48;
+/**
+ * What a thread holds for each weight that it rounds: weights, values, errors, what they add to others, the same in other orders, and what of
+ * all that has not been collected yet.
+ */
+const BYTES_PER_WEIGHT = 96;
 
 /** For each weight of a matrix that is evaluated as a whole: as it is stored, in F32, scaled and rotated. */
 const EVALUATING_BYTES = 16;
@@ -170,8 +173,25 @@ export function layerResources(params: {
     leastMemory,
     groupMemory,
     chunkWeights,
-    peakMemory: PROCESS_BYTES + threads * THREAD_BYTES + groupMemory + working,
+    peakMemory: PROCESS_BYTES + threads * THREAD_BYTES + groupMemory + working + keptBytes(groups),
   };
+}
+
+/** Elements of a triangle that are read at a time, and how many such pieces there may be, as F32 and as they were read. */
+const READ_ELEMENTS = 2 ** 22;
+const READ_BYTES = 6 * 8;
+
+/** What is kept for groups of other shapes than the largest, and pieces of Hessians that have been read and not been collected yet. */
+function keptBytes(groups: readonly PlannedGroup<PlannedMatrix>[]): number {
+  const byColumns = new Map<number, number>();
+  let largest = 0;
+  let read = 0;
+  for (const { columns, bytes, needs } of groups) {
+    byColumns.set(columns, Math.max(byColumns.get(columns) ?? 0, bytes));
+    largest = Math.max(largest, bytes);
+    if (needs.hessian) read = Math.max(read, Math.min(columns ** 2 / 2, READ_ELEMENTS) * READ_BYTES);
+  }
+  return [...byColumns.values()].reduce((sum, bytes) => sum + bytes, read) - largest;
 }
 
 function resolveMemory(memory: number | undefined): number {
