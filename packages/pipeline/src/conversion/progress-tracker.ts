@@ -8,6 +8,14 @@ import type { Slab, SlabResult } from "./slab.ts";
 import { tensorPasses } from "./tensor-passes.ts";
 import type { TensorPart, TensorPlaces } from "./tensor-places.ts";
 
+/**
+ * What rounding a weight by its inputs takes, in conversions of a weight: some for itself, and some for each of the inputs that its error is
+ * passed on to. About; it depends on types, roundings and the machine.
+ */
+function roundingWork(columns: number): number {
+  return 4 + columns / 128;
+}
+
 /** How far a tensor is. */
 interface TensorProgress {
   /** Elements that are rounded or written, those of all passes. */
@@ -50,7 +58,10 @@ export class ProgressTracker {
       const count = (slabs ? 1 : 0) + roundings;
       return { done: 0, total: elements * count, inSlabs: slabs ? elements : 0, passes: count };
     });
-    this.#total = this.#tensors.reduce((sum, { total }) => sum + total, 0);
+    this.#total = plan.tensors.reduce((sum, { shape }, index) => {
+      const { slabs, roundings } = passes[index]!;
+      return sum + elementCount(shape) * ((slabs ? 1 : 0) + roundings * roundingWork(shape.at(-1) ?? 1));
+    }, 0);
   }
 
   start(): void {
@@ -82,7 +93,8 @@ export class ProgressTracker {
   /** Rows have been rounded by their inputs. */
   rowsRounded({ tensor, linear }: PlannedBlockMatrix, rows: number): void {
     this.#start(tensor);
-    this.#advance(tensor, rows * linear.columns, 0);
+    const elements = rows * linear.columns;
+    this.#advance(tensor, elements, 0, elements * roundingWork(linear.columns));
   }
 
   /** A matrix that was rounded by its inputs is in the files. */
@@ -103,10 +115,10 @@ export class ProgressTracker {
     this.#emit({ type: "tensor:start", name: this.#plan.tensors[tensor]!.name, index: tensor });
   }
 
-  #advance(tensor: number, elements: number, bytes: number): void {
+  #advance(tensor: number, elements: number, bytes: number, work = elements): void {
     const progress = this.#tensors[tensor]!;
     progress.done += elements;
-    this.#done += elements;
+    this.#done += work;
     this.#bytesWritten += bytes;
     this.#emit({
       type: "progress",
