@@ -46,7 +46,7 @@ export interface ProgressEvent {
   /** Elements of this tensor that are written to all outputs. */
   readonly tensorDone: number;
   readonly tensorTotal: number;
-  /** Elements of all tensors that are written to all outputs. */
+  /** Elements of all tensors that are written to all outputs; those that are rounded by their inputs count for more, as they take longer. */
   readonly done: number;
   readonly total: number;
   /** Bytes written so far, all outputs together. */

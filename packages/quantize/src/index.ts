@@ -33,7 +33,7 @@ export { tiledGrid } from "./grids/tiled-grid.ts";
 export type { TiledGridOptions, TileSpec } from "./grids/tiled-grid.ts";
 export { uniform } from "./grids/uniform.ts";
 export type { UniformGridOptions } from "./grids/uniform.ts";
-export { columnImportance } from "./hessian/column-importance.ts";
+export { columnImportance, diagonalOf } from "./hessian/column-importance.ts";
 export { columnOrder } from "./hessian/column-order.ts";
 export type { ColumnOrder, ColumnOrderParams } from "./hessian/column-order.ts";
 export { dampingFor } from "./hessian/damping.ts";

@@ -7,6 +7,8 @@ export interface ScaleStore {
   scaleFor(magnitude: number, level: number): number;
   /** The nearest positive scale that can be stored. */
   round(scale: number): number;
+  /** Whether scales are powers of two. @default false */
+  readonly doubles?: boolean;
 }
 
 /**
@@ -38,6 +40,8 @@ const E8M0 = SMALL_FLOATS.F8_E8M0;
 const E4M3 = SMALL_FLOATS.F8_E4M3;
 const bits = new Uint32Array(1);
 const float = new Float32Array(bits.buffer);
+/** The smallest number of E8M0, which has no 0. */
+const SMALLEST_POWER = 2 ** -127;
 
 /**
  * Powers of two, 2^(code - 127), as microscaling formats store them. The exponent is that of the magnitude, one more where its significand
@@ -50,7 +54,8 @@ export const EXPONENT_SCALES: ScaleStore = {
     const code = (bits[0]! >>> 23) - Math.floor(Math.log2(level));
     return E8M0.decode(Math.min(Math.max(code, 0), 254));
   },
-  round: (scale) => E8M0.decode(E8M0.encode(scale, true)),
+  round: (scale) => E8M0.decode(E8M0.encode(Math.max(scale, SMALLEST_POWER), true)),
+  doubles: true,
 };
 
 /** The code of a scale in E8M0. */

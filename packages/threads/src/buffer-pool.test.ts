@@ -14,6 +14,19 @@ it("gives what was given back to whoever asks for as much", () => {
   expect(pool.take(64)).not.toBe(second);
 });
 
+it("gives back early what is not needed any more", () => {
+  const pool = new BufferPool();
+  const lease = pool.lease();
+  const [first, second] = [lease.take(16), lease.take(16)];
+  lease.giveBack(first!);
+  lease.giveBack(first!);
+  lease.giveBack(new SharedArrayBuffer(16));
+  expect(pool.take(16)).toBe(first);
+  expect(pool.take(16)).not.toBe(second);
+  lease.release();
+  expect(pool.take(16)).toBe(second);
+});
+
 it("gives back together what was taken for a piece of work, once", () => {
   const pool = new BufferPool();
   const lease = pool.lease();

@@ -46,6 +46,14 @@ export class BufferLease {
     return buffer;
   }
 
+  /** Gives one of them back before the others: nothing may use it any more. */
+  giveBack(buffer: SharedArrayBuffer): void {
+    const index = this.#taken.indexOf(buffer);
+    if (index < 0) return;
+    this.#taken.splice(index, 1);
+    this.#pool.give(buffer);
+  }
+
   /** Gives everything back: nothing may use it any more. */
   release(): void {
     for (const buffer of this.#taken) this.#pool.give(buffer);

@@ -9,6 +9,14 @@ import { FinishedTensors } from "./finished-tensors.ts";
 import { type TensorPasses, tensorPasses } from "./tensor-passes.ts";
 import type { TensorPart, TensorPlaces } from "./tensor-places.ts";
 
+/**
+ * What rounding a weight by its inputs takes, in conversions of a weight: some for itself, and some for each of the inputs that its error is
+ * passed on to. About; it depends on types, roundings and the machine.
+ */
+function roundingWork(columns: number): number {
+  return 4 + columns / 128;
+}
+
 /** How far a tensor is. */
 interface TensorProgress {
   /** Elements that are rounded or written, those of all passes. */
@@ -55,8 +63,13 @@ export class ProgressTracker {
       const total = elements * passCount(all[index]!);
       return { done: total - elements * left, total, inSlabs: slabs ? elements : 0, passes: left };
     });
-    this.#total = this.#tensors.reduce((sum, { total }) => sum + total, 0);
-    this.#done = this.#tensors.reduce((sum, { done }) => sum + done, 0);
+    const work = (passes: readonly TensorPasses[]): number =>
+      plan.tensors.reduce(
+        (sum, { shape }, index) => sum + elementCount(shape) * workOf(passes[index]!, shape.at(-1) ?? 1),
+        0,
+      );
+    this.#total = work(all);
+    this.#done = this.#total - work(passes);
     this.#finished = this.#tensors.filter(({ passes }) => passes === 0).length;
   }
 
@@ -100,7 +113,8 @@ export class ProgressTracker {
   /** Rows have been rounded by their inputs. */
   rowsRounded({ tensor, linear }: PlannedBlockMatrix, rows: number): void {
     this.#start(tensor);
-    this.#advance(tensor, rows * linear.columns, 0);
+    const elements = rows * linear.columns;
+    this.#advance(tensor, elements, 0, elements * roundingWork(linear.columns));
   }
 
   /** A matrix that was rounded by its inputs is in the files. */
@@ -121,10 +135,10 @@ export class ProgressTracker {
     this.#emit({ type: "tensor:start", name: this.#plan.tensors[tensor]!.name, index: tensor });
   }
 
-  #advance(tensor: number, elements: number, bytes: number): void {
+  #advance(tensor: number, elements: number, bytes: number, work = elements): void {
     const progress = this.#tensors[tensor]!;
     progress.done += elements;
-    this.#done += elements;
+    this.#done += work;
     this.#bytesWritten += bytes;
     this.#emit({
       type: "progress",
@@ -152,4 +166,9 @@ export class ProgressTracker {
 
 function passCount({ slabs, roundings }: TensorPasses): number {
   return (slabs ? 1 : 0) + roundings;
+}
+
+/** Conversions of a weight. */
+function workOf({ slabs, roundings }: TensorPasses, columns: number): number {
+  return (slabs ? 1 : 0) + roundings * roundingWork(columns);
 }

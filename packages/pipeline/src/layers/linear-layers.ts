@@ -21,6 +21,13 @@ export interface CheckpointLinear extends LinearLayer {
   readonly bias?: string;
 }
 
+/** Weights of linear layers that no format of checkpoints has a place for as they are stored. */
+export interface UnfitWeight {
+  /** Name in the checkpoint. */
+  readonly tensor: string;
+  readonly reason: string;
+}
+
 /** A checkpoint as the linear layers that it is made of: nothing of its weights has been read. */
 export interface LayeredModel {
   readonly checkpoint: Checkpoint;
@@ -31,6 +38,8 @@ export interface LayeredModel {
   readonly tensors: ReadonlyMap<string, PlainTensor>;
   /** Block by block. */
   readonly linears: readonly CheckpointLinear[];
+  /** What cannot be among them. */
+  readonly unfit: readonly UnfitWeight[];
   /** Element type of weights that nothing is known of but that they were quantized. */
   readonly dtype: ElementType;
   /** Of files of little weight, which are left out of the description. */
@@ -38,7 +47,8 @@ export interface LayeredModel {
 }
 
 /**
- * Finds the linear layers of a checkpoint. Experts that the checkpoint keeps in one tensor are not among them.
+ * Finds the linear layers of a checkpoint. Experts that the checkpoint keeps in one tensor, and weights of inputs x outputs, are not among
+ * them, but listed.
  *
  * @throws QuernError `PLAN_SOURCE_PACKED` for experts that are in blocks of a ggml type already (gpt-oss), and the codes of `describeModel`
  */
@@ -55,7 +65,7 @@ export async function openLayeredModel(checkpoint: Checkpoint): Promise<LayeredM
     description,
     config: plain.config,
     tensors: plain.tensors,
-    linears: linearLayers(description, plain.tensors, dtype),
+    ...linearLayers(description, plain.tensors, dtype),
     dtype,
     warnings,
   };
@@ -78,7 +88,7 @@ function linearLayers(
   { modules, tensors: described }: ModelDescription,
   tensors: ReadonlyMap<string, PlainTensor>,
   dtype: ElementType,
-): CheckpointLinear[] {
+): Pick<LayeredModel, "linears" | "unfit"> {
   const expressions = new Map(described.map(({ name, expression }) => [name, expression]));
   /** By name of the weight: several modules may have parts of one. */
   const users = new Map<string, { module: ModelModule; matrix: number; keeps: boolean }[]>();
@@ -91,11 +101,15 @@ function linearLayers(
       users.set(weight, [...known, { module, matrix, keeps: keepsRows(expression) }]);
     }
   }
-  return [...users].flatMap(([weight, found]): CheckpointLinear[] => {
+  const unfit: UnfitWeight[] = [];
+  const linears = [...users].flatMap(([weight, found]): CheckpointLinear[] => {
     const { info, quantized } = tensors.get(weight)!;
     const { shape } = info;
-    // What is transposed for all that use it is stored as inputs x outputs (transformers, `Conv1D`), which no format knows.
-    if (shape.length !== 2 || !weight.endsWith(WEIGHT) || !found.some(({ keeps }) => keeps)) return [];
+    const reason = whyUnfit(weight, shape, found);
+    if (reason !== undefined) {
+      unfit.push({ tensor: weight, reason });
+      return [];
+    }
     const [rows, columns] = shape as [number, number];
     const [{ module, matrix }] = found as [(typeof found)[0]];
     const name = weight.slice(0, -WEIGHT.length);
@@ -113,6 +127,18 @@ function linearLayers(
       },
     ];
   });
+  return { linears, unfit };
+}
+
+function whyUnfit(
+  weight: string,
+  shape: readonly number[],
+  users: readonly { readonly keeps: boolean }[],
+): string | undefined {
+  if (shape.length > 2) return "several matrices in one tensor, such as experts";
+  if (shape.length !== 2 || !weight.endsWith(WEIGHT)) return "no weight of a layer of its own";
+  // What is transposed for all that use it (transformers, `Conv1D`).
+  return users.some(({ keeps }) => keeps) ? undefined : "stored as inputs x outputs, as Conv1D is";
 }
 
 const DTYPES: ReadonlyMap<unknown, ElementType> = new Map([

@@ -95,6 +95,8 @@ export interface InputNeeds {
 export interface PlannedGroup<M extends PlannedMatrix = PlannedLinear> {
   readonly inputs?: { readonly module: string; readonly matrix: number };
   readonly needs: InputNeeds;
+  /** Whether their Hessian is needed for one thing alone, which is prepared once: then it need not outlast that. */
+  readonly consumesHessian: boolean;
   readonly columns: number;
   readonly layers: readonly M[];
   /** Memory that it takes beside what threads work with. */

@@ -494,6 +494,33 @@ describe("what cannot be", () => {
     await Promise.all([without.close(), few.close()]);
   });
 
+  it("weights that no format has a place for", async () => {
+    const transposed = await goldenModel("gpt2");
+    const error = await failure(write(transposed, settings));
+    expect(error).toMatchObject({
+      code: "PLAN_NO_LAYERS",
+      subject: { tensor: "transformer.h.0.attn.c_attn.weight" },
+    });
+    expect(error.message).toContain("Conv1D");
+    // Some of them beside others.
+    const model = await goldenModel("llama2-spm");
+    const { report } = await write({ ...model, unfit: transposed.unfit }, settings);
+    const left = report.warnings.filter(({ code }) => code === "PLAN_WEIGHTS_LEFT");
+    expect(left).toHaveLength(1);
+    expect(left[0]!.message).toContain(`${transposed.unfit.length} tensors`);
+  });
+
+  it("use of statistics where a recipe looks at weights alone", async () => {
+    const model = await goldenModel("llama2-spm");
+    const statistics = await randomStatistics({ model, path: join(folder, "unused.stats") });
+    const { report } = await write(model, settings, { statistics });
+    expect(report.warnings.map(({ code }) => code)).toEqual(["STATISTICS_UNUSED"]);
+    const plain = await write(model, settings);
+    expect(plain.report.warnings).toEqual([]);
+    expect(report.layers).toEqual(plain.report.layers);
+    await statistics.close();
+  });
+
   it("decisions about layers that there are not", async () => {
     const model = await goldenModel("llama2-spm");
     const recipe = {

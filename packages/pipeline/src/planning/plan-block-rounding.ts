@@ -23,7 +23,7 @@ import { weightType } from "../conversion/weight-type.ts";
 import { type BlockRounding, type PlannedBlockMatrix, seesTooFew } from "../layers/block-plan.ts";
 import type { LayeredModel } from "../layers/linear-layers.ts";
 import type { InputNeeds, PlannedGroup, PlannedStage } from "../layers/plan.ts";
-import { inputBytes, layerResources } from "../layers/planning/memory.ts";
+import { consumesHessian, inputBytes, layerResources } from "../layers/planning/memory.ts";
 import { preparation } from "../layers/planning/plan-linear.ts";
 import type { Target } from "../layers/tasks/target.ts";
 import type { ModelSource, PlannedOutput, PlannedTensor, RoundingRequest } from "../plan.ts";
@@ -54,6 +54,8 @@ export function planBlockRounding(params: {
   readonly source: ModelSource;
   readonly tensors: readonly ModelTensor[];
   readonly outputs: readonly PlannedOutput[];
+  /** Whether errors of outputs are measured with Hessians, too. */
+  readonly measuresOutputs: boolean;
   readonly kernels: Kernels;
   readonly memory: number | undefined;
   readonly threads: number;
@@ -179,6 +181,7 @@ interface GroupContext {
   readonly source: ModelSource;
   readonly kernels: Kernels;
   readonly follows: boolean;
+  readonly measuresOutputs: boolean;
 }
 
 /** One for each matrix: those of a stack have inputs of their own. */
@@ -186,7 +189,7 @@ function planGroups(
   candidates: readonly RoundingCandidate[],
   context: GroupContext,
 ): PlannedGroup<PlannedBlockMatrix>[] {
-  const { group, follows } = context;
+  const { group, follows, measuresOutputs } = context;
   const fitting = candidates.filter(
     ({ planned: { ne } }) => ne[0] === group.columns && (ne[2] ?? 1) === group.matrices && ne.length <= 3,
   );
@@ -202,15 +205,13 @@ function planGroups(
         heldOut: all.heldOut || next.heldOut,
         histogram: false,
       }));
+    const consumes = !measuresOutputs && consumesHessian(layers);
+    const inputs = { needs, columns: group.columns, consumesHessian: consumes };
     return {
+      ...inputs,
       inputs: { module: group.name, matrix },
-      needs,
-      columns: group.columns,
       layers,
-      bytes: layers.reduce(
-        (sum, layer) => sum + matrixBytes(layer, follows),
-        inputBytes(needs, group.columns),
-      ),
+      bytes: layers.reduce((sum, layer) => sum + matrixBytes(layer, follows), inputBytes(inputs)),
     };
   });
 }

@@ -108,6 +108,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
       source: checkpoint,
       tensors,
       outputs: laidOut,
+      measuresOutputs: measureErrors,
       kernels,
       memory: params.memory,
       threads,

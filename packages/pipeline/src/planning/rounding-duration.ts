@@ -7,8 +7,8 @@ import { sampleWeights } from "./duration.ts";
 /** Enough rows for a figure, few enough to cost little. */
 const SAMPLE = { rows: 96, columns: 512 };
 
-/** What a core does in a second with Hessians: multiplications with additions. */
-const FACTORING_RATE = 2e9;
+/** What a core does of the n^3 / 3 operations of a factorization in a second, as measured for 2048 and 8192 columns (tools/bench, layers.mjs). */
+const FACTORING_RATE = 8e9;
 
 /**
  * Estimates how long rounding by inputs takes: the time of this machine for a sample, times the weights; half of it for each weight, half

@@ -47,6 +47,8 @@ export interface Parameters {
    * second. @default parameters are not searched but by `fit`
    */
   step?(row: number, column: number, parameter: number): number;
+  /** Whether the first parameter is a power of two, so that steps double or halve it instead. @default false */
+  readonly doubles?: boolean;
 }
 
 /**

@@ -108,6 +108,7 @@ function openTiles(options: TiledGridOptions, matrix: Matrix, unit: TileSize): T
       scales[tile] = store.round(parameters[0]!);
       if (code.shift === "offset") shifts[tile] = code.shiftFor!(parameters[1]!, scales[tile]);
     },
+    ...(store.doubles === true && { doubles: true }),
     step: (row, column, parameter) => scales[tileAt(row, column)]! / (parameter === 0 ? 2 ** code.bits : 4),
     ...(code.shiftFor && {
       moveOffset(row: number, column: number, offset: number): void {

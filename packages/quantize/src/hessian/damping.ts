@@ -1,5 +1,5 @@
 import { QuernError } from "@quern/tensor";
-import { type Allocate, ownMemory } from "./allocate.ts";
+import { diagonalOf } from "./column-importance.ts";
 import type { Hessian } from "./hessian.ts";
 
 /**
@@ -19,9 +19,12 @@ export interface Damped {
   readonly deadColumns: readonly number[];
 }
 
-/** @throws QuernError `QUANTIZE_NOT_FINITE` */
-export function damped({ matrix }: Hessian, columns: number, damping: number): Damped {
-  const diagonal = Float64Array.from({ length: columns }, (_, i) => matrix[i * (columns + 1)]!);
+/**
+ * @param diagonal Of the Hessian.
+ * @throws QuernError `QUANTIZE_NOT_FINITE`
+ */
+export function damped(diagonal: Float64Array, damping: number): Damped {
+  const columns = diagonal.length;
   let trace = 0;
   const deadColumns: number[] = [];
   for (const [i, value] of diagonal.entries()) {
@@ -40,8 +43,8 @@ export function damped({ matrix }: Hessian, columns: number, damping: number): D
   return { diagonal: diagonal.map((value, i) => (dead.has(i) ? mean : value + added)), damping, deadColumns };
 }
 
-/** Makes a copy of a Hessian the damped one. */
-function applyDamping(
+/** Makes a Hessian the damped one. */
+export function applyDamping(
   matrix: Float64Array | Float32Array,
   columns: number,
   { diagonal, deadColumns }: Damped,
@@ -56,19 +59,13 @@ function applyDamping(
 /** A damped copy. @throws QuernError `QUANTIZE_NOT_FINITE` */
 export function dampedHessian(hessian: Hessian, columns: number, damping: number): Float64Array {
   const matrix = hessian.matrix.slice();
-  applyDamping(matrix, columns, damped(hessian, columns, damping));
+  applyDamping(matrix, columns, damped(diagonalOf(matrix, columns), damping));
   return matrix;
 }
 
-/** A copy in F32, damped. */
-export function dampedFloats(
-  hessian: Hessian,
-  columns: number,
-  change: Damped,
-  allocate: Allocate = ownMemory,
-): Float32Array {
-  const matrix = new Float32Array(allocate(4 * columns ** 2));
-  matrix.set(hessian.matrix);
-  applyDamping(matrix, columns, change);
-  return matrix;
+/** A copy in F32, damped. @throws QuernError `QUANTIZE_NOT_FINITE` */
+export function dampedFloats({ matrix }: Hessian, columns: number, damping: number): Float32Array {
+  const copy = Float32Array.from(matrix);
+  applyDamping(copy, columns, damped(diagonalOf(matrix, columns), damping));
+  return copy;
 }

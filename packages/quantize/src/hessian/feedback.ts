@@ -2,7 +2,8 @@ import type { MathKernels } from "@quern/kernels";
 import { QuernError } from "@quern/tensor";
 import type { Hessian } from "./hessian.ts";
 import { type Allocate, ownMemory } from "./allocate.ts";
-import { damped, dampedFloats, type Damped } from "./damping.ts";
+import { diagonalOf } from "./column-importance.ts";
+import { applyDamping, damped, type Damped } from "./damping.ts";
 import type { ShiftSolver } from "./shift-target.ts";
 
 /** How errors of columns that are rounded change the columns that follow. */
@@ -29,6 +30,11 @@ export interface FeedbackParams {
   readonly refines?: boolean | undefined;
   /** columns x columns, for targets that make up for earlier layers: see `shiftTarget`. @default there will be none */
   readonly cross?: Float64Array | undefined;
+  /**
+   * Whether the Hessian's own memory may be worked in, so that there is no second one of its size: nothing of it is left, and it counts with
+   * the precision of F32, which is that of statistics files. @default false
+   */
+  readonly overwrites?: boolean | undefined;
   /** Where the arrays lie, and what is needed to make them. @default memory of its own */
   readonly allocate?: Allocate | undefined;
   readonly math: MathKernels;
@@ -43,18 +49,24 @@ const MOST_DAMPING = 10;
  * @throws QuernError `QUANTIZE_HESSIAN_SINGULAR` where damping does not help.
  */
 export function errorFeedback(params: FeedbackParams): Feedback {
-  const { hessian, math, cross, refines = false, allocate = ownMemory } = params;
+  const { hessian, math, cross, refines = false, overwrites = false, allocate = ownMemory } = params;
   const n = params.order.length;
   const order = new Int32Array(allocate(4 * n));
   order.set(params.order);
-  const triangle = new Float64Array(allocate(8 * n ** 2));
+  const energies = diagonalOf(hessian.matrix, n);
+  const copy = overwrites || refines ? floats(hessian.matrix, allocate) : undefined;
+  const [source, triangle] = overwrites
+    ? [copy!, hessian.matrix]
+    : [hessian.matrix, new Float64Array(allocate(8 * n ** 2))];
   for (let wanted = params.damping; wanted <= MOST_DAMPING; wanted = Math.max(2 * wanted, 0.01)) {
-    const change = damped(hessian, n, wanted);
+    const change = damped(energies, wanted);
     const { damping, deadColumns } = change;
-    fillReversed(triangle, hessian.matrix, order, change);
+    fillReversed(triangle, source, order, change);
     if (math.cholesky({ matrix: triangle, n }) === undefined) {
-      const factors = feedbackFactors(triangle, n, allocate);
-      const refining = refines && { hessian: dampedFloats(hessian, n, change, allocate) };
+      const free = refines ? undefined : copy;
+      const factors = feedbackFactors(triangle, n, free ?? new Float32Array(allocate(4 * n ** 2)));
+      if (refines) applyDamping(copy!, n, change);
+      const refining = refines && { hessian: copy! };
       const solver = cross && { cross: floats(cross, allocate), factor: triangle, places: backwards(order) };
       return { order, factors, damping, deadColumns, ...refining, ...(solver && { solver }) };
     }
@@ -68,7 +80,7 @@ export function errorFeedback(params: FeedbackParams): Feedback {
 /** The lower triangle of the damped Hessian by place, the last one first. */
 function fillReversed(
   result: Float64Array,
-  hessian: Float64Array,
+  hessian: Float64Array | Float32Array,
   order: Int32Array,
   { diagonal, deadColumns }: Damped,
 ): void {
@@ -100,8 +112,7 @@ function floats(values: Float64Array, allocate: Allocate): Float32Array {
   return result;
 }
 
-function feedbackFactors(triangle: Float64Array, n: number, allocate: Allocate): Float32Array {
-  const factors = new Float32Array(allocate(4 * n ** 2));
+function feedbackFactors(triangle: Float64Array, n: number, factors: Float32Array): Float32Array {
   const inverses = Float64Array.from({ length: n }, (_, j) => 1 / triangle[(n - 1 - j) * (n + 1)]!);
   for (let i = 0; i < n; i++) {
     const row = (n - 1 - i) * n + n - 1;

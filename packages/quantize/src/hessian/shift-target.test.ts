@@ -4,6 +4,7 @@ import { gptq } from "../roundings/gptq.ts";
 import { roundMatrix } from "../roundings/round-matrix.ts";
 import { correlatedInputs, gaussian, gram } from "../testing/random.ts";
 import { layerUnderTest } from "../testing/tasks.ts";
+import { diagonalOf } from "./column-importance.ts";
 import { damped, dampedHessian, dampingFor } from "./damping.ts";
 import { errorFeedback } from "./feedback.ts";
 import { shiftTarget } from "./shift-target.ts";
@@ -133,7 +134,7 @@ describe("damping", () => {
   it("adds a share of the mean of the diagonal, and cuts dead columns off", () => {
     const hessian = { matrix: Float64Array.of(4, 1, 9, 1, 2, 9, 9, 9, 0), tokens: 5 };
     const matrix = dampedHessian(hessian, 3, 0.1);
-    const { deadColumns } = damped(hessian, 3, 0.1);
+    const { deadColumns } = damped(diagonalOf(hessian.matrix, 3), 0.1);
     expect([...matrix].map((value) => Number(value.toFixed(9)))).toEqual([4.3, 1, 0, 1, 2.3, 0, 0, 0, 3]);
     expect(deadColumns).toEqual([2]);
     expect(hessian.matrix[8]).toBe(0);

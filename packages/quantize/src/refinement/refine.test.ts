@@ -1,9 +1,12 @@
+import { loadKernels } from "@quern/kernels";
 import { describe, expect, it } from "vitest";
 import { nf4 } from "../grids/bitsandbytes.ts";
 import { mxfp4, nvfp4 } from "../grids/float-grids.ts";
-import type { Grid, TiledGrid } from "../grids/grid.ts";
+import { ggml } from "../grids/ggml/ggml.ts";
+import type { FitParams, Grid, TiledGrid } from "../grids/grid.ts";
 import { uniform } from "../grids/uniform.ts";
 import { dampedHessian } from "../hessian/damping.ts";
+import { outputError } from "../measure/output-error.ts";
 import { dequantizeMatrix } from "../quantized-matrix.ts";
 import { coordinateDescent } from "../roundings/coordinate-descent.ts";
 import { gptq } from "../roundings/gptq.ts";
@@ -130,6 +133,60 @@ describe("searching scales and codes together", () => {
         return roundMatrix({ matrix, grid, rounding, hessian, math }).codes;
       });
       expect(searched).toEqual(plain);
+    }
+  });
+});
+
+describe("scales that are powers of two", () => {
+  it.each(["MXFP4 of ggml", "MXFP4"])("are searched both ways: %s", async (name) => {
+    const kernels = await loadKernels();
+    const grid: Grid = name === "MXFP4" ? mxfp4() : ggml({ type: "MXFP4" }, { kernels });
+    const { matrix, hessian, math } = await layerUnderTest(8, 64, { seed: 9 });
+    matrix.values.fill(0, 0, 32);
+    /** With all scales so many times as large as they should be. */
+    const scaled = (times: number): Grid => ({
+      ...grid,
+      open(of) {
+        const fitted = grid.open(of);
+        const fit = (params: FitParams): void => {
+          fitted.fit(params);
+          const parameters = new Float64Array(1);
+          for (let row = 0; row < of.rows; row++) {
+            for (let column = 0; column < of.columns; column += 32) {
+              fitted.readParameters(row, column, parameters);
+              fitted.writeParameters(row, column, Float64Array.of(times * parameters[0]!));
+            }
+          }
+        };
+        return new Proxy(fitted, {
+          get(target, key) {
+            if (key === "fit") return fit;
+            const member: unknown = Reflect.get(target, key, target);
+            return typeof member === "function" ? (member.bind(target) as unknown) : member;
+          },
+        });
+      },
+    });
+    const error = (times: number, searchScales: boolean): number => {
+      const rounding = gptq({ passes: 2, searchScales });
+      const { values } = roundMatrix({ matrix, grid: scaled(times), rounding, hessian, math });
+      return outputError({ matrix, values, hessian: hessian.matrix, math }).relative;
+    };
+    const wanted = error(1, true);
+    for (const times of [1 / 4, 4]) {
+      expect(error(times, false)).toBeGreaterThan(2 * wanted);
+      expect(error(times, true)).toBeLessThan(2 * wanted);
+    }
+  });
+
+  it("have no 0", () => {
+    const fitted = mxfp4().open({ rows: 1, columns: 32, values: new Float32Array(32).fill(1) });
+    fitted.fit({ values: new Float32Array(32).fill(1) });
+    const found = new Float64Array(1);
+    for (const scale of [0, -1, 2 ** -140]) {
+      fitted.writeParameters(0, 0, Float64Array.of(scale));
+      fitted.readParameters(0, 0, found);
+      expect(found[0]).toBe(Math.fround(2 ** -127));
     }
   });
 });

@@ -1,5 +1,6 @@
 import type { MathKernels } from "@quern/kernels";
-import { damped, dampedFloats } from "../hessian/damping.ts";
+import { QuernError } from "@quern/tensor";
+import { dampedFloats } from "../hessian/damping.ts";
 import type { Hessian } from "../hessian/hessian.ts";
 import { spans, type Span } from "../hessian/spans.ts";
 import type { Matrix } from "../matrix.ts";
@@ -13,7 +14,8 @@ export interface RefineParams {
   readonly matrix: Matrix;
   /** Changed in place: codes, values, and where scales are refitted the grid. */
   readonly rounded: Rounded;
-  readonly hessian: Hessian;
+  /** Not needed where there is the damped one. */
+  readonly hessian?: Hessian | undefined;
   /** Share of the mean of the Hessian's diagonal that is added to it. */
   readonly damping: number;
   /** The Hessian with it, of `errorFeedback`. @default it is made */
@@ -46,7 +48,7 @@ export function refine(params: RefineParams): void {
   const state: RefinementState = {
     matrix,
     rounded,
-    hessian: params.damped ?? dampedFloats(hessian, matrix.columns, damped(hessian, matrix.columns, damping)),
+    hessian: params.damped ?? dampedFloats(given(hessian), matrix.columns, damping),
     errors: matrix.values.slice(),
     math,
   };
@@ -60,6 +62,15 @@ export function refine(params: RefineParams): void {
       if (passes > 0) descendCodes(state, span, gradients);
     }
   }
+}
+
+function given(hessian: Hessian | undefined): Hessian {
+  if (hessian !== undefined) return hessian;
+  throw new QuernError(
+    "QUANTIZE_INPUT_MISSING",
+    "passes and refits need the Hessian, or feedback that was made for them",
+    { subject: { key: "hessian" } },
+  );
 }
 
 /** Columns that are refined with one product of matrices, which holds for as long as none but they change. */

@@ -35,7 +35,10 @@ export class StepsAround {
   write(row: number, first: number, last: number): void {
     const at = row * this.#count;
     const middle = this.#middles[at]!;
-    const moved = middle + (first - ROOM) * this.#steps[at]!;
+    const moved =
+      this.#parameters.doubles === true
+        ? middle * 2 ** (first - ROOM)
+        : middle + (first - ROOM) * this.#steps[at]!;
     // Scales of other signs would turn the order of codes around.
     this.#tried[0] = moved * middle < 0 ? 0 : moved;
     if (this.#count > 1) this.#tried[1] = this.#middles[at + 1]! + (last - ROOM) * this.#steps[at + 1]!;

@@ -1,6 +1,8 @@
 import { QuernError } from "@quern/tensor";
 import type { FittedGrid } from "../grids/grid.ts";
-import { damped, dampingFor } from "../hessian/damping.ts";
+import { diagonalOf } from "../hessian/column-importance.ts";
+import { damped, type Damped, dampingFor } from "../hessian/damping.ts";
+import type { Hessian } from "../hessian/hessian.ts";
 import { refine } from "../refinement/refine.ts";
 import { nearest } from "./nearest.ts";
 import type { Rounded, Rounding, RoundingTask } from "./rounding.ts";
@@ -23,18 +25,19 @@ export function coordinateDescent(options: CoordinateDescentOptions = {}): Round
       "coordinate descent takes passes from 1 on and a damping that is not negative",
     );
   }
+  const dampingOf = (hessian: Hessian, columns: number): Damped =>
+    damped(diagonalOf(hessian.matrix, columns), options.damping ?? dampingFor(hessian.tokens, columns));
   return {
     name: "coordinate-descent",
     needs: ["hessian"],
     refuses: () => undefined,
     round<F extends FittedGrid>(task: RoundingTask<F>): Rounded<F> {
       const { matrix, math } = task;
-      const hessian = task.hessian!;
-      const wanted = options.damping ?? dampingFor(hessian.tokens, matrix.columns);
-      const change = task.feedback ?? damped(hessian, matrix.columns, wanted);
+      const { hessian, feedback } = task;
+      const change = feedback ?? dampingOf(hessian!, matrix.columns);
       const { damping, deadColumns } = change;
       const rounded = { ...nearest().round(task), damping, deadColumns };
-      const refinement = { hessian, damping, damped: task.feedback?.hessian, passes, refitScales };
+      const refinement = { hessian, damping, damped: feedback?.hessian, passes, refitScales };
       refine({ matrix, rounded, ...refinement, math: math! });
       return rounded;
     },

@@ -53,7 +53,8 @@ export function gptq(options: GptqOptions = {}): Rounding {
       "in descending order of all columns, tiles cannot be fitted as they are entered: their columns are not rounded together",
     );
   }
-  const prepare = ({ hessian, cross, grid, shape, allocate, math }: PrepareParams): Feedback => {
+  const prepare = (params: PrepareParams): Feedback => {
+    const { hessian, cross, grid, shape, overwrites, allocate, math } = params;
     const { columns } = shape;
     const width = grid.unitOf(shape).columns;
     return errorFeedback({
@@ -62,6 +63,7 @@ export function gptq(options: GptqOptions = {}): Rounding {
       damping: options.damping ?? dampingFor(hessian.tokens, columns),
       refines: passes > 0 || refitScales,
       ...(shift > 0 && { cross }),
+      overwrites,
       allocate,
       math,
     });
@@ -79,10 +81,10 @@ export function gptq(options: GptqOptions = {}): Rounding {
     },
     round<F extends FittedGrid>(task: RoundingTask<F>): Rounded<F> {
       const { grid, fitting } = task;
-      const hessian = task.hessian!;
+      const { hessian } = task;
       const math = task.math!;
       const { columns } = task.matrix;
-      const feedback = task.feedback ?? prepare({ ...task, hessian, shape: task.matrix, math });
+      const feedback = task.feedback ?? prepare({ ...task, hessian: hessian!, shape: task.matrix, math });
       const matrix = shift > 0 ? shifted(task.matrix, { feedback, share: shift, math }) : task.matrix;
       const fitted = grid.open(matrix);
       const width = fitted.unit.columns;

@@ -8,6 +8,7 @@ import { ggml } from "../grids/ggml/ggml.ts";
 import { BLOCK_LAYOUTS } from "../grids/ggml/layouts.ts";
 import type { FittedGrid, Grid, TiledGrid } from "../grids/grid.ts";
 import { uniform } from "../grids/uniform.ts";
+import { columnImportance, diagonalOf } from "../hessian/column-importance.ts";
 import { columnOrder } from "../hessian/column-order.ts";
 import { errorFeedback } from "../hessian/feedback.ts";
 import { oneByOne } from "../testing/one-by-one.ts";
@@ -149,4 +150,62 @@ it("rows that are divided among threads get the codes that they have together", 
     return roundMatrix({ matrix: part, grid, calibrator, rounding, hessian, feedback, math });
   });
   expect(parts.flatMap(({ codes }) => [...codes])).toEqual([...whole.codes]);
+});
+
+describe("feedback that is made in the Hessian's own memory", () => {
+  const [rows, columns] = [12, 96];
+  const grid = uniform({ bits: 3, symmetric: false, tile: { columns: 32 } });
+
+  it.each([{ passes: 2, refitScales: true }, {}])("gives the same codes without it (%o)", async (options) => {
+    const { matrix, hessian, math } = await layerUnderTest(rows, columns, { seed: 6 });
+    // As statistics files have it.
+    const known = { ...hessian, matrix: Float64Array.from(Float32Array.from(hessian.matrix)) };
+    const importance = columnImportance(diagonalOf(known.matrix, columns))!;
+    const rounding = gptq({ order: "descending", ...options });
+    const task = { matrix, grid, calibrator: meanSquaredError(), rounding, math };
+    const wanted = roundMatrix({ ...task, hessian: known });
+    const sizes: number[] = [];
+    const allocate = (size: number): ArrayBuffer => {
+      sizes.push(size);
+      return new ArrayBuffer(size);
+    };
+    const used = { ...known, matrix: known.matrix.slice() };
+    const params = { hessian: used, grid, shape: matrix, overwrites: true, allocate, math };
+    const feedback = rounding.prepare!(params);
+    expect(sizes.every((size) => size <= 4 * columns ** 2)).toBe(true);
+    used.matrix.fill(NaN);
+    const found = roundMatrix({ ...task, importance, feedback });
+    expect(found.codes).toEqual(wanted.codes);
+    expect(bits(found.values)).toEqual(bits(wanted.values));
+  });
+
+  it("begins anew where damping was not enough", async () => {
+    const { math } = await layerUnderTest(1, 8);
+    // Not positive definite without much on its diagonal.
+    const matrix = Float64Array.of(1, 2, 0, 2, 1, 0, 0, 0, 1);
+    const order = Int32Array.of(2, 0, 1);
+    const params = { order, damping: 0.01, math };
+    const wanted = errorFeedback({ ...params, hessian: { matrix, tokens: 3 } });
+    const found = errorFeedback({
+      ...params,
+      hessian: { matrix: matrix.slice(), tokens: 3 },
+      overwrites: true,
+    });
+    expect(wanted.damping).toBeGreaterThan(0.5);
+    expect(found.damping).toBe(wanted.damping);
+    expect(found.factors).toEqual(wanted.factors);
+  });
+
+  it("does not stand for the Hessian where that is needed itself", async () => {
+    const { matrix, hessian, math } = await layerUnderTest(rows, columns, { seed: 7 });
+    const params = { hessian, grid, shape: matrix, math };
+    const feedback = gptq().prepare!(params);
+    const task = { matrix, grid, feedback, math };
+    expect(() => roundMatrix({ ...task, rounding: gptq({ passes: 1 }) })).toThrow(
+      expect.objectContaining({ code: "QUANTIZE_INPUT_MISSING" }),
+    );
+    expect(() => roundMatrix({ ...task, rounding: gptq(), searchInHessian: true })).toThrow(
+      expect.objectContaining({ code: "QUANTIZE_INPUT_MISSING" }),
+    );
+  });
 });

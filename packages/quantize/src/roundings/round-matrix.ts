@@ -53,7 +53,8 @@ export function roundMatrix<F extends FittedGrid>(params: RoundMatrixParams<F>):
   const refusal = refuseCombination({ grid, rounding, calibrator, shape: matrix });
   if (refusal !== undefined) throw new QuernError("QUANTIZE_COMBINATION", refusal);
   checkInputs(rounding.needs, inputs, `rounding ${rounding.name}`);
-  if (searchInHessian) checkInputs(["hessian"], inputs, "a search for ranges in the Hessian");
+  if (searchInHessian)
+    checkInputs(["hessian"], { hessian, math: inputs.math }, "a search for ranges in the Hessian");
   const { columns } = matrix;
   checkLength("importance", importance, columns);
   checkLength("hessian", hessian?.matrix, columns * columns);
@@ -78,7 +79,8 @@ const DESCRIPTIONS = {
 
 function checkInputs(needs: Rounding["needs"], inputs: RoundingInputs, who: string): void {
   for (const need of needs) {
-    if (inputs[need] !== undefined && inputs.math !== undefined) continue;
+    const known = inputs[need] !== undefined || (need === "hessian" && inputs.feedback !== undefined);
+    if (known && inputs.math !== undefined) continue;
     throw new QuernError("QUANTIZE_INPUT_MISSING", `${who} needs ${DESCRIPTIONS[need]}, and kernels`, {
       subject: { key: need },
     });

@@ -33,6 +33,8 @@ export interface PrepareParams {
   readonly grid: Grid;
   /** Of one of the layers. */
   readonly shape: Pick<Matrix, "rows" | "columns">;
+  /** Whether the Hessian's own memory may be worked in: see `errorFeedback`. @default false */
+  readonly overwrites?: boolean | undefined;
   /** Where the result lies, and what is needed to make it. @default memory of its own */
   readonly allocate?: Allocate | undefined;
   readonly math: MathKernels;
@@ -43,7 +45,7 @@ export interface RoundingInputs {
   readonly hessian?: Hessian | undefined;
   /**
    * What `errorFeedback` has made of the Hessian, for several layers that share their inputs, or several parts of the rows of one: plain
-   * data. It decides about order and damping. @default it is made
+   * data. It decides about order and damping, and stands for the Hessian where there is none. @default it is made
    */
   readonly feedback?: Feedback | undefined;
   /** columns x columns, `(X_f - X_q)^T X_q` of inputs before and after earlier layers were quantized: see `shiftTarget`. */

@@ -1,6 +1,6 @@
 import { QuernError } from "@quern/tensor";
 import type { Matrix } from "../matrix.ts";
-import { factorError, layerSignal, sampleRows } from "./factor-error.ts";
+import { factorErrors, sampleRows } from "./factor-error.ts";
 import type { Transform } from "./transform.ts";
 
 export interface AwqOptions {
@@ -34,19 +34,21 @@ export function awq(options: AwqOptions = {}): Transform {
         ? meanWeights(layers, Math.min(grid.unitOf(layers[0]!).columns, layers[0]!.columns))
         : undefined;
       const sampled = layers.map((layer) => sampleRows(layer, rows, grid));
-      const hessian = Float32Array.from(task.hessian!.matrix);
-      const signal = layerSignal(sampled, hessian, math);
+      const errorOf = factorErrors({
+        layers: sampled,
+        grid,
+        calibrator,
+        hessian: task.hessian!.matrix,
+        math,
+      });
       const tried = Array.from({ length: steps }, (_, step) => {
         const exponent = step / steps;
-        const factors = factorsFor(inputs, weights, exponent);
-        const error = factorError({ layers: sampled, factors, grid, calibrator, hessian, math });
-        return { exponent, error: signal > 0 ? error / signal : error };
+        return { exponent, error: errorOf(factorsFor(inputs, weights, exponent)) };
       });
+      const best = tried.reduce((least, next) => (next.error < least.error ? next : least));
       // No factors at all is what exponent 0 means where weights do not count.
       const plain = factorsFor(inputs, undefined, 0);
-      const plainError = factorError({ layers: sampled, factors: plain, grid, calibrator, hessian, math });
-      const best = tried.reduce((least, next) => (next.error < least.error ? next : least));
-      if (plainError <= best.error * (signal > 0 ? signal : 1)) return { factors: plain, exponent: 0, tried };
+      if (errorOf(plain) <= best.error) return { factors: plain, exponent: 0, tried };
       return { factors: factorsFor(inputs, weights, best.exponent), exponent: best.exponent, tried };
     },
   };

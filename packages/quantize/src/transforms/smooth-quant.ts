@@ -1,6 +1,6 @@
 import { QuernError } from "@quern/tensor";
 import type { Matrix } from "../matrix.ts";
-import { factorError, layerSignal } from "./factor-error.ts";
+import { factorErrors } from "./factor-error.ts";
 import type { Transform, TransformTask } from "./transform.ts";
 
 export interface SmoothQuantOptions {
@@ -64,23 +64,18 @@ function largestWeights(layers: readonly Matrix[]): Float32Array {
 
 /** Relative output error of weights on the grid and inputs in 8 bits. */
 function w8a8Error(task: TransformTask): (factors: Float32Array) => number {
-  const { layers, calibrator } = task;
-  const grid = task.grid!;
-  const math = task.math!;
   const inputs = task.largestMagnitudes!;
   const { matrix, tokens } = task.hessian!;
-  const hessian = Float32Array.from(matrix);
-  const signal = layerSignal(layers, hessian, math);
+  const { layers, calibrator } = task;
+  const errorOf = factorErrors({
+    layers,
+    grid: task.grid!,
+    calibrator,
+    hessian: matrix,
+    math: task.math!,
+  });
   return (factors) => {
     const step = inputs.reduce((most, input, j) => Math.max(most, input / factors[j]!), 0) / 127;
-    const energy = layers.reduce(
-      (sum, { columns, values }) =>
-        sum + values.reduce((total, value, i) => total + (value * factors[i % columns]!) ** 2, 0),
-      0,
-    );
-    const error =
-      factorError({ layers, factors, grid, calibrator, hessian, math }) +
-      ((tokens * step ** 2) / 12) * energy;
-    return signal > 0 ? error / signal : error;
+    return errorOf(factors, (tokens * step ** 2) / 12);
   };
 }

@@ -5,13 +5,17 @@ import type {
   LayerResources,
   PlannedBlockCheck,
   PlannedFolding,
+  PlannedGroup,
   PlannedMatrix,
   PlannedStage,
 } from "../plan.ts";
 import type { CheckedLinear } from "./plan-linear.ts";
 
-/** What a thread holds for each weight that it rounds: weights, values, errors, what they add to others, and the same in other orders. */
-const BYTES_PER_WEIGHT = 48;
+/**
+ * What a thread holds for each weight that it rounds: weights, values, errors, what they add to others, the same in other orders, and what of
+ * all that has not been collected yet.
+ */
+const BYTES_PER_WEIGHT = 96;
 
 /** For each weight of a matrix that is evaluated as a whole: as it is stored, in F32, scaled and rotated. */
 const EVALUATING_BYTES = 16;
@@ -24,14 +28,16 @@ const LARGEST_AHEAD = 16 * 2 ** 20;
 
 /** Of a Hessian, for each element: F64. */
 const HESSIAN_BYTES = 8;
-/** What is made of it for all rows: a factor in F64, feedback in F32, and damped for refinements in F32. */
-const PREPARING_BYTES = 16;
+/** What is made of it for all rows: feedback in F32, and damped for refinements in F32. */
+const PREPARING_BYTES = 8;
+/** A factor in F64, where the Hessian is still needed when that has been made. */
+const FACTOR_BYTES = 8;
 /** Of products with other inputs: F64, and F32 for shifts. */
 const CROSS_BYTES = 12;
 /** Of a Hessian with factors: a copy in F64, and one in F32 for products. */
 const SEARCHING_HESSIAN_BYTES = 12;
-/** Of each thread that refines with it: damped, and in F32. */
-const REFINING_BYTES = 12;
+/** Of each thread that refines with a Hessian of which nothing has been prepared: damped, in F32. */
+const REFINING_BYTES = 4;
 
 /** Inputs that are held out, at most. */
 const HELD_OUT_ROWS = 256;
@@ -47,26 +53,50 @@ const THREAD_BYTES = 40 * 2 ** 20;
 export function groupBytes(params: {
   readonly layers: readonly CheckedLinear[];
   readonly needs: InputNeeds;
+  readonly consumesHessian: boolean;
   readonly columns: number;
   /** Layers whose rows are made together. */
   readonly whole: (layer: CheckedLinear) => boolean;
   /** Whether what layers become is needed as numbers, too. */
   readonly follows: boolean;
 }): number {
-  const { layers, needs, columns, follows, whole } = params;
+  const { layers, needs, columns, consumesHessian, follows, whole } = params;
   const codes = layers.reduce((sum, layer) => {
     const { linear, decision } = layer;
     const weights = linear.rows * linear.columns;
     return sum + weights * ((decision.guard ? 2 : 1) + (follows ? 4 : 0) + (whole(layer) ? 4 : 0));
   }, 0);
-  return codes + inputBytes(needs, columns);
+  return codes + inputBytes({ needs, columns, consumesHessian });
+}
+
+/**
+ * Whether layers with the same inputs need the Hessian of these for nothing but what is prepared of it, once for all of them: where ranges
+ * are searched in it, or layers are rounded otherwise, it is needed until they are done.
+ */
+export function consumesHessian(
+  layers: readonly Pick<PlannedMatrix, "needs" | "prepares" | "decision">[],
+): boolean {
+  const users = layers.filter(({ needs }) => needs.hessian);
+  return (
+    users.length > 0 &&
+    users.every(
+      ({ prepares, decision }) =>
+        prepares !== undefined &&
+        prepares === users[0]!.prepares &&
+        decision.treatment.searchInHessian !== true,
+    )
+  );
 }
 
 /** Memory for what is known of the inputs of a group. */
-export function inputBytes(needs: InputNeeds, columns: number): number {
+export function inputBytes(
+  group: Pick<PlannedGroup<PlannedMatrix>, "needs" | "columns" | "consumesHessian">,
+): number {
+  const { needs, columns } = group;
   const square = columns * columns;
+  const preparing = PREPARING_BYTES + (group.consumesHessian ? 0 : FACTOR_BYTES);
   return (
-    (needs.hessian ? square * (HESSIAN_BYTES + PREPARING_BYTES) : 0) +
+    (needs.hessian ? square * (HESSIAN_BYTES + preparing) : 0) +
     (needs.cross ? square * CROSS_BYTES : 0) +
     (needs.heldOut ? HELD_OUT_ROWS * columns * 4 : 0)
   );
@@ -110,9 +140,10 @@ export function layerResources(params: {
     0,
   );
   const ofThread = groups.reduce(
-    (most, { layers, columns, needs }) => {
+    (most, { layers, columns }) => {
       const rows = layers.reduce((largest, { division }) => Math.max(largest, division.step), 1);
-      const refining = needs.hessian ? columns * columns * REFINING_BYTES : 0;
+      const unprepared = layers.some(({ needs, prepares }) => needs.hessian && prepares === undefined);
+      const refining = unprepared ? columns * columns * REFINING_BYTES : 0;
       return Math.max(most, rows * columns * BYTES_PER_WEIGHT + refining);
     },
     (params.wholeWeights ?? 0) * EVALUATING_BYTES,
@@ -144,8 +175,25 @@ export function layerResources(params: {
     leastMemory,
     groupMemory,
     chunkWeights,
-    peakMemory: PROCESS_BYTES + threads * THREAD_BYTES + groupMemory + working,
+    peakMemory: PROCESS_BYTES + threads * THREAD_BYTES + groupMemory + working + keptBytes(groups),
   };
+}
+
+/** Elements of a triangle that are read at a time, and how many such pieces there may be, as F32 and as they were read. */
+const READ_ELEMENTS = 2 ** 22;
+const READ_BYTES = 6 * 8;
+
+/** What is kept for groups of other shapes than the largest, and pieces of Hessians that have been read and not been collected yet. */
+function keptBytes(groups: readonly PlannedGroup<PlannedMatrix>[]): number {
+  const byColumns = new Map<number, number>();
+  let largest = 0;
+  let read = 0;
+  for (const { columns, bytes, needs } of groups) {
+    byColumns.set(columns, Math.max(byColumns.get(columns) ?? 0, bytes));
+    largest = Math.max(largest, bytes);
+    if (needs.hessian) read = Math.max(read, Math.min(columns ** 2 / 2, READ_ELEMENTS) * READ_BYTES);
+  }
+  return [...byColumns.values()].reduce((sum, bytes) => sum + bytes, read) - largest;
 }
 
 function resolveMemory(memory: number | undefined): number {

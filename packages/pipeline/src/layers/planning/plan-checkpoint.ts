@@ -7,7 +7,7 @@ import {
 import { remoteBytes } from "@quern/checkpoints/node";
 import { type Kernels, loadKernels } from "@quern/kernels";
 import type { QuantizedLayer, StatisticsNeed } from "@quern/recipes";
-import { statisticsInputs } from "@quern/statistics";
+import { type Statistics, statisticsInputs } from "@quern/statistics";
 import { elementCount, QuernError, type TensorInfo } from "@quern/tensor";
 import { resolveThreads } from "@quern/threads";
 import type { LayeredModel } from "../linear-layers.ts";
@@ -25,7 +25,7 @@ import type {
 } from "../plan.ts";
 import type { Target } from "../tasks/target.ts";
 import { checkStatistics } from "./check-statistics.ts";
-import { groupBytes, layerResources } from "./memory.ts";
+import { consumesHessian, groupBytes, layerResources } from "./memory.ts";
 import { planChecks } from "./plan-checks.ts";
 import { planFoldings } from "./plan-foldings.ts";
 import { planRotation, untiedConfig } from "./plan-rotation.ts";
@@ -47,6 +47,7 @@ const MORE_TEMPLATES = "additional_chat_templates";
  * - `PLAN_MEMORY`, `PLAN_THREADS` parameters out of range
  * - `PLAN_ROTATION_IMPOSSIBLE`, `PLAN_TRANSFORMS_TOGETHER` as `planRotation`
  * - `PLAN_TRANSFORM_FOLLOWS` transforms, with inputs that follow what layers become
+ * - `PLAN_NO_LAYERS` a model whose weights no format has a place for as they are stored
  * - `PLAN_LAYER_UNKNOWN` a decision about a layer that the model lacks
  * - `PLAN_STATISTICS_REQUIRED`, `PLAN_STATISTICS_TWICE`, `STATISTICS_OTHER_MODEL`, `STATISTICS_UNKNOWN_MODULE`,
  *   `STATISTICS_NOT_COLLECTED` inputs of which too little is known
@@ -62,6 +63,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
   const layers = checkedLayers(params, kernels);
   const needsInputs =
     recipe.statistics !== "none" || layers.some(({ needs }) => needs.channels || needs.hessian);
+  const unfit = unfitWarnings(model, layers.length);
   if (statistics !== undefined && params.inputs !== undefined) {
     throw new QuernError(
       "PLAN_STATISTICS_TWICE",
@@ -184,7 +186,14 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     fileSize,
     bitsPerWeight: (fileSize * 8) / parameters,
     ...(inputs === undefined ? {} : { inputs }),
-    warnings: [...model.warnings, ...(recipe.warnings ?? []), ...warnings, ...known],
+    warnings: [
+      ...model.warnings,
+      ...(recipe.warnings ?? []),
+      ...unfit,
+      ...warnings,
+      ...known,
+      ...(needsInputs || statistics === undefined ? [] : [unusedStatistics(statistics, params.recipeName)]),
+    ],
     kernels: kernels.info,
     ...(backend === undefined ? {} : { backend }),
     resources,
@@ -217,6 +226,39 @@ function checkedLayers({ model, recipe }: PlanCheckpointParams, kernels: Kernels
       }),
     ];
   });
+}
+
+/**
+ * Weights that stay as they are although they are those of linear layers.
+ *
+ * @throws QuernError `PLAN_NO_LAYERS` where nothing else is left to quantize
+ */
+function unfitWarnings({ unfit }: LayeredModel, layers: number): QuernError[] {
+  if (unfit.length === 0) return [];
+  const reasons = [...new Set(unfit.map(({ reason }) => reason))];
+  const names = unfit.map(({ tensor }) => tensor);
+  const what = `${listNames(names, REASONS)} (${reasons.join("; ")})`;
+  if (layers === 0) {
+    throw new QuernError(
+      "PLAN_NO_LAYERS",
+      `there is nothing to quantize: no format of checkpoints has a place for ${what}; GGUF does`,
+      { subject: { tensor: names[0]! } },
+    );
+  }
+  return [
+    new QuernError(
+      "PLAN_WEIGHTS_LEFT",
+      `${names.length} tensors of weights stay as they are, as no format of checkpoints has a place for them: ${what}`,
+    ),
+  ];
+}
+
+function unusedStatistics({ file }: Statistics, recipe: string): QuernError {
+  return new QuernError(
+    "STATISTICS_UNUSED",
+    `${file}: ${recipe} looks at weights alone, so that statistics change nothing`,
+    { subject: { file } },
+  );
 }
 
 function checkLoaders(
@@ -288,14 +330,17 @@ function planGroup(
       { subject: { tensor: module } },
     );
   }
+  const consumes = consumesHessian(group.layers);
   return {
     ...(group.inputs && { inputs: group.inputs }),
     needs,
+    consumesHessian: consumes,
     columns,
     layers: group.layers.map((layer) => planLinear(layer, context)),
     bytes: groupBytes({
       layers: group.layers,
       needs,
+      consumesHessian: consumes,
       columns,
       follows: context.follows,
       whole: ({ linear }) => context.whole.has(`${linear.module}.weight`),

@@ -1,4 +1,4 @@
-import { columnImportance, type Feedback, type Treatment } from "@quern/quantize";
+import { columnImportance, diagonalOf, type Feedback, type Treatment } from "@quern/quantize";
 import type { InputSource, InputStatistics } from "@quern/statistics";
 import type { BufferLease, BufferPool } from "@quern/threads";
 import { withLargest } from "../planning/plan-linear.ts";
@@ -45,8 +45,9 @@ export async function quantizeGroup<M extends PlannedMatrix>(
     layers: await Promise.all(planned.layers.map((layer) => evaluated(layer, work, lease))),
   };
   const treatments = await treatmentsFor(group, work);
-  const feedbacks = new Map<string, Promise<Feedback | undefined>>();
   const open = group.layers.filter((layer) => !work.isFinished(layer));
+  const energies = statistics?.hessian && diagonalOf(statistics.hessian, planned.columns);
+  const context = { consumes: planned.consumesHessian, work, lease, feedbacks: new Map() };
   await Promise.all(
     open.map(async (planned) => {
       const treatment = treatments.get(planned)!;
@@ -54,11 +55,13 @@ export async function quantizeGroup<M extends PlannedMatrix>(
       const feedback =
         planned.prepares !== undefined &&
         known?.hessian &&
-        (await feedbackFor({ planned, treatment, statistics: known, work, lease, feedbacks }));
-      const importance = known && !known.hessian ? columnImportance(known.meanSquare) : undefined;
+        (await feedbackFor({ ...context, planned, treatment, statistics: known }));
+      const left = feedback && context.consumes ? withoutHessian(known!) : known;
+      const importance =
+        left && !left.hessian ? columnImportance(known?.hessian ? energies! : left.meanSquare) : undefined;
       await work.quantize(planned, {
         treatment,
-        ...(known && { statistics: known }),
+        ...(left && { statistics: left }),
         ...(importance && { importance }),
         ...(feedback && { feedback }),
       });
@@ -138,21 +141,28 @@ async function treatmentsFor<M extends PlannedMatrix>(
   );
 }
 
+function withoutHessian({ hessian: _consumed, ...rest }: InputStatistics): InputStatistics {
+  return rest;
+}
+
 /** Made once for layers that are rounded alike. */
 function feedbackFor(params: {
   readonly planned: PlannedMatrix;
+  /** Whether nothing else needs the Hessian. */
+  readonly consumes: boolean;
   readonly treatment: Treatment;
   readonly statistics: InputStatistics;
   readonly work: { readonly run: RunLayerTask };
   readonly lease: BufferLease;
   readonly feedbacks: Map<string, Promise<Feedback | undefined>>;
 }): Promise<Feedback | undefined> {
-  const { planned, treatment, statistics, work, lease, feedbacks } = params;
+  const { planned, treatment, statistics, consumes, work, lease, feedbacks } = params;
   const { rows, columns } = planned.linear;
   const key = planned.prepares!;
   const known = feedbacks.get(key);
   if (known !== undefined) return known;
-  const made = work.run({
+  const cross = statistics.cross !== undefined;
+  const prepared = work.run({
     kind: "prepare",
     tensor: planned.weights.tensor,
     treatment,
@@ -160,7 +170,13 @@ function feedbackFor(params: {
     hessian: statistics.hessian!,
     tokens: statistics.tokens,
     ...(statistics.cross && { cross: statistics.cross }),
-    buffers: preparingSizes(columns).map((size) => lease.take(size)),
+    overwrites: consumes,
+    buffers: preparingSizes(columns, { overwrites: consumes, cross }).map((size) => lease.take(size)),
+  });
+  // Targets that are shifted need what has become of it.
+  const made = prepared.then((feedback) => {
+    if (consumes && !cross) lease.giveBack(statistics.hessian!.buffer as SharedArrayBuffer);
+    return feedback;
   });
   feedbacks.set(key, made);
   return made;

@@ -58,16 +58,22 @@ type MatrixTask = Omit<RoundBlocksTask, "firstRow" | "rows" | "measuresOutputs">
 
 function taskFor(
   planned: PlannedBlockMatrix,
-  { treatment, statistics, feedback }: LayerInputs,
+  { treatment, statistics, importance: energies, feedback }: LayerInputs,
   lease: BufferLease,
 ): MatrixTask {
   const { weights, type, rowSize, via, usesImportance } = planned;
   const { hessian, tokens = 0, meanSquare, heldOut } = statistics ?? {};
   const blocks = (): Uint8Array => new Uint8Array(lease.take(weights.rows * rowSize));
   const rounded =
-    hessian === undefined || seesTooFew(planned, tokens)
+    (hessian === undefined && feedback === undefined) || seesTooFew(planned, tokens)
       ? undefined
-      : { treatment, hessian: { matrix: hessian, tokens }, ...(feedback && { feedback }), blocks: blocks() };
+      : {
+          treatment,
+          ...(hessian && { hessian: { matrix: hessian, tokens } }),
+          ...(energies && { importance: energies }),
+          ...(feedback && { feedback }),
+          blocks: blocks(),
+        };
   const compared = rounded && heldOut && heldOut.length >= weights.columns ? heldOut : undefined;
   // Of inputs that never were, importance matrices say that all columns count alike.
   const importance = tokens > 0 ? meanSquare : new Float32Array(weights.columns).fill(1);

@@ -35,7 +35,10 @@ export interface RoundBlocksTask extends RowRange {
   /** Rounding by inputs, if it is wanted. */
   readonly rounded?: {
     readonly treatment: Treatment;
-    readonly hessian: { readonly matrix: Float64Array; readonly tokens: number };
+    /** Or feedback that stands for it. */
+    readonly hessian?: { readonly matrix: Float64Array; readonly tokens: number };
+    /** By column: what errors count where there is none. */
+    readonly importance?: Float32Array;
     readonly feedback?: Feedback;
     /** Bytes of all rows. */
     readonly blocks: Uint8Array;
@@ -145,7 +148,7 @@ function plainBlocks(
 
 async function roundByInputs(
   rows: ReadRows,
-  { treatment, hessian, feedback, blocks }: NonNullable<RoundBlocksTask["rounded"]>,
+  { treatment, hessian, importance, feedback, blocks }: NonNullable<RoundBlocksTask["rounded"]>,
   kernels: Kernels,
 ): Promise<BlockRows> {
   const { weights, firstRow, rows: count, values } = rows;
@@ -162,6 +165,7 @@ async function roundByInputs(
       grid: grid as Grid<BlockGrid>,
       rounding,
       hessian,
+      importance,
       feedback,
       math: kernels.math,
     }),
@@ -192,7 +196,8 @@ async function measure(task: ReadRows, quantized: Uint8Array, kernels: Kernels):
   kernels.dequantize({ type, source: quantized, target: meant, rows, columns });
   const matrix = { rows, columns, values };
   const { math } = kernels;
-  const forms = measuresOutputs && rounded && (await formsOf(matrix, meant, rounded.hessian.matrix, math));
+  const hessian = measuresOutputs ? rounded?.hessian : undefined;
+  const forms = hessian && (await formsOf(matrix, meant, hessian.matrix, math));
   return {
     errors,
     ...(heldOut && { outputs: outputErrorsByRow({ matrix, values: meant, inputs: heldOut, math }) }),

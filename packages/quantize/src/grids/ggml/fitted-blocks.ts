@@ -25,6 +25,7 @@ export class FittedBlocks implements BlockGrid {
   readonly unit: TileSize;
   readonly parameterCount: number;
   readonly inner?: Parameters;
+  readonly doubles: boolean;
   readonly tileCodes: TileCodes;
   readonly factorCodes: (parameter: number) => TileCodes;
   readonly #kernels: Kernels;
@@ -62,6 +63,7 @@ export class FittedBlocks implements BlockGrid {
     this.#subColumns = parameters.subColumns;
     this.unit = { rows: 1, columns: parameters.unitColumns };
     this.parameterCount = layout.minimum ? 2 : 1;
+    this.doubles = layout.d.format.step === "doubling";
     if (layout.subScales) this.inner = this.#subBlocks();
     const { tileCodes, factorCodes } = kernelForms(blockCodes, parameters);
     this.tileCodes = tileCodes;
@@ -157,7 +159,8 @@ export class FittedBlocks implements BlockGrid {
 
   step(row: number, column: number, parameter: number): number {
     const d = Math.abs(this.#parameters.d[this.#parameters.unitAt(row, column)]!);
-    return parameter === 0 ? d * this.#layout.d.format.step : d / 4;
+    const share = this.#layout.d.format.step;
+    return parameter === 0 && share !== "doubling" ? d * share : d / 4;
   }
 
   /** s and m, with d and dmin as they are. */

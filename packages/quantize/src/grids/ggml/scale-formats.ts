@@ -8,8 +8,8 @@ export interface ScaleFormat {
   write(block: Uint8Array, at: number, value: number): void;
   /** The nearest number that can be stored; what is too large becomes the largest one. */
   round(value: number): number;
-  /** How far, as a share of it, the next one is that makes a difference. */
-  readonly step: number;
+  /** How far, as a share of it, the next one is that makes a difference; or the next ones are twice and half of it. */
+  readonly step: number | "doubling";
 }
 
 const { F16, F8_E4M3, F8_E8M0 } = SMALL_FLOATS;
@@ -33,6 +33,9 @@ export const F16_SCALE: ScaleFormat = {
   step: 1 / 64,
 };
 
+/** The smallest power of two that E8M0 has; it has no 0. */
+const SMALLEST_POWER = 2 ** -127;
+
 /** A power of two, of which ggml takes half: 2^(code - 128), down to 2^-128 (`ggml_e8m0_to_fp32_half` of ggml-impl.h). */
 export const HALF_E8M0_SCALE: ScaleFormat = {
   bytes: 1,
@@ -40,8 +43,8 @@ export const HALF_E8M0_SCALE: ScaleFormat = {
   write(block, at, value) {
     block[at] = F8_E8M0.encode(2 * value, true);
   },
-  round: (value) => F8_E8M0.decode(F8_E8M0.encode(2 * value, true)) / 2,
-  step: 1,
+  round: (value) => F8_E8M0.decode(F8_E8M0.encode(Math.max(2 * value, SMALLEST_POWER), true)) / 2,
+  step: "doubling",
 };
 
 /** An E4M3 number without a sign, of which ggml takes half; the code of NaN is 0 (`ggml_ue4m3_to_fp32` of ggml-impl.h). */
