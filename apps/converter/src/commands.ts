@@ -82,6 +82,11 @@ export const COMMANDS: readonly LazyCommand[] = [
     load: async () => (await import("./commands/models.ts")).defineModels,
   },
   {
+    name: "completions",
+    description: "Print a script with which a shell completes what you type.",
+    load: async () => (await import("./commands/completions.ts")).defineCompletions,
+  },
+  {
     name: "info",
     description: "Show which kernels run on this machine, and why.",
     load: async () => (await import("./commands/info.ts")).defineInfo,

@@ -1,5 +1,6 @@
 import { CONTAINERS, describeRecipe, PRESETS } from "@quern/recipes";
-import { type Command, Option } from "commander";
+import { Argument, type Command, Option } from "commander";
+import { suggest } from "../completions/suggestions.ts";
 import { formatRecipeHeader, formatRecipeList } from "../format/recipes.ts";
 import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
@@ -29,7 +30,12 @@ export function defineRecipes(command: Command, host: Host): void {
     seeAlso: ["convert", "calibrate"],
   });
   command
-    .argument("[recipe]", "name, or file: shown as a file that can be edited and used")
+    .addArgument(
+      suggest(new Argument("[recipe]", "name, or file: shown as a file that can be edited and used"), {
+        values: PRESETS.map(({ name }) => name),
+        files: true,
+      }),
+    )
     .option("--json", "as JSON on standard output")
     .addOption(
       new Option("--schema", "the JSON schema of recipe files, for editors that check them").conflicts(
