@@ -35,6 +35,7 @@ const SHARED = [
   "kernels",
   "json",
   "quiet",
+  "verbose",
   "progress",
 ];
 

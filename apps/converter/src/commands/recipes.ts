@@ -7,6 +7,7 @@ import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { styleFor } from "../terminal.ts";
 import { readRecipe } from "./read-recipe.ts";
+import { addAnswerOptions } from "./shared-options.ts";
 
 interface RecipesOptions {
   readonly json?: true;
@@ -29,14 +30,13 @@ export function defineRecipes(command: Command, host: Host): void {
     ],
     seeAlso: ["convert", "calibrate"],
   });
-  command
+  addAnswerOptions(command)
     .addArgument(
       suggest(new Argument("[recipe]", "name, or file: shown as a file that can be edited and used"), {
         values: PRESETS.map(({ name }) => name),
         files: true,
       }),
     )
-    .option("--json", "as JSON on standard output")
     .addOption(
       new Option("--schema", "the JSON schema of recipe files, for editors that check them").conflicts(
         "json",

@@ -174,13 +174,30 @@ export function addManifestOption(command: Command): Command {
   );
 }
 
-/** Declares what is said, and how. */
+/** Declares what is said, and how, while work is done. */
 export function addMessageOptions(command: Command): Command {
+  return addLoudness(command, "plan, events and result as JSON lines on standard output").option(
+    "--no-progress",
+    "do not show progress",
+  );
+}
+
+/** Declares what is said, and how, by commands that answer at once. @param json What `--json` writes. */
+export function addAnswerOptions(command: Command, json = "as JSON on standard output"): Command {
+  return addLoudness(command, json);
+}
+
+function addLoudness(command: Command, json: string): Command {
   return command
     .optionsGroup("Messages:")
-    .option("--json", "plan, events and result as JSON lines on standard output")
+    .option("--json", json)
     .option("-q, --quiet", "say nothing but the result and errors")
-    .option("--no-progress", "do not show progress");
+    .addOption(
+      new Option(
+        "-v, --verbose",
+        "say more: all of the plan, every step, where settings come from",
+      ).conflicts("quiet"),
+    );
 }
 
 /** What the options ask of every output. */
