@@ -72,7 +72,7 @@ describe("examples of manuals", () => {
   });
   afterAll(async () => sandbox?.close());
 
-  it.each([["", program] as const, ...commands])("quern %s", async (_, command) => {
+  it.concurrent.each([["", program] as const, ...commands])("quern %s", async (_, command) => {
     const folder = await sandbox.folder();
     for (const { run } of manualOf(command)!.examples) {
       const { code, output } = await sandbox.run(run, folder);
