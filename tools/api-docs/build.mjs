@@ -8,19 +8,20 @@ import { Application } from "typedoc";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const folder = fileURLToPath(new URL(".", import.meta.url));
 
-/** Sources of the entry points of a package; those of tests are not published. */
-function entryPoints(path) {
-  const { exports, private: isPrivate } = JSON.parse(readFileSync(join(root, path, "package.json"), "utf8"));
-  if (isPrivate) return [];
-  return Object.entries(exports)
-    .filter(([name, target]) => typeof target === "object" && "default" in target && name !== "./package.json")
-    .map(([, target]) => join(root, path, target["@quern/source"]));
+/** Name of a package, and sources of its entry points; those of tests are not published. */
+function readPackage(path) {
+  const { name, exports } = JSON.parse(readFileSync(join(root, path, "package.json"), "utf8"));
+  const entryPoints = Object.values(exports)
+    .filter((target) => typeof target === "object" && "default" in target)
+    .map((target) => join(root, path, target["@quern/source"]));
+  return { name, entryPoints };
 }
 
-const packages = readdirSync(join(root, "packages")).map((name) => join("packages", name));
+const folders = readdirSync(join(root, "packages")).map((name) => join("packages", name));
+const packages = [...folders, "apps/converter"].map(readPackage);
 const app = await Application.bootstrap({
   name: "Quern",
-  entryPoints: [...packages, "apps/converter"].flatMap(entryPoints),
+  entryPoints: packages.flatMap(({ entryPoints }) => entryPoints),
   tsconfig: join(folder, "tsconfig.json"),
   basePath: root,
   displayBasePath: root,
@@ -31,8 +32,17 @@ const app = await Application.bootstrap({
   excludeInternal: true,
   gitRevision: "main",
   disableSources: true,
-  requiredToBeDocumented: ["Class", "Enum", "Function", "Interface", "TypeAlias", "Variable"],
-  validation: { invalidLink: true, invalidPath: true, notDocumented: true, notExported: true, rewrittenLink: true, unusedMergeModuleWith: true },
+  packagesRequiringDocumentation: packages.map(({ name }) => name),
+  // Of interfaces and types of parameters and results, the fields say what they are.
+  requiredToBeDocumented: ["Class", "Function", "Variable"],
+  validation: {
+    invalidLink: true,
+    invalidPath: true,
+    notDocumented: true,
+    notExported: true,
+    rewrittenLink: true,
+    unusedMergeModuleWith: true,
+  },
   treatWarningsAsErrors: true,
   treatValidationWarningsAsErrors: true,
 });
@@ -41,6 +51,6 @@ if (project === undefined) process.exit(1);
 app.validate(project);
 if (!app.logger.hasErrors() && !app.logger.hasWarnings() && !process.argv.includes("--check")) {
   await app.generateOutputs(project);
-  console.log(`${relative(process.cwd(), join(folder, "html", "index.html"))}`);
+  console.log(relative(process.cwd(), join(folder, "html", "index.html")));
 }
 process.exit(app.logger.hasErrors() || app.logger.hasWarnings() ? 1 : 0);

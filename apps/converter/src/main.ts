@@ -26,7 +26,7 @@ const manual: Manual = {
  *
  * @param argv arguments without the interpreter and the script
  * @param host where text goes and signals come from; default: this process
- * @returns the exit code, see {@link exitCodes}
+ * @returns the exit code, as `quern --help` explains it
  */
 export async function main(argv: readonly string[], host: Host = processHost()): Promise<number> {
   const program = createProgram(host);

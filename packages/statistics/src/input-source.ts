@@ -67,5 +67,6 @@ export interface InputSource {
   replace(params: { readonly tensor: string; readonly values: Float32Array }): Promise<void>;
   /** All layers of a block are what they will be. */
   blockDone(block: number): Promise<void>;
+  /** Frees what the source holds. */
   close(): Promise<void>;
 }

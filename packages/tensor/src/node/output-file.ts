@@ -17,6 +17,7 @@ export interface PartialFile {
   place(): Promise<void>;
   /** Closes the file and removes it, under whichever name it has. */
   abandon(): Promise<void>;
+  /** Closes the file, under whatever name it has. */
   close(): Promise<void>;
 }
 
