@@ -6,6 +6,7 @@ import { type MarkdownBlock, markdownBlocks } from "./testing/examples/markdown-
 import { Sandbox } from "./testing/examples/sandbox.ts";
 import { runsInTests, shellStatements } from "./testing/examples/shell-statements.ts";
 import { compileBlocks, linkPackages } from "./testing/examples/typescript-blocks.ts";
+import { repositoryFiles } from "./testing/repository-files.ts";
 import { repositoryPath } from "./testing/run-cli.ts";
 
 const GUIDES = readdirSync(repositoryPath("docs"))
@@ -13,6 +14,9 @@ const GUIDES = readdirSync(repositoryPath("docs"))
   .map((name) => `docs/${name}`);
 const PACKAGES = readdirSync(repositoryPath("packages")).map((name) => `packages/${name}/README.md`);
 const DOCUMENTS = ["README.md", "CONTRIBUTING.md", "apps/converter/README.md", ...GUIDES, ...PACKAGES];
+
+/** What instructions name that is in llama.cpp. */
+const FOREIGN_NAMES: ReadonlySet<string> = new Set(["MODEL_TENSORS"]);
 
 const blocks = DOCUMENTS.flatMap(markdownBlocks);
 
@@ -111,6 +115,25 @@ it("has no link to what is not there", () => {
       .map((target) => `${file}: ${target}`),
   );
   expect(dead).toEqual([]);
+});
+
+it("names files and properties in instructions that there are", () => {
+  const files = ["packages", "tools", "apps", "fixtures"].flatMap(repositoryFiles).map((name) => `/${name}`);
+  const sources = files
+    .filter((name) => /\.(ts|mjs|py)$/.test(name) && !name.endsWith("/documentation.test.ts"))
+    .map((name) => readFileSync(repositoryPath(`.${name}`), "utf8"))
+    .join("\n");
+  const unknown = GUIDES.filter((file) => file.includes("HOWTO")).flatMap((file) => {
+    const text = readFileSync(repositoryPath(file), "utf8").replaceAll(/^```[^]*?^```/gm, "");
+    return Array.from(text.matchAll(/`([\w./-]+)`/g), ([, word]) => word!)
+      .filter((word) => {
+        const isPath = /\.(ts|mjs)$/.test(word) || word.endsWith("/");
+        if (isPath) return !files.some((name) => `${name}/`.includes(`/${word.replace(/\/$/, "")}`));
+        return /^[a-zA-Z_]\w+$/.test(word) && !sources.includes(word) && !FOREIGN_NAMES.has(word);
+      })
+      .map((word) => `${file}: ${word}`);
+  });
+  expect(unknown).toEqual([]);
 });
 
 describe("tables of exit codes", () => {
