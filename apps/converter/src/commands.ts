@@ -82,8 +82,18 @@ export const COMMANDS: readonly LazyCommand[] = [
     load: async () => (await import("./commands/models.ts")).defineModels,
   },
   {
-    name: "info",
-    description: "Show which kernels run on this machine, and why.",
-    load: async () => (await import("./commands/info.ts")).defineInfo,
+    name: "completions",
+    description: "Print a script with which a shell completes what you type.",
+    load: async () => (await import("./commands/completions.ts")).defineCompletions,
+  },
+  {
+    name: "config",
+    description: "Show the settings that hold here, and where they come from.",
+    load: async () => (await import("./commands/config.ts")).defineConfig,
+  },
+  {
+    name: "doctor",
+    description: "Check what quern needs: kernels, threads, memory, disk space, token, Hub; say what to do.",
+    load: async () => (await import("./commands/doctor.ts")).defineDoctor,
   },
 ];

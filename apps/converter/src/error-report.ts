@@ -1,5 +1,5 @@
 import { type ErrorSubject, QuernError } from "@quern/tensor";
-import { exitCodeOf } from "./exit-codes.ts";
+import { exitCodeOf, exitCodes } from "./exit-codes.ts";
 import { formatInteger } from "./format/number.ts";
 import { printable } from "./format/printable.ts";
 import type { Style } from "./format/style.ts";
@@ -57,6 +57,17 @@ export function errorRecord(error: unknown): Record<string, unknown> {
     message: messageOf(error),
     subject: error instanceof QuernError ? error.subject : {},
     exitCode: exitCodeOf(error),
+  };
+}
+
+/** What the command line itself has wrong, as `--json` reports it. */
+export function usageRecord(message: string): Record<string, unknown> {
+  return {
+    type: "error",
+    code: "USAGE_COMMAND_LINE",
+    message: message.replace(/^error: /, ""),
+    subject: {},
+    exitCode: exitCodes.usage,
   };
 }
 

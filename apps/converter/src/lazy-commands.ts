@@ -17,6 +17,13 @@ export interface LazyCommand {
 /** What declares commands that have not been loaded. */
 const loaders = new WeakMap<Command, () => Promise<void>>();
 
+/** What is meant where no command below one is named. */
+const defaults = new WeakMap<Command, Command>();
+
+export function defaultCommandOf(parent: Command): Command | undefined {
+  return defaults.get(parent);
+}
+
 /** Adds commands that are loaded when they are run or asked for help. */
 export function addLazyCommands(params: {
   readonly parent: Command;
@@ -26,6 +33,7 @@ export function addLazyCommands(params: {
   const { parent, commands, host } = params;
   for (const { name, description, isDefault = false, load } of commands) {
     const command = parent.command(name, { isDefault }).summary(description).description(description);
+    if (isDefault) defaults.set(parent, command);
     loaders.set(command, async () => (await load())(command, host));
   }
   parent.hook("preSubcommand", async (_, command) => loadCommand(command));

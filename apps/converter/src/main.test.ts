@@ -23,7 +23,10 @@ describe("quern", () => {
       "imatrix",
       "types",
       "models",
-      "info",
+      "plan",
+      "doctor",
+      "config",
+      "completions",
     ];
     for (const command of commands) {
       expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
@@ -105,14 +108,5 @@ describe("quern models", () => {
     expect(exitCode).toBe(0);
     const json = await runCli({ argv: ["models", "--json"] });
     expect(json.host.records).toEqual([host.stdout.lines]);
-  });
-});
-
-describe("quern info", () => {
-  it("says which kernels run", async () => {
-    const { exitCode, stdout } = await runCli({ argv: ["info"] });
-    expect(stdout).toMatch(/^kernels +(native|wasm) \w+/m);
-    expect(stdout).toMatch(/^node +v\d+/m);
-    expect(exitCode).toBe(0);
   });
 });

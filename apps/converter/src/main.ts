@@ -1,6 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { COMMANDS } from "./commands.ts";
-import { describeError, errorRecord } from "./error-report.ts";
+import { describeError, errorRecord, usageRecord } from "./error-report.ts";
 import { exitCodeOf, exitCodes } from "./exit-codes.ts";
 import { createStyle } from "./format/style.ts";
 import { ENVIRONMENT, type EnvironmentVariable } from "./help/environment.ts";
@@ -9,6 +9,7 @@ import { addManual, type Manual } from "./help/manual.ts";
 import { type Host, processHost } from "./host.ts";
 import { addLazyCommands } from "./lazy-commands.ts";
 import { writeJsonLine } from "./reporters/json.ts";
+import { applySettings } from "./settings/apply-settings.ts";
 import { hasColors, styleFor } from "./terminal.ts";
 import { version } from "./version.ts";
 
@@ -25,7 +26,7 @@ const manual: Manual = {
  *
  * @param argv arguments without the interpreter and the script
  * @param host where text goes and signals come from; default: this process
- * @returns the exit code, see {@link exitCodes}
+ * @returns the exit code, as `quern --help` explains it
  */
 export async function main(argv: readonly string[], host: Host = processHost()): Promise<number> {
   const program = createProgram(host);
@@ -35,7 +36,9 @@ export async function main(argv: readonly string[], host: Host = processHost()):
   } catch (error) {
     if (error instanceof CommanderError) {
       // Commander has said already what is wrong; code 0 is --help and --version.
-      return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+      if (error.exitCode === 0) return exitCodes.ok;
+      if (argv.includes("--json")) writeJsonLine(host.stdout, usageRecord(error.message));
+      return exitCodes.usage;
     }
     const debug = program.opts<{ debug?: true }>().debug === true || Boolean(host.env["DEBUG"]);
     if (argv.includes("--json")) {
@@ -66,5 +69,6 @@ export function createProgram(host: Host): Command {
     .showHelpAfterError("Run with --help to see what there is.");
   addManual(program, manual);
   addLazyCommands({ parent: program, commands: COMMANDS, host });
+  program.hook("preAction", async (_, command) => applySettings(command, host));
   return program;
 }

@@ -5,6 +5,7 @@ import type { TensorInfo } from "@quern/tensor";
 export interface CheckpointFileSet {
   /** Folder or repository name. */
   readonly name: string;
+  /** Whether there is a file of this name. */
   has(path: string): boolean;
   /** Bytes of a file, without reading it; undefined when it does not exist. */
   size(path: string): number | undefined;

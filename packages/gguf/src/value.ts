@@ -31,6 +31,7 @@ export interface GgufArrayValue {
   readonly length: number;
   /** Decodes element `index` (lazy for values read from a file). */
   at(index: number): GgufScalar | GgufArrayValue;
+  /** Elements in their order, each decoded when it is its turn. */
   [Symbol.iterator](): Iterator<GgufScalar | GgufArrayValue>;
 }
 

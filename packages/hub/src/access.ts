@@ -8,6 +8,7 @@ export interface HubAccess {
   readonly token?: string;
 }
 
+/** The public Hub. */
 export const DEFAULT_ENDPOINT = "https://huggingface.co";
 
 /**

@@ -7,6 +7,7 @@ import type { TensorExpression } from "./expressions/expression.ts";
 export interface CheckpointFiles {
   /** Folder or repository name, for messages and as the last resort for the model's name. */
   readonly name: string;
+  /** Whether there is a file of this name. */
   has(path: string): boolean;
   /** @returns undefined when the file does not exist */
   read(path: string): Promise<Uint8Array | undefined>;

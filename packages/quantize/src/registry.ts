@@ -30,6 +30,7 @@ export const GRIDS: {
   readonly ggml: typeof ggml;
 } = { uniform, nf4, fp4, "int8-vectorwise": int8Vectorwise, e4m3, mxfp4, nvfp4, ggml };
 
+/** How codes are chosen, by the names that recipes use. */
 export const ROUNDINGS: {
   readonly nearest: typeof nearest;
   readonly stochastic: typeof stochastic;
@@ -38,6 +39,7 @@ export const ROUNDINGS: {
   readonly "coordinate-descent": typeof coordinateDescent;
 } = { nearest, stochastic, hqq, gptq, "coordinate-descent": coordinateDescent };
 
+/** How ranges are chosen, by the names that recipes use. */
 export const CALIBRATORS: {
   readonly "min-max": typeof minMax;
   readonly "absolute-maximum": typeof absoluteMaximum;
@@ -54,6 +56,7 @@ export const CALIBRATORS: {
   entropy,
 };
 
+/** How factors of inputs are chosen, by the names that recipes use. */
 export const TRANSFORMS: {
   readonly awq: typeof awq;
   readonly "smooth-quant": typeof smoothQuant;

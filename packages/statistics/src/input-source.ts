@@ -78,5 +78,6 @@ export interface InputSource {
   blockDone(block: number): Promise<void>;
   /** Throws away what is kept for a later run. */
   discard?(): Promise<void>;
+  /** Frees what the source holds. */
   close(): Promise<void>;
 }

@@ -15,5 +15,6 @@ export interface ByteSource {
    * remote sources throw further codes (see `httpRangeSource`).
    */
   read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
+  /** Frees what the source holds; reads that come later fail. */
   close(): Promise<void>;
 }

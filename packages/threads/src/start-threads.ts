@@ -42,6 +42,7 @@ async function onThisThread<Options, Task, Result>(
   };
 }
 
+/** Ends threads, whatever they are doing. */
 export async function closeThreads(threads: readonly Thread<never, unknown>[]): Promise<void> {
   await Promise.all(threads.map((thread) => thread.close()));
 }

@@ -35,38 +35,41 @@ export function layersArgument(text: string, previous: readonly number[] | undef
   return [...(previous ?? []), ...text.split(",").map((word) => countArgument(word.trim()))];
 }
 
+/** What `--type` accepts. */
+export const OUTPUT_TYPES: readonly string[] = ["auto", ...listRecipes().map(({ name }) => name)];
+
 /**
  * Reads `--type`: names of recipes in any case, separated by commas; the option may be repeated.
  *
  * @returns each name once, as llama.cpp spells it, in the order in which they were first named
  */
 export function typesArgument(text: string, previous: readonly string[] | undefined): string[] {
-  const names = ["auto", ...listRecipes().map(({ name }) => name)];
   const types = new Set(previous);
   for (const part of text.split(",").map((word) => word.trim())) {
-    const name = names.find((candidate) => candidate.toUpperCase() === part.toUpperCase());
+    const name = OUTPUT_TYPES.find((candidate) => candidate.toUpperCase() === part.toUpperCase());
     if (name === undefined) {
-      throw new InvalidArgumentError(unknownType(part, names));
+      throw new InvalidArgumentError(unknownType(part));
     }
     types.add(name);
   }
   return [...types];
 }
 
-function unknownType(word: string, names: readonly string[]): string {
-  const meant = closest(word, names);
+function unknownType(word: string): string {
+  const meant = closest(word, OUTPUT_TYPES);
   return meant === undefined
     ? `There is no type "${word}"; "quern types" lists them.`
     : `There is no type "${word}". Did you mean ${meant}?`;
 }
 
-const intermediateTypes: readonly IntermediateType[] = ["auto", "F32", "F16", "BF16"];
+/** What `--intermediate` accepts. */
+export const INTERMEDIATE_TYPES: readonly IntermediateType[] = ["auto", "F32", "F16", "BF16"];
 
 /** Reads `--intermediate`, in any case. */
 export function intermediateArgument(text: string): IntermediateType {
-  const type = intermediateTypes.find((name) => name.toUpperCase() === text.toUpperCase());
+  const type = INTERMEDIATE_TYPES.find((name) => name.toUpperCase() === text.toUpperCase());
   if (type === undefined) {
-    throw new InvalidArgumentError(`Allowed choices are ${intermediateTypes.join(", ")}.`);
+    throw new InvalidArgumentError(`Allowed choices are ${INTERMEDIATE_TYPES.join(", ")}.`);
   }
   return type;
 }

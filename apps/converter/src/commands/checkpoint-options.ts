@@ -1,7 +1,8 @@
 import { LOADERS, type Loader } from "@quern/checkpoints";
-import { CONTAINERS, type RecipeParameters } from "@quern/recipes";
+import { CONTAINERS, PRESETS, type RecipeParameters } from "@quern/recipes";
 import { QuernError } from "@quern/tensor";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { suggest } from "../completions/suggestions.ts";
 import { positiveArgument } from "./arguments.ts";
 
 /** The container that `--type` is about. */
@@ -35,6 +36,7 @@ const SHARED = [
   "kernels",
   "json",
   "quiet",
+  "verbose",
   "progress",
 ];
 
@@ -48,20 +50,33 @@ export function addCheckpointOptions(command: Command): Command {
         "what to write, by the usual recipe unless --recipe names another one (default: gguf)",
       ).choices([GGUF, ...CONTAINERS.map(({ name }) => name)]),
     )
-    .option(
-      "--recipe <name or file>",
-      'how to quantize: one of those that "quern recipes" lists, or a YAML file like them',
+    .addOption(
+      suggest(
+        new Option(
+          "--recipe <name or file>",
+          'how to quantize: one of those that "quern recipes" lists, or a YAML file like them',
+        ),
+        { values: PRESETS.map(({ name }) => name), files: true },
+      ),
     )
     .option("--bits <count>", "other bits than those of the recipe", positiveArgument)
-    .option(
-      "--group-size <inputs>",
-      "other groups than those of the recipe: a number, channel, tensor or block",
-      groupSizeArgument,
+    .addOption(
+      suggest(
+        new Option(
+          "--group-size <inputs>",
+          "other groups than those of the recipe: a number, channel, tensor or block",
+        ).argParser(groupSizeArgument),
+        { values: ["32", "64", "128", "channel", "tensor", "block"] },
+      ),
     )
-    .option(
-      "--compat <programs>",
-      `refuse what these cannot load, separated by commas: ${LOADERS.join(", ")}`,
-      loadersArgument,
+    .addOption(
+      suggest(
+        new Option(
+          "--compat <programs>",
+          `refuse what these cannot load, separated by commas: ${LOADERS.join(", ")}`,
+        ).argParser(loadersArgument),
+        { values: LOADERS, list: true },
+      ),
     );
 }
 

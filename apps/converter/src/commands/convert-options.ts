@@ -1,7 +1,8 @@
 import type { Flavour, OutputRequest } from "@quern/pipeline";
 import { QuernError } from "@quern/tensor";
 import { type Command, Option } from "commander";
-import { typesArgument } from "./arguments.ts";
+import { suggest } from "../completions/suggestions.ts";
+import { OUTPUT_TYPES, typesArgument } from "./arguments.ts";
 import { outputTarget } from "./output-target.ts";
 import {
   addMessageOptions,
@@ -31,10 +32,13 @@ const defaultType = "Q4_K_M";
 export function addConvertOptions({ command, cwd }: { command: Command; cwd: string }): Command {
   command
     .addOption(
-      new Option(
-        "-t, --type <types>",
-        `types to write, separated by commas, all in one pass over the weights (default: ${defaultType})`,
-      ).argParser(typesArgument),
+      suggest(
+        new Option(
+          "-t, --type <types>",
+          `types to write, separated by commas, all in one pass over the weights (default: ${defaultType})`,
+        ).argParser(typesArgument),
+        { values: OUTPUT_TYPES, list: true },
+      ),
     )
     .option(
       "-o, --output <path>",

@@ -8,6 +8,7 @@ import { writeJsonLine } from "../reporters/json.ts";
 import { measuredInBytes } from "../reporters/measure.ts";
 import { styleFor } from "../terminal.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
+import { addMessageOptions } from "./shared-options.ts";
 import { writeWarnings } from "./warnings.ts";
 
 /** Options of commands that copy tensors from files to files. */
@@ -18,13 +19,11 @@ export interface CopyOptions extends MessageOptions {
 
 /** Declares {@link CopyOptions}. @param force What `--force` does. */
 export function addCopyOptions(command: Command, force = "replace output files that exist"): Command {
-  return command
-    .option("-f, --force", force)
-    .option("-n, --dry-run", "show what would be written, and write nothing")
-    .optionsGroup("Messages:")
-    .option("--json", "plan, events and result as JSON lines on standard output")
-    .option("-q, --quiet", "say nothing but the result and errors")
-    .option("--no-progress", "do not show progress");
+  return addMessageOptions(
+    command
+      .option("-f, --force", force)
+      .option("-n, --dry-run", "show what would be written, and write nothing"),
+  );
 }
 
 /** Carries out a plan, or shows it. */

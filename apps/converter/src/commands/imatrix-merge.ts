@@ -16,6 +16,7 @@ import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { styleFor } from "../terminal.ts";
 import { positiveArgument } from "./arguments.ts";
+import { addAnswerOptions } from "./shared-options.ts";
 
 interface MergeOptions {
   readonly output: string;
@@ -50,9 +51,10 @@ export function defineImatrixMerge(command: Command, host: Host): void {
       "tokens of a chunk, as --ctx-size of llama-imatrix (default: that of the files where they agree, else 512)",
       positiveArgument,
     )
-    .option("-f, --force", "replace a file that exists")
-    .option("--json", "what was written, as JSON on standard output")
-    .action((paths: readonly string[], options: MergeOptions) => runMerge({ paths, options, host }));
+    .option("-f, --force", "replace a file that exists");
+  addAnswerOptions(command, "what was written, as JSON on standard output").action(
+    (paths: readonly string[], options: MergeOptions) => runMerge({ paths, options, host }),
+  );
 }
 
 async function runMerge(params: {

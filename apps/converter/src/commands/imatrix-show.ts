@@ -14,6 +14,7 @@ import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { styleFor } from "../terminal.ts";
+import { addAnswerOptions } from "./shared-options.ts";
 
 /** What is known of one tensor; without inputs there are no statistics. */
 export interface ShownTensor {
@@ -32,18 +33,16 @@ export function defineImatrixShow(command: Command, host: Host): void {
     ],
     seeAlso: ["imatrix", "imatrix merge"],
   });
-  command
-    .argument("<file>", "importance matrix, in GGUF or its older format, or a statistics file")
-    .option("--json", "as JSON on standard output")
-    .action(async (path: string, options: { readonly json?: true }) => {
-      const file = await openImportanceFile({ path: resolve(host.cwd, path), name: path });
-      const tensors = await shownTensors(file);
-      if (options.json) {
-        writeJsonLine(host.stdout, importanceRecord(file, tensors));
-      } else {
-        host.stdout.write(formatImportance({ file, tensors, style: styleFor(host.stdout, host.env) }));
-      }
-    });
+  command.argument("<file>", "importance matrix, in GGUF or its older format, or a statistics file");
+  addAnswerOptions(command).action(async (path: string, options: { readonly json?: true }) => {
+    const file = await openImportanceFile({ path: resolve(host.cwd, path), name: path });
+    const tensors = await shownTensors(file);
+    if (options.json) {
+      writeJsonLine(host.stdout, importanceRecord(file, tensors));
+    } else {
+      host.stdout.write(formatImportance({ file, tensors, style: styleFor(host.stdout, host.env) }));
+    }
+  });
 }
 
 /** Tensors by kind, those of a kind with the largest activations first; at the end those without any. */

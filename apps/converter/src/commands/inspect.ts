@@ -10,6 +10,7 @@ import { type Inspection, typeHistogram } from "../inspection/inspection.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { styleFor } from "../terminal.ts";
 import { namesRepository, openNamedCheckpoint } from "./open-named.ts";
+import { addAnswerOptions } from "./shared-options.ts";
 
 export function defineInspect(command: Command, host: Host): void {
   addManual(command, {
@@ -29,9 +30,9 @@ export function defineInspect(command: Command, host: Host): void {
       "<path>",
       "GGUF file, safetensors file, folder of a checkpoint, or repository of the Hub (hf:owner/name)",
     )
-    .option("--full", "show long arrays and texts of the metadata whole")
-    .option("--json", "as JSON on standard output")
-    .action(async (path: string, options: { readonly full?: true; readonly json?: true }) => {
+    .option("--full", "show long arrays and texts of the metadata whole");
+  addAnswerOptions(command).action(
+    async (path: string, options: { readonly full?: true; readonly json?: true }) => {
       const inspection = namesRepository(path, host)
         ? await inspectCheckpoint(await openNamedCheckpoint(path, host))
         : await inspectPath(resolve(host.cwd, path));
@@ -41,7 +42,8 @@ export function defineInspect(command: Command, host: Host): void {
       } else {
         host.stdout.write(formatInspection({ inspection, full, style: styleFor(host.stdout, host.env) }));
       }
-    });
+    },
+  );
 }
 
 /** Elements of an array that `--json` holds unless all are asked for: a vocabulary has hundreds of thousands. */

@@ -1,8 +1,10 @@
 import { dirname } from "node:path";
-import type { Command } from "commander";
+import { Argument, type Command } from "commander";
+import { suggest } from "../completions/suggestions.ts";
 import { HUB_VARIABLES, KERNEL_VARIABLES } from "../help/environment.ts";
 import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
+import { OUTPUT_TYPES } from "./arguments.ts";
 import { quantizeArguments } from "./quantize-arguments.ts";
 import { addQuantizeOptions, type QuantizeOptions } from "./quantize-options.ts";
 import { runConversion } from "./run-conversion.ts";
@@ -29,9 +31,14 @@ export function defineQuantize(command: Command, host: Host): void {
   });
   command
     .usage("[options] <model> [output.gguf] <type> [threads]")
-    .argument(
-      "<arguments...>",
-      "model: GGUF file, folder of a checkpoint, or hf:owner/name; type: by name or number",
+    .addArgument(
+      suggest(
+        new Argument(
+          "<arguments...>",
+          "model: GGUF file, folder of a checkpoint, or hf:owner/name; type: by name or number",
+        ),
+        { values: OUTPUT_TYPES, files: true },
+      ),
     );
   addQuantizeOptions({ command, cwd: host.cwd }).action(
     (words: readonly string[], options: QuantizeOptions) => runQuantize({ words, options, host }),

@@ -1,11 +1,13 @@
 import { CONTAINERS, describeRecipe, PRESETS } from "@quern/recipes";
-import { type Command, Option } from "commander";
+import { Argument, type Command, Option } from "commander";
+import { suggest } from "../completions/suggestions.ts";
 import { formatRecipeHeader, formatRecipeList } from "../format/recipes.ts";
 import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { styleFor } from "../terminal.ts";
 import { readRecipe } from "./read-recipe.ts";
+import { addAnswerOptions } from "./shared-options.ts";
 
 interface RecipesOptions {
   readonly json?: true;
@@ -28,9 +30,13 @@ export function defineRecipes(command: Command, host: Host): void {
     ],
     seeAlso: ["convert", "calibrate"],
   });
-  command
-    .argument("[recipe]", "name, or file: shown as a file that can be edited and used")
-    .option("--json", "as JSON on standard output")
+  addAnswerOptions(command)
+    .addArgument(
+      suggest(new Argument("[recipe]", "name, or file: shown as a file that can be edited and used"), {
+        values: PRESETS.map(({ name }) => name),
+        files: true,
+      }),
+    )
     .addOption(
       new Option("--schema", "the JSON schema of recipe files, for editors that check them").conflicts(
         "json",

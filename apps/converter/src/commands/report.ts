@@ -10,6 +10,7 @@ import { writeJsonLine } from "../reporters/json.ts";
 import { readReportFile } from "../report/read-report-file.ts";
 import { reportTarget } from "../report/report-target.ts";
 import { writeTexts } from "../report/write-report.ts";
+import { addAnswerOptions } from "./shared-options.ts";
 
 interface ReportOptions {
   readonly output: string;
@@ -31,9 +32,10 @@ export function defineReport(command: Command, host: Host): void {
   command
     .argument("<files...>", "JSON files that --report has written")
     .requiredOption("-o, --output <path>", "page to write (.html), or all figures in one file (.json)")
-    .option("-f, --force", "replace a file that exists")
-    .option("--json", "the result as a JSON line on standard output")
-    .action((files: readonly string[], options: ReportOptions) => runReport({ files, options, host }));
+    .option("-f, --force", "replace a file that exists");
+  addAnswerOptions(command, "the result as a JSON line on standard output").action(
+    (files: readonly string[], options: ReportOptions) => runReport({ files, options, host }),
+  );
 }
 
 async function runReport(params: {

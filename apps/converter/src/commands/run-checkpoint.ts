@@ -83,7 +83,8 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
     }
     if (!options.json && !options.quiet) {
       const style = styleFor(host.stderr, host.env);
-      host.stderr.write(`${formatCheckpointPlan({ plan, recipe, statistics, style })}\n`);
+      const layers = options.verbose ? `${formatPlannedLayers({ plan, style })}\n` : "";
+      host.stderr.write(`${layers}${formatCheckpointPlan({ plan, recipe, statistics, style })}\n`);
     }
     let kept = false;
     const report = await runReported({

@@ -94,8 +94,10 @@ async function runPlan(params: {
     return;
   }
   if (!options.json && !options.quiet) {
+    const style = styleFor(host.stderr, host.env);
+    const tensors = options.verbose ? `${formatPlanTensors({ plan, style })}\n` : "";
     host.stderr.write(
-      `${formatPlanSummary({ plan, kernels, ...(sequential && { sequential }), style: styleFor(host.stderr, host.env) })}\n`,
+      `${tensors}${formatPlanSummary({ plan, kernels, ...(sequential && { sequential }), style })}\n`,
     );
   }
   let kept = false;

@@ -8,6 +8,7 @@ import type { WorkEvent } from "../reporters/reporter.ts";
 export interface MessageOptions {
   readonly json?: true;
   readonly quiet?: true;
+  readonly verbose?: true;
   /** False with `--no-progress`. */
   readonly progress: boolean;
 }
@@ -16,6 +17,9 @@ export interface MessageOptions {
 export function reporterName(options: MessageOptions): ReporterName {
   if (options.json) {
     return "json";
+  }
+  if (options.verbose) {
+    return "verbose";
   }
   return options.quiet || !options.progress ? "none" : "auto";
 }

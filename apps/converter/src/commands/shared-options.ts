@@ -2,12 +2,19 @@ import { resolve } from "node:path";
 import type { GgufValue } from "@quern/gguf";
 import type { IntermediateType, OutputRequest, TensorTypeRule } from "@quern/pipeline";
 import { type Command, Option } from "commander";
-import { countArgument, intermediateArgument, layersArgument, sizeArgument } from "./arguments.ts";
+import { suggest } from "../completions/suggestions.ts";
+import {
+  countArgument,
+  INTERMEDIATE_TYPES,
+  intermediateArgument,
+  layersArgument,
+  sizeArgument,
+} from "./arguments.ts";
 import { metadataArgument } from "./metadata-argument.ts";
 import { overrideArgument } from "./override-argument.ts";
 import { addRoundingOptions, type RoundingOptions } from "./rounding-options.ts";
 import { type SplitOptions, splitRequest } from "./split-options.ts";
-import { ggmlTypeArgument, tensorTypeArgument, tensorTypeFileArgument } from "./tensor-type-argument.ts";
+import { ggmlTypeOption, tensorTypeArgument, tensorTypeFileArgument } from "./tensor-type-argument.ts";
 
 /** What commander makes of the options that {@link addQuantizationOptions} declares. */
 export interface QuantizationOptions extends RoundingOptions {
@@ -69,15 +76,19 @@ export function addQuantizationOptions({ command, cwd }: { command: Command; cwd
         .argParser(repeated)
         .conflicts("includeWeights"),
     )
-    .option(
-      "--intermediate <type>",
-      "type that weights of a checkpoint pass through before they are quantized, as in the usual two steps: auto, f32, f16 or bf16 (default: auto)",
-      intermediateArgument,
+    .addOption(
+      suggest(
+        new Option(
+          "--intermediate <type>",
+          "type that weights of a checkpoint pass through before they are quantized, as in the usual two steps: auto, f32, f16 or bf16 (default: auto)",
+        ).argParser(intermediateArgument),
+        { values: INTERMEDIATE_TYPES },
+      ),
     )
     .option("--pure", "give every matrix the same type instead of a mixture")
     .option("--leave-output-tensor", "do not quantize output.weight")
-    .option("--output-tensor-type <type>", "type of output.weight", ggmlTypeArgument)
-    .option("--token-embedding-type <type>", "type of token_embd.weight", ggmlTypeArgument)
+    .addOption(ggmlTypeOption("--output-tensor-type <type>", "type of output.weight"))
+    .addOption(ggmlTypeOption("--token-embedding-type <type>", "type of token_embd.weight"))
     .option(
       "--tensor-type <pattern=type>",
       "type of the tensors whose name matches a regular expression; repeatable, the first match wins",
@@ -169,13 +180,30 @@ export function addManifestOption(command: Command): Command {
   );
 }
 
-/** Declares what is said, and how. */
+/** Declares what is said, and how, while work is done. */
 export function addMessageOptions(command: Command): Command {
+  return addLoudness(command, "plan, events and result as JSON lines on standard output").option(
+    "--no-progress",
+    "do not show progress",
+  );
+}
+
+/** Declares what is said, and how, by commands that answer at once. @param json What `--json` writes. */
+export function addAnswerOptions(command: Command, json = "as JSON on standard output"): Command {
+  return addLoudness(command, json);
+}
+
+function addLoudness(command: Command, json: string): Command {
   return command
     .optionsGroup("Messages:")
-    .option("--json", "plan, events and result as JSON lines on standard output")
+    .option("--json", json)
     .option("-q, --quiet", "say nothing but the result and errors")
-    .option("--no-progress", "do not show progress");
+    .addOption(
+      new Option(
+        "-v, --verbose",
+        "say more: all of the plan, every step, where settings come from",
+      ).conflicts("quiet"),
+    );
 }
 
 /** What the options ask of every output. */

@@ -1,11 +1,18 @@
 import { readFileSync } from "node:fs";
 import { GGML_TYPES, isGgmlType } from "@quern/gguf";
 import type { TensorTypeRule } from "@quern/pipeline";
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
+import { suggest } from "../completions/suggestions.ts";
 import { closest } from "../suggestion.ts";
 
+/** An option whose value is a ggml type. */
+export function ggmlTypeOption(flags: string, description: string): Option {
+  const option = new Option(flags, description).argParser(ggmlTypeArgument);
+  return suggest(option, { values: GGML_TYPES.map(({ name }) => name) });
+}
+
 /** Reads the name of a ggml type, in any case. */
-export function ggmlTypeArgument(text: string): string {
+function ggmlTypeArgument(text: string): string {
   const type = text.toUpperCase();
   if (isGgmlType(type)) {
     return type;

@@ -5,6 +5,7 @@ import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { styleFor } from "../terminal.ts";
+import { addAnswerOptions } from "./shared-options.ts";
 
 export function defineTypes(command: Command, host: Host): void {
   addManual(command, {
@@ -14,7 +15,7 @@ export function defineTypes(command: Command, host: Host): void {
     ],
     seeAlso: ["convert", "quantize", "recipes"],
   });
-  command.option("--json", "as JSON on standard output").action((options: { readonly json?: true }) => {
+  addAnswerOptions(command).action((options: { readonly json?: true }) => {
     const recipes = listRecipes();
     if (options.json) {
       writeJsonLine(host.stdout, recipes);

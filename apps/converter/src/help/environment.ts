@@ -9,10 +9,14 @@ const VARIABLES = {
   HF_TOKEN: "access token for the Hub; never written anywhere",
   HF_TOKEN_PATH: "file with the access token, where HF_TOKEN is not set (default: token in HF_HOME)",
   NO_COLOR: "when set, no colours",
+  QUERN_MEMORY: "memory for buffers, such as 400MB or 1GiB, where --memory is not given",
+  QUERN_THREADS: "worker threads, where --threads is not given",
   QUERN_KERNELS: "native, wasm, or the path of a native addon: which kernels run",
   QUERN_KERNELS_ISA: "instruction set of the native kernels, such as avx2 (default: the best one)",
+  TMPDIR: "folder of temporary files",
   TERM: "dumb: no colours, and progress in plain lines",
   XDG_CACHE_HOME: "folder of caches, for HF_HOME (default: ~/.cache)",
+  XDG_CONFIG_HOME: "folder of configurations: settings are in quern/config.json (default: ~/.config)",
 } as const;
 
 export type EnvironmentVariable = keyof typeof VARIABLES;

@@ -1,11 +1,11 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createProgram } from "../main.ts";
 import { loadCommands } from "../lazy-commands.ts";
 import { Sandbox } from "../testing/examples/sandbox.ts";
 import { MemoryHost } from "../testing/memory-host.ts";
+import { repositoryFiles } from "../testing/repository-files.ts";
 import { repositoryPath, runCli } from "../testing/run-cli.ts";
 import { ENVIRONMENT } from "./environment.ts";
 import { manualOf } from "./manual.ts";
@@ -52,12 +52,10 @@ describe("manuals", () => {
 
   it("list every variable of the environment that the sources look at", () => {
     const found = new Set<string>();
-    for (const folder of ["packages", "apps"]) {
-      for (const file of readdirSync(repositoryPath(folder), { recursive: true, encoding: "utf8" })) {
-        if (!/^[\w-]+\/src\/.*\.ts$/.test(file) || /\.test\.ts$|\/testing\//.test(file)) continue;
-        const text = readFileSync(join(repositoryPath(folder), file), "utf8");
-        for (const [, name] of text.matchAll(/\benv(?:ironment)?(?:\[|, )"([A-Z_]+)"/g)) found.add(name!);
-      }
+    for (const file of ["packages", "apps"].flatMap(repositoryFiles)) {
+      if (!/\/src\/.*\.ts$/.test(file) || /\.test\.ts$|\/testing\//.test(file)) continue;
+      const text = readFileSync(repositoryPath(file), "utf8");
+      for (const [, name] of text.matchAll(/\benv(?:ironment)?(?:\[|, )"([A-Z_]+)"/g)) found.add(name!);
     }
     expect(found.size).toBeGreaterThan(8);
     // HOME is what the system says, not what users set for us.
@@ -72,7 +70,7 @@ describe("examples of manuals", () => {
   });
   afterAll(async () => sandbox?.close());
 
-  it.each([["", program] as const, ...commands])("quern %s", async (_, command) => {
+  it.concurrent.each([["", program] as const, ...commands])("quern %s", async (_, command) => {
     const folder = await sandbox.folder();
     for (const { run } of manualOf(command)!.examples) {
       const { code, output } = await sandbox.run(run, folder);

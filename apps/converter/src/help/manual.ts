@@ -16,7 +16,7 @@ export interface Manual {
 }
 
 /** A command line as users type it, in a folder that has what the README of `src/testing/examples` lists. */
-export interface Example {
+interface Example {
   /** "Two files in one pass over the weights" */
   readonly does: string;
   readonly run: string;

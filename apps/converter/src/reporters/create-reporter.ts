@@ -20,6 +20,8 @@ const reporters = {
     new TtyReporter({ stream: host.stderr, style: styleFor(host.stderr, host.env), ...context }),
   plain: ({ host, ...context }: ReporterContext): Reporter =>
     new PlainReporter({ stream: host.stderr, ...context }),
+  verbose: ({ host, ...context }: ReporterContext): Reporter =>
+    new PlainReporter({ stream: host.stderr, steps: true, ...context }),
   json: ({ host, now }: ReporterContext): Reporter => new JsonReporter({ stream: host.stdout, now }),
   none: (): Reporter => ({ onEvent: () => undefined, close: () => undefined }),
 };

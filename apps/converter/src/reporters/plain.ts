@@ -14,6 +14,7 @@ export class PlainReporter implements Reporter {
   private readonly stream: OutputStream;
   private readonly activity: string;
   private readonly now: () => number;
+  private readonly steps: boolean;
   private readonly progress: Progress;
   private lastLine: number;
   private lastTenth = 0;
@@ -24,10 +25,13 @@ export class PlainReporter implements Reporter {
     readonly activity: string;
     readonly measure: Measure;
     readonly now: () => number;
+    /** Whether every tensor and every block has a line. Default: no. */
+    readonly steps?: boolean;
   }) {
     this.stream = params.stream;
     this.activity = params.activity;
     this.now = params.now;
+    this.steps = params.steps === true;
     this.lastLine = params.now();
     this.progress = new Progress({ measure: params.measure, startTime: this.lastLine });
   }
@@ -46,6 +50,12 @@ export class PlainReporter implements Reporter {
         break;
       case "progress":
         this.reportProgress(time);
+        break;
+      case "tensor:done":
+        if (this.steps) this.line(`done ${event.name}`);
+        break;
+      case "block:done":
+        if (this.steps) this.line(`done block ${event.block + 1}`);
         break;
       case "output:done":
         this.line(`wrote ${describeFiles(event.files)} (${formatBytes(event.bytes)})`);

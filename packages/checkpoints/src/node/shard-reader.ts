@@ -4,6 +4,7 @@ import { openShard } from "./shard-locations.ts";
 
 /** Reads rows of tensors by name. */
 export interface ShardTensorReader {
+  /** What the headers say of a tensor. */
   info(name: string): CheckpointTensor;
   /** Bytes of `count` rows from row `start` on; all dimensions but the last count as rows. */
   readRows(name: string, start: number, count: number): Promise<Uint8Array>;

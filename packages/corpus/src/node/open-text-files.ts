@@ -8,6 +8,7 @@ import type { WeightedFile } from "../source-list.ts";
 /** Texts in files that stay open until `close`. */
 export interface OpenTextFiles {
   readonly sources: readonly TextSource[];
+  /** Closes all files. */
   close(): Promise<void>;
 }
 

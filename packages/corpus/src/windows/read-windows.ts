@@ -46,6 +46,7 @@ export interface CorpusSummary {
 
 /** Windows one after another. It can be gone through once. */
 export interface WindowStream extends AsyncIterable<TokenWindow> {
+  /** What was read, once the stream has ended. */
   summary(): Promise<CorpusSummary>;
 }
 

@@ -9,6 +9,7 @@ export interface Confidence {
   readonly seed: number;
 }
 
+/** Intervals that hold the value in 95 of 100 cases. */
 export const DEFAULT_CONFIDENCE: Confidence = { level: 0.95, resamples: 1000, seed: 1 };
 
 /** Sums over the positions of a window, and how many they are. */

@@ -16,6 +16,7 @@ export interface SavedReference {
   readonly corpus: EvaluationCorpus;
   /** What is kept of the scored positions of a window. @throws QuernError `EVALUATION_REFERENCE_INVALID`, `SOURCE_*` */
   rows(window: number): Promise<ReferenceRows>;
+  /** Closes the file. */
   close(): Promise<void>;
 }
 

@@ -19,6 +19,7 @@ import type { ScoreResult, ScoreTask } from "./score-window.ts";
 export interface EvaluateOptions {
   /** Ends the run with the reason of the signal. */
   readonly signal?: AbortSignal;
+  /** Called with news of the run. */
   readonly onEvent?: (event: EvaluationEvent) => void;
 }
 

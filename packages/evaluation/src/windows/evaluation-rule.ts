@@ -27,6 +27,7 @@ const PARTS: Readonly<Record<ScoredPart, PartTraits>> = {
   all: { first: () => 0, specialTokens: false },
 };
 
+/** All parts that can be scored. */
 export const SCORED_PARTS = Object.keys(PARTS) as readonly ScoredPart[];
 
 /** llama-perplexity's. */

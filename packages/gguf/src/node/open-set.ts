@@ -14,7 +14,7 @@ export interface OpenGgufSet extends GgufSet {
 /**
  * Opens the split set that a file belongs to, or a file that is not split as a set of one.
  *
- * @param params.path Any file of the set.
+ * @param params `path`: any file of the set.
  * @throws QuernError as `readGgufSet` and `fileSource`
  */
 export async function openGgufSet({ path }: { path: string }): Promise<OpenGgufSet> {

@@ -22,8 +22,13 @@ export function hubCacheFolder(environment: Environment): string {
   return set(environment, "HF_HUB_CACHE") ?? join(homeOf(environment), "hub");
 }
 
+/** Path of the file with the token, where `HF_TOKEN` is not set; it need not be there. */
+export function hubTokenFile(environment: Environment): string {
+  return set(environment, "HF_TOKEN_PATH") ?? join(homeOf(environment), "token");
+}
+
 async function tokenInFile(environment: Environment): Promise<string | undefined> {
-  const path = set(environment, "HF_TOKEN_PATH") ?? join(homeOf(environment), "token");
+  const path = hubTokenFile(environment);
   try {
     return await readFile(path, "utf8");
   } catch (cause) {

@@ -76,6 +76,7 @@ export class HiddenStates {
     this.release(index, hidden);
   }
 
+  /** Gives the memory of a window back, for the next one that is read. */
   release(index: number, hidden: Float32Array): void {
     if (hidden !== this.#resident[index]) this.#free.push(hidden.buffer as SharedArrayBuffer);
   }
@@ -124,6 +125,7 @@ export class HiddenStates {
     }
   }
 
+  /** Closes the file of states that had no room in memory. */
   async close(): Promise<void> {
     await this.#spill?.close();
   }

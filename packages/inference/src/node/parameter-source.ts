@@ -21,6 +21,7 @@ export interface ParameterSource {
   release(parameters: ParameterSet): void;
   /** Memory that has been released is kept for nothing any more. */
   shrink(): void;
+  /** Closes the files of the model. */
   close(): Promise<void>;
 }
 

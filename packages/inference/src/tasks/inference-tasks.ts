@@ -7,7 +7,9 @@ export type InferenceTask = EmbedTask | BlockTask;
 
 /** A function for each kind of task: a service has these and its own. */
 export function inferenceTasks(kernels: ForwardKernels): {
+  /** Makes hidden states of tokens. */
   embed: (task: EmbedTask) => void;
+  /** Runs windows through a block. */
   block: (task: BlockTask) => BlockResult;
 } {
   return {

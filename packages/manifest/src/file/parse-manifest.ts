@@ -8,7 +8,7 @@ import { MANIFEST } from "./schema.ts";
 /**
  * Reads the JSON of a manifest and checks all of it.
  *
- * @param params.file Name of the file, for messages.
+ * @param params `file`: Name of the file, for messages.
  * @throws QuernError `MANIFEST_INVALID`, with the key that is wrong and what was expected
  */
 export function parseManifest({ text, file }: { text: string; file: string }): Manifest {

@@ -19,6 +19,7 @@ export type OpenExpression = Omit<TensorExpression, "inputs"> & { readonly opera
 
 /** Reads rows of tensors of the checkpoint. */
 export interface TensorReader {
+  /** Shape and type of a tensor. */
   info(name: string): TensorInfo;
   /** Bytes of rows [start, start + count) of the tensor seen as rows x last dimension. */
   readRows(name: string, start: number, count: number): Promise<Uint8Array>;

@@ -21,6 +21,7 @@ export interface ForwardMath {
     transposeB?: boolean;
     c: Float32Array;
   }): void;
+  /** Divides each row by its root mean square, and multiplies it by weights. */
   rmsNorm(params: {
     x: Float32Array;
     y: Float32Array;
@@ -29,6 +30,7 @@ export interface ForwardMath {
     weight?: Float32Array;
     epsilon: number;
   }): void;
+  /** Moves and scales each row to mean 0 and variance 1, and applies weights and biases. */
   layerNorm(params: {
     x: Float32Array;
     y: Float32Array;

@@ -22,6 +22,7 @@ export interface WriteManifestsParams {
   /** Of the run of the plan. */
   readonly report: ConversionReport;
   readonly signal?: AbortSignal;
+  /** Called with news of the work. */
   readonly onEvent?: (event: FileProgressEvent) => void;
 }
 

@@ -26,6 +26,7 @@ export interface RederiveParams {
   /** As in `planConversion`. */
   readonly backend?: KernelBackend;
   readonly signal?: AbortSignal;
+  /** Called with news of the work. */
   readonly onEvent?: (event: FileProgressEvent) => void;
 }
 

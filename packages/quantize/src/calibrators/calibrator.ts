@@ -8,6 +8,7 @@ export interface Calibrator {
   readonly name: string;
   /** Fewer values than this say too little. */
   readonly fewestValues: number;
+  /** The range that codes span. */
   range(observations: Observations): Range;
   /** How `range` finds it, if so: kernels can do it for many tiles at once. */
   readonly search?: RangeSearch | undefined;

@@ -58,6 +58,7 @@ export interface Parameters {
 export interface FittedGrid extends Parameters {
   /** Weights that are fitted together; those at the edges may be fewer. */
   readonly unit: TileSize;
+  /** Chooses the parameters of some columns from the values that they have now. */
   fit(params: FitParams): void;
   /** All columns have been fitted: scales that are stored with the help of others become what they are stored as. */
   settle(): void;
@@ -104,5 +105,6 @@ export interface FitParams extends Fitting {
 
 /** A grid of which plain data can be made, for a container to pack. */
 export interface TiledGrid extends FittedGrid {
+  /** Plain data of the whole matrix, for a container to pack. */
   result(codes: Uint8Array): QuantizedMatrix;
 }

@@ -14,6 +14,7 @@ export interface TiledGridOptions {
   readonly name: string;
   readonly code: Code;
   readonly tile: TileSpec;
+  /** Where scales of a matrix are kept. */
   readonly store: (matrix: Matrix) => ScaleStore;
   /** How scales are stored in two parts. */
   readonly parts?: (scales: Float32Array, matrix: Matrix) => ScaleParts;

@@ -12,8 +12,8 @@ const MOST_NAMED = 5;
 /**
  * Reads a recipe file: YAML, and so JSON too.
  *
- * @param params.text Contents of the file.
- * @param params.file Its name, for messages; without folder and extension it names a recipe that has no name.
+ * @param params `text`: contents of the file; `file`: its name, for messages, which without folder and extension names a recipe that has
+ * no name.
  * @throws QuernError `RECIPE_FILE_INVALID` for what is no YAML or says what no recipe says, with lines and keys; `RECIPE_INVALID` for a
  * recipe that makes no sense
  */

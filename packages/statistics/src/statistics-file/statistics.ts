@@ -194,6 +194,7 @@ export class Statistics implements StatisticsDescription {
     return { tokens: tokens!, meanSquare, rows, rowCount: rowCount! };
   }
 
+  /** Closes the file. */
   async close(): Promise<void> {
     await this.#source.close();
   }

@@ -21,6 +21,7 @@ export interface PartialFile {
   displace(): Promise<void>;
   /** Closes the file and removes it, under whichever name it has. */
   abandon(): Promise<void>;
+  /** Closes the file, under whatever name it has. */
   close(): Promise<void>;
 }
 

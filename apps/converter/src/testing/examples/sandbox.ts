@@ -46,7 +46,7 @@ export class Sandbox {
     const hub = await HubServer.start({ id: "org/model", folder: repositoryPath(CHECKPOINT) });
     const sandbox = new Sandbox(root, hub);
     await cp(repositoryPath(CHECKPOINT), join(files, "model"), { recursive: true });
-    await writeFile(join(files, "texts.txt"), TEXT.repeat(300));
+    await writeFile(join(files, "texts.txt"), TEXT.repeat(150));
     await writeFile(join(files, "chats.jsonl"), `${JSON.stringify({ messages: CHAT })}\n`.repeat(200));
     await writeFile(join(files, "template.jinja"), TEMPLATE);
     await mkdir(join(root, "bin"));
@@ -75,6 +75,8 @@ export class Sandbox {
       HOME: this.#root,
       HF_ENDPOINT: this.#hub.endpoint,
       HF_TOKEN: "hf_example",
+      // Examples run side by side, and are small.
+      QUERN_THREADS: "1",
     };
     return new Promise((resolve) => {
       execFile(

@@ -1,0 +1,70 @@
+import { type Command, Option } from "commander";
+import { printable } from "../format/printable.ts";
+import { formatTable } from "../format/table.ts";
+import { addManual } from "../help/manual.ts";
+import type { Host } from "../host.ts";
+import { writeJsonLine } from "../reporters/json.ts";
+import { type EffectiveSetting, readSettings, settingsFiles } from "../settings/read-settings.ts";
+import { settingsSchema } from "../settings/settings.ts";
+import { styleFor } from "../terminal.ts";
+import { addAnswerOptions } from "./shared-options.ts";
+
+interface ConfigOptions {
+  readonly json?: true;
+  readonly schema?: true;
+}
+
+export function defineConfig(command: Command, host: Host): void {
+  addManual(command, {
+    description: [
+      "Settings are defaults of options. Options on the command line come first, then variables of the environment, then quern.config.json in the current folder, then quern/config.json in the user's folder of configurations ($XDG_CONFIG_HOME, or ~/.config).",
+      "Keys that this version does not know give a warning, so that files of newer versions work. A token is refused: files like these are shared.",
+    ],
+    examples: [
+      { does: "What holds here, and where it comes from", run: "quern config" },
+      {
+        does: "Set something for this folder",
+        run: `echo '{ "threads": 1, "memory": "1GiB" }' > quern.config.json`,
+      },
+      { does: "The same for programs", run: "quern config --json" },
+      { does: "A schema for editors", run: "quern config --schema > quern.schema.json" },
+    ],
+    environment: ["QUERN_THREADS", "QUERN_MEMORY", "QUERN_KERNELS", "XDG_CONFIG_HOME"],
+    seeAlso: ["doctor"],
+  });
+  addAnswerOptions(command)
+    .addOption(new Option("--schema", "the JSON schema of the files").conflicts("json"))
+    .action(async ({ json, schema }: ConfigOptions) => {
+      if (schema) {
+        host.stdout.write(`${JSON.stringify(settingsSchema(), undefined, 2)}\n`);
+        return;
+      }
+      const { effective, files } = await readSettings(host);
+      if (json) writeJsonLine(host.stdout, { settings: effective.map(record), files });
+      else host.stdout.write(format(effective, host));
+    });
+}
+
+function record({ setting, value, source }: EffectiveSetting): Record<string, unknown> {
+  return { key: setting.key, value: value ?? null, source: source ?? { kind: "default" } };
+}
+
+function format(effective: readonly EffectiveSetting[], host: Host): string {
+  const table = formatTable({
+    columns: [{ title: "Setting" }, { title: "Value" }, { title: "From" }, { title: "What it is" }],
+    rows: effective.map(({ setting, value, source }) => [
+      setting.key,
+      value === undefined ? setting.usual : printable(valueText(value)),
+      source === undefined ? "default" : printable(source.name),
+      setting.description,
+    ]),
+    style: styleFor(host.stdout, host.env),
+  });
+  const { project, user } = settingsFiles(host);
+  return `${table}\nFiles: ${printable(project)}, then ${printable(user)}\n`;
+}
+
+function valueText(value: string | boolean): string {
+  if (typeof value === "string") return value;
+  return value ? "yes" : "no";
+}
