@@ -33,6 +33,8 @@ const SHARED = [
   "memory",
   "kernels",
   "json",
+  "cache",
+  "offline",
   "quiet",
   "progress",
 ];

@@ -1,7 +1,7 @@
 import type { Exchange, Fault } from "./exchange.ts";
 
 /** Whether a request is for a range of weights at the host of large files. */
-export function isWeights({ seen }: Exchange): boolean {
+export function isWeights({ seen }: Pick<Exchange, "seen">): boolean {
   return seen.host === "cdn";
 }
 
