@@ -47,7 +47,7 @@ export function fileFetch(params: {
         await response.body?.cancel();
         continue;
       }
-      if (response.ok) {
+      if (response.ok || !isEndpoint(url)) {
         try {
           checkVersion(endpointHeaders, location, name);
         } catch (error) {

@@ -99,7 +99,6 @@ describe("--cache and --offline", () => {
     const data = ["--data", repositoryPath("README.md"), "--threads", "1"];
     const commands: readonly (readonly string[])[] = [
       ["inspect", model()],
-      ["convert", model(), "-t", "Q4_0", "-o", "a.gguf", "--threads", "1"],
       ["convert", model(), "--recipe", "rtn-w4-g128", "-o", "folder", "--threads", "1"],
       ["quantize", model(), "b.gguf", "Q4_0", "1"],
       ["calibrate", model(), ...data, "--tokens", "256", "--window", "128", "-o", "s.safetensors"],
