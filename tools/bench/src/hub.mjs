@@ -4,15 +4,7 @@
 // The server is a process of its own, but it has the same processors: what it takes of them is in the wall time, as it would not be with a
 // server elsewhere. Figures are medians, with the worst in brackets. Files of both ways are compared.
 import { createHash } from "node:crypto";
-import {
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-} from "node:fs";
+import { createReadStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";

@@ -46,7 +46,7 @@ describe("--cache and --offline", () => {
     const convert = (output: string, ...more: string[]): Promise<CliRun> =>
       run(["convert", model(), "-t", "Q8_0", "-o", output, "--threads", "1", ...more]);
     expect((await convert("streamed.gguf")).exitCode).toBe(0);
-    await expect(stat(join(home, "hf"))).rejects.toThrow();
+    await expect(stat(join(home, "hf"))).rejects.toMatchObject({ code: "ENOENT" });
     // A run that is only planned keeps no weights.
     const planned = await convert("planned.gguf", "--cache", "--dry-run");
     expect(planned.stdout).toContain(`MB from ${server.endpoint}`);
