@@ -1,7 +1,6 @@
 import { hubFilesToKeep, keepHubCheckpoint } from "@quern/checkpoints/node";
 import { hubCacheFolder, type HubCache, isOffline } from "@quern/hub/node";
-import { type ModelSource } from "@quern/pipeline";
-import { QuernError } from "@quern/tensor";
+import type { ModelSource } from "@quern/pipeline";
 import type { Command } from "commander";
 import type { Host } from "../host.ts";
 import { measuredInBytes } from "../reporters/measure.ts";
