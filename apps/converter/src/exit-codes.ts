@@ -58,6 +58,7 @@ const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitC
   ["GGUF_EDIT_*", exitCodes.usage],
   ["GGUF_*", exitCodes.input],
   ["HIDDEN_STATES_*", exitCodes.input],
+  ["HUB_CACHE_UNWRITABLE", exitCodes.output],
   ["HUB_*", exitCodes.input],
   ["IMPORTANCE_REQUIRED", exitCodes.usage],
   ["IMPORTANCE_SELECTION", exitCodes.usage],

@@ -45,6 +45,8 @@ export interface CheckpointShard {
   readonly name: string;
   readonly location: ShardLocation;
   readonly size: number;
+  /** Path of a complete copy on this machine, where one was there of a file that is elsewhere. */
+  readonly copy?: string;
 }
 
 /** A Hugging Face repository whose tensor headers have been read, and no weights. No file is held open. */

@@ -27,7 +27,8 @@ export function fileFetch(params: {
   const isEndpoint = (url: string): boolean => new URL(url).origin === new URL(endpoint).origin;
   let target: string | undefined;
   return async (_, init) => {
-    const headers = Object.fromEntries(new Headers(init?.headers));
+    // Positions in a compressed body mean nothing.
+    const headers = { ...Object.fromEntries(new Headers(init?.headers)), "accept-encoding": "identity" };
     const signal = init?.signal ?? undefined;
     if (target !== undefined) {
       const { response } = await send({ access, url: target, headers, signal });
@@ -46,19 +47,45 @@ export function fileFetch(params: {
         await response.body?.cancel();
         continue;
       }
-      const version = versionOf(endpointHeaders);
-      if (version !== undefined && version !== location.etag) {
-        await response.body?.cancel();
-        throw new QuernError(
-          "SOURCE_CHANGED",
-          `${name}: the file changed since it was opened: its ETag was "${location.etag}", now it is "${version}"`,
-          { subject: { file: name } },
-        );
+      if (response.ok || !isEndpoint(url)) {
+        try {
+          checkVersion(endpointHeaders, location, name);
+        } catch (error) {
+          await response.body?.cancel();
+          throw error;
+        }
       }
       if (!isEndpoint(url) && response.ok) target = url;
       return response;
     }
   };
+}
+
+/**
+ * An address that is given once is good for many answers: what they are of is checked where it is given, by hash and size.
+ *
+ * @throws QuernError `SOURCE_CHANGED`, `HUB_RESPONSE_INVALID` when the endpoint does not say which version it has
+ */
+function checkVersion(headers: Headers, { etag, size }: HubFileLocation, name: string): void {
+  const version = versionOf(headers);
+  if (version === undefined) {
+    throw new QuernError(
+      "HUB_RESPONSE_INVALID",
+      `${name}: the Hub does not say which version of the file it has: expected its hash as X-Linked-ETag or ETag`,
+      { subject: { file: name } },
+    );
+  }
+  const linkedSize = headers.get("x-linked-size");
+  const changed =
+    version !== etag
+      ? `its ETag was "${etag}", now it is "${version}"`
+      : linkedSize !== null && Number(linkedSize) !== size
+        ? `its size was ${size}, now it is ${linkedSize}`
+        : undefined;
+  if (changed === undefined) return;
+  throw new QuernError("SOURCE_CHANGED", `${name}: the file changed since it was opened: ${changed}`, {
+    subject: { file: name },
+  });
 }
 
 /** The Hub's own ETag, which is the hash of the file: that of the answer may be another host's. */

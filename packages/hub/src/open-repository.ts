@@ -12,6 +12,8 @@ export interface HubRepository {
   readonly commit: string;
   /** By path. */
   readonly files: ReadonlyMap<string, HubFileLocation>;
+  /** Hashes of the git objects that stand for large files, by path. */
+  readonly objects: ReadonlyMap<string, string>;
 }
 
 /** Repositories of models have some hundred files. */
@@ -59,12 +61,14 @@ export async function openRepository(params: {
       fetch,
     });
     const files = new Map<string, HubFileLocation>();
+    const objects = new Map<string, string>();
+    const repository = { id: info.name, commit: info.sha, endpoint: access.endpoint };
     for await (const entry of listed) {
       if (entry.type !== "file") continue;
-      files.set(
-        entry.path,
-        locationOf({ id: info.name, commit: info.sha, endpoint: access.endpoint }, entry),
-      );
+      const { path, oid } = entry;
+      const { oid: etag = "", size } = entry.lfs ?? entry;
+      files.set(path, repositoryFile(repository, { path, size, etag }));
+      if (entry.lfs !== undefined && oid !== undefined) objects.set(path, oid);
       if (files.size > MOST_FILES) {
         throw new QuernError(
           "HUB_REPOSITORY_TOO_LARGE",
@@ -72,7 +76,7 @@ export async function openRepository(params: {
         );
       }
     }
-    return { id: info.name, commit: info.sha, files };
+    return { id: info.name, commit: info.sha, files, objects };
   } catch (error) {
     if (error instanceof QuernError) throw error;
     if (signal?.aborted) {
@@ -82,12 +86,16 @@ export async function openRepository(params: {
   }
 }
 
-function locationOf(
+/**
+ * A file as a listing names it.
+ *
+ * @throws QuernError `HUB_RESPONSE_INVALID` unless path, size and hash are sound
+ */
+export function repositoryFile(
   repository: Pick<HubFileLocation, "endpoint" | "id" | "commit">,
-  entry: { path: string; size: number; oid?: string; lfs?: { oid: string; size: number } },
+  entry: Pick<HubFileLocation, "path" | "size" | "etag">,
 ): HubFileLocation {
-  const { path } = entry;
-  const { oid: etag = "", size } = entry.lfs ?? entry;
+  const { path, size, etag } = entry;
   const parts = typeof path === "string" ? path.split("/") : [""];
   const isPath = parts.every((part) => part !== "" && part !== "." && part !== "..") && !/[\\\0]/.test(path);
   if (!isPath || !Number.isSafeInteger(size) || size < 0 || !HASH.test(etag)) {

@@ -8,12 +8,13 @@ import { countArgument, positiveArgument } from "./arguments.ts";
 import { dataArgument } from "./data-argument.ts";
 import { outputTarget } from "./output-target.ts";
 import { runCalibration } from "./run-calibration.ts";
-import { type MessageOptions } from "./run-reported.ts";
+import { addHubOptions, type HubOptions } from "./hub-options.ts";
+import type { MessageOptions } from "./run-reported.ts";
 import { addMessageOptions, addResourceOptions, type ResourceOptions } from "./shared-options.ts";
 import { MODEL_ARGUMENT } from "./open-named.ts";
 
 /** What commander makes of the options of `quern calibrate`. */
-interface CalibrateOptions extends ResourceOptions, MessageOptions {
+interface CalibrateOptions extends ResourceOptions, HubOptions, MessageOptions {
   readonly data?: readonly WeightedFile[];
   readonly output?: string;
   readonly tokens?: number;
@@ -87,7 +88,7 @@ export function defineCalibrate(command: Command, host: Host): void {
       "replace a file that exists, and what a run with other options has left unfinished",
     )
     .option("-n, --dry-run", "show the plan, and run nothing");
-  addMessageOptions(addResourceOptions(command, CALIBRATION_MEMORY)).action(
+  addMessageOptions(addHubOptions(addResourceOptions(command, CALIBRATION_MEMORY))).action(
     async (model: string, options: CalibrateOptions) => {
       const { data: files, window: length, holdOut, hessians, windows } = options;
       const tokens = windows === undefined ? (options.tokens ?? DEFAULT_TOKENS) : windows * length;

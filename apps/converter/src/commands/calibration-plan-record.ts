@@ -1,7 +1,9 @@
 import type { CalibrationPlan } from "@quern/calibration";
+import type { ModelSource } from "@quern/pipeline";
+import { networkOf } from "../format/network.ts";
 
 /** A plan as `--json` reports it. */
-export function calibrationPlanRecord(plan: CalibrationPlan): Record<string, unknown> {
+export function calibrationPlanRecord(plan: CalibrationPlan, source: ModelSource): Record<string, unknown> {
   const {
     model,
     windows,
@@ -20,6 +22,7 @@ export function calibrationPlanRecord(plan: CalibrationPlan): Record<string, unk
     type: "plan",
     model: { name: model.name, architecture: model.architecture, identity: model.identity },
     rule,
+    networkBytes: networkOf([source])[0]!.bytes,
     tokens,
     calibration: calibration.summary,
     ...(holdOut && { holdOut: { every: holdOutEvery, ...holdOut.summary } }),

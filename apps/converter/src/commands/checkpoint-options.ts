@@ -35,6 +35,8 @@ const SHARED = [
   "memory",
   "kernels",
   "json",
+  "cache",
+  "offline",
   "quiet",
   "verbose",
   "progress",

@@ -16,6 +16,7 @@ import {
 } from "./shared-options.ts";
 import { addCheckpointOptions, type CheckpointOptions } from "./checkpoint-options.ts";
 import type { RunOptions } from "./run-conversion.ts";
+import { addHubOptions } from "./hub-options.ts";
 import { addSplitOptions } from "./split-options.ts";
 
 /** What commander makes of the options that {@link addConvertOptions} declares. */
@@ -58,6 +59,7 @@ export function addConvertOptions({ command, cwd }: { command: Command; cwd: str
   );
   addModelOptions(command);
   addResourceOptions(command);
+  addHubOptions(command);
   return addMessageOptions(command);
 }
 

@@ -9,12 +9,13 @@ import { reportTarget } from "../report/report-target.ts";
 import { positiveArgument } from "./arguments.ts";
 import { dataArgument } from "./data-argument.ts";
 import { runEvaluation } from "./run-evaluation.ts";
+import { addHubOptions, type HubOptions } from "./hub-options.ts";
 import type { MessageOptions } from "./run-reported.ts";
 import { addMessageOptions, addResourceOptions, type ResourceOptions } from "./shared-options.ts";
 import { MODEL_ARGUMENT } from "./open-named.ts";
 
 /** What commander makes of the options of `quern eval`. */
-interface EvaluateOptions extends ResourceOptions, MessageOptions {
+interface EvaluateOptions extends ResourceOptions, HubOptions, MessageOptions {
   readonly against?: string;
   readonly data?: readonly WeightedFile[];
   readonly context?: number;
@@ -93,7 +94,7 @@ export function defineEvaluate(command: Command, host: Host): void {
     )
     .option("-f, --force", "replace files that exist")
     .option("-n, --dry-run", "show the plan, and run nothing");
-  addMessageOptions(addResourceOptions(command, EVALUATION_MEMORY)).action(
+  addMessageOptions(addHubOptions(addResourceOptions(command, EVALUATION_MEMORY))).action(
     async (model: string, options: EvaluateOptions) => {
       const { against, saveReference, report, likeliest } = options;
       const limit = options.windows ?? options.chunks;

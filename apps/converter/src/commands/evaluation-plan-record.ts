@@ -1,7 +1,12 @@
 import type { EvaluationPlan } from "@quern/evaluation";
+import type { ModelSource } from "@quern/pipeline";
+import { networkOf } from "../format/network.ts";
 
 /** A plan as `--json` reports it. */
-export function evaluationPlanRecord(plan: EvaluationPlan): Record<string, unknown> {
+export function evaluationPlanRecord(
+  plan: EvaluationPlan,
+  sources: readonly ModelSource[],
+): Record<string, unknown> {
   const { model, reference, corpus, positions, save, memory, threads, kernels, estimate, warnings } = plan;
   const { rule, hash, tokenizer, domains, windows } = corpus;
   return {
@@ -21,6 +26,7 @@ export function evaluationPlanRecord(plan: EvaluationPlan): Record<string, unkno
       positions: windows.length * positions.count,
     },
     ...(save && { file: { path: save.path, bytes: save.bytes, replaces: save.replaces } }),
+    networkBytes: networkOf(sources).reduce((sum, { bytes }) => sum + bytes, 0),
     memory,
     threads,
     kernels,

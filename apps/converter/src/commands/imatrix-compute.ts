@@ -18,12 +18,13 @@ import { positiveArgument } from "./arguments.ts";
 import { CALIBRATION_MEMORY } from "./calibrate.ts";
 import { dataArgument } from "./data-argument.ts";
 import { runCalibration } from "./run-calibration.ts";
+import { addHubOptions, type HubOptions } from "./hub-options.ts";
 import type { MessageOptions } from "./run-reported.ts";
 import { addMessageOptions, addResourceOptions, type ResourceOptions } from "./shared-options.ts";
 import { MODEL_ARGUMENT } from "./open-named.ts";
 
 /** What commander makes of the options of `quern imatrix <model>`. */
-interface ComputeOptions extends ResourceOptions, MessageOptions {
+interface ComputeOptions extends ResourceOptions, HubOptions, MessageOptions {
   readonly data?: readonly WeightedFile[];
   readonly output: string;
   readonly format?: ImportanceFormat;
@@ -70,7 +71,7 @@ export function defineImatrixCompute(command: Command, host: Host): void {
     .option("--process-output", "also what the output layer reads")
     .option("--force", "replace a file that exists")
     .option("-n, --dry-run", "show the plan, and run nothing");
-  addMessageOptions(addResourceOptions(command, CALIBRATION_MEMORY)).action(
+  addMessageOptions(addHubOptions(addResourceOptions(command, CALIBRATION_MEMORY))).action(
     async (model: string, options: ComputeOptions) => {
       checkArguments(command);
       const { output, ctxSize: length, chunks } = options;

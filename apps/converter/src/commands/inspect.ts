@@ -9,6 +9,7 @@ import { inspectPath } from "../inspection/inspect-path.ts";
 import { type Inspection, typeHistogram } from "../inspection/inspection.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { styleFor } from "../terminal.ts";
+import { addHubOptions, type HubOptions } from "./hub-options.ts";
 import { namesRepository, openNamedCheckpoint } from "./open-named.ts";
 import { addAnswerOptions } from "./shared-options.ts";
 
@@ -31,10 +32,11 @@ export function defineInspect(command: Command, host: Host): void {
       "GGUF file, safetensors file, folder of a checkpoint, or repository of the Hub (hf:owner/name)",
     )
     .option("--full", "show long arrays and texts of the metadata whole");
+  addHubOptions(command);
   addAnswerOptions(command).action(
-    async (path: string, options: { readonly full?: true; readonly json?: true }) => {
+    async (path: string, options: HubOptions & { readonly full?: true; readonly json?: true }) => {
       const inspection = namesRepository(path, host)
-        ? await inspectCheckpoint(await openNamedCheckpoint(path, host))
+        ? await inspectCheckpoint(await openNamedCheckpoint(path, host, options))
         : await inspectPath(resolve(host.cwd, path));
       const full = options.full === true;
       if (options.json) {

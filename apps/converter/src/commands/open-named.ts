@@ -3,9 +3,10 @@ import { resolve } from "node:path";
 import type { Checkpoint, GgufModel } from "@quern/checkpoints";
 import { openCheckpointDirectory, openHubCheckpoint, openModel } from "@quern/checkpoints/node";
 import { hasHubPrefix, looksLikeRepository } from "@quern/hub";
-import { hubAccessOf, hubCacheFolder } from "@quern/hub/node";
+import { hubAccessOf } from "@quern/hub/node";
 import { QuernError } from "@quern/tensor";
 import type { Host } from "../host.ts";
+import { hubCacheOf, type HubOptions } from "./hub-options.ts";
 
 /** What the commands say of their argument. */
 export const MODEL_ARGUMENT =
@@ -16,14 +17,24 @@ export const MODEL_ARGUMENT =
  *
  * @throws QuernError what `openModel` and `openHubCheckpoint` throw
  */
-export async function openNamedModel(text: string, host: Host): Promise<Checkpoint | GgufModel> {
-  return namesRepository(text, host) ? openRepositoryOf(text, host) : openModel(resolve(host.cwd, text));
+export async function openNamedModel(
+  text: string,
+  host: Host,
+  options: HubOptions = {},
+): Promise<Checkpoint | GgufModel> {
+  return namesRepository(text, host)
+    ? openRepositoryOf(text, host, options)
+    : openModel(resolve(host.cwd, text));
 }
 
 /** Opens a checkpoint as {@link openNamedModel} does, and nothing else. */
-export async function openNamedCheckpoint(text: string, host: Host): Promise<Checkpoint> {
+export async function openNamedCheckpoint(
+  text: string,
+  host: Host,
+  options: HubOptions = {},
+): Promise<Checkpoint> {
   return namesRepository(text, host)
-    ? openRepositoryOf(text, host)
+    ? openRepositoryOf(text, host, options)
     : openCheckpointDirectory(resolve(host.cwd, text));
 }
 
@@ -34,10 +45,10 @@ export function namesRepository(text: string, { cwd }: Host): boolean {
   return !isFile && looksLikeRepository(text) && !existsSync(resolve(cwd, text));
 }
 
-async function openRepositoryOf(text: string, { env }: Host): Promise<Checkpoint> {
+async function openRepositoryOf(text: string, { env }: Host, options: HubOptions): Promise<Checkpoint> {
   const access = await hubAccessOf(env);
   try {
-    return await openHubCheckpoint(text, { access, cache: hubCacheFolder(env) });
+    return await openHubCheckpoint(text, { access, cache: hubCacheOf(options, { env }) });
   } catch (error) {
     if (hasHubPrefix(text) || !(error instanceof QuernError) || !error.code.startsWith("HUB_")) throw error;
     const { code, message, subject, cause } = error;

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { positiveArgument } from "./arguments.ts";
+import { addHubOptions } from "./hub-options.ts";
 import type { RunOptions } from "./run-conversion.ts";
 import {
   addManifestOption,
@@ -38,5 +39,6 @@ export function addQuantizeOptions({ command, cwd }: { command: Command; cwd: st
       .argParser((text) => positiveArgument(text) * 2 ** 20)
       .conflicts("memory"),
   );
+  addHubOptions(command);
   return addMessageOptions(command);
 }

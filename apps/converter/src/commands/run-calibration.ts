@@ -8,6 +8,7 @@ import {
 import type { WeightedFile, WindowRule } from "@quern/corpus";
 import { openRunnable } from "@quern/inference";
 import { loadKernels } from "@quern/kernels";
+import type { ModelSource } from "@quern/pipeline";
 import { formatCalibrationPlan, formatCalibrationReport, rareExpertWarnings } from "../format/calibration.ts";
 import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
@@ -16,6 +17,7 @@ import { styleFor } from "../terminal.ts";
 import { tool } from "../version.ts";
 import { calibrationPlanRecord } from "./calibration-plan-record.ts";
 import { openModelText, openTexts } from "./model-text.ts";
+import { type HubOptions, keepModel } from "./hub-options.ts";
 import { openNamedModel } from "./open-named.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
 import type { ResourceOptions } from "./shared-options.ts";
@@ -38,7 +40,9 @@ interface RunCalibrationParams {
   readonly hessians: boolean;
   /** Path of the statistics file for a model of this name. */
   readonly outputOf: (name: string) => string;
-  readonly options: ResourceOptions & MessageOptions & { readonly force?: true; readonly dryRun?: true };
+  readonly options: ResourceOptions &
+    MessageOptions &
+    HubOptions & { readonly force?: true; readonly dryRun?: true };
   readonly host: Host;
   /** What is made of the statistics, which are removed then. Default: they are what is wanted. */
   readonly result?: {
@@ -56,15 +60,16 @@ interface FinishedFile {
 /** Plans a calibration and runs it, or with `--dry-run` shows the plan. */
 export async function runCalibration(params: RunCalibrationParams): Promise<void> {
   const { options, host, result } = params;
-  const plan = await makePlan(params);
+  const { plan, source } = await makePlan(params);
   const { info } = await loadKernels(plan.backend === undefined ? {} : { backend: plan.backend });
   const kernels = `${info.backend} ${info.isa}`;
   if (!options.quiet) writeWarnings(plan.warnings, host);
-  if (options.json) writeJsonLine(host.stdout, calibrationPlanRecord(plan));
+  if (options.json) writeJsonLine(host.stdout, calibrationPlanRecord(plan, source));
   const shown = options.dryRun ? host.stdout : host.stderr;
   if (!options.json && (options.dryRun || !options.quiet)) {
     const text = formatCalibrationPlan({
       plan,
+      source,
       kernels,
       style: styleFor(shown, host.env),
       ...(result && { result: result.path }),
@@ -72,6 +77,7 @@ export async function runCalibration(params: RunCalibrationParams): Promise<void
     shown.write(options.dryRun ? text : `${text}\n`);
   }
   if (options.dryRun) return;
+  await keepModel({ source, options, host });
   const report = await runReported({
     host,
     reporter: reporterName(options),
@@ -106,9 +112,11 @@ async function tell(params: {
     );
 }
 
-async function makePlan(params: RunCalibrationParams): Promise<CalibrationPlan> {
+async function makePlan(
+  params: RunCalibrationParams,
+): Promise<{ readonly plan: CalibrationPlan; readonly source: ModelSource }> {
   const { text, hessians, outputOf, options, host } = params;
-  const source = await openNamedModel(params.model, host);
+  const source = await openNamedModel(params.model, host, options);
   const model = await openRunnable(source);
   const { tokenizer, chatTemplate } = await openModelText({ source, as: text.as });
   const texts = await openTexts({ files: text.files, chatTemplate, host });
@@ -123,7 +131,7 @@ async function makePlan(params: RunCalibrationParams): Promise<CalibrationPlan> 
       holdOut,
       ...(tokens === undefined ? {} : { tokens }),
     });
-    return await planCalibration({
+    const plan = await planCalibration({
       model,
       windows,
       hessians,
@@ -134,6 +142,7 @@ async function makePlan(params: RunCalibrationParams): Promise<CalibrationPlan> 
       ...(options.threads === undefined ? {} : { threads: options.threads }),
       ...(options.kernels === undefined ? {} : { backend: options.kernels }),
     });
+    return { plan, source };
   } finally {
     await texts.close();
   }

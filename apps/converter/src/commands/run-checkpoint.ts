@@ -28,6 +28,7 @@ import { version } from "../version.ts";
 import type { CheckpointOptions } from "./checkpoint-options.ts";
 import { checkpointPlanRecord } from "./checkpoint-plan-record.ts";
 import { checkpointRecipe } from "./checkpoint-recipe.ts";
+import { type HubOptions, keepModel } from "./hub-options.ts";
 import { type LayerInputs, openLayerInputs } from "./layer-inputs.ts";
 import { openNamedCheckpoint } from "./open-named.ts";
 import { provenanceOf } from "./provenance.ts";
@@ -39,7 +40,7 @@ import type { SplitOptions } from "./split-options.ts";
 import { writeWarnings } from "./warnings.ts";
 
 interface RunCheckpointOptions
-  extends CheckpointOptions, RoundingOptions, SplitOptions, ResourceOptions, MessageOptions {
+  extends CheckpointOptions, RoundingOptions, SplitOptions, ResourceOptions, HubOptions, MessageOptions {
   readonly output?: string;
   readonly force?: true;
   readonly restart?: true;
@@ -60,7 +61,7 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
   const recipe = await checkpointRecipe({ options, cwd: host.cwd });
   const target = options.report === undefined ? undefined : reportTarget(options.report, host.cwd);
   const force = options.force === true;
-  const source = await openNamedCheckpoint(params.model, host);
+  const source = await openNamedCheckpoint(params.model, host, options);
   const model = await openLayeredModel(source);
   const resolved = resolveRecipe(recipe, model.linears);
   refuseWithoutStatistics({ path: params.model, options, recipe, need: resolved.statistics });
@@ -86,6 +87,7 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
       const layers = options.verbose ? `${formatPlannedLayers({ plan, style })}\n` : "";
       host.stderr.write(`${layers}${formatCheckpointPlan({ plan, recipe, statistics, style })}\n`);
     }
+    await keepModel({ source, options, host });
     let kept = false;
     const report = await runReported({
       host,

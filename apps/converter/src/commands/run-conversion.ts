@@ -20,6 +20,7 @@ import { measuredInBytes } from "../reporters/measure.ts";
 import { styleFor } from "../terminal.ts";
 import { tool } from "../version.ts";
 import { type LayerInputs, openLayerInputs } from "./layer-inputs.ts";
+import { type HubOptions, keepModel } from "./hub-options.ts";
 import { openNamedModel } from "./open-named.ts";
 import { planRecord } from "./plan-record.ts";
 import { provenanceOf } from "./provenance.ts";
@@ -30,7 +31,7 @@ import { writeWarnings } from "./warnings.ts";
 
 /** Options of every command that writes models. */
 export interface RunOptions
-  extends QuantizationOptions, ModelOptions, SplitOptions, ResourceOptions, MessageOptions {
+  extends QuantizationOptions, ModelOptions, SplitOptions, ResourceOptions, HubOptions, MessageOptions {
   readonly force?: true;
   readonly restart?: true;
   readonly dryRun?: true;
@@ -54,7 +55,7 @@ export async function runConversion(params: RunParams): Promise<void> {
   const { options, host } = params;
   const target = options.report === undefined ? undefined : reportTarget(options.report, host.cwd);
   const reportFiles = target === undefined ? [] : reportPaths(target);
-  const source = await openNamedModel(params.model, host);
+  const source = await openNamedModel(params.model, host, options);
   const output = params.outputs[0]?.path ?? resolve(params.directory, source.name);
   const inputs = await openLayerInputs({ source, options, output, host });
   try {
@@ -100,6 +101,7 @@ async function runPlan(params: {
       `${tensors}${formatPlanSummary({ plan, kernels, ...(sequential && { sequential }), style })}\n`,
     );
   }
+  await keepModel({ source: plan.checkpoint, options, host });
   let kept = false;
   const report = await runReported({
     host,

@@ -13,6 +13,7 @@ import {
   planEvaluation,
   type SavedReference,
 } from "@quern/evaluation";
+import type { ModelSource } from "@quern/pipeline";
 import { checkOutputPlaces, fileSource } from "@quern/tensor/node";
 import { formatEvaluation, formatEvaluationPlan } from "../format/evaluation.ts";
 import type { Host } from "../host.ts";
@@ -24,6 +25,7 @@ import { styleFor } from "../terminal.ts";
 import { tool } from "../version.ts";
 import { evaluationPlanRecord } from "./evaluation-plan-record.ts";
 import { type ModelText, openModelText, openTexts } from "./model-text.ts";
+import { type HubOptions, keepModel } from "./hub-options.ts";
 import { openNamedModel } from "./open-named.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
 import type { ResourceOptions } from "./shared-options.ts";
@@ -43,7 +45,9 @@ interface RunEvaluationParams {
   readonly save?: NonNullable<EvaluationRequest["save"]>;
   /** Files of the report. */
   readonly target?: ReportTarget;
-  readonly options: ResourceOptions & MessageOptions & { readonly force?: true; readonly dryRun?: true };
+  readonly options: ResourceOptions &
+    HubOptions &
+    MessageOptions & { readonly force?: true; readonly dryRun?: true };
   readonly host: Host;
 }
 
@@ -61,16 +65,17 @@ export async function runEvaluation(params: RunEvaluationParams): Promise<void> 
 
 async function planAndRun(params: RunEvaluationParams, saved: SavedReference | undefined): Promise<void> {
   const { options, target, host } = params;
-  const plan = await makePlan(params, saved);
+  const { plan, sources } = await makePlan(params, saved);
   if (target !== undefined) await checkReportPlaces(target, plan, options.force === true);
   if (!options.quiet) writeWarnings(plan.warnings, host);
-  if (options.json) writeJsonLine(host.stdout, evaluationPlanRecord(plan));
+  if (options.json) writeJsonLine(host.stdout, evaluationPlanRecord(plan, sources));
   const shown = options.dryRun ? host.stdout : host.stderr;
   if (!options.json && (options.dryRun || !options.quiet)) {
-    const text = formatEvaluationPlan({ plan, style: styleFor(shown, host.env) });
+    const text = formatEvaluationPlan({ plan, sources, style: styleFor(shown, host.env) });
     shown.write(options.dryRun ? text : `${text}\n`);
   }
   if (options.dryRun) return;
+  for (const source of sources) await keepModel({ source, options, host });
   const report = await runReported({
     host,
     reporter: reporterName(options),
@@ -88,18 +93,21 @@ async function planAndRun(params: RunEvaluationParams, saved: SavedReference | u
 async function makePlan(
   params: RunEvaluationParams,
   saved: SavedReference | undefined,
-): Promise<EvaluationPlan> {
+): Promise<{ readonly plan: EvaluationPlan; readonly sources: readonly ModelSource[] }> {
   const { text, reference, save, options, host } = params;
   const score = text.rule.score ?? saved?.header.rule.score ?? "half";
-  const { input: model, chatTemplate } = await openInput(params.model, score, host);
+  const { input: model, chatTemplate } = await openInput({ path: params.model, score, host, options });
   const against =
-    saved ?? (reference === undefined ? undefined : (await openInput(reference, score, host)).input);
+    saved ??
+    (reference === undefined
+      ? undefined
+      : (await openInput({ path: reference, score, host, options })).input);
   const texts =
     saved !== undefined && text.files === undefined
       ? undefined
       : await openTexts({ files: text.files, chatTemplate, host, bundled: openEvaluationText });
   try {
-    return await planEvaluation({
+    const plan = await planEvaluation({
       model,
       tool,
       rule: text.rule,
@@ -111,18 +119,22 @@ async function makePlan(
       ...(options.threads === undefined ? {} : { threads: options.threads }),
       ...(options.kernels === undefined ? {} : { backend: options.kernels }),
     });
+    const inputs = against === undefined || "header" in against ? [model] : [model, against];
+    return { plan, sources: inputs.map(({ source }) => source) };
   } finally {
     await texts?.close();
   }
 }
 
 /** Conventions of llama.cpp read texts as llama.cpp does, those of transformers as transformers does. */
-async function openInput(
-  path: string,
-  score: EvaluationRule["score"],
-  host: Host,
-): Promise<{ input: EvaluationInput; chatTemplate: ModelText["chatTemplate"] }> {
-  const source = await openNamedModel(path, host);
+async function openInput(params: {
+  readonly path: string;
+  readonly score: EvaluationRule["score"];
+  readonly host: Host;
+  readonly options: HubOptions;
+}): Promise<{ input: EvaluationInput; chatTemplate: ModelText["chatTemplate"] }> {
+  const { path, score, host, options } = params;
+  const source = await openNamedModel(path, host, options);
   const as = score === "half" ? "llama.cpp" : "original";
   const { tokenizer, chatTemplate } = await openModelText({ source, as });
   return { input: { source, tokenizer }, chatTemplate };

@@ -16,6 +16,7 @@ import { writeJsonLine } from "../reporters/json.ts";
 import { measuredInBytes, measuredInTensors } from "../reporters/measure.ts";
 import { styleFor } from "../terminal.ts";
 import { countArgument, positiveArgument } from "./arguments.ts";
+import { addHubOptions, type HubOptions, keepModel } from "./hub-options.ts";
 import { openNamedModel } from "./open-named.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
 import { addMessageOptions, addResourceOptions, type ResourceOptions } from "./shared-options.ts";
@@ -25,7 +26,7 @@ import { verifyTarget } from "./verify-target.ts";
 /** Tensors that are made again unless more are asked for. */
 const DEFAULT_SAMPLE = 8;
 
-interface VerifyOptions extends ResourceOptions, MessageOptions {
+interface VerifyOptions extends ResourceOptions, HubOptions, MessageOptions {
   readonly manifest?: string;
   /** True where the manifest names it. */
   readonly source?: string | true;
@@ -82,6 +83,7 @@ export function defineVerify(command: Command, host: Host): void {
     .option("--imatrix <file>", "the importance matrix that was used")
     .option("--statistics <file>", "the statistics that were used");
   addResourceOptions(command);
+  addHubOptions(command);
   addMessageOptions(command).action((path: string, options: VerifyOptions) =>
     runVerify({ path, options, host }),
   );
@@ -169,7 +171,9 @@ async function verifySource(params: {
       `The manifest names "${manifest.source.name}" as the source, and not where it is: expected --source with a folder or a file.`,
     );
   }
-  const source = await openNamedModel(named === true ? manifest.source.name : named, host);
+  const source = await openNamedModel(named === true ? manifest.source.name : named, host, options);
+  // A few tensors are less than a download.
+  if (options.all) await keepModel({ source, options, host });
   const calibration = await openCalibration({ manifest, options, cwd: host.cwd });
   const { threads, memory, kernels, sample, seed } = options;
   try {

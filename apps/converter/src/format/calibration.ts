@@ -1,8 +1,10 @@
 import type { CalibrationPlan, CalibrationReport } from "@quern/calibration";
+import type { ModelSource } from "@quern/pipeline";
 import { QuernError } from "@quern/tensor";
 import { formatBytes } from "./bytes.ts";
 import { formatDuration } from "./duration.ts";
 import { formatInteger, formatParameters } from "./number.ts";
+import { networkFacts } from "./network.ts";
 import { printable } from "./printable.ts";
 import type { Style } from "./style.ts";
 import { formatFacts } from "./table.ts";
@@ -10,13 +12,15 @@ import { formatFacts } from "./table.ts";
 /** The plan in a few lines: model, texts, file, resources. */
 export function formatCalibrationPlan(params: {
   readonly plan: CalibrationPlan;
+  /** What the model is read from. */
+  readonly source: ModelSource;
   /** Kernels that will run: "native avx2". */
   readonly kernels: string;
   readonly style: Style;
   /** Path of what is made of the statistics file, where that does not stay. */
   readonly result?: string;
 }): string {
-  const { plan, kernels, style, result } = params;
+  const { plan, source, kernels, style, result } = params;
   const { model, windows, memory, estimate, output, fileSize, threads } = plan;
   const head = [
     style.bold(printable(model.name)),
@@ -36,6 +40,7 @@ export function formatCalibrationPlan(params: {
           ? `${printable(output)} (${formatBytes(fileSize)}${stateNote})`
           : `${printable(result)} (${formatBytes(fileSize + plan.temporaryBytes)} on disk while it is made)`,
       ],
+      ...networkFacts([source]),
       ["hessians", hessiansText(plan)],
       ["time", estimatedTime(plan)],
       ["threads", threads === 0 ? "the main thread" : String(threads)],

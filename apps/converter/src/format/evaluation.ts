@@ -5,9 +5,11 @@ import type {
   EvaluationPlan,
   EvaluationReport,
 } from "@quern/evaluation";
+import type { ModelSource } from "@quern/pipeline";
 import { formatBytes } from "./bytes.ts";
 import { formatDuration } from "./duration.ts";
 import { formatBitsPerWeight, formatInteger, formatParameters } from "./number.ts";
+import { networkFacts } from "./network.ts";
 import { printable } from "./printable.ts";
 import type { Style } from "./style.ts";
 import { formatFacts, formatTable, type TableColumn } from "./table.ts";
@@ -15,9 +17,11 @@ import { formatFacts, formatTable, type TableColumn } from "./table.ts";
 /** The plan in a few lines: models, texts, resources. */
 export function formatEvaluationPlan(params: {
   readonly plan: EvaluationPlan;
+  /** What the models are read from. */
+  readonly sources: readonly ModelSource[];
   readonly style: Style;
 }): string {
-  const { plan, style } = params;
+  const { plan, sources, style } = params;
   const { model, reference, corpus, positions, save, memory, estimate, threads, kernels } = plan;
   const { rule, windows, domains } = corpus;
   const count = windows.length;
@@ -43,6 +47,7 @@ export function formatEvaluationPlan(params: {
       ...(save === undefined
         ? []
         : [["file", `${printable(save.path)} (${formatBytes(save.bytes)})`] as const]),
+      ...networkFacts(sources),
       ["time", estimatedTime(estimate.seconds)],
       ["threads", threads === 0 ? "the main thread" : String(threads)],
       [

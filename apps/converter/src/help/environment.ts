@@ -6,6 +6,7 @@ const VARIABLES = {
   HF_ENDPOINT: "address of the Hub (default: https://huggingface.co)",
   HF_HOME: "folder of the Hub's tools: cache and token (default: ~/.cache/huggingface)",
   HF_HUB_CACHE: "folder of the shared cache (default: hub in HF_HOME)",
+  HF_HUB_OFFLINE: "1, ON, YES or TRUE: as --offline",
   HF_TOKEN: "access token for the Hub; never written anywhere",
   HF_TOKEN_PATH: "file with the access token, where HF_TOKEN is not set (default: token in HF_HOME)",
   NO_COLOR: "when set, no colours",
@@ -29,6 +30,7 @@ export const HUB_VARIABLES: readonly EnvironmentVariable[] = [
   "HF_TOKEN_PATH",
   "HF_HOME",
   "HF_HUB_CACHE",
+  "HF_HUB_OFFLINE",
   "HF_ENDPOINT",
 ];
 

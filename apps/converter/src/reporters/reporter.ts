@@ -1,4 +1,5 @@
 import type { CalibrationEvent } from "@quern/calibration";
+import type { KeepingEvent } from "@quern/checkpoints/node";
 import type { EvaluationEvent } from "@quern/evaluation";
 import type { GgufCopyEvent } from "@quern/gguf/node";
 import type { CheckpointEvent, ConversionEvent } from "@quern/pipeline";
@@ -9,6 +10,7 @@ export type WorkEvent =
   | ConversionEvent
   | CheckpointEvent
   | GgufCopyEvent
+  | KeepingEvent
   | CalibrationEvent
   | EvaluationEvent
   | FileProgressEvent;

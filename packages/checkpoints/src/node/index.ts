@@ -6,3 +6,5 @@ export { openModel } from "./open-model.ts";
 export { localPaths, remoteBytes, shardVersion } from "./shard-locations.ts";
 export { ShardReader } from "./shards.ts";
 export type { ShardTensorReader } from "./shards.ts";
+export { hubFilesToKeep, keepHubCheckpoint } from "./keep-hub-checkpoint.ts";
+export type { KeepingEvent } from "./keep-hub-checkpoint.ts";

@@ -1,12 +1,6 @@
 import type { ByteSource } from "@quern/tensor";
 import { readShardedSafetensors, type SafetensorsIndex, type ShardedSafetensors } from "safetensors-js";
-import type {
-  Checkpoint,
-  CheckpointFileSet,
-  CheckpointShard,
-  CheckpointTensor,
-  ShardLocation,
-} from "../checkpoint.ts";
+import type { Checkpoint, CheckpointFileSet, CheckpointShard, CheckpointTensor } from "../checkpoint.ts";
 import { readTensor } from "./read-tensor.ts";
 
 /**
@@ -20,15 +14,17 @@ export async function openCheckpoint(params: {
   readonly folder?: string;
   readonly files: CheckpointFileSet;
   readonly index: SafetensorsIndex;
-  readonly openShard: (name: string) => Promise<{ location: ShardLocation; source: ByteSource }>;
+  readonly openShard: (
+    name: string,
+  ) => Promise<Omit<CheckpointShard, "name" | "size"> & { source: ByteSource }>;
 }): Promise<Checkpoint> {
   const { location, folder, files, index, openShard } = params;
   const shards: CheckpointShard[] = [];
   const sharded = await readShardedSafetensors({
     index,
     open: async (name) => {
-      const { location, source } = await openShard(name);
-      shards.push({ name, location, size: source.size });
+      const { source, ...shard } = await openShard(name);
+      shards.push({ name, size: source.size, ...shard });
       return source;
     },
   });

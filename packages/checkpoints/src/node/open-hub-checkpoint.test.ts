@@ -95,12 +95,15 @@ describe("openHubCheckpoint", () => {
     const etag = location.kind === "hub" ? location.etag : "";
     await symlink(join(golden, name), join(repository, "blobs", etag));
     await symlink(join(repository, "blobs", etag), join(snapshot, name));
-    const notItsName = await openHubCheckpoint("hf:org/tiny", options(server, { cache: temporary }));
+    const notItsName = await openHubCheckpoint(
+      "hf:org/tiny",
+      options(server, { cache: { folder: temporary } }),
+    );
     expect(localPaths(notItsName.shards)).toEqual([]);
 
     await rm(join(repository, "blobs", etag));
     await writeFile(join(repository, "blobs", etag), await readFile(join(golden, name)));
-    const cached = await openHubCheckpoint("hf:org/tiny", options(server, { cache: temporary }));
+    const cached = await openHubCheckpoint("hf:org/tiny", options(server, { cache: { folder: temporary } }));
     expect(localPaths(cached.shards)).toHaveLength(1);
     expect([...cached.tensors]).toEqual([...plain.tensors]);
     expect(remoteBytes(cached.tensors.values(), cached.shards)).toBeLessThan(cached.totalBytes);

@@ -3,15 +3,21 @@ import {
   type HubFileLocation,
   hubFileName,
   type HubPatience,
-  openHubFile,
+  type HubRepository,
   openRepository,
   parseHubReference,
-  readHubFile,
 } from "@quern/hub";
-import { findCachedFile, shareAccess } from "@quern/hub/node";
-import { bytesSource, type ByteSource, QuernError } from "@quern/tensor";
-import { fileSource } from "@quern/tensor/node";
-import type { Checkpoint, CheckpointFileSet, ShardLocation } from "../checkpoint.ts";
+import {
+  findCachedFile,
+  type HubCache,
+  keepRepository,
+  openCachedRepository,
+  openStoredFile,
+  readStoredFile,
+  shareReading,
+} from "@quern/hub/node";
+import { bytesSource, QuernError } from "@quern/tensor";
+import type { Checkpoint, CheckpointFileSet } from "../checkpoint.ts";
 import { checkRelative } from "./contained-path.ts";
 import { openCheckpoint } from "./open-checkpoint.ts";
 import { checkSmallFile } from "./small-file.ts";
@@ -19,8 +25,8 @@ import { findWeightFiles } from "./weight-files.ts";
 
 export interface HubCheckpointOptions {
   readonly access: HubAccess;
-  /** Folder of the shared cache: files that are complete there are read there. Default: none. */
-  readonly cache?: string;
+  /** The shared cache: files that are complete there are read there. Default: none. */
+  readonly cache?: HubCache;
   readonly patience?: HubPatience;
   /** Ends opening; reading weights later has its own ways to be stopped. */
   readonly signal?: AbortSignal;
@@ -28,37 +34,27 @@ export interface HubCheckpointOptions {
 
 /**
  * Opens a repository of the Hub as a checkpoint: finds the commit, lists files, reads and checks the headers of all shards by range, and
- * no weights. Nothing is stored. Whatever a branch becomes meanwhile, all is read from that commit.
+ * no weights. Whatever a branch becomes meanwhile, all is read from that commit.
+ *
+ * Stores nothing, unless the cache keeps files: then those that are read whole, but no weights, which `keepHubCheckpoint` brings there.
  *
  * @param reference "hf:org/name" or "hf:org/name@revision".
- * @throws QuernError `HUB_*` of `openRepository`, `readHubFile` and `openHubFile`, `CHECKPOINT_NO_SAFETENSORS`, `CHECKPOINT_NO_WEIGHTS`,
- * `SAFETENSORS_*`, `SOURCE_*`
+ * @throws QuernError `HUB_*` of `openRepository`, `openCachedRepository`, `readStoredFile` and `openHubFile`,
+ * `CHECKPOINT_NO_SAFETENSORS`, `CHECKPOINT_NO_WEIGHTS`, `SAFETENSORS_*`, `SOURCE_*`
  */
 export async function openHubCheckpoint(
   reference: string,
   options: HubCheckpointOptions,
 ): Promise<Checkpoint> {
-  const { access, cache, patience = {}, signal } = options;
-  const remote = { access, patience, ...(signal === undefined ? {} : { signal }) };
-  const repository = await openRepository({ reference: parseHubReference(reference), ...remote });
+  const { signal, ...reading } = options;
+  const { access, cache } = reading;
+  const repository = await openListed(reference, options);
   const { id, commit, files } = repository;
-  shareAccess({ endpoint: access.endpoint, id }, access);
+  shareReading({ endpoint: access.endpoint, id }, reading);
 
-  const open = async (file: HubFileLocation): Promise<{ location: ShardLocation; source: ByteSource }> => {
-    const path = cache === undefined ? undefined : await findCachedFile({ folder: cache, location: file });
-    if (path === undefined)
-      return { location: file, source: await openHubFile({ location: file, ...remote }) };
-    return { location: { kind: "file", path }, source: await fileSource({ path, name: hubFileName(file) }) };
-  };
   const read = async (file: HubFileLocation): Promise<Uint8Array> => {
     checkSmallFile({ name: hubFileName(file), size: file.size });
-    const { location, source } = await open(file);
-    try {
-      if (location === file) return await readHubFile({ location: file, ...remote });
-      return await source.read(0, source.size);
-    } finally {
-      await source.close();
-    }
+    return readStoredFile({ location: file, reading, signal });
   };
   const fileSet = repositoryFiles({ id, files, read });
   const index = await findWeightFiles({
@@ -76,13 +72,33 @@ export async function openHubCheckpoint(
     files: fileSet,
     index,
     openShard: async (name) => {
-      const file = files.get(name);
-      if (file !== undefined) return open(file);
-      throw new QuernError("SOURCE_NOT_FOUND", `hf:${id}: the repository has no file ${name}`, {
-        subject: { file: `hf:${id}/${name}` },
-      });
+      const location = files.get(name);
+      if (location === undefined) {
+        throw new QuernError("SOURCE_NOT_FOUND", `hf:${id}: the repository has no file ${name}`, {
+          subject: { file: `hf:${id}/${name}` },
+        });
+      }
+      const copy = cache && (await findCachedFile({ cache, location }));
+      const source = await openStoredFile({ location, reading, signal });
+      return { location, source, ...(copy === undefined ? {} : { copy }) };
     },
   });
+}
+
+async function openListed(
+  text: string,
+  { access, cache, patience, signal }: HubCheckpointOptions,
+): Promise<HubRepository> {
+  const reference = parseHubReference(text);
+  if (cache?.offline) return openCachedRepository({ reference, access, cache });
+  const repository = await openRepository({
+    reference,
+    access,
+    ...(patience && { patience }),
+    ...(signal && { signal }),
+  });
+  if (cache?.keep) await keepRepository({ reference, repository, cache });
+  return repository;
 }
 
 function repositoryFiles(params: {

@@ -1,6 +1,5 @@
 import { stat } from "node:fs/promises";
-import { openHubFile } from "@quern/hub";
-import { sharedAccess } from "@quern/hub/node";
+import { openStoredFile, sharedReading } from "@quern/hub/node";
 import { type ByteSource, QuernError } from "@quern/tensor";
 import { fileSource } from "@quern/tensor/node";
 import type { CheckpointShard, ShardLocation } from "../checkpoint.ts";
@@ -12,7 +11,7 @@ interface LocationKind<Location extends ShardLocation> {
   /** Plain data that differs when the content may have changed. */
   version(location: Location): Promise<readonly (string | number)[]>;
   /** Path, where it is a file of this machine. */
-  localPath(location: Location): string | undefined;
+  path(location: Location): string | undefined;
 }
 
 const KINDS: {
@@ -24,12 +23,12 @@ const KINDS: {
       const { size, mtimeMs } = await stat(path);
       return [path, size, mtimeMs];
     },
-    localPath: ({ path }) => path,
+    path: ({ path }) => path,
   },
   hub: {
-    open: (location) => openHubFile({ location, access: sharedAccess(location) }),
+    open: (location) => openStoredFile({ location, reading: sharedReading(location) }),
     version: async ({ endpoint, id, path, etag }) => [endpoint, id, path, etag],
-    localPath: () => undefined,
+    path: () => undefined,
   },
 };
 
@@ -60,7 +59,7 @@ export function shardVersion({ location }: CheckpointShard): Promise<readonly (s
 
 /** Paths of the shards that are files of this machine: what must not be written over. */
 export function localPaths(shards: readonly CheckpointShard[]): string[] {
-  return shards.flatMap(({ location }) => kindOf(location).localPath(location) ?? []);
+  return shards.flatMap((shard) => localPath(shard) ?? []);
 }
 
 /** Bytes of tensors that come over the network. */
@@ -68,12 +67,12 @@ export function remoteBytes(
   tensors: Iterable<{ readonly shard: string; readonly size: number }>,
   shards: readonly CheckpointShard[],
 ): number {
-  const remote = new Set(
-    shards.flatMap(({ name, location }) =>
-      kindOf(location).localPath(location) === undefined ? [name] : [],
-    ),
-  );
+  const remote = new Set(shards.flatMap((shard) => (localPath(shard) === undefined ? [shard.name] : [])));
   let bytes = 0;
   for (const { shard, size } of tensors) if (remote.has(shard)) bytes += size;
   return bytes;
+}
+
+function localPath({ location, copy }: CheckpointShard): string | undefined {
+  return copy ?? kindOf(location).path(location);
 }

@@ -1,24 +1,22 @@
 import { realpath, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import type { HubFileLocation } from "../hub-file.ts";
+import { type HubCache, RepositoryCache } from "./cache-layout.ts";
 
 /**
- * Finds a file that another tool has downloaded into the shared cache already: `models--<owner>--<name>/snapshots/<commit>/<path>`, a link
- * to a blob that is called by its hash (huggingface_hub, docs/source/en/guides/manage-cache.md). Files get that name once they are
- * complete.
+ * Finds a file that is complete in the shared cache: a link in the snapshot of its commit that leads to a blob which is called by its
+ * hash. Blobs get that name once they are complete.
  *
- * @param params.folder That of the cache.
  * @returns path of the blob
  */
 export async function findCachedFile(params: {
-  readonly folder: string;
+  readonly cache: Pick<HubCache, "folder">;
   readonly location: HubFileLocation;
 }): Promise<string | undefined> {
-  const { folder, location } = params;
-  const { id, commit, path, size, etag } = location;
-  const link = join(folder, `models--${id.replaceAll("/", "--")}`, "snapshots", commit, path);
+  const { cache, location } = params;
+  const { commit, path, size, etag } = location;
   try {
-    const target = await realpath(link);
+    const target = await realpath(new RepositoryCache(cache, location).link(commit, path));
     const stats = await stat(target);
     return basename(target) === etag && stats.isFile() && stats.size === size ? target : undefined;
   } catch {

@@ -54,10 +54,12 @@ it("finds complete files of the right version in the cache", async () => {
   await mkdir(join(repository, "blobs"), { recursive: true });
   await mkdir(snapshot, { recursive: true });
   await writeFile(blob, "abc");
-  expect(await findCachedFile({ folder: home, location })).toBeUndefined();
+  expect(await findCachedFile({ cache: { folder: home }, location })).toBeUndefined();
   await symlink(blob, join(snapshot, "model.safetensors"));
-  expect(await findCachedFile({ folder: home, location })).toMatch(new RegExp(`blobs.${etag}$`));
-  expect(await findCachedFile({ folder: home, location: { ...location, size: 4 } })).toBeUndefined();
+  expect(await findCachedFile({ cache: { folder: home }, location })).toMatch(new RegExp(`blobs.${etag}$`));
+  expect(
+    await findCachedFile({ cache: { folder: home }, location: { ...location, size: 4 } }),
+  ).toBeUndefined();
   const other = { ...location, etag: "b".repeat(64) };
-  expect(await findCachedFile({ folder: home, location: other })).toBeUndefined();
+  expect(await findCachedFile({ cache: { folder: home }, location: other })).toBeUndefined();
 });

@@ -27,6 +27,11 @@ export function hubTokenFile(environment: Environment): string {
   return set(environment, "HF_TOKEN_PATH") ?? join(homeOf(environment), "token");
 }
 
+/** Whether the environment forbids all requests: `HF_HUB_OFFLINE` is 1, ON, YES or TRUE. */
+export function isOffline(environment: Environment): boolean {
+  return /^(?:1|on|yes|true)$/i.test(set(environment, "HF_HUB_OFFLINE") ?? "");
+}
+
 async function tokenInFile(environment: Environment): Promise<string | undefined> {
   const path = hubTokenFile(environment);
   try {

@@ -1,3 +1,8 @@
+export type { HubCache } from "./cache-layout.ts";
 export { findCachedFile } from "./cached-file.ts";
-export { hubAccessOf, hubCacheFolder, hubTokenFile } from "./environment.ts";
-export { shareAccess, sharedAccess } from "./thread-access.ts";
+export { keepRepository, openCachedRepository } from "./cached-repository.ts";
+export { hubAccessOf, hubCacheFolder, hubTokenFile, isOffline } from "./environment.ts";
+export { keepHubFile } from "./keep-file.ts";
+export { openStoredFile, readStoredFile } from "./open-stored-file.ts";
+export { sharedReading, shareReading } from "./thread-access.ts";
+export type { HubReading } from "./thread-access.ts";

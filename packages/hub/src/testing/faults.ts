@@ -1,7 +1,8 @@
+import { gzipSync } from "node:zlib";
 import type { Exchange, Fault } from "./exchange.ts";
 
 /** Whether a request is for a range of weights at the host of large files. */
-export function isWeights({ seen }: Exchange): boolean {
+export function isWeights({ seen }: Pick<Exchange, "seen">): boolean {
   return seen.host === "cdn";
 }
 
@@ -55,6 +56,17 @@ export const shortRange: Fault = ({ response, file, first, last }) => {
 /** Sends the whole file. */
 export const ignoredRange: Fault = ({ response, file }) => {
   response.writeHead(200).end(file!.content.read(0, file!.content.size));
+  return true;
+};
+
+/** Sends the range, but compressed, and not all of that. */
+export const truncatedGzip: Fault = ({ response, file, first, last }) => {
+  const compressed = gzipSync(file!.content.read(first, last + 1));
+  response.writeHead(206, {
+    "content-encoding": "gzip",
+    "content-range": `bytes ${first}-${last}/${file!.content.size}`,
+  });
+  response.end(compressed.subarray(0, compressed.length / 2));
   return true;
 };
 

@@ -6,6 +6,9 @@ import type { Exchange, Fault, Host, Route, SeenRequest } from "./exchange.ts";
 import { READING_ROUTES } from "./reading-routes.ts";
 import { filesOfFolder, type StoredFile, StoredRepository } from "./stored-repository.ts";
 
+/** Two names of this machine: clients tell hosts apart by name, and not by port. */
+const HOSTS: Readonly<Record<Host, string>> = { hub: "127.0.0.1", cdn: "localhost" };
+
 /**
  * A Hub on this machine: two real HTTP servers, the endpoint and a host of large files, with what the documentation of the Hub says of
  * model information, trees in pages, files, ranges, redirects with signatures that expire, and access. What requests are answered with
@@ -49,14 +52,13 @@ export class HubServer {
     const { id: commit } = repository.commit({ files });
     repository.refs.set("v1", commit).set("refs/pr/1", commit);
     server.repositories.set(id, repository);
-    for (const one of [server.#hub, server.#cdn]) {
-      await new Promise<void>((resolve) => one.listen(0, "127.0.0.1", resolve));
-    }
+    await new Promise<void>((resolve) => server.#hub.listen(0, HOSTS.hub, resolve));
+    await new Promise<void>((resolve) => server.#cdn.listen(0, HOSTS.cdn, resolve));
     return server;
   }
 
   get endpoint(): string {
-    return addressOf(this.#hub);
+    return addressOf("hub", this.#hub);
   }
 
   /** The first repository. */
@@ -68,7 +70,7 @@ export class HubServer {
   sign(path: string): string {
     const signature = randomBytes(16).toString("hex");
     this.#signatures.add(signature);
-    return `${addressOf(this.#cdn)}/${path}?X-Signature=${signature}`;
+    return `${addressOf("cdn", this.#cdn)}/${path}?X-Signature=${signature}`;
   }
 
   isSigned(query: URLSearchParams): boolean {
@@ -127,8 +129,8 @@ export class HubServer {
   }
 }
 
-function addressOf(server: Server): string {
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+function addressOf(host: Host, server: Server): string {
+  return `http://${HOSTS[host]}:${(server.address() as AddressInfo).port}`;
 }
 
 function rangeOf(range: string | undefined, size: number): { first: number; last: number } {

@@ -9,6 +9,7 @@ export {
   resetMidBody,
   shortRange,
   slowTrickle,
+  truncatedGzip,
 } from "./faults.ts";
 export { HubServer } from "./hub-server.ts";
 export { refusalOf, repositoryOf } from "./reading-routes.ts";

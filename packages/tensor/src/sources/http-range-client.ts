@@ -73,10 +73,13 @@ export class HttpRangeClient {
         throw this.#changed(`its size was ${this.#size}, now it is ${range.size}`);
       }
       if (range.first !== offset || range.last !== offset + target.byteLength - 1) {
-        throw this.#failed(
-          "SOURCE_READ_FAILED",
-          `asked for bytes ${offset}-${offset + target.byteLength - 1}, the server answered ${response.headers.get("content-range")}`,
-          offset,
+        // RFC 9110 allows it (section 15.3.7): the next answer may be whole.
+        throw new TransientFailure(
+          this.#failed(
+            "SOURCE_READ_FAILED",
+            `asked for bytes ${offset}-${offset + target.byteLength - 1}, the server answered ${response.headers.get("content-range")}`,
+            offset,
+          ),
         );
       }
       this.#rememberVersion(response);
@@ -160,6 +163,8 @@ export class HttpRangeClient {
 
   #contentRange(response: Response): { first: number; last: number; size: number | undefined } {
     if (response.status !== 206) throw this.#rangeUnsupported(`answered ${response.status} instead of 206`);
+    const encoding = response.headers.get("content-encoding") ?? "identity";
+    if (encoding !== "identity") throw this.#rangeUnsupported(`answered with the file in ${encoding}`);
     const header = response.headers.get("content-range");
     const match = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(header ?? "");
     if (match === null)

@@ -17,6 +17,9 @@ const MAX_WAIT = 30_000;
 /** Longest wait that a server may ask for: the Hub counts requests in windows of 5 minutes. */
 const MAX_WAIT_ASKED = 300_000;
 
+/** Longest that is waited all together without getting any further. */
+const MAX_PATIENCE = 900_000;
+
 export interface RetryPolicy {
   /** Attempts after the first. */
   readonly retries: number;
@@ -36,20 +39,27 @@ export async function withRetries<T>(
   attempt: (progress: () => void) => Promise<T>,
 ): Promise<T> {
   let failures = 0;
+  let waited = 0;
+  const progress = (): void => {
+    failures = 0;
+    waited = 0;
+  };
   for (;;) {
     try {
-      return await attempt(() => (failures = 0));
+      return await attempt(progress);
     } catch (failure) {
       if (!(failure instanceof TransientFailure)) throw failure;
-      if (++failures > policy.retries) throw failure.error;
-      await sleep(waitBefore(failure, failures, policy.retryDelay), policy.signal);
+      const wait = waitBefore(failure, ++failures, policy.retryDelay);
+      waited += wait;
+      if (failures > policy.retries || waited > MAX_PATIENCE) throw failure.error;
+      await sleep(wait, policy.signal);
     }
   }
 }
 
 /** Not all that failed together try again together. */
 function waitBefore({ retryAfter }: TransientFailure, failures: number, delay: number): number {
-  if (retryAfter !== undefined) return Math.min(retryAfter, MAX_WAIT_ASKED);
+  if (retryAfter !== undefined) return Math.min(retryAfter, MAX_WAIT_ASKED) * (1 + Math.random() / 10);
   return Math.min(delay * 2 ** (failures - 1), MAX_WAIT) * (1 - Math.random() / 2);
 }
 
