@@ -5,6 +5,7 @@ import {
   type LayeredModel,
   openLayeredModel,
   planCheckpoint,
+  type PlanCheckpointParams,
   writeCheckpoint,
 } from "@quern/pipeline";
 import {
@@ -109,24 +110,43 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
   }
 }
 
+/** What decides about a checkpoint to write. */
+interface CheckpointWork {
+  readonly recipe: QuantizationRecipe;
+  readonly resolved: ResolvedRecipe;
+  readonly model: LayeredModel;
+  readonly inputs: LayerInputs;
+}
+
 async function makePlan(
   { options, host }: RunCheckpointParams,
-  work: {
-    readonly recipe: QuantizationRecipe;
-    readonly resolved: ResolvedRecipe;
-    readonly model: LayeredModel;
-    readonly inputs: LayerInputs;
-  },
+  work: CheckpointWork,
 ): Promise<CheckpointPlan> {
+  const output = options.output ?? checkpointFolderName(work);
+  return planCheckpoint({
+    ...(await requestedCheckpoint(options, work, host)),
+    output: resolve(host.cwd, output),
+    force: options.force === true,
+  });
+}
+
+/** What a folder is called unless its name is given. */
+export function checkpointFolderName({ recipe, model }: Pick<CheckpointWork, "recipe" | "model">): string {
+  return `${model.checkpoint.name}-${recipe.name.replaceAll(/[^\w.-]+/g, "-")}`;
+}
+
+/** What options say of every checkpoint, wherever it is written. */
+export async function requestedCheckpoint(
+  options: Omit<RunCheckpointOptions, "output" | "force">,
+  work: CheckpointWork,
+  host: Host,
+): Promise<Omit<PlanCheckpointParams, "output" | "force">> {
   const { recipe, resolved, model } = work;
   const { statistics, inputs } = work.inputs;
-  const { name } = model.checkpoint;
-  return planCheckpoint({
+  return {
     model,
     recipe: resolved,
     recipeName: recipe.name,
-    output: resolve(host.cwd, options.output ?? `${name}-${recipe.name.replaceAll(/[^\w.-]+/g, "-")}`),
-    force: options.force === true,
     tool: `quern:${version}`,
     provenance: {
       ...(await provenanceOf({ options, inputs: work.inputs, host })),
@@ -139,13 +159,13 @@ async function makePlan(
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.kernels === undefined ? {} : { backend: options.kernels }),
     ...(options.splitMaxSize === undefined ? {} : { maxShardSize: options.splitMaxSize }),
-  });
+  };
 }
 
 /**
  * @throws QuernError `RECIPE_STATISTICS_REQUIRED` with the command that makes what is needed
  */
-function refuseWithoutStatistics(params: {
+export function refuseWithoutStatistics(params: {
   /** Model, as the user gave it. */
   path: string;
   options: RoundingOptions;

@@ -1,6 +1,7 @@
 import type { CalibrationEvent } from "@quern/calibration";
 import type { EvaluationEvent } from "@quern/evaluation";
 import type { GgufCopyEvent } from "@quern/gguf/node";
+import type { PublicationEvent } from "@quern/publishing";
 import type { CheckpointEvent, ConversionEvent } from "@quern/pipeline";
 import type { FileProgressEvent } from "@quern/pipeline/provenance";
 
@@ -11,7 +12,8 @@ export type WorkEvent =
   | GgufCopyEvent
   | CalibrationEvent
   | EvaluationEvent
-  | FileProgressEvent;
+  | FileProgressEvent
+  | PublicationEvent;
 
 /** Shows work while it is done. */
 export interface Reporter {
