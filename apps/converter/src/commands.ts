@@ -14,6 +14,12 @@ export const COMMANDS: readonly LazyCommand[] = [
     load: async () => (await import("./commands/plan.ts")).definePlan,
   },
   {
+    name: "publish",
+    description:
+      "Quantize a model and publish the files on the Hub, with a model card; goes on after a crash.",
+    load: async () => (await import("./commands/publish.ts")).definePublish,
+  },
+  {
     name: "split",
     description: "Divide a GGUF file among several, as llama-gguf-split does; a split set is divided anew.",
     load: async () => (await import("./commands/split.ts")).defineSplit,

@@ -52,6 +52,7 @@ export type {
   ModelTensor,
   StoragePolicy,
 } from "./model.ts";
+export { parseModelCard } from "./metadata/model-card.ts";
 export { plainTensors } from "./plain-tensors.ts";
 export type { PlainTensor } from "./plain-tensors.ts";
 export { describeVocabulary } from "./vocabulary/describe-vocabulary.ts";

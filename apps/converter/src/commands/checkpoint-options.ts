@@ -85,9 +85,10 @@ export function addCheckpointOptions(command: Command): Command {
 /**
  * Whether options ask for a quantized checkpoint.
  *
+ * @param shared Further options of the command that are about checkpoints, too.
  * @throws QuernError `USAGE_CONTAINER` for an option that means nothing for what is to be written
  */
-export function asksForCheckpoint(command: Command): boolean {
+export function asksForCheckpoint(command: Command, shared: readonly string[] = []): boolean {
   const { to, recipe } = command.opts<CheckpointOptions>();
   const wanted = to === GGUF ? false : to !== undefined || recipe !== undefined;
   const given = command.options.filter(
@@ -95,7 +96,9 @@ export function asksForCheckpoint(command: Command): boolean {
   );
   for (const option of given) {
     const name = option.attributeName();
-    const fits = wanted ? OWN.includes(name) || SHARED.includes(name) : name === "to" || !OWN.includes(name);
+    const fits = wanted
+      ? OWN.includes(name) || SHARED.includes(name) || shared.includes(name)
+      : name === "to" || !OWN.includes(name);
     if (fits) continue;
     const flag = option.long ?? option.flags;
     throw new QuernError(

@@ -5,6 +5,7 @@ import {
   type LayeredModel,
   openLayeredModel,
   planCheckpoint,
+  type PlanCheckpointParams,
   writeCheckpoint,
 } from "@quern/pipeline";
 import {
@@ -65,7 +66,7 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
   const model = await openLayeredModel(source);
   const resolved = resolveRecipe(recipe, model.linears);
   refuseWithoutStatistics({ path: params.model, options, recipe, need: resolved.statistics });
-  const output = resolve(host.cwd, options.output ?? defaultOutput(source.name, recipe));
+  const output = resolve(host.cwd, options.output ?? checkpointFolderName({ recipe, model }));
   const inputs = await openLayerInputs({ source, options, output, host });
   const { statistics } = inputs;
   try {
@@ -122,25 +123,43 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
   }
 }
 
+/** What decides about a checkpoint to write. */
+interface CheckpointWork {
+  readonly recipe: QuantizationRecipe;
+  readonly resolved: ResolvedRecipe;
+  readonly model: LayeredModel;
+  readonly inputs: LayerInputs;
+}
+
 async function makePlan(
   { options, host }: RunCheckpointParams,
-  work: {
-    readonly recipe: QuantizationRecipe;
-    readonly resolved: ResolvedRecipe;
-    readonly model: LayeredModel;
-    /** Absolute path. */
-    readonly output: string;
-    readonly inputs: LayerInputs;
-  },
+  /** `output` is an absolute path. */
+  { output, ...work }: CheckpointWork & { readonly output: string },
 ): Promise<CheckpointPlan> {
-  const { recipe, resolved, model, output } = work;
-  const { statistics, inputs } = work.inputs;
   return planCheckpoint({
+    ...(await requestedCheckpoint(options, work, host)),
+    output,
+    force: options.force === true,
+  });
+}
+
+/** What a folder is called unless its name is given. */
+export function checkpointFolderName({ recipe, model }: Pick<CheckpointWork, "recipe" | "model">): string {
+  return `${model.checkpoint.name}-${recipe.name.replaceAll(/[^\w.-]+/g, "-")}`;
+}
+
+/** What options say of every checkpoint, wherever it is written. */
+export async function requestedCheckpoint(
+  options: Omit<RunCheckpointOptions, "output" | "force">,
+  work: CheckpointWork,
+  host: Host,
+): Promise<Omit<PlanCheckpointParams, "output" | "force">> {
+  const { recipe, resolved, model } = work;
+  const { statistics, inputs } = work.inputs;
+  return {
     model,
     recipe: resolved,
     recipeName: recipe.name,
-    output,
-    force: options.force === true,
     tool: `quern:${version}`,
     provenance: {
       ...(await provenanceOf({ options, inputs: work.inputs, host })),
@@ -153,18 +172,13 @@ async function makePlan(
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.kernels === undefined ? {} : { backend: options.kernels }),
     ...(options.splitMaxSize === undefined ? {} : { maxShardSize: options.splitMaxSize }),
-  });
-}
-
-/** @param model Its name. */
-function defaultOutput(model: string, { name }: QuantizationRecipe): string {
-  return `${model}-${name.replaceAll(/[^\w.-]+/g, "-")}`;
+  };
 }
 
 /**
  * @throws QuernError `RECIPE_STATISTICS_REQUIRED` with the command that makes what is needed
  */
-function refuseWithoutStatistics(params: {
+export function refuseWithoutStatistics(params: {
   /** Model, as the user gave it. */
   path: string;
   options: RoundingOptions;

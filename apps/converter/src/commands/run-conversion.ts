@@ -175,7 +175,6 @@ async function makePlan(
   }: RunParams & { readonly source: ModelSource; readonly inputs: LayerInputs },
   reportFiles: readonly string[],
 ): Promise<ConversionPlan> {
-  const importance = await importanceOf(options, host);
   return planConversion({
     checkpoint: source,
     outputs,
@@ -184,6 +183,18 @@ async function makePlan(
     restart: options.restart === true,
     measureErrors: reportFiles.length > 0,
     companions: reportFiles,
+    ...(await requestedConversion(options, inputs, host)),
+  });
+}
+
+/** What options say of every conversion, whatever it writes, and wherever. */
+export async function requestedConversion(
+  options: QuantizationOptions & ModelOptions & ResourceOptions & Pick<RunOptions, "manifest">,
+  inputs: LayerInputs,
+  host: Host,
+): Promise<Omit<PlanParams, "checkpoint" | "outputs">> {
+  const importance = await importanceOf(options, host);
+  return {
     tool,
     ...(importance === undefined ? {} : { importance }),
     ...roundingRequest(options, inputs),
@@ -192,12 +203,12 @@ async function makePlan(
     ...(options.memory === undefined ? {} : { memory: options.memory }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.kernels === undefined ? {} : { backend: options.kernels }),
-  });
+  };
 }
 
 /** @throws QuernError `USAGE_ROUNDING` */
 function roundingRequest(
-  { rounding: name, transform }: RunOptions,
+  { rounding: name, transform }: QuantizationOptions,
   { statistics, inputs }: LayerInputs,
 ): Pick<PlanParams, "rounding"> {
   if (name === undefined) {
@@ -221,7 +232,10 @@ function roundingRequest(
   };
 }
 
-async function importanceOf(options: RunOptions, { cwd }: Host): Promise<Importance | undefined> {
+async function importanceOf(
+  options: QuantizationOptions & Pick<RunOptions, "manifest">,
+  { cwd }: Host,
+): Promise<Importance | undefined> {
   const { includeWeights: include, excludeWeights: exclude } = options;
   const imatrix = options.imatrix ?? options.statistics;
   if (imatrix === undefined) {

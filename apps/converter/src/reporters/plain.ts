@@ -57,6 +57,18 @@ export class PlainReporter implements Reporter {
       case "block:done":
         if (this.steps) this.line(`done block ${event.block + 1}`);
         break;
+      case "item:make":
+        this.line(`making ${event.items.join(", ")}`);
+        break;
+      case "item:upload":
+        this.line(`uploading ${describeFiles(event.files)} (${formatBytes(event.bytes)})`);
+        break;
+      case "item:published":
+        this.line(`published ${describeFiles(event.files)}`);
+        break;
+      case "item:deleted":
+        this.line(`removed ${describeFiles(event.files)} from this machine`);
+        break;
       case "output:done":
         this.line(`wrote ${describeFiles(event.files)} (${formatBytes(event.bytes)})`);
         break;

@@ -2,6 +2,7 @@ import type { CalibrationEvent } from "@quern/calibration";
 import type { KeepingEvent } from "@quern/checkpoints/node";
 import type { EvaluationEvent } from "@quern/evaluation";
 import type { GgufCopyEvent } from "@quern/gguf/node";
+import type { PublicationEvent } from "@quern/publishing";
 import type { CheckpointEvent, ConversionEvent } from "@quern/pipeline";
 import type { FileProgressEvent } from "@quern/pipeline/provenance";
 
@@ -13,7 +14,8 @@ export type WorkEvent =
   | KeepingEvent
   | CalibrationEvent
   | EvaluationEvent
-  | FileProgressEvent;
+  | FileProgressEvent
+  | PublicationEvent;
 
 /** Shows work while it is done. */
 export interface Reporter {

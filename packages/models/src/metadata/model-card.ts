@@ -15,16 +15,21 @@ const DEEPEST_NESTING = 100;
 
 const LINE_END = /\r\n|[\n\r\v\f\x85\u2028\u2029]/;
 
+/** The YAML front matter of the README.md among some files, as {@link parseModelCard} reads it. @throws also the codes of {@link readText} */
+export async function readModelCard(files: CheckpointFiles): Promise<JsonObject> {
+  return parseModelCard((await readText(files, README)) ?? "");
+}
+
 /**
- * The YAML front matter of README.md; empty when there is none.
+ * The YAML front matter of a README.md; empty when there is none.
  *
  * All plain scalars are strings, but for null. The reference reads YAML 1.1, in which `no` is false and `1.0` a number, and fails
  * on any of these as a language, licence or version: as strings they are what their authors meant.
  *
- * @throws QuernError `MODEL_CARD_MALFORMED`, and the codes of {@link readText}
+ * @throws QuernError `MODEL_CARD_MALFORMED`
  */
-export async function readModelCard(files: CheckpointFiles): Promise<JsonObject> {
-  const text = frontMatter((await readText(files, README)) ?? "");
+export function parseModelCard(readme: string): JsonObject {
+  const text = frontMatter(readme);
   if (text.length > LONGEST_FRONT_MATTER) {
     throw malformed(`it has ${text.length} characters; up to ${LONGEST_FRONT_MATTER} are read`);
   }

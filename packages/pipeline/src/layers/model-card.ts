@@ -1,18 +1,25 @@
+import { baseModelMetadata, frontMatter, inheritedMetadata } from "../cards/front-matter.ts";
+import { code, repositoryLink, section, table } from "../cards/markdown.ts";
 import type { LayerResultFigures } from "./events.ts";
 import type { CheckpointPlan } from "./plan.ts";
 
 export interface ModelCardParams {
   readonly plan: Pick<
     CheckpointPlan,
-    "model" | "recipe" | "recipeName" | "kept" | "bitsPerWeight" | "fileSize" | "tool" | "baseModel"
+    | "model"
+    | "recipe"
+    | "recipeName"
+    | "kept"
+    | "bitsPerWeight"
+    | "fileSize"
+    | "tool"
+    | "baseModel"
+    | "publishedAs"
   >;
   readonly layers: readonly LayerResultFigures[];
   /** The card of the model that was quantized: its licence and languages are those of this one. */
   readonly source?: string;
 }
-
-/** Keys of the source's front matter that stay true. */
-const INHERITED = ["license", "license_name", "license_link", "language", "pipeline_tag"];
 
 /** README.md of a quantized model: what it was made from and how, how to run it, and what rounding did to each layer. */
 export function modelCard({ plan, layers, source }: ModelCardParams): string {
@@ -20,43 +27,18 @@ export function modelCard({ plan, layers, source }: ModelCardParams): string {
   const { name } = model.checkpoint;
   const title = baseModel ?? name;
   return `${[
-    frontMatter(plan, source),
+    frontMatter({
+      library_name: "transformers",
+      ...baseModelMetadata(baseModel),
+      tags: ["quantized"],
+      ...inheritedMetadata(source, baseModel),
+    }),
     `# ${title.split("/").at(-1)}, ${recipeName}`,
-    `${baseModel === undefined ? title : `[${baseModel}](https://huggingface.co/${baseModel})`}, quantized by ${programOf(plan.tool)}.`,
+    `${baseModel === undefined ? title : repositoryLink(baseModel)}, quantized by ${programOf(plan.tool)}.`,
     section("How it was made", settings(plan, layers)),
-    section("How to run it", usage(layers)),
+    section("How to run it", usage(layers, plan.publishedAs ?? ".")),
     section("Errors", errors(layers)),
   ].join("\n\n")}\n`;
-}
-
-function frontMatter({ baseModel }: ModelCardParams["plan"], source: string | undefined): string {
-  const base = baseModel === undefined ? [] : [`base_model: ${baseModel}`, "base_model_relation: quantized"];
-  return [
-    "---",
-    "library_name: transformers",
-    ...base,
-    "tags:",
-    "  - quantized",
-    ...inherited(source),
-    "---",
-  ].join("\n");
-}
-
-/** Whole entries, with the lines of lists that belong to them. */
-function inherited(source: string | undefined): string[] {
-  const matter = /^---\r?\n([\s\S]*?)\r?\n---/.exec(source ?? "")?.[1];
-  if (matter === undefined) return [];
-  let keeps = false;
-  return matter.split(/\r?\n/).filter((line) => {
-    const key = /^([A-Za-z_]+):/.exec(line)?.[1];
-    if (key !== undefined) keeps = INHERITED.includes(key);
-    else if (!/^\s+\S|^-\s/.test(line)) keeps = false;
-    return keeps;
-  });
-}
-
-function section(title: string, text: string): string {
-  return `## ${title}\n\n${text}`;
 }
 
 function programOf(tool: string): string {
@@ -86,27 +68,23 @@ function settings(
   return table(["", ""], rows);
 }
 
-function usage(layers: readonly LayerResultFigures[]): string {
+function usage(layers: readonly LayerResultFigures[], model: string): string {
   return layers.some(({ format }) => format === "mlx")
-    ? code("sh", 'mlx_lm.generate --model . --prompt "Hello"')
+    ? code("sh", `mlx_lm.generate --model ${model} --prompt "Hello"`)
     : [
         code(
           "python",
           [
             "from transformers import AutoModelForCausalLM, AutoTokenizer",
             "",
-            'tokenizer = AutoTokenizer.from_pretrained(".")',
-            'model = AutoModelForCausalLM.from_pretrained(".", device_map="auto")',
+            `tokenizer = AutoTokenizer.from_pretrained("${model}")`,
+            `model = AutoModelForCausalLM.from_pretrained("${model}", device_map="auto")`,
             'inputs = tokenizer("Hello", return_tensors="pt").to(model.device)',
             "print(tokenizer.decode(model.generate(**inputs, max_new_tokens=64)[0]))",
           ].join("\n"),
         ),
-        code("sh", "vllm serve ."),
+        code("sh", `vllm serve ${model}`),
       ].join("\n\n");
-}
-
-function code(language: string, text: string): string {
-  return `\`\`\`${language}\n${text}\n\`\`\``;
 }
 
 function errors(layers: readonly LayerResultFigures[]): string {
@@ -143,9 +121,4 @@ function root(value: number | undefined): number | undefined {
 
 function share(value: number | undefined): string {
   return value === undefined ? "" : `${(100 * value).toPrecision(3)} %`;
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }

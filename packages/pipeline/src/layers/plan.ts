@@ -38,6 +38,8 @@ export interface PlanCheckpointParams {
   readonly tool: string;
   /** Where the model comes from, as the Hub calls it: "Qwen/Qwen3-0.6B". @default unknown */
   readonly baseModel?: string;
+  /** What it is going to be called on the Hub, for the commands of its card. @default it is the folder one is in */
+  readonly publishedAs?: string;
   /** Says in the files of weights what they are made of, and writes a manifest into the folder. @default neither */
   readonly provenance?: CheckpointProvenance;
   /** Whether the place of the folder is checked; not for a plan that writes nothing, as its bytes are compared. @default true */
@@ -200,6 +202,7 @@ export interface CheckpointPlan {
   readonly resources: LayerResources;
   readonly tool: string;
   readonly baseModel?: string;
+  readonly publishedAs?: string;
   /** What its manifest says of its origin, where its provenance is asked for. */
   readonly origin?: ManifestOrigin;
 }

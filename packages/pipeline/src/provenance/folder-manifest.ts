@@ -4,10 +4,13 @@ import type { CheckpointPlan } from "../layers/plan.ts";
 import type { PartialFolder } from "../layers/running/partial-folder.ts";
 import { type HashedFile, hashOutputs } from "./hash-outputs.ts";
 
+/** Made for people, who may add to it: programs compute nothing from it. */
+const CARD = "README.md";
+
 /**
  * The manifest of a folder whose other files are complete, as a file.
  *
- * @param params.written Files beside those of weights.
+ * @param params.written Files beside those of weights; the model card is left out.
  * @throws the reason of the signal; QuernError `SOURCE_*`
  */
 export async function folderManifest(params: {
@@ -35,7 +38,9 @@ export async function folderManifest(params: {
         })
         .toSorted((a, b) => a.offset - b.offset),
     })),
-    ...written.map(({ name }): HashedFile => ({ name, path: folder.pathOf(name), tensors: [] })),
+    ...written
+      .filter(({ name }) => name !== CARD)
+      .map(({ name }): HashedFile => ({ name, path: folder.pathOf(name), tensors: [] })),
   ];
   const hashes = await hashOutputs({ files, ...(signal && { signal }) });
   // Most conversions write no manifest: its schema is not loaded then.

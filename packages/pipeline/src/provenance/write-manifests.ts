@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import type { Manifest } from "@quern/manifest";
 import { writeManifest } from "@quern/manifest/node";
 import { relativeError } from "../errors.ts";
-import type { ConversionReport } from "../events.ts";
+import type { ConversionReport, ConvertedOutput } from "../events.ts";
 import type { ConversionPlan, PlannedOutput } from "../plan.ts";
 import { type HashedFile, hashOutputs } from "./hash-outputs.ts";
 
@@ -53,6 +53,11 @@ export async function writeManifests(params: WriteManifestsParams): Promise<stri
   return paths;
 }
 
+/** What manifests take over from the report of a conversion. */
+type FilesReport = Pick<ConversionReport, "kernels"> & {
+  readonly outputs: readonly Pick<ConvertedOutput, "tensors" | "errors">[];
+};
+
 /**
  * The manifest of an output whose files are finished.
  *
@@ -61,7 +66,8 @@ export async function writeManifests(params: WriteManifestsParams): Promise<stri
  */
 export async function outputManifest(params: {
   readonly plan: ConversionPlan;
-  readonly report: ConversionReport;
+  /** Tensors whose hashes it does not have are hashed, too. */
+  readonly report: FilesReport;
   readonly output: number;
   readonly signal?: AbortSignal;
   readonly onBytes?: (bytes: number, file: string) => void;
@@ -77,7 +83,7 @@ export async function outputManifest(params: {
   };
 }
 
-function hashedFiles(output: PlannedOutput, report: ConversionReport, index: number): HashedFile[] {
+function hashedFiles(output: PlannedOutput, report: FilesReport, index: number): HashedFile[] {
   const { errors: measured, tensors } = report.outputs[index]!;
   const errors = new Map(measured?.map((error) => [error.name, error]));
   const hashes = new Map(tensors.map(({ name, sha256 }) => [name, sha256]));
@@ -95,7 +101,7 @@ function hashedFiles(output: PlannedOutput, report: ConversionReport, index: num
           shape: ne,
           offset,
           bytes: size,
-          sha256: hashes.get(name)!,
+          ...(hashes.has(name) ? { sha256: hashes.get(name)! } : {}),
           ...(error === undefined ? {} : { error: relativeError([error]) }),
         };
       }),

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { HubServer } from "@quern/hub/testing";
+import { HubServer, UploadStore, writingRoutes } from "@quern/hub/testing";
 import { repositoryPath } from "../run-cli.ts";
 
 /** What a command line of an example did. */
@@ -13,6 +13,7 @@ export interface ExampleRun {
 }
 
 const CHECKPOINT = "fixtures/golden/llama31-bpe/checkpoint";
+const TOKEN = "hf_example";
 const TEXT = "Grain is ground between two stones. The upper one turns, the lower one lies still.\n";
 const CHAT = [
   { role: "user", content: "What is a quern?" },
@@ -33,18 +34,27 @@ const PREPARATION = [
 export class Sandbox {
   readonly #root: string;
   readonly #hub: HubServer;
+  readonly #uploads: UploadStore;
   #folders = 0;
 
-  private constructor(root: string, hub: HubServer) {
+  private constructor(root: string, hub: HubServer, uploads: UploadStore) {
     this.#root = root;
     this.#hub = hub;
+    this.#uploads = uploads;
   }
 
   static async open(): Promise<Sandbox> {
     const root = await mkdtemp(join(tmpdir(), "quern-examples-"));
     const files = join(root, "files");
-    const hub = await HubServer.start({ id: "org/model", folder: repositoryPath(CHECKPOINT) });
-    const sandbox = new Sandbox(root, hub);
+    const uploads = await UploadStore.create();
+    const hub = await HubServer.start({
+      id: "org/model",
+      folder: repositoryPath(CHECKPOINT),
+      routes: writingRoutes(uploads),
+    });
+    hub.tokens.add(TOKEN);
+    uploads.writers.add(TOKEN);
+    const sandbox = new Sandbox(root, hub, uploads);
     await cp(repositoryPath(CHECKPOINT), join(files, "model"), { recursive: true });
     await writeFile(join(files, "texts.txt"), TEXT.repeat(150));
     await writeFile(join(files, "chats.jsonl"), `${JSON.stringify({ messages: CHAT })}\n`.repeat(200));
@@ -74,7 +84,7 @@ export class Sandbox {
       PATH: `${join(this.#root, "bin")}${delimiter}${process.env["PATH"]}`,
       HOME: this.#root,
       HF_ENDPOINT: this.#hub.endpoint,
-      HF_TOKEN: "hf_example",
+      HF_TOKEN: TOKEN,
       // Examples run side by side, and are small.
       QUERN_THREADS: "1",
     };
@@ -93,6 +103,7 @@ export class Sandbox {
 
   async close(): Promise<void> {
     await this.#hub.stop();
+    await this.#uploads.remove();
     await rm(this.#root, { recursive: true, force: true });
   }
 }

@@ -199,6 +199,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     resources,
     tool: params.tool,
     ...(params.baseModel === undefined ? {} : { baseModel: params.baseModel }),
+    ...(params.publishedAs === undefined ? {} : { publishedAs: params.publishedAs }),
     ...(origin && { origin }),
   };
 }

@@ -1,0 +1,228 @@
+import { createHash } from "node:crypto";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { openRepository, readHubFile } from "@quern/hub";
+import { HubServer, UploadStore, writingRoutes } from "@quern/hub/testing";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { exitCodes } from "../exit-codes.ts";
+import { type CliRun, demoCheckpoint, runCli, temporaryFolder } from "../testing/run-cli.ts";
+
+const TOKEN = "hf_publisher";
+const READER = "hf_reader";
+const ID = "mill/demo-GGUF";
+
+let home: string;
+let store: UploadStore;
+let server: HubServer;
+
+beforeEach(async () => {
+  home = await temporaryFolder();
+  store = await UploadStore.create();
+  server = await HubServer.start({
+    id: "org/quern-demo",
+    folder: demoCheckpoint,
+    routes: writingRoutes(store),
+  });
+  server.tokens.add(TOKEN).add(READER);
+  store.writers.add(TOKEN);
+});
+afterEach(async () => {
+  await server.stop();
+  await store.remove();
+});
+
+/** Runs a command; the token must be nowhere in what it says or leaves behind. */
+async function run(argv: readonly string[], env: Record<string, string> = {}): Promise<CliRun> {
+  const result = await runCli({
+    argv,
+    cwd: home,
+    env: { HF_ENDPOINT: server.endpoint, HF_TOKEN: TOKEN, HF_HOME: home, ...env },
+  });
+  expect(`${result.stdout}${result.stderr}`).not.toContain(TOKEN);
+  for (const entry of await readdir(home, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    expect((await readFile(join(entry.parentPath, entry.name))).includes(TOKEN)).toBe(false);
+  }
+  return result;
+}
+
+function publish(...more: string[]): Promise<CliRun> {
+  return run(["publish", "hf:org/quern-demo", "--repo", ID, "--threads", "0", ...more]);
+}
+
+/** SHA-256 by path, of what the repository serves. */
+function published(): Map<string, string> {
+  const { files } = server.repositories.get(ID)!.head;
+  return new Map(
+    [...files].map(([path, { content }]) => [
+      path,
+      createHash("sha256").update(content.read(0, content.size)).digest("hex"),
+    ]),
+  );
+}
+
+describe("quern publish", () => {
+  it("streams from the Hub to the Hub what quern convert makes of the folder", async () => {
+    const result = await publish("-t", "Q4_K_M,Q8_0", "--private", "--measure-errors");
+    expect(result.stderr).not.toContain("error");
+    expect(result.exitCode).toBe(exitCodes.ok);
+    expect(server.repositories.get(ID)!.isPrivate).toBe(true);
+    const plain = join(home, "plain");
+    const types = ["-t", "Q4_K_M,Q8_0", "--threads", "0"];
+    const argv = [
+      "convert",
+      "hf:org/quern-demo",
+      ...types,
+      "-o",
+      `${plain}/`,
+      "--manifest",
+      "--report",
+      "r.json",
+    ];
+    expect((await run(argv)).exitCode).toBe(0);
+    const names = await readdir(plain);
+    expect(names.map((name) => name.replace(/^.*-(Q\w+)\./, "$1."))).toEqual([
+      "Q4_K_M.gguf",
+      "Q4_K_M.gguf.manifest.json",
+      "Q8_0.gguf",
+      "Q8_0.gguf.manifest.json",
+    ]);
+    for (const name of names) {
+      const hash = createHash("sha256")
+        .update(await readFile(join(plain, name)))
+        .digest("hex");
+      expect(published().get(name)).toBe(hash);
+      expect(result.stdout).toContain(hash);
+    }
+    const readme = server.repositories.get(ID)!.head.files.get("README.md")!.content;
+    const card = readme.read(0, readme.size).toString();
+    const { commit } = { commit: server.repository.head.id };
+    expect(card).toContain(`org/quern-demo/tree/${commit}`);
+    expect(card).toContain("quantized_by: mill");
+    expect(card).toMatch(/Q4_K_M \|.*\| [\d.]+ % \| what most people take/);
+  });
+
+  it("publishes what can be downloaded and verified against the source", async () => {
+    expect((await publish("-t", "Q4_K_M", "--delete-local")).exitCode).toBe(exitCodes.ok);
+    const access = { endpoint: server.endpoint, token: TOKEN };
+    const { files } = await openRepository({ reference: { id: ID }, access });
+    const downloaded = [...files.values()].filter(({ path }) => path.includes(".gguf"));
+    for (const location of downloaded) {
+      await writeFile(join(home, location.path), await readHubFile({ location, access }));
+    }
+    const [gguf] = downloaded.map(({ path }) => path).filter((path) => path.endsWith(".gguf"));
+    const verified = await run(["verify", gguf!, "--source", "hf:org/quern-demo"]);
+    expect(verified.stderr).not.toContain("error:");
+    expect(verified.exitCode).toBe(exitCodes.ok);
+  });
+
+  it("shows what it would do, and does nothing", async () => {
+    const plan = await publish("-t", "Q4_K_M,Q8_0", "--dry-run");
+    expect(plan.exitCode).toBe(exitCodes.ok);
+    expect(plan.stdout).toMatch(/Q4_K_M .* to make and upload/);
+    expect(plan.stdout).toContain(`${ID} (will be created)`);
+    expect(server.repositories.has(ID)).toBe(false);
+    expect(await readdir(home)).toEqual([]);
+    const record = await publish("--dry-run", "--json", "--delete-local");
+    expect(JSON.parse(record.stdout)).toMatchObject({
+      type: "plan",
+      repository: ID,
+      deletesLocal: true,
+      items: [{ item: "Q4_K_M", state: "planned" }],
+    });
+  });
+
+  it("says as JSON lines what it does, and removes files that are published", async () => {
+    const { stdout, exitCode } = await publish("-t", "Q8_0", "--json", "--delete-local", "--pr");
+    expect(exitCode).toBe(exitCodes.ok);
+    const lines = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { type: string });
+    const types = lines.map(({ type }) => type);
+    expect(types).toEqual(
+      expect.arrayContaining(["publish:start", "item:published", "item:deleted", "pull-request"]),
+    );
+    expect(lines.at(-1)).toMatchObject({ type: "result", repository: ID, branch: "refs/pr/1" });
+    expect((await readdir(join(home, "demo-GGUF"))).filter((name) => name.includes(".gguf"))).toEqual([]);
+  });
+
+  it("says what a token must be able to do", async () => {
+    const argv = ["publish", demoCheckpoint, "--repo", ID];
+    const reader = await run(argv, { HF_TOKEN: READER });
+    expect(reader.exitCode).toBe(exitCodes.input);
+    expect(reader.stderr).toContain('it needs the role "write"');
+    expect(reader.stderr).not.toContain(READER);
+    const none = await run(argv, { HF_TOKEN: "" });
+    expect(none.stderr).toMatch(/publishing needs a token with the role "write".*HF_TOKEN/s);
+    const plan = await run([...argv, "--dry-run"], { HF_TOKEN: "" });
+    expect(plan.exitCode).toBe(exitCodes.ok);
+  });
+
+  it.each([
+    [["--repo", "demo"], "Write <owner>/<name>"],
+    [["--repo", ID, "--revision", "v1"], "USAGE_REVISION"],
+    [["--repo", ID, "--report-file", "none.json"], "REPORT_NOT_FOUND"],
+  ])("refuses %j", async (more, message) => {
+    const result = await run(["publish", demoCheckpoint, ...more]);
+    expect(result.exitCode).not.toBe(exitCodes.ok);
+    expect(result.stderr).toContain(message);
+    expect(server.repositories.has(ID)).toBe(false);
+  });
+
+  it("publishes a checkpoint for other programs, once", async () => {
+    const argv = ["--to", "compressed-tensors", "--recipe", "w8a8", "--delete-local"];
+    const first = await publish(...argv);
+    expect(first.stderr).not.toContain("error:");
+    expect(first.exitCode).toBe(exitCodes.ok);
+    const plain = join(home, "plain");
+    const convert = ["convert", "hf:org/quern-demo", "--recipe", "w8a8", "--threads", "0", "-o", plain];
+    expect((await run(convert)).exitCode).toBe(0);
+    // The card is another: it says where the model is published.
+    for (const name of (await readdir(plain)).filter((file) => file !== "README.md")) {
+      const hash = createHash("sha256")
+        .update(await readFile(join(plain, name)))
+        .digest("hex");
+      expect(published().get(name)).toBe(hash);
+    }
+    const { content } = server.repositories.get(ID)!.head.files.get("README.md")!;
+    const card = content.read(0, content.size).toString();
+    expect(card).toContain("base_model: org/quern-demo");
+    expect(card).toContain("quantized_by: mill");
+    expect(card).toContain(`vllm serve ${ID}`);
+    expect(await readdir(join(home, "demo-GGUF"))).toEqual(["mill--demo-GGUF.publication.jsonl"]);
+    const access = { endpoint: server.endpoint, token: TOKEN };
+    const downloaded = join(home, "downloaded");
+    await mkdir(downloaded);
+    for (const location of (await openRepository({ reference: { id: ID }, access })).files.values()) {
+      await writeFile(join(downloaded, location.path), await readHubFile({ location, access }));
+    }
+    const verified = await run(["verify", downloaded, "--source", "hf:org/quern-demo"]);
+    expect(verified.stderr).not.toContain("error:");
+    expect(verified.exitCode).toBe(exitCodes.ok);
+    const { commits } = server.repositories.get(ID)!;
+    const before = commits.size;
+    expect((await publish(...argv)).stderr).toContain("published already");
+    expect(commits.size).toBe(before);
+    const wrong = await publish("--to", "gptq", "-t", "Q8_0");
+    expect(wrong.stderr).toContain("USAGE_CONTAINER");
+  });
+
+  it("tells figures of an evaluation in the card", async () => {
+    const out = join(home, "demo-GGUF");
+    await run(["convert", demoCheckpoint, "-t", "Q8_0", "--threads", "0", "-o", `${out}/`]);
+    const [name] = await readdir(out);
+    await writeFile(join(home, "text.txt"), "Grain is ground between two stones. ".repeat(60));
+    const measured = ["--data", "text.txt", "-c", "128", "--windows", "2", "--report", "evaluation.json"];
+    const evaluation = await run(["eval", join(out, name!), "--against", demoCheckpoint, ...measured]);
+    expect(evaluation.stderr).not.toContain("error:");
+    const inTheWay = await publish("-t", "Q8_0", "--report-file", "evaluation.json");
+    expect(inTheWay.stderr).toContain("OUTPUT_EXISTS");
+    const { exitCode } = await publish("-t", "Q8_0", "--report-file", "evaluation.json", "--force");
+    expect(exitCode).toBe(exitCodes.ok);
+    const { content } = server.repositories.get(ID)!.head.files.get("README.md")!;
+    const card = content.read(0, content.size).toString();
+    expect(card).toMatch(/\| Q8_0 \| [\d.]+ MB \| [\d.]+ \| [\d.e-]+ \| [\d.]+ % \| [\d.]+ \| – \|/);
+    expect(card).toContain("256 tokens in windows of 128");
+  });
+});

@@ -1,0 +1,47 @@
+import type { Command } from "commander";
+import { HUB_VARIABLES, KERNEL_VARIABLES } from "../help/environment.ts";
+import { addManual } from "../help/manual.ts";
+import type { Host } from "../host.ts";
+import { MODEL_ARGUMENT } from "./open-named.ts";
+import { asksForCheckpoint } from "./checkpoint-options.ts";
+import { addPublishOptions, type PublishOptions, SHARED_WITH_CHECKPOINTS } from "./publish-options.ts";
+
+export function definePublish(command: Command, host: Host): void {
+  addManual(command, {
+    description: [
+      "Files are made as quern convert makes them, and each is uploaded as soon as it is complete, with a model card that says what it is, how large, how to run it and what it was made of. A commit adds the files of one type.",
+      "Run again after a crash or an interruption, the same command goes on: files that are complete are not made again, and what the Hub has is not sent again. What was done is written down in <owner>--<name>.publication.jsonl beside the files.",
+      'Of a README.md that is there, only the part between the marks of this program is replaced, or added at its end. The token (HF_TOKEN or the token file) needs the role "write".',
+    ],
+    examples: [
+      {
+        does: "What would be done",
+        run: "quern publish hf:org/model -t Q4_K_M,Q8_0 --repo me/model-GGUF --dry-run",
+      },
+      { does: "Two types", run: "quern publish hf:org/model -t Q4_K_M,Q8_0 --repo me/model-GGUF" },
+      {
+        does: "Of a folder, one type at a time, removed once they are published",
+        run: "quern publish model --base-model org/model -t Q6_K,Q5_K_M --repo me/small-GGUF --delete-local",
+      },
+      {
+        does: "As a pull request, with figures of an evaluation in the card",
+        run: "quern publish hf:org/model -t Q8_0 --repo me/other-GGUF --pr --report-file evaluation.json",
+      },
+      {
+        does: "A checkpoint for vLLM and transformers",
+        run: "quern publish hf:org/model --to compressed-tensors --recipe w8a8 --repo me/model-W8A8",
+      },
+    ],
+    environment: [...HUB_VARIABLES, ...KERNEL_VARIABLES],
+    exitCodes: {
+      4: "output problem: disk full, folder not writable, files of another publication in the way, upload not confirmed",
+    },
+    seeAlso: ["convert", "eval", "types"],
+  });
+  command.argument("<model>", MODEL_ARGUMENT);
+  addPublishOptions({ command, cwd: host.cwd }).action(async (model: string, options: PublishOptions) => {
+    const asCheckpoint = asksForCheckpoint(command, SHARED_WITH_CHECKPOINTS);
+    const { runPublish } = await import("./run-publish.ts");
+    await runPublish({ model, options, host, asCheckpoint });
+  });
+}

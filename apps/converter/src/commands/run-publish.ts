@@ -1,0 +1,222 @@
+import { resolve } from "node:path";
+import type { Checkpoint, GgufModel } from "@quern/checkpoints";
+import type { HubAccess } from "@quern/hub";
+import { hubAccessOf } from "@quern/hub/node";
+import { checkWriter, hashFile } from "@quern/hub/upload";
+import { openLayeredModel, planCheckpoint } from "@quern/pipeline";
+import {
+  planCheckpointPublication,
+  planGgufPublication,
+  publicationBytes,
+  PublicationJournal,
+  type PublicationPlan,
+  type PublicationTarget,
+  publish,
+} from "@quern/publishing";
+import { resolveRecipe } from "@quern/recipes";
+import { QuernError } from "@quern/tensor";
+import { formatPublicationPlan, formatPublicationReport } from "../format/publication.ts";
+import type { Host } from "../host.ts";
+import { conversionSettings } from "../report/conversion-settings.ts";
+import { readReportFile } from "../report/read-report-file.ts";
+import { writeJsonLine } from "../reporters/json.ts";
+import { measuredInBytes } from "../reporters/measure.ts";
+import { styleFor } from "../terminal.ts";
+import { tool } from "../version.ts";
+import { checkpointRecipe } from "./checkpoint-recipe.ts";
+import { type LayerInputs, openLayerInputs } from "./layer-inputs.ts";
+import { namesRepository, openNamedModel } from "./open-named.ts";
+import { publicationPlanRecord } from "./publication-plan-record.ts";
+import type { PublishOptions } from "./publish-options.ts";
+import { requestedConversion } from "./run-conversion.ts";
+import { reporterName, runReported } from "./run-reported.ts";
+import { requestedQuantization } from "./shared-options.ts";
+import { writeWarnings } from "./warnings.ts";
+
+interface RunPublishParams {
+  /** As the user gave it. */
+  readonly model: string;
+  readonly options: PublishOptions;
+  readonly host: Host;
+  /** Whether a checkpoint in safetensors is asked for instead of GGUF files. */
+  readonly asCheckpoint: boolean;
+}
+
+/** What both kinds of publications are planned from. */
+interface PublicationWork extends RunPublishParams {
+  readonly access: HubAccess;
+  readonly source: Checkpoint | GgufModel;
+  readonly inputs: LayerInputs;
+  readonly directory: string;
+  readonly journal: PublicationJournal;
+  readonly target: PublicationTarget;
+}
+
+const DEFAULT_TYPE = "Q4_K_M";
+
+/** Plans a publication and runs it, or with `--dry-run` shows the plan. */
+export async function runPublish(params: RunPublishParams): Promise<void> {
+  const { options, host } = params;
+  const access = await hubAccessOf(host.env);
+  // Looking at a plan of what is public needs no token.
+  if (!(options.dryRun && access.token === undefined)) await checkWriter({ access, id: options.repo });
+  const source = await openNamedModel(revised(params), host);
+  const inputs = await openLayerInputs({ source, options, output: directoryOf(params), host });
+  try {
+    const plan = await planOf({ ...params, access, source, inputs });
+    if (!options.quiet) writeWarnings(plan.warnings, host);
+    if (options.json) writeJsonLine(host.stdout, publicationPlanRecord(plan));
+    if (options.dryRun) {
+      if (!options.json) {
+        host.stdout.write(formatPublicationPlan({ plan, style: styleFor(host.stdout, host.env) }));
+      }
+      return;
+    }
+    if (!options.json && !options.quiet) {
+      host.stderr.write(`${formatPublicationPlan({ plan, style: styleFor(host.stderr, host.env) })}\n`);
+    }
+    const report = await runReported({
+      host,
+      reporter: reporterName(options),
+      activity: "publishing",
+      measure: measuredInBytes(publicationBytes(plan)),
+      interrupted: "the same command goes on from here",
+      run: (runOptions) => {
+        const { signal } = runOptions;
+        signal.addEventListener("abort", () => inputs.stop(signal.reason));
+        return publish(plan, runOptions);
+      },
+    });
+    const peakMemory = process.resourceUsage().maxRSS * 1024;
+    if (options.json) writeJsonLine(host.stdout, { type: "result", ...report, peakMemory });
+    else {
+      const style = styleFor(host.stdout, host.env);
+      host.stdout.write(formatPublicationReport({ report, peakMemory, style }));
+    }
+  } finally {
+    await inputs.close();
+  }
+}
+
+/** Where files lie until they are published, and unless they are deleted. */
+function directoryOf({ options, host }: RunPublishParams): string {
+  return resolve(host.cwd, options.outputDir ?? options.repo.split("/")[1]!);
+}
+
+async function planOf(
+  params: RunPublishParams & Pick<PublicationWork, "access" | "source" | "inputs">,
+): Promise<PublicationPlan> {
+  const { options, host, access, source } = params;
+  const { repo: id } = options;
+  const directory = directoryOf(params);
+  const journal = await PublicationJournal.open(directory, id);
+  if (options.restart && !options.dryRun) await journal.giveUp();
+  const work: PublicationWork = {
+    ...params,
+    directory,
+    journal,
+    target: {
+      access,
+      id,
+      exists: false,
+      isPrivate: options.private === true,
+      opensPullRequest: options.pr === true,
+    },
+  };
+  if (!params.asCheckpoint) return planFiles(work);
+  if (!("files" in source)) {
+    throw new QuernError(
+      "USAGE_CONTAINER",
+      "A GGUF file does not become a checkpoint in safetensors: expected a folder or a repository of the Hub.",
+    );
+  }
+  return planFolder(work, source);
+}
+
+/** A quantized checkpoint. */
+async function planFolder(work: PublicationWork, source: Checkpoint): Promise<PublicationPlan> {
+  const { options, host, inputs, access, directory } = work;
+  const { checkpointFolderName, refuseWithoutStatistics, requestedCheckpoint } =
+    await import("./run-checkpoint.ts");
+  const recipe = await checkpointRecipe({ options, cwd: host.cwd });
+  const model = await openLayeredModel(source);
+  const resolved = resolveRecipe(recipe, model.linears);
+  refuseWithoutStatistics({ path: work.model, options, recipe, need: resolved.statistics });
+  const folder = resolve(directory, checkpointFolderName({ recipe, model }));
+  const { baseModel } = await originOf(source, options, access);
+  const { statistics, sequential, data, tokens } = options;
+  const { sha256 } =
+    statistics === undefined ? { sha256: null } : await hashFile(resolve(host.cwd, statistics));
+  return planCheckpointPublication({
+    ...work,
+    name: recipe.name,
+    recipe: [recipe, options.splitMaxSize ?? null, sha256, sequential ?? null, data ?? null, tokens ?? null],
+    tool,
+    folder,
+    planCheckpoint: async (force) =>
+      planCheckpoint({
+        ...(await requestedCheckpoint(options, { recipe, resolved, model, inputs }, host)),
+        output: folder,
+        force,
+        publishedAs: options.repo,
+        ...(baseModel === undefined ? {} : { baseModel }),
+      }),
+    quantizedBy: options.repo.split("/")[0]!,
+    force: options.force === true,
+    deletesLocal: options.deleteLocal === true,
+  });
+}
+
+/** GGUF files. */
+async function planFiles(work: PublicationWork): Promise<PublicationPlan> {
+  const { options, host, access, source, inputs, directory, journal, target } = work;
+  const { repo: id, type: types = [DEFAULT_TYPE] } = options;
+  const reports = options.reportFile ?? [];
+  return planGgufPublication({
+    target,
+    outputs: types.map((type) => ({ type, ...requestedQuantization(options) })),
+    conversion: {
+      checkpoint: source,
+      measureErrors: options.measureErrors === true,
+      ...(await requestedConversion({ ...options, manifest: true }, inputs, host)),
+    },
+    directory,
+    journal,
+    card: {
+      ...(await originOf(source, options, access)),
+      quantizedBy: id.split("/")[0]!,
+      settings: conversionSettings(options),
+      reports: await Promise.all(reports.map((file) => readReportFile(resolve(host.cwd, file)))),
+    },
+    force: options.force === true,
+    deletesLocal: options.deleteLocal === true,
+    oneByOne: options.oneByOne === true,
+  });
+}
+
+/** The model on the Hub that is quantized, and its card. */
+async function originOf(
+  source: Checkpoint | GgufModel,
+  { baseModel }: PublishOptions,
+  { endpoint }: HubAccess,
+): Promise<{ baseModel?: string; commit?: string; sourceCard?: string }> {
+  const place = source.location.startsWith(`${endpoint}/`) ? source.location.slice(endpoint.length + 1) : "";
+  const [, id, commit] = /^(.+)\/tree\/([0-9a-f]{40,64})$/.exec(place) ?? [];
+  const base = baseModel ?? id;
+  const card = "files" in source ? await source.files.read("README.md") : undefined;
+  return {
+    ...(base === undefined ? {} : { baseModel: base }),
+    ...(commit === undefined || base !== id ? {} : { commit }),
+    ...(card === undefined ? {} : { sourceCard: new TextDecoder().decode(card) }),
+  };
+}
+
+/** @throws QuernError `USAGE_REVISION` */
+function revised({ model, options, host }: RunPublishParams): string {
+  if (options.revision === undefined) return model;
+  if (namesRepository(model, host) && !model.includes("@")) return `${model}@${options.revision}`;
+  throw new QuernError(
+    "USAGE_REVISION",
+    "--revision is of a repository of the Hub that names no revision by itself: expected hf:<owner>/<name>",
+  );
+}

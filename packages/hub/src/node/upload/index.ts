@@ -1,0 +1,5 @@
+export { commitFiles } from "./commit-files.ts";
+export type { CommitEvent, CommitFilesParams, CommittedFiles, FileToCommit } from "./commit-files.ts";
+export { checkWriter, createRepository } from "./create-repository.ts";
+export { hashFile } from "./hash-file.ts";
+export type { FileHashes } from "./hash-file.ts";

@@ -1,0 +1,24 @@
+import type { Exchange, Fault } from "./exchange.ts";
+
+/** Whether a request sends a large file, or a part of one, to the host of files. */
+export function isUpload({ seen }: Exchange): boolean {
+  return seen.host === "cdn" && seen.method === "PUT";
+}
+
+/** Whether a request makes a commit. */
+export function isCommit({ seen }: Exchange): boolean {
+  return seen.method === "POST" && seen.path.includes("/commit/");
+}
+
+/** Reads some of the body, then resets the connection. */
+export const resetUpload: Fault = ({ request }) => {
+  request.once("data", () => request.socket.resetAndDestroy());
+  return true;
+};
+
+/** Hangs up without having answered, though the request has come whole. */
+export const loseAnswer: Fault = ({ request }) => {
+  request.on("end", () => request.socket.destroy());
+  request.resume();
+  return true;
+};

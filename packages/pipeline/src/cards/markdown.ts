@@ -1,0 +1,20 @@
+export function section(title: string, text: string): string {
+  return `## ${title}\n\n${text}`;
+}
+
+export function code(language: string, text: string): string {
+  return `\`\`\`${language}\n${text}\n\`\`\``;
+}
+
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [tableRow(head), tableRow(head.map(() => "---")), ...rows.map(tableRow)].join("\n");
+}
+
+export function tableRow(cells: readonly string[]): string {
+  return `| ${cells.join(" | ")} |`;
+}
+
+/** A link to a repository of models. */
+export function repositoryLink(id: string): string {
+  return `[${id}](https://huggingface.co/${id})`;
+}

@@ -1,0 +1,114 @@
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { ggufCard, type GgufCardParams } from "./gguf-card.ts";
+import { measuredFigures } from "./measured.ts";
+import { type Card, dividedCard, markedSection, mergeCard } from "./merge-card.ts";
+
+const ours: Card = { metadata: { license: "mit", tags: ["gguf"] }, body: "# Ours" };
+
+function metadataOf(card: string): unknown {
+  return parse(dividedCard(card).matter ?? "");
+}
+
+describe("merging cards", () => {
+  it("is the same done twice", () => {
+    for (const existing of [undefined, "", "# Theirs\n", "---\nlicense: x\n---\n# Theirs\n", "---\n---\n"]) {
+      const once = mergeCard(existing, ours);
+      expect(mergeCard(once, ours)).toBe(once);
+      expect(markedSection(once).trim()).toBe("# Ours");
+    }
+  });
+
+  it("replaces what stands between the marks, and nothing else", () => {
+    const first = mergeCard("# Theirs\n", ours);
+    const more = first.replace("# Theirs", "# Theirs\n\nMore") + "\nBehind\n";
+    const merged = mergeCard(more, { ...ours, body: "# New" });
+    expect(merged).toContain("# Theirs\n\nMore\n\n<!-- quern:begin -->\n# New\n<!-- quern:end -->\n\nBehind");
+    expect(merged).not.toContain("# Ours");
+  });
+
+  it("keeps values of front matter, whatever ends its lines", () => {
+    const merged = mergeCard("---\r\nlicense: x\r\ntags: [a]\r\n---\r\n# Theirs\r\n", ours);
+    expect(metadataOf(merged)).toEqual({ license: "x", tags: ["a", "gguf"] });
+    const none = mergeCard("---\n---\n# Theirs\n", ours);
+    expect(metadataOf(none)).toEqual({ license: "mit", tags: ["gguf"] });
+  });
+
+  it.each(["---\na: [\n---\n", "---\n- list\n---\n"])("refuses %j", (existing) => {
+    expect(() => mergeCard(existing, ours)).toThrow(
+      expect.objectContaining({ code: "PUBLISH_CARD_MALFORMED" }),
+    );
+  });
+});
+
+function params(more: Partial<GgufCardParams> = {}): GgufCardParams {
+  return {
+    repository: "me/M-GGUF",
+    baseModel: undefined,
+    commit: undefined,
+    name: "M",
+    sourceCard: undefined,
+    quantizedBy: undefined,
+    tool: "quern 1.0.0",
+    outputs: [output("Q8_0", 8.5)],
+    importance: undefined,
+    settings: [],
+    measurement: undefined,
+    earlier: "",
+    files: new Set(),
+    ...more,
+  };
+}
+
+function output(type: string, bitsPerWeight: number, parts = 1): GgufCardParams["outputs"][0] {
+  const files = Array.from({ length: parts }, (_, part) => ({ name: `M-${type}-${part}.gguf`, bytes: 2e9 }));
+  return { type, bitsPerWeight, files, figures: {} };
+}
+
+describe("cards of GGUF files", () => {
+  it("say nothing of a base model that is not known", () => {
+    const { metadata, body } = ggufCard(params());
+    expect(metadata).toEqual({ library_name: "gguf", tags: ["gguf", "quantized"] });
+    expect(body).toContain("| Source | M |");
+  });
+
+  it("leave relative links out where they would lead nowhere", () => {
+    const sourceCard = "---\nlicense: other\nlicense_link: LICENSE\n---\n";
+    expect(ggufCard(params({ sourceCard })).metadata).toMatchObject({ license: "other" });
+    expect(ggufCard(params({ sourceCard })).metadata).not.toHaveProperty("license_link");
+    const linked = params({ sourceCard: sourceCard.replace("LICENSE", "https://x.y/z") });
+    expect(ggufCard(linked).metadata).toMatchObject({ license_link: "https://x.y/z" });
+  });
+
+  it("tell files that calibration ran on by their names alone", () => {
+    const importance = { file: "im|atrix.gguf", datasets: ["/home/me/secret/wiki.txt", "C:\\texts\\b.txt"] };
+    const { body } = ggufCard(params({ importance }));
+    expect(body).toContain("| Importance matrix | im\\|atrix.gguf of wiki.txt, b.txt |");
+  });
+
+  it("do not send Ollama to split files", () => {
+    const split = output("Q4_K_M", 4.85, 3);
+    const { body } = ggufCard(params({ outputs: [split, output("Q8_0", 8.5)] }));
+    expect(body).toContain("llama-cli -hf me/M-GGUF:Q4_K_M");
+    expect(body).toContain("ollama run hf.co/me/M-GGUF:Q8_0");
+    expect(body).toMatch(/M-Q4_K_M-0\.gguf\) and 2 more \| Q4_K_M \| 6\.00 GB/);
+    expect(ggufCard(params({ outputs: [split] })).body).not.toContain("ollama");
+  });
+
+  it("keep rows of files that are still there", () => {
+    const earlier = ggufCard(params({ outputs: [output("Q8_0", 8.5), output("Q6_K", 6.56)] })).body;
+    const outputs = [output("Q4_0", 4.5)];
+    const files = new Set(["M-Q8_0-0.gguf"]);
+    const { body } = ggufCard(params({ outputs, earlier, files }));
+    expect(Array.from(body.matchAll(/^\| \[.*?\) \| (\w+)/gm), ([, type]) => type)).toEqual(["Q8_0", "Q4_0"]);
+  });
+});
+
+it("finds figures by the names of files", () => {
+  const model = { name: "M-Q8_0", architecture: "llama", parameters: 1, bytes: 1 };
+  const total = { name: "", windows: 1, positions: 1, perplexity: { value: 7, error: 1 } };
+  const evaluation = { model, total } as never;
+  expect(measuredFigures([{ evaluation }], ["M-Q8_0.gguf"])).toEqual({ perplexity: 7 });
+  expect(measuredFigures([{ evaluation }], ["M-Q8_0-00001-of-00002.gguf"])).toEqual({ perplexity: 7 });
+  expect(measuredFigures([{ evaluation }], ["M-Q4_0.gguf"])).toEqual({});
+});

@@ -1,0 +1,189 @@
+import {
+  baseModelMetadata,
+  code,
+  inheritedMetadata,
+  repositoryLink,
+  section,
+  table,
+  tableRow,
+} from "@quern/pipeline/cards";
+import type { MeasuredFigures, Measurement } from "./measured.ts";
+import type { Card } from "./merge-card.ts";
+import { useOfType } from "./use-of-type.ts";
+
+/** A type as its row of the table has it. */
+export interface CardOutput {
+  readonly type: string;
+  readonly files: readonly { readonly name: string; readonly bytes: number }[];
+  readonly bitsPerWeight: number;
+  readonly figures: MeasuredFigures;
+}
+
+export interface GgufCardParams {
+  /** "org/name-GGUF" */
+  readonly repository: string;
+  /** "org/name" on the Hub; undefined where that is not known. */
+  readonly baseModel: string | undefined;
+  /** Of the base model. */
+  readonly commit: string | undefined;
+  /** What it is called where there is no base model. */
+  readonly name: string;
+  /** Card of the base model. */
+  readonly sourceCard: string | undefined;
+  readonly quantizedBy: string | undefined;
+  /** "quern 1.0.0" */
+  readonly tool: string;
+  readonly outputs: readonly CardOutput[];
+  readonly importance: { readonly file: string; readonly datasets: readonly string[] } | undefined;
+  /** What was asked for beside types, in words of the command line. */
+  readonly settings: readonly { readonly name: string; readonly value: string }[];
+  readonly measurement: Measurement | undefined;
+  /** Section of an earlier publication, whose rows stay for files that the repository still has. */
+  readonly earlier: string;
+  /** Paths of all files of the repository. */
+  readonly files: ReadonlySet<string>;
+}
+
+const HEAD = [
+  "File",
+  "Type",
+  "Size",
+  "Bits per weight",
+  "KL divergence",
+  "Same top token",
+  "Perplexity",
+  "Weight error",
+  "Good for",
+];
+const UNKNOWN = "\u2013";
+
+/** The card of a repository of GGUF files. */
+export function ggufCard(params: GgufCardParams): Card {
+  const { repository, baseModel, sourceCard, quantizedBy, tool } = params;
+  const title = repository.split("/").at(-1)!;
+  const origin = baseModel === undefined ? params.name : repositoryLink(baseModel);
+  return {
+    metadata: {
+      ...baseModelMetadata(baseModel),
+      library_name: "gguf",
+      ...inheritedMetadata(sourceCard, baseModel),
+      ...(quantizedBy === undefined ? {} : { quantized_by: quantizedBy }),
+      tags: ["gguf", "quantized"],
+    },
+    body: [
+      `# ${title}`,
+      `${origin} in GGUF, for llama.cpp and the programs that are built on it; made by ${tool}.`,
+      section("Files", files(params)),
+      section("How to run it", usage(params)),
+      section("How it was made", provenance(params)),
+    ].join("\n\n"),
+  };
+}
+
+function files({ outputs, earlier, files: present, measurement }: GgufCardParams): string {
+  const ours = outputs.map((output) => ({ bits: output.bitsPerWeight, row: tableRow(cellsOf(output)) }));
+  const names = new Set(outputs.flatMap((output) => output.files.map(({ name }) => name)));
+  const kept = earlierRows(earlier).filter(({ file }) => present.has(file) && !names.has(file));
+  const rows = [...ours, ...kept].sort((one, other) => other.bits - one.bits).map(({ row }) => row);
+  const notes = [
+    "Size counts all files of a type. Weight error is the root of squared errors over squared weights.",
+  ];
+  if (measurement !== undefined) {
+    const { tokens, context, reference } = measurement;
+    const against = reference === undefined ? "" : ` against ${reference}`;
+    notes.push(
+      `Perplexity and divergence (nats per token)${against} were measured on ${tokens} tokens in windows of ${context}; they say how files of this table compare on that text, and nothing about other measurements.`,
+    );
+  }
+  return `${[table(HEAD, []), ...rows].join("\n")}\n\n${notes.join(" ")}`;
+}
+
+function cellsOf({ type, files: parts, bitsPerWeight, figures }: CardOutput): string[] {
+  const [first, ...others] = parts;
+  const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
+  const more = others.length === 0 ? "" : ` and ${others.length} more`;
+  const { divergence, agreement, perplexity, weightError } = figures;
+  return [
+    `[${first!.name}](./${first!.name})${more}`,
+    type,
+    sizeText(bytes),
+    bitsPerWeight.toFixed(2),
+    known(divergence, (value) => value.toPrecision(3)),
+    known(agreement, percent),
+    known(perplexity, (value) => value.toPrecision(5)),
+    known(weightError, percent),
+    useOfType(bitsPerWeight),
+  ];
+}
+
+/** Rows of a table with the same columns. */
+function earlierRows(text: string): { file: string; bits: number; row: string }[] {
+  const lines = text.split(/\r?\n/);
+  if (!lines.includes(tableRow(HEAD))) return [];
+  return lines.flatMap((row) => {
+    const file = /^\| \[[^\]]+\]\(\.\/([^)]+)\)/.exec(row)?.[1];
+    const cells = row.split(" | ");
+    return file === undefined || cells.length !== HEAD.length ? [] : [{ file, bits: Number(cells[3]), row }];
+  });
+}
+
+function usage({ repository, outputs }: GgufCardParams): string {
+  // Ollama reads no split files.
+  const usual = (among: readonly CardOutput[]): string | undefined =>
+    [...among].sort((one, other) => nearness(one) - nearness(other))[0]?.type;
+  const type = usual(outputs)!;
+  const whole = usual(outputs.filter((output) => output.files.length === 1));
+  const ways = [["llama.cpp", `llama-cli -hf ${repository}:${type}`]];
+  if (whole !== undefined) ways.push(["Ollama", `ollama run hf.co/${repository}:${whole}`]);
+  ways.push(["LM Studio", `lms get https://huggingface.co/${repository}`]);
+  return ways.map(([program, command]) => `${program}:\n\n${code("sh", command!)}`).join("\n\n");
+}
+
+/** From what most people take. */
+function nearness({ bitsPerWeight }: CardOutput): number {
+  return Math.abs(bitsPerWeight - 4.85);
+}
+
+function provenance(params: GgufCardParams): string {
+  const { baseModel, commit, name, tool, importance, settings } = params;
+  const source =
+    baseModel === undefined
+      ? name
+      : commit === undefined
+        ? repositoryLink(baseModel)
+        : `[${baseModel}](https://huggingface.co/${baseModel}/tree/${commit}) at commit \`${commit}\``;
+  const rows = [
+    ["Source", source],
+    ["Program", tool],
+    ...(importance === undefined ? [] : [["Importance matrix", importanceText(importance)]]),
+    ...settings.map((setting) => [setting.name, `\`${setting.value}\``]),
+  ];
+  return table(
+    ["", ""],
+    rows.map((cells) => cells.map(cell)),
+  );
+}
+
+/** Texts that calibration ran on may be told by where they lie: that is nobody else's business. */
+function importanceText({ file, datasets }: NonNullable<GgufCardParams["importance"]>): string {
+  const names = datasets.map((dataset) => dataset.split(/[/\\]/).at(-1)!).filter((name) => name !== "");
+  return [file, ...(names.length === 0 ? [] : [`of ${names.join(", ")}`])].join(" ");
+}
+
+/** A text that stays in its cell. */
+function cell(text: string): string {
+  return text.replaceAll(/\s+/g, " ").replaceAll("|", "\\|");
+}
+
+function known(value: number | undefined, format: (value: number) => string): string {
+  return value === undefined ? UNKNOWN : format(value);
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toPrecision(3)} %`;
+}
+
+/** Powers of 1000, as the Hub counts. */
+function sizeText(bytes: number): string {
+  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}

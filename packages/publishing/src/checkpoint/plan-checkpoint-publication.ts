@@ -1,0 +1,91 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type CheckpointPlan, type ModelSource, writeCheckpoint } from "@quern/pipeline";
+import { parse } from "yaml";
+import { type Card, dividedCard } from "../card/merge-card.ts";
+import { itemStates } from "../item-states.ts";
+import type { PublicationJournal } from "../journal.ts";
+import { openTarget } from "../open-target.ts";
+import type { PublicationGroup, PublicationPlan, PublicationTarget } from "../plan.ts";
+import { checkpointItem } from "./checkpoint-item.ts";
+
+export interface PlanCheckpointPublicationParams {
+  readonly target: PublicationTarget;
+  /** Of the recipe. */
+  readonly name: string;
+  readonly source: ModelSource;
+  /** What decides about the bytes beside the source, as plain data: recipe, options, hashes of statistics. */
+  readonly recipe: unknown;
+  /** "quern 1.0.0" */
+  readonly tool: string;
+  /** Folder that is made, in `directory`. */
+  readonly folder: string;
+  readonly directory: string;
+  readonly journal: PublicationJournal;
+  /** Plans the checkpoint, for `folder`, which may be replaced or not. */
+  readonly planCheckpoint: (force: boolean) => Promise<CheckpointPlan>;
+  /** Account that gets the credit. */
+  readonly quantizedBy?: string;
+  readonly force?: boolean;
+  readonly deletesLocal?: boolean;
+}
+
+/**
+ * Plans a quantized checkpoint in safetensors and its upload: one commit with all files of the folder. Its card is the one that lies in the
+ * folder.
+ *
+ * @throws QuernError those of `planCheckpoint`; `PUBLISH_OTHER_RUN`; `HUB_*`
+ */
+export async function planCheckpointPublication(
+  params: PlanCheckpointPublicationParams,
+): Promise<PublicationPlan> {
+  const { target, folder, directory, journal, force = false, deletesLocal = false } = params;
+  const repository = await openTarget({
+    ...target,
+    ...(journal.pullRequest && { branch: journal.pullRequest.branch }),
+  });
+  const known = await checkpointItem({ ...params, bytes: 0 });
+  const [{ state }] = (await itemStates({ items: [known], journal, repository })) as [
+    PublicationPlan["items"][0],
+  ];
+  const isOurs = existsSync(folder) && journal.owns(folder);
+  const plan = state === "planned" ? await params.planCheckpoint(force || isOurs) : undefined;
+  const recorded = journal.item(known.name)?.files ?? (await known.findFiles()) ?? [];
+  const bytes = plan?.fileSize ?? recorded.reduce((sum, file) => sum + file.bytes, 0);
+  const item = { ...known, bytes };
+  const groups: PublicationGroup[] = [];
+  if (plan !== undefined) {
+    const { sourceBytes, networkBytes } = plan;
+    groups.push({
+      items: [item],
+      sourceBytes,
+      networkBytes,
+      make: async ({ signal, onEvent }) => {
+        await writeCheckpoint(plan, { onEvent, ...(signal === undefined ? {} : { signal }) });
+        return [{ figures: {} }];
+      },
+    });
+  }
+  return {
+    target: { ...target, exists: repository !== undefined },
+    items: [{ item, state }],
+    groups,
+    directory,
+    deletesLocal,
+    makeCard: () => cardOf(folder, params.quantizedBy),
+    journal,
+    warnings: plan?.warnings ?? [],
+  };
+}
+
+async function cardOf(folder: string, quantizedBy: string | undefined): Promise<Card | undefined> {
+  const text = await readFile(join(folder, "README.md"), "utf8").catch(() => undefined);
+  if (text === undefined) return undefined;
+  const { matter = "", text: body } = dividedCard(text);
+  const metadata = parse(matter, { version: "1.1" }) as Record<string, unknown> | null;
+  return {
+    metadata: { ...metadata, ...(quantizedBy === undefined ? {} : { quantized_by: quantizedBy }) },
+    body,
+  };
+}

@@ -1,0 +1,84 @@
+import type { CheckpointEvent, ConversionEvent } from "@quern/pipeline";
+
+/** News of what makes items. */
+export type MakeEvent = ConversionEvent | CheckpointEvent;
+
+export interface PublicationStartEvent {
+  readonly type: "publish:start";
+  readonly repository: string;
+  /** Whether the repository was created. */
+  readonly created: boolean;
+  /** Items that the repository holds already, those that are only uploaded, and those that are made first. */
+  readonly published: readonly string[];
+  readonly made: readonly string[];
+  readonly planned: readonly string[];
+}
+
+export interface MakingEvent {
+  readonly type: "item:make";
+  readonly items: readonly string[];
+}
+
+export interface UploadingEvent {
+  readonly type: "item:upload";
+  readonly item: string;
+  readonly files: readonly string[];
+  readonly bytes: number;
+}
+
+/** The repository holds the files, by size and hash. */
+export interface PublishedEvent {
+  readonly type: "item:published";
+  readonly item: string;
+  readonly files: readonly string[];
+  readonly bytes: number;
+  readonly commit: string;
+}
+
+export interface DeletedEvent {
+  readonly type: "item:deleted";
+  readonly item: string;
+  readonly files: readonly string[];
+}
+
+export interface PullRequestEvent {
+  readonly type: "pull-request";
+  readonly url: string;
+}
+
+/** Bytes that are made and bytes that went out, all items together. */
+export interface PublicationProgressEvent {
+  readonly type: "progress";
+  /** "converting blk.0.attn_q.weight", "uploading model-Q4_K_M.gguf" */
+  readonly place: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+export type PublicationEvent =
+  | PublicationStartEvent
+  | MakingEvent
+  | UploadingEvent
+  | PublishedEvent
+  | DeletedEvent
+  | PullRequestEvent
+  | PublicationProgressEvent;
+
+export interface PublishedItemReport {
+  readonly item: string;
+  readonly files: readonly { readonly path: string; readonly bytes: number; readonly sha256: string }[];
+}
+
+export interface PublicationReport {
+  /** "org/name-GGUF" */
+  readonly repository: string;
+  readonly url: string;
+  readonly branch: string;
+  readonly pullRequest?: string;
+  /** The branch when everything was there. */
+  readonly commit: string;
+  readonly items: readonly PublishedItemReport[];
+  /** Bytes of all items. */
+  readonly bytes: number;
+  readonly seconds: number;
+}

@@ -1,0 +1,199 @@
+import { existsSync } from "node:fs";
+import { basename } from "node:path";
+import {
+  type ConversionPlan,
+  convert,
+  type OutputRequest,
+  planConversion,
+  type PlanParams,
+  relativeError,
+} from "@quern/pipeline";
+import type { ReportContents } from "@quern/reports";
+import type { Card } from "../card/merge-card.ts";
+import { markedSection } from "../card/merge-card.ts";
+import { ggufCard, type GgufCardParams } from "../card/gguf-card.ts";
+import { measuredFigures, measurementOf } from "../card/measured.ts";
+import { itemStates } from "../item-states.ts";
+import type { PublicationJournal } from "../journal.ts";
+import { openTarget } from "../open-target.ts";
+import type {
+  CardState,
+  PublicationGroup,
+  PublicationItem,
+  PublicationPlan,
+  PublicationTarget,
+} from "../plan.ts";
+import { ggufItems, type MadeOutput } from "./gguf-items.ts";
+import { planGroups } from "./plan-groups.ts";
+
+/** Bytes of a file that the Hub takes (huggingface.co/docs/hub/storage-limits). */
+const LARGEST_FILE = 50e9;
+
+/** Bytes of tensors in a file of a set: leaves room for vocabularies. */
+const LARGEST_PART = 48e9;
+
+/** What a card says that the conversion does not know. */
+export interface CardFacts {
+  /** "org/name" of the model on the Hub that is quantized. */
+  readonly baseModel?: string;
+  readonly commit?: string;
+  /** Card of that model. */
+  readonly sourceCard?: string;
+  /** Account that gets the credit. */
+  readonly quantizedBy?: string;
+  /** What was asked for beside types, in words of the command line. */
+  readonly settings: GgufCardParams["settings"];
+  /** Of conversions and evaluations of these files. */
+  readonly reports: readonly ReportContents[];
+}
+
+export interface PlanGgufPublicationParams {
+  readonly target: PublicationTarget;
+  readonly outputs: readonly OutputRequest[];
+  /** What all conversions have in common. */
+  readonly conversion: Omit<PlanParams, "outputs" | "directory" | "force" | "companions" | "checkPlaces">;
+  /** Folder of the files. */
+  readonly directory: string;
+  readonly journal: PublicationJournal;
+  readonly card: CardFacts;
+  /** Whether files that are in the way are replaced. @default false */
+  readonly force?: boolean;
+  /** Whether files of a type are removed once the repository holds them. @default false */
+  readonly deletesLocal?: boolean;
+  /** Makes each type by itself. @default false: as disk and network have it */
+  readonly oneByOne?: boolean;
+}
+
+/**
+ * Plans GGUF files of one or more types, their upload and their card. Types that the repository holds already, and files that an earlier
+ * run has finished, are not made again.
+ *
+ * @throws QuernError those of `planConversion`; `PUBLISH_OTHER_RUN`, `OUTPUT_NO_SPACE`; `HUB_*`
+ */
+export async function planGgufPublication(params: PlanGgufPublicationParams): Promise<PublicationPlan> {
+  const { target, directory, journal, conversion, force = false } = params;
+  const { deletesLocal = false, oneByOne = false } = params;
+  const { survey, requests } = await surveyOutputs(params);
+  const items = ggufItems(survey);
+  const repository = await openTarget({
+    ...target,
+    ...(journal.pullRequest && { branch: journal.pullRequest.branch }),
+  });
+  const states = await itemStates({ items, journal, repository });
+  const missing = states.flatMap(({ item, state }) => (state === "planned" ? [item] : []));
+  const passes = await planGroups({
+    items: missing,
+    directory,
+    deletesLocal,
+    oneByOne,
+    networkBytes: survey.networkBytes,
+  });
+  const groups: PublicationGroup[] = [];
+  for (const pass of passes) {
+    const plan = await planConversion({
+      ...conversion,
+      directory,
+      outputs: pass.map((item) => requests[items.indexOf(item)]!),
+      force: force || inTheWay(pass).every((path) => journal.owns(path)),
+    });
+    groups.push(groupOf(pass, plan));
+  }
+  return {
+    target: { ...target, exists: repository !== undefined },
+    items: states,
+    groups,
+    directory,
+    deletesLocal,
+    makeCard: async (state) => cardOf({ ...params, survey, items }, state),
+    journal,
+    warnings: survey.warnings,
+  };
+}
+
+/** Lays all outputs out, and splits those that would be too large for the Hub. */
+async function surveyOutputs({
+  outputs,
+  conversion,
+  directory,
+}: PlanGgufPublicationParams): Promise<{ survey: ConversionPlan; requests: readonly OutputRequest[] }> {
+  const survey = await planConversion({ ...conversion, outputs, directory, checkPlaces: false });
+  const isTooLarge = survey.outputs.map(({ files }) => files.some(({ fileSize }) => fileSize > LARGEST_FILE));
+  if (!isTooLarge.includes(true)) return { survey, requests: outputs };
+  const requests = outputs.map((request, index) =>
+    isTooLarge[index] === true && request.split === undefined
+      ? { ...request, split: { maxBytes: LARGEST_PART } }
+      : request,
+  );
+  return {
+    survey: await planConversion({ ...conversion, outputs: requests, directory, checkPlaces: false }),
+    requests,
+  };
+}
+
+/** What an earlier publication made under a name of ours was another version, or is not complete: that may go. */
+function inTheWay(items: readonly PublicationItem[]): string[] {
+  return items.flatMap(({ targets }) => targets).filter((path) => existsSync(path));
+}
+
+function groupOf(items: readonly PublicationItem[], plan: ConversionPlan): PublicationGroup {
+  const { sourceBytes, networkBytes } = plan;
+  return {
+    items,
+    sourceBytes,
+    networkBytes,
+    make: async ({ signal, onEvent }) => {
+      const report = await convert(plan, { onEvent, ...(signal === undefined ? {} : { signal }) });
+      return report.outputs.map(({ tensors, errors }) => {
+        const details: MadeOutput = { tensors, ...(errors && { errors }) };
+        const figures = plan.measuresErrors && errors ? { weightError: relativeError(errors) } : {};
+        return { figures, details };
+      });
+    },
+  };
+}
+
+function cardOf(
+  {
+    target,
+    card,
+    journal,
+    survey,
+    items,
+  }: PlanGgufPublicationParams & {
+    readonly survey: ConversionPlan;
+    readonly items: readonly PublicationItem[];
+  },
+  state: CardState,
+): Card | undefined {
+  const { importance } = survey;
+  const outputs = survey.outputs
+    .filter((_, index) => state.items.has(items[index]!.name))
+    .map(({ type, files, bitsPerWeight }) => ({
+      type,
+      bitsPerWeight,
+      files: files.map(({ path, fileSize }) => ({ name: basename(path), bytes: fileSize })),
+      figures: {
+        ...journal.item(type)?.made?.figures,
+        ...measuredFigures(
+          card.reports,
+          files.map(({ path }) => basename(path)),
+        ),
+      },
+    }));
+  if (outputs.length === 0) return undefined;
+  return ggufCard({
+    repository: target.id,
+    baseModel: card.baseModel,
+    commit: card.commit,
+    name: survey.checkpoint.name,
+    sourceCard: card.sourceCard,
+    quantizedBy: card.quantizedBy,
+    tool: survey.tool,
+    outputs,
+    importance: importance && { file: basename(importance.file), datasets: importance.datasets },
+    settings: card.settings,
+    measurement: measurementOf(card.reports),
+    earlier: markedSection(state.existing),
+    files: state.files,
+  });
+}

@@ -1,0 +1,189 @@
+import { type HubRepository, readHubFile } from "@quern/hub";
+import { type CommitEvent, commitFiles, type FileToCommit } from "@quern/hub/upload";
+import { QuernError } from "@quern/tensor";
+import { mergeCard } from "../card/merge-card.ts";
+import type { PublicationEvent, PublishedItemReport } from "../events.ts";
+import { holds } from "../holds.ts";
+import type { HashedFile } from "../journal.ts";
+import { openTarget } from "../open-target.ts";
+import type { LocalFile, PublicationItem, PublicationPlan } from "../plan.ts";
+import type { ProgressSum } from "./progress-sum.ts";
+
+const README = "README.md";
+
+/** Commits of others that may come between reading the card and writing it. */
+const MOST_CONFLICTS = 5;
+
+/** The branch that a publication adds to. */
+export class Destination {
+  /** Newest commit that is known. */
+  commit = "";
+  readonly #plan: PublicationPlan;
+  readonly #progress: ProgressSum;
+  readonly #emit: (event: PublicationEvent) => void;
+  readonly #signal: AbortSignal;
+  /** Names of the items that the repository holds. */
+  readonly #held: Set<string>;
+
+  constructor(params: {
+    readonly plan: PublicationPlan;
+    readonly progress: ProgressSum;
+    readonly emit: (event: PublicationEvent) => void;
+    readonly signal: AbortSignal;
+  }) {
+    this.#plan = params.plan;
+    this.#progress = params.progress;
+    this.#emit = params.emit;
+    this.#signal = params.signal;
+    const published = params.plan.items.filter(({ state }) => state === "published");
+    this.#held = new Set(published.map(({ item }) => item.name));
+  }
+
+  /** "main", or that of the pull request once there is one. */
+  get branch(): string {
+    const { target, journal } = this.#plan;
+    return (target.opensPullRequest ? journal.pullRequest?.branch : undefined) ?? "main";
+  }
+
+  /** What is recorded of an item that the repository holds. */
+  known(item: PublicationItem): PublishedItemReport {
+    return { item: item.name, files: this.#plan.journal.item(item.name)!.files! };
+  }
+
+  /**
+   * Uploads the files of an item, adds them to the branch, and sees that they are there.
+   *
+   * @throws QuernError `PUBLISH_FILES_GONE`, `PUBLISH_NOT_CONFIRMED`, and what `commitFiles` throws
+   */
+  async add(item: PublicationItem): Promise<PublishedItemReport> {
+    const { journal } = this.#plan;
+    const { name } = item;
+    const found = await item.findFiles();
+    if (found === undefined) {
+      throw new QuernError(
+        "PUBLISH_FILES_GONE",
+        `The files of ${name} are not there any more as they were made: ${item.targets[0]}`,
+        { subject: { file: item.targets[0]! } },
+      );
+    }
+    const made = journal.item(name)?.made;
+    const finished = await item.finish({ files: found, made, signal: this.#signal });
+    // The card of the repository is made of this one.
+    const files = finished.filter(({ path }) => path !== README);
+    const hashed = files.map(({ path, bytes: size, sha256, gitHash }): HashedFile => {
+      return { path, bytes: size, sha256, ...(gitHash === undefined ? {} : { gitHash }) };
+    });
+    const paths = files.map(({ path }) => path);
+    const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+    this.#emit({ type: "item:upload", item: name, files: paths, bytes });
+    await journal.hashed(name, hashed);
+    await this.#commit({
+      title: `Add ${name}`,
+      items: new Set([...this.#held, name]),
+      files: files.map(({ path, local }) => ({ path, content: { file: local } })),
+      onEvent: this.#follow(item, files),
+    });
+    await this.#confirm(item, hashed);
+    this.#held.add(name);
+    this.#emit({ type: "item:published", item: name, files: paths, bytes, commit: this.commit });
+    return { item: name, files: hashed };
+  }
+
+  /** Brings the card up to date, where anything in it has changed since. */
+  async updateCard(): Promise<void> {
+    await this.#commit({ title: "Update the model card", items: this.#held, files: [] });
+  }
+
+  /** Commits files and the card, if there is anything to commit; again, when the branch moved on meanwhile. */
+  async #commit(work: {
+    readonly title: string;
+    /** That the repository holds afterwards. */
+    readonly items: ReadonlySet<string>;
+    readonly files: readonly FileToCommit[];
+    readonly onEvent?: (event: CommitEvent) => void;
+  }): Promise<void> {
+    const { target, journal } = this.#plan;
+    const { access, id, patience } = target;
+    for (let conflicts = 0; ; conflicts++) {
+      const there = (await this.#open())!;
+      const card = await this.#card(there, work.items, work.files);
+      const files = [...work.files, ...(card === undefined ? [] : [card])];
+      this.commit = there.commit;
+      if (files.length === 0) return;
+      const opens = target.opensPullRequest && journal.pullRequest === undefined;
+      try {
+        const { commit, pullRequest } = await commitFiles({
+          access,
+          id,
+          title: work.title,
+          files,
+          branch: this.branch,
+          parent: there.commit,
+          openPullRequest: opens,
+          patience,
+          signal: this.#signal,
+          ...(work.onEvent && { onEvent: work.onEvent }),
+        });
+        this.commit = commit;
+        if (pullRequest === undefined) return;
+        await journal.openedPullRequest(pullRequest);
+        this.#emit({ type: "pull-request", url: pullRequest.url });
+        return;
+      } catch (error) {
+        const isConflict = error instanceof QuernError && error.code === "HUB_CONFLICT";
+        if (!isConflict || conflicts === MOST_CONFLICTS) throw error;
+      }
+    }
+  }
+
+  /** The card, where it is another than that of the repository. */
+  async #card(
+    there: HubRepository,
+    items: ReadonlySet<string>,
+    files: readonly FileToCommit[],
+  ): Promise<FileToCommit | undefined> {
+    const { target, makeCard } = this.#plan;
+    const location = there.files.get(README);
+    const read = location && (await readHubFile({ location, access: target.access, signal: this.#signal }));
+    const existing = read && new TextDecoder().decode(read);
+    const card = await makeCard({
+      items,
+      existing,
+      files: new Set([...there.files.keys(), ...files.map(({ path }) => path)]),
+    });
+    if (card === undefined) return undefined;
+    const text = mergeCard(existing, card);
+    return text === existing ? undefined : { path: README, content: { text } };
+  }
+
+  /** @throws QuernError `PUBLISH_NOT_CONFIRMED` */
+  async #confirm(item: PublicationItem, files: readonly HashedFile[]): Promise<void> {
+    const { target, journal } = this.#plan;
+    const there = await this.#open(this.commit);
+    if (!holds(there, files)) {
+      throw new QuernError(
+        "PUBLISH_NOT_CONFIRMED",
+        `hf:${target.id}: the commit ${this.commit} does not hold the files of ${item.name} as they are here; nothing is removed`,
+        { subject: { file: `hf:${target.id}` } },
+      );
+    }
+    await journal.committed(item.name, this.commit);
+  }
+
+  #open(revision: string = this.branch): Promise<HubRepository | undefined> {
+    const { access, id, patience } = this.#plan.target;
+    return openTarget({ access, id, patience, branch: revision, signal: this.#signal });
+  }
+
+  /** Turns bytes of files into bytes of the item. */
+  #follow(item: PublicationItem, files: readonly LocalFile[]): (event: CommitEvent) => void {
+    const done = new Map<string, number>();
+    const known = new Set(files.map(({ path }) => path));
+    return (event) => {
+      if (event.type !== "upload:progress" || !known.has(event.path)) return;
+      done.set(event.path, event.done);
+      const bytes = [...done.values()].reduce((sum, one) => sum + one, 0);
+      this.#progress.uploading(item.name, event.path, Math.min(bytes, item.bytes));
+    };
+  }
+}
