@@ -14,6 +14,11 @@ export const COMMANDS: readonly LazyCommand[] = [
     load: async () => (await import("./commands/plan.ts")).definePlan,
   },
   {
+    name: "worker",
+    description: "Convert tensors for other machines that run quern convert --queue.",
+    load: async () => (await import("./commands/worker.ts")).defineWorker,
+  },
+  {
     name: "split",
     description: "Divide a GGUF file among several, as llama-gguf-split does; a split set is divided anew.",
     load: async () => (await import("./commands/split.ts")).defineSplit,

@@ -3,12 +3,14 @@ import type { EvaluationEvent } from "@quern/evaluation";
 import type { GgufCopyEvent } from "@quern/gguf/node";
 import type { CheckpointEvent, ConversionEvent } from "@quern/pipeline";
 import type { FileProgressEvent } from "@quern/pipeline/provenance";
+import type { QueueEvent } from "@quern/queue";
 
 /** News of work that takes a while. */
 export type WorkEvent =
   | ConversionEvent
   | CheckpointEvent
   | GgufCopyEvent
+  | QueueEvent
   | CalibrationEvent
   | EvaluationEvent
   | FileProgressEvent;

@@ -3,6 +3,7 @@ import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { HubServer } from "@quern/hub/testing";
+import { redisProgram, RedisServer } from "@quern/queue/testing";
 import { repositoryPath } from "../run-cli.ts";
 
 /** What a command line of an example did. */
@@ -29,22 +30,29 @@ const PREPARATION = [
   "quern eval model.gguf --against model --data texts.txt -c 128 --windows 2 --report evaluation.json -q",
 ];
 
+/** How examples call their Redis. */
+const REDIS = "redis://localhost";
+
 /** Folders with the files that examples speak of, a Hub, and the compiled program as `quern`. To be closed. */
 export class Sandbox {
   readonly #root: string;
   readonly #hub: HubServer;
+  /** Absent where there is no redis-server. */
+  readonly #redis: RedisServer | undefined;
   #folders = 0;
 
-  private constructor(root: string, hub: HubServer) {
+  private constructor(root: string, hub: HubServer, redis: RedisServer | undefined) {
     this.#root = root;
     this.#hub = hub;
+    this.#redis = redis;
   }
 
   static async open(): Promise<Sandbox> {
     const root = await mkdtemp(join(tmpdir(), "quern-examples-"));
     const files = join(root, "files");
     const hub = await HubServer.start({ id: "org/model", folder: repositoryPath(CHECKPOINT) });
-    const sandbox = new Sandbox(root, hub);
+    const redis = redisProgram === undefined ? undefined : await RedisServer.start();
+    const sandbox = new Sandbox(root, hub, redis);
     await cp(repositoryPath(CHECKPOINT), join(files, "model"), { recursive: true });
     await writeFile(join(files, "texts.txt"), TEXT.repeat(300));
     await writeFile(join(files, "chats.jsonl"), `${JSON.stringify({ messages: CHAT })}\n`.repeat(200));
@@ -68,6 +76,11 @@ export class Sandbox {
     return folder;
   }
 
+  /** Whether this machine has what a statement needs: a redis-server, where it speaks of one (tools/redis.sh gets it). */
+  canRun(statement: string): boolean {
+    return this.#redis !== undefined || !statement.includes(REDIS);
+  }
+
   /** Runs a statement of the shell. */
   run(statement: string, cwd: string): Promise<ExampleRun> {
     const env = {
@@ -79,7 +92,7 @@ export class Sandbox {
     return new Promise((resolve) => {
       execFile(
         "bash",
-        ["-o", "pipefail", "-c", statement],
+        ["-o", "pipefail", "-c", statement.replaceAll(REDIS, this.#redis?.url ?? REDIS)],
         { cwd, env, maxBuffer: 2 ** 26 },
         (error, stdout, stderr) => {
           const code = error === null ? 0 : typeof error.code === "number" ? error.code : 1;
@@ -91,6 +104,7 @@ export class Sandbox {
 
   async close(): Promise<void> {
     await this.#hub.stop();
+    await this.#redis?.stop();
     await rm(this.#root, { recursive: true, force: true });
   }
 }
