@@ -20,6 +20,11 @@ export const COMMANDS: readonly LazyCommand[] = [
     load: async () => (await import("./commands/publish.ts")).definePublish,
   },
   {
+    name: "worker",
+    description: "Convert tensors for other machines that run quern convert --queue.",
+    load: async () => (await import("./commands/worker.ts")).defineWorker,
+  },
+  {
     name: "split",
     description: "Divide a GGUF file among several, as llama-gguf-split does; a split set is divided anew.",
     load: async () => (await import("./commands/split.ts")).defineSplit,

@@ -24,7 +24,7 @@ describe("the program", () => {
     { argv: ["types"], others: ["corpus", "inference", "reports"] },
     {
       argv: ["convert", demoCheckpoint, "-t", "Q8_0", "--dry-run", "-o", "unwritten.gguf"],
-      others: ["calibration", "corpus", "evaluation", "inference", "reports"],
+      others: ["calibration", "corpus", "evaluation", "inference", "queue", "reports"],
     },
     { argv: ["verify", "--help"], others: ["corpus", "inference", "reports"] },
   ])("loads what it needs for quern $argv.0", async ({ argv, others }) => {

@@ -1,5 +1,9 @@
 export { convert, convertIter } from "./conversion/convert.ts";
 export type { ConvertIterOptions, ConvertOptions } from "./conversion/convert.ts";
+export type { ConversionDelegate } from "./conversion/delegate.ts";
+export { openTensorConverter } from "./conversion/tensor-converter.ts";
+export type { FinishedPart, TensorConverter, TensorOutcome } from "./conversion/tensor-converter.ts";
+export type { TensorPart } from "./conversion/tensor-places.ts";
 export type { ConversionProfile } from "./conversion/profile.ts";
 export type {
   ConversionDoneEvent,

@@ -1,10 +1,13 @@
+import { QuernError } from "@quern/tensor";
 import type { Command } from "commander";
-import { HUB_VARIABLES, KERNEL_VARIABLES } from "../help/environment.ts";
+import { HUB_VARIABLES, KERNEL_VARIABLES, QUEUE_VARIABLES } from "../help/environment.ts";
 import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { asksForCheckpoint } from "./checkpoint-options.ts";
 import { addConvertOptions, type ConvertOptions, outputRequests } from "./convert-options.ts";
-import { runConversion } from "./run-conversion.ts";
+import type { QueuedOptions, QueuedParams } from "./convert-by-queue.ts";
+import { addQueueOptions, QUEUE_ADDRESS } from "./queue-options.ts";
+import { type ConvertPlan, runConversion } from "./run-conversion.ts";
 import { MODEL_ARGUMENT } from "./open-named.ts";
 
 export function defineConvert(command: Command, host: Host): void {
@@ -28,15 +31,23 @@ export function defineConvert(command: Command, host: Host): void {
         does: "A checkpoint for vLLM",
         run: "quern convert model --to gptq --statistics statistics.safetensors",
       },
+      {
+        does: "With the help of every machine that runs quern worker",
+        run: "quern convert model -t Q6_K -o shared.gguf --queue redis://localhost",
+      },
       { does: "One for MLX, by weights alone", run: "quern convert model --to mlx --bits 3 -o model-3bit" },
     ],
-    environment: [...HUB_VARIABLES, ...KERNEL_VARIABLES],
-    seeAlso: ["plan", "quantize", "calibrate", "imatrix", "recipes", "types", "models"],
+    environment: [...HUB_VARIABLES, ...KERNEL_VARIABLES, ...QUEUE_VARIABLES],
+    seeAlso: ["plan", "worker", "quantize", "calibrate", "imatrix", "recipes", "types", "models"],
   });
   command
     .argument("<model>", MODEL_ARGUMENT)
     .option("-n, --dry-run", "show the whole plan, tensor by tensor, and write nothing, as quern plan does");
-  addConvertOptions({ command, cwd: host.cwd }).action((model: string, options: ConvertOptions) =>
+  addConvertOptions({ command, cwd: host.cwd })
+    .optionsGroup("Several machines:")
+    .option("--queue <address>", `convert with the help of workers: Redis at ${QUEUE_ADDRESS}`)
+    .option("--no-work", "leave all tensors to the workers");
+  addQueueOptions(command).action((model: string, options: ConvertOptions & QueuedOptions) =>
     runConvert({ command, model, options, host }),
   );
 }
@@ -45,7 +56,7 @@ export function defineConvert(command: Command, host: Host): void {
 export async function runConvert(params: {
   readonly command: Command;
   readonly model: string;
-  readonly options: ConvertOptions;
+  readonly options: ConvertOptions & Partial<QueuedOptions>;
   readonly host: Host;
 }): Promise<void> {
   const { command, model, options, host } = params;
@@ -53,6 +64,24 @@ export async function runConvert(params: {
     const { runCheckpoint } = await import("./run-checkpoint.ts");
     await runCheckpoint({ model, options, host });
   } else {
-    await runConversion({ model, ...outputRequests(options, host.cwd), options, host });
+    const request = { model, ...outputRequests(options, host.cwd), options, host };
+    await runConversion({ ...request, ...(await queuedConversion(request)) });
   }
+}
+
+/** What `--queue` changes. @throws QuernError `USAGE_QUEUE`, and the codes of `convertByQueue` */
+async function queuedConversion({
+  options,
+  ...request
+}: Omit<QueuedParams, "options"> & { readonly options: Partial<QueuedOptions> }): Promise<{
+  readonly convertPlan?: ConvertPlan;
+}> {
+  const { queue, root, work } = options;
+  if (queue !== undefined) {
+    const { convertByQueue } = await import("./convert-by-queue.ts");
+    return { convertPlan: convertByQueue({ ...request, options: { ...(options as QueuedOptions), queue } }) };
+  }
+  const stray = root === undefined ? (work === false ? "--no-work" : undefined) : "--root";
+  if (stray === undefined) return {};
+  throw new QuernError("USAGE_QUEUE", `${stray} is for --queue: expected it, too.`);
 }

@@ -17,6 +17,7 @@ import type { Host } from "../host.ts";
 import { type ReportTarget, reportPaths, reportTarget } from "../report/report-target.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { measuredInBytes } from "../reporters/measure.ts";
+import type { WorkEvent } from "../reporters/reporter.ts";
 import { styleFor } from "../terminal.ts";
 import { tool } from "../version.ts";
 import { type LayerInputs, openLayerInputs } from "./layer-inputs.ts";
@@ -40,6 +41,12 @@ export interface RunOptions
   readonly manifest?: true;
 }
 
+/** Runs a plan. */
+export type ConvertPlan = (
+  plan: ConversionPlan,
+  options: { readonly signal: AbortSignal; readonly onEvent: (event: WorkEvent) => void },
+) => Promise<ConversionReport>;
+
 interface RunParams {
   /** Folder of a checkpoint, GGUF file or repository of the Hub, as the user gave it. */
   readonly model: string;
@@ -48,6 +55,8 @@ interface RunParams {
   readonly directory: string;
   readonly options: RunOptions;
   readonly host: Host;
+  /** Default: by this process alone. */
+  readonly convertPlan?: ConvertPlan;
 }
 
 /** Plans a conversion and runs it, or with `--dry-run` shows the plan. */
@@ -60,7 +69,8 @@ export async function runConversion(params: RunParams): Promise<void> {
   const inputs = await openLayerInputs({ source, options, output, host });
   try {
     const plan = await makePlan({ ...params, source, inputs }, reportFiles);
-    await runPlan({ plan, inputs, options, host, ...(target && { target }) });
+    const { convertPlan = convert } = params;
+    await runPlan({ plan, inputs, options, host, convertPlan, ...(target && { target }) });
   } finally {
     await inputs.close();
   }
@@ -71,10 +81,11 @@ async function runPlan(params: {
   readonly inputs: LayerInputs;
   readonly options: RunOptions;
   readonly host: Host;
+  readonly convertPlan: ConvertPlan;
   /** Of the report. */
   readonly target?: ReportTarget;
 }): Promise<void> {
-  const { plan, inputs, options, host, target } = params;
+  const { plan, inputs, options, host, convertPlan, target } = params;
   const { sequential } = inputs;
   const reportFiles = target === undefined ? [] : reportPaths(target);
   const { info } = await loadKernels({ backend: plan.backend });
@@ -111,7 +122,7 @@ async function runPlan(params: {
     interrupted: () => (kept ? "the same command goes on with what is complete" : undefined),
     run: ({ signal, onEvent }) => {
       signal.addEventListener("abort", () => inputs.stop(signal.reason));
-      return convert(plan, {
+      return convertPlan(plan, {
         signal,
         onEvent: (event) => {
           if (event.type === "stop") kept = true;

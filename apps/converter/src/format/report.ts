@@ -33,7 +33,8 @@ export function formatReport(params: {
       ["time", `${formatDuration(report.seconds * 1000)} (${speed(report)})`],
       ["memory", `${formatBytes(peakMemory)} at most`],
       ["kernels", report.kernels],
-      ["threads", threadTime(report.profile)],
+      // Those of other machines are not ours to watch.
+      ...(report.profile.threads === 0 ? [] : [["threads", threadTime(report.profile)] as const]),
       ...roundingFacts(report),
       ...manifests.map((path) => ["manifest", printable(path)] as const),
       ...(reportFiles.length === 0 ? [] : [["report", reportFiles.map(printable).join(", ")] as const]),

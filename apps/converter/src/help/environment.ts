@@ -14,6 +14,8 @@ const VARIABLES = {
   QUERN_THREADS: "worker threads, where --threads is not given",
   QUERN_KERNELS: "native, wasm, or the path of a native addon: which kernels run",
   QUERN_KERNELS_ISA: "instruction set of the native kernels, such as avx2 (default: the best one)",
+  QUERN_QUEUE_PASSWORD:
+    "password for the Redis of --queue, where its address has none; never written anywhere",
   TMPDIR: "folder of temporary files",
   TERM: "dumb: no colours, and progress in plain lines",
   XDG_CACHE_HOME: "folder of caches, for HF_HOME (default: ~/.cache)",
@@ -36,3 +38,6 @@ export const HUB_VARIABLES: readonly EnvironmentVariable[] = [
 
 /** Variables of commands that compute. */
 export const KERNEL_VARIABLES: readonly EnvironmentVariable[] = ["QUERN_KERNELS", "QUERN_KERNELS_ISA"];
+
+/** Variables of commands that work with other machines. */
+export const QUEUE_VARIABLES: readonly EnvironmentVariable[] = ["QUERN_QUEUE_PASSWORD"];

@@ -4,6 +4,7 @@ import { printable } from "../format/printable.ts";
 import type { OutputStream } from "../host.ts";
 import type { Measure } from "./measure.ts";
 import { Progress } from "./progress.ts";
+import { queueNotice } from "./queue-notice.ts";
 import type { Reporter, WorkEvent } from "./reporter.ts";
 
 /** A line at each tenth of the work, and at least this often in between. */
@@ -72,6 +73,10 @@ export class PlainReporter implements Reporter {
       case "output:done":
         this.line(`wrote ${describeFiles(event.files)} (${formatBytes(event.bytes)})`);
         break;
+      default: {
+        const notice = queueNotice(event);
+        if (notice !== undefined) this.line(notice);
+      }
     }
   }
 

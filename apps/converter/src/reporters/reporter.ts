@@ -5,6 +5,7 @@ import type { GgufCopyEvent } from "@quern/gguf/node";
 import type { PublicationEvent } from "@quern/publishing";
 import type { CheckpointEvent, ConversionEvent } from "@quern/pipeline";
 import type { FileProgressEvent } from "@quern/pipeline/provenance";
+import type { QueueEvent } from "@quern/queue";
 
 /** News of work that takes a while. */
 export type WorkEvent =
@@ -12,6 +13,7 @@ export type WorkEvent =
   | CheckpointEvent
   | GgufCopyEvent
   | KeepingEvent
+  | QueueEvent
   | CalibrationEvent
   | EvaluationEvent
   | FileProgressEvent

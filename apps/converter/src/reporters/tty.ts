@@ -3,6 +3,7 @@ import type { Style } from "../format/style.ts";
 import type { OutputStream } from "../host.ts";
 import type { Measure } from "./measure.ts";
 import { Progress } from "./progress.ts";
+import { queueNotice } from "./queue-notice.ts";
 import type { Reporter, WorkEvent } from "./reporter.ts";
 
 const drawMilliseconds = 100;
@@ -41,7 +42,9 @@ export class TtyReporter implements Reporter {
   onEvent(event: WorkEvent): void {
     const time = this.now();
     this.progress.update(event, time);
-    if (time - this.lastDraw >= drawMilliseconds) {
+    const notice = queueNotice(event);
+    if (notice !== undefined) this.stream.write(`${eraseLine}${printable(notice)}\n`);
+    if (notice !== undefined || time - this.lastDraw >= drawMilliseconds) {
       this.draw(time);
     }
   }

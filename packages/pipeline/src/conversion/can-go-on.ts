@@ -6,6 +6,7 @@ const MENDABLE = [
   "OUTPUT_*",
   "RESUME_*",
   "HUB_*",
+  "QUEUE_*",
   "SOURCE_NOT_FOUND",
   "SOURCE_UNREADABLE",
   "SOURCE_READ_FAILED",

@@ -1,12 +1,13 @@
 import type { OutputSet } from "@quern/tensor/node";
 import type { ConversionEvent, ConversionReport } from "../events.ts";
-import { closeThreads, compiledModule, runTasks, startThreads } from "@quern/threads";
-import { createService } from "../node/slab-service.ts";
+import { closeThreads, runTasks } from "@quern/threads";
 import type { ConversionJournal } from "../journal/journal.ts";
 import type { TensorRecord } from "../journal/records.ts";
 import type { ConversionPlan } from "../plan.ts";
 import { canGoOn } from "./can-go-on.ts";
 import { checkRecorded } from "./check-recorded.ts";
+import { convertElsewhere } from "./convert-elsewhere.ts";
+import type { ConversionDelegate } from "./delegate.ts";
 import { ErrorTracker } from "./error-tracker.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FinishedTensors } from "./finished-tensors.ts";
@@ -16,7 +17,9 @@ import { type OpenedOutputs, openOutputs } from "./open-outputs.ts";
 import { ProgressTracker } from "./progress-tracker.ts";
 import { planSlabs } from "./plan-slabs.ts";
 import { roundTensors } from "./round-tensors.ts";
+import type { Slab } from "./slab.ts";
 import { SLABS_IN_FLIGHT, type SlabRunner } from "./slab-runner.ts";
+import { startSlabRunners } from "./start-slab-runners.ts";
 import { TaskOrder } from "./task-order.ts";
 import { type TensorPart, TensorPlaces } from "./tensor-places.ts";
 import { unfinishedRounding } from "./unfinished-rounding.ts";
@@ -24,6 +27,12 @@ import { unfinishedRounding } from "./unfinished-rounding.ts";
 export interface ConvertIterOptions {
   /** Stops the conversion and removes what it has written; the iteration throws the reason of the signal. */
   readonly signal?: AbortSignal;
+  /**
+   * Who converts the tensors, into the partial files that are made here; of a plan that rounds nothing by inputs.
+   *
+   * @default threads of this process
+   */
+  readonly delegate?: ConversionDelegate;
 }
 
 export interface ConvertOptions extends ConvertIterOptions {
@@ -50,7 +59,8 @@ export async function* convertIter(
   const left = new AbortController();
   const signal = options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal]);
   const queue = new EventQueue<ConversionEvent>();
-  const run = execute(plan, signal, (event) => queue.push(event));
+  const { delegate } = options;
+  const run = execute({ plan, delegate, signal, emit: (event) => queue.push(event) });
   run.then(
     () => queue.end(),
     (error: unknown) => queue.fail(error),
@@ -75,16 +85,18 @@ export async function convert(plan: ConversionPlan, options: ConvertOptions = {}
   }
 }
 
-async function execute(
-  plan: ConversionPlan,
-  signal: AbortSignal,
-  emit: (event: ConversionEvent) => void,
-): Promise<ConversionReport> {
+async function execute(params: {
+  readonly plan: ConversionPlan;
+  readonly delegate: ConversionDelegate | undefined;
+  readonly signal: AbortSignal;
+  readonly emit: (event: ConversionEvent) => void;
+}): Promise<ConversionReport> {
+  const { plan, signal, emit } = params;
   signal.throwIfAborted();
   const outputs = await openOutputs(plan);
   const finished = new FinishedTensors(plan);
   try {
-    const report = await run({ plan, outputs, finished, signal, emit });
+    const report = await run({ ...params, outputs, finished });
     await outputs.journal.remove();
     await plan.rounding?.inputs.discard?.();
     emit({ type: "done", report });
@@ -106,13 +118,14 @@ async function execute(
 
 async function run(params: {
   readonly plan: ConversionPlan;
+  readonly delegate: ConversionDelegate | undefined;
   readonly outputs: OpenedOutputs;
   /** Gets all tensors as they are finished. */
   readonly finished: FinishedTensors;
   readonly signal: AbortSignal;
   readonly emit: (event: ConversionEvent) => void;
 }): Promise<ConversionReport> {
-  const { plan, outputs, finished, signal, emit } = params;
+  const { plan, delegate, outputs, finished, signal, emit } = params;
   const { journal, sets, recorded } = outputs;
   const started = performance.now();
   const profiler = new Profiler();
@@ -125,8 +138,8 @@ async function run(params: {
   let runners: readonly SlabRunner[] = [];
   try {
     const folded = await foldPlan(plan, signal);
-    runners = await startRunners(plan, { sets, tasks: planSlabs(folded).count });
-    const kernels = runners[0]!.description;
+    const tasks = delegate === undefined ? planSlabs(folded).count : recorded.length;
+    runners = await startSlabRunners(plan, { files: sets.flatMap((set) => set.files), tasks });
     const redone = await checkRecorded({
       plan,
       recorded,
@@ -142,29 +155,19 @@ async function run(params: {
     tracker.start();
     if (recorded.length > 0) tracker.resumed(redone);
     const rounding = folded.rounding && unfinishedRounding(folded.rounding, { places, finished });
-    const tasks = new TaskOrder(planSlabs(folded, finished).slabs);
-    await runTasks({
-      tasks,
-      threads: runners,
-      lanes: SLABS_IN_FLIGHT,
-      signal,
-      onStart: (task) => {
-        if (task.kind === "slab") tracker.slabStarted(task.slab);
-      },
-      onDone: async (task, result) => {
-        if (task.kind === "slab" && result.kind === "slab") {
-          profiler.add(result.done.times);
-          const complete = tracker.slabDone(task.slab, result.done);
-          for (const part of complete) tasks.hash(places.hashTask(part));
-        } else if (task.kind === "hash" && result.kind === "hash") {
-          await partDone(task.part, result.sha256);
-        }
-        tasks.done();
-      },
-    });
-    profiler.slabsDone({ idle: runners.map((runner) => runner.idleTime()) });
+    let kernels = runners[0]!.description;
+    if (delegate === undefined) {
+      const { slabs } = planSlabs(folded, finished);
+      await convertSlabs({ slabs, runners, places, partDone, tracker, profiler, signal });
+      profiler.slabsDone({ idle: runners.map((runner) => runner.idleTime()) });
+    }
     await closeThreads(runners);
     runners = [];
+    if (delegate !== undefined) {
+      const params = { plan, delegate, places, finished, partDone, tracker, signal };
+      kernels = (await convertElsewhere(params)) ?? kernels;
+      profiler.slabsDone({ idle: [] });
+    }
     if (rounding !== undefined) {
       await roundTensors({ plan, rounding, sets, places, finished, partDone, tracker, signal });
       profiler.rounded();
@@ -200,20 +203,35 @@ async function run(params: {
   }
 }
 
-/** @param params.tasks About how many there are going to be. */
-function startRunners(
-  plan: ConversionPlan,
-  { sets, tasks }: { readonly sets: readonly OutputSet[]; readonly tasks: number },
-): Promise<readonly SlabRunner[]> {
-  return startThreads({
-    count: Math.min(plan.resources.threads, tasks),
-    createService,
-    module: () => compiledModule("../node/slab-service.ts", import.meta.url),
-    options: {
-      shards: plan.checkpoint.shards,
-      files: sets.flatMap((set) => set.files.map(({ path, isPlaced }) => ({ path, isPlaced }))),
-      ...(plan.hessians === undefined ? {} : { statistics: plan.hessians.path }),
-      ...(plan.backend === undefined ? {} : { backend: plan.backend }),
+/** Runs slabs, and hashes what they have made. */
+async function convertSlabs(params: {
+  readonly slabs: AsyncIterable<Slab>;
+  readonly runners: readonly SlabRunner[];
+  readonly places: TensorPlaces;
+  readonly partDone: (part: TensorPart, sha256: string) => Promise<void>;
+  readonly tracker: ProgressTracker;
+  readonly profiler: Profiler;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { slabs, runners, places, partDone, tracker, profiler, signal } = params;
+  const tasks = new TaskOrder(slabs);
+  await runTasks({
+    tasks,
+    threads: runners,
+    lanes: SLABS_IN_FLIGHT,
+    signal,
+    onStart: (task) => {
+      if (task.kind === "slab") tracker.slabStarted(task.slab);
+    },
+    onDone: async (task, result) => {
+      if (task.kind === "slab" && result.kind === "slab") {
+        profiler.add(result.done.times);
+        const complete = tracker.slabDone(task.slab, result.done);
+        for (const part of complete) tasks.hash(places.hashTask(part));
+      } else if (task.kind === "hash" && result.kind === "hash") {
+        await partDone(task.part, result.sha256);
+      }
+      tasks.done();
     },
   });
 }

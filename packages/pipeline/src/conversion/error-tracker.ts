@@ -61,7 +61,7 @@ export class ErrorTracker {
     );
   }
 
-  /** What an earlier run has measured. */
+  /** What an earlier run has measured, or another process. */
   restore(tensor: number, errors: readonly TensorError[]): void {
     this.#add(tensor, errors);
   }

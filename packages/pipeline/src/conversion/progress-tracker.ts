@@ -6,6 +6,7 @@ import type { ConversionPlan } from "../plan.ts";
 import type { ErrorTracker } from "./error-tracker.ts";
 import type { Slab, SlabResult } from "./slab.ts";
 import { FinishedTensors } from "./finished-tensors.ts";
+import type { TensorOutcome } from "./tensor-converter.ts";
 import { type TensorPasses, tensorPasses } from "./tensor-passes.ts";
 import type { TensorPart, TensorPlaces } from "./tensor-places.ts";
 
@@ -127,6 +128,29 @@ export class ProgressTracker {
     this.#errors.roundedDone(planned, rounded);
     this.#passDone(planned.tensor);
     return this.#places.partOf(planned.tensor, planned.targets);
+  }
+
+  /** Another process has the tensor in hand. */
+  tensorStarted(tensor: number): void {
+    this.#start(tensor);
+  }
+
+  /** Another process has converted all that slabs convert of a tensor. */
+  tensorConverted({ tensor, parts, errors }: TensorOutcome): void {
+    this.#start(tensor);
+    this.#errors.restore(tensor, errors);
+    const progress = this.#tensors[tensor]!;
+    const sizes = parts.flatMap(({ outputs }) =>
+      outputs.map((output) => this.#places.find(output, tensor)!.size),
+    );
+    const elements = progress.inSlabs;
+    progress.inSlabs = 0;
+    this.#advance(
+      tensor,
+      elements,
+      sizes.reduce((sum, size) => sum + size, 0),
+    );
+    this.#passDone(tensor);
   }
 
   #start(tensor: number): void {

@@ -3,6 +3,7 @@ import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { HubServer, UploadStore, writingRoutes } from "@quern/hub/testing";
+import { redisProgram, RedisServer } from "@quern/queue/testing";
 import { repositoryPath } from "../run-cli.ts";
 
 /** What a command line of an example did. */
@@ -30,17 +31,23 @@ const PREPARATION = [
   "quern eval model.gguf --against model --data texts.txt -c 128 --windows 2 --report evaluation.json -q",
 ];
 
+/** How examples call their Redis. */
+const REDIS = "redis://localhost";
+
 /** Folders with the files that examples speak of, a Hub, and the compiled program as `quern`. To be closed. */
 export class Sandbox {
   readonly #root: string;
   readonly #hub: HubServer;
   readonly #uploads: UploadStore;
+  /** Absent where there is no redis-server. */
+  readonly #redis: RedisServer | undefined;
   #folders = 0;
 
-  private constructor(root: string, hub: HubServer, uploads: UploadStore) {
+  private constructor(root: string, hub: HubServer, uploads: UploadStore, redis: RedisServer | undefined) {
     this.#root = root;
     this.#hub = hub;
     this.#uploads = uploads;
+    this.#redis = redis;
   }
 
   static async open(): Promise<Sandbox> {
@@ -54,7 +61,8 @@ export class Sandbox {
     });
     hub.tokens.add(TOKEN);
     uploads.writers.add(TOKEN);
-    const sandbox = new Sandbox(root, hub, uploads);
+    const redis = redisProgram === undefined ? undefined : await RedisServer.start();
+    const sandbox = new Sandbox(root, hub, uploads, redis);
     await cp(repositoryPath(CHECKPOINT), join(files, "model"), { recursive: true });
     await writeFile(join(files, "texts.txt"), TEXT.repeat(150));
     await writeFile(join(files, "chats.jsonl"), `${JSON.stringify({ messages: CHAT })}\n`.repeat(200));
@@ -78,6 +86,11 @@ export class Sandbox {
     return folder;
   }
 
+  /** Whether this machine has what a statement needs: a redis-server, where it speaks of one (tools/redis.sh gets it). */
+  canRun(statement: string): boolean {
+    return this.#redis !== undefined || !statement.includes(REDIS);
+  }
+
   /** Runs a statement of the shell. */
   run(statement: string, cwd: string): Promise<ExampleRun> {
     const env = {
@@ -91,7 +104,7 @@ export class Sandbox {
     return new Promise((resolve) => {
       execFile(
         "bash",
-        ["-o", "pipefail", "-c", statement],
+        ["-o", "pipefail", "-c", statement.replaceAll(REDIS, this.#redis?.url ?? REDIS)],
         { cwd, env, maxBuffer: 2 ** 26 },
         (error, stdout, stderr) => {
           const code = error === null ? 0 : typeof error.code === "number" ? error.code : 1;
@@ -104,6 +117,7 @@ export class Sandbox {
   async close(): Promise<void> {
     await this.#hub.stop();
     await this.#uploads.remove();
+    await this.#redis?.stop();
     await rm(this.#root, { recursive: true, force: true });
   }
 }

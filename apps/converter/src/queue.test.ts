@@ -1,0 +1,381 @@
+// Conversions on several machines: real processes of the compiled program, and a real Redis that asks for a password.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  cp,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { connectQueue, parseQueueAddress, type QueueConnection, work } from "@quern/queue";
+import { redisProgram, RedisServer } from "@quern/queue/testing";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { demoCheckpoint, repositoryPath, temporaryFolder } from "./testing/run-cli.ts";
+
+const program = repositoryPath("apps/converter/bin/quern.js");
+
+const PASSWORD = "geheim/1%";
+
+/** Enough work that processes can be caught at it. */
+const types = "Q2_K,Q3_K_S,Q3_K_M,Q3_K_L,Q4_K_S,Q4_K_M,Q5_K_S,Q5_K_M,Q6_K";
+
+/** A process of the program. */
+class Run {
+  readonly process: ChildProcess;
+  readonly ended: Promise<number | null>;
+  text = "";
+
+  constructor(argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
+    this.process = spawn(process.execPath, [program, ...argv], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...env },
+    });
+    for (const stream of [this.process.stdout!, this.process.stderr!]) {
+      stream.setEncoding("utf8").on("data", (text: string) => (this.text += text));
+    }
+    this.ended = new Promise((resolve) => this.process.on("close", resolve));
+  }
+
+  async says(text: string | RegExp): Promise<void> {
+    await until(() => this.text.search(text) >= 0 || this.process.exitCode !== null);
+    if (this.text.search(text) < 0) throw new Error(`expected ${String(text)} in:\n${this.text}`);
+  }
+}
+
+async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
+  while (!(await condition())) await sleep(5);
+}
+
+async function hashes(folder: string): Promise<Record<string, string>> {
+  const names = (await readdir(folder)).sort();
+  const files = names.map(async (name) => {
+    const bytes = await readFile(join(folder, name));
+    return [name, createHash("sha256").update(bytes).digest("hex")] as const;
+  });
+  return Object.fromEntries(await Promise.all(files));
+}
+
+describe.skipIf(redisProgram === undefined)(
+  "quern convert --queue (tools/redis.sh gets a redis-server)",
+  () => {
+    let server: RedisServer;
+    let connection: QueueConnection;
+    let local: Record<string, string>;
+    let queue: readonly string[];
+    const runs: Run[] = [];
+    /** All that processes have said, and all that was in Redis at times. */
+    let seen = "";
+
+    beforeAll(async () => {
+      server = await RedisServer.start({ password: PASSWORD });
+      connection = await connectQueue({ address: parseQueueAddress(server.url) });
+      queue = ["--queue", server.url];
+      const folder = join(await temporaryFolder(), "local");
+      await new Run(["convert", demoCheckpoint, "-t", types, "-o", `${folder}/`, "-q"]).ended;
+      local = await hashes(folder);
+      return async () => {
+        connection.close();
+        await server.stop();
+      };
+    });
+
+    beforeEach(() => connection.redis.flushall());
+
+    afterEach(async () => {
+      for (const run of runs.splice(0)) {
+        if (run.process.exitCode === null && run.process.signalCode === null) run.process.kill("SIGKILL");
+        await run.ended;
+        seen += run.text;
+      }
+    });
+
+    function start(argv: readonly string[], env?: Readonly<Record<string, string>>): Run {
+      const run = new Run(argv, env);
+      runs.push(run);
+      return run;
+    }
+
+    const worker = (...more: string[]): Run =>
+      start(["worker", ...queue, "-j", "1", "--lease", "1", ...more]);
+
+    const coordinator = (folder: string, ...more: string[]): Run =>
+      start(["convert", demoCheckpoint, "-t", types, "-o", `${folder}/`, ...queue, "--lease", "1", ...more]);
+
+    /** Jobs that workers have in hand. */
+    async function active(): Promise<number> {
+      const keys = await connection.redis.keys("quern:run-*:active");
+      const counts = await Promise.all(keys.map((key) => connection.redis.llen(key)));
+      return counts.reduce((sum, count) => sum + count, 0);
+    }
+
+    /** Stops a process in the middle of a job. */
+    async function holdAtWork({ process: child }: Run): Promise<void> {
+      for (;;) {
+        await until(async () => (await active()) > 0);
+        child.kill("SIGSTOP");
+        // What it has sent before it was stopped has to arrive.
+        await sleep(20);
+        if ((await active()) > 0) return;
+        child.kill("SIGCONT");
+      }
+    }
+
+    /** Everything in Redis, as text. */
+    async function dump(): Promise<string> {
+      const { redis } = connection;
+      const keys = await redis.keys("*");
+      const values = keys.map(async (key) => {
+        const type = await redis.type(key);
+        if (type === "string") return redis.get(key);
+        if (type === "hash") return JSON.stringify(await redis.hgetall(key));
+        if (type === "zset") return (await redis.zrange(key, "0", "-1")).join(" ");
+        if (type === "list") return (await redis.lrange(key, 0, -1)).join(" ");
+        return JSON.stringify(await redis.xrange(key, "-", "+"));
+      });
+      return [...keys, ...(await Promise.all(values))].join("\n");
+    }
+
+    it("writes the same files with two workers of which one is killed at work", async () => {
+      const folder = join(await temporaryFolder(), "out");
+      const first = worker();
+      const run = coordinator(folder, "--no-work");
+      await holdAtWork(first);
+      const held = await dump();
+      seen += held;
+      expect(held).toContain("quern-demo");
+      first.process.kill("SIGKILL");
+      const second = worker();
+      expect(await run.ended).toBe(0);
+      expect(run.text).toMatch(/works, too/);
+      expect(await hashes(folder)).toEqual(local);
+      await second.says("left: ");
+      // What is left is gone by itself in a moment.
+      const keys = await connection.redis.keys("*");
+      for (const key of keys) expect(await connection.redis.pttl(key), key).toBeGreaterThan(0);
+    });
+
+    it("works by itself, too, and without any worker", async () => {
+      const folder = join(await temporaryFolder(), "out");
+      const run = coordinator(folder, "-j", "2");
+      expect(await run.ended).toBe(0);
+      expect(await hashes(folder)).toEqual(local);
+    });
+
+    it("is taken up again when the coordinator was killed", async () => {
+      const folder = join(await temporaryFolder(), "out");
+      const helper = worker();
+      const killed = coordinator(folder, "--no-work");
+      for (;;) {
+        await holdAtWork(helper);
+        await sleep(400);
+        if (killed.text.includes(" of 5.77 MB  ")) break;
+        helper.process.kill("SIGCONT");
+        await sleep(20);
+      }
+      killed.process.kill("SIGKILL");
+      await killed.ended;
+      expect((await readdir(folder)).filter((name) => name.endsWith(".gguf"))).toEqual([]);
+      helper.process.kill("SIGCONT");
+      const again = coordinator(folder, "--no-work");
+      expect(await again.ended).toBe(0);
+      expect(again.text).toMatch(/going on: [1-9]\d* tensors are complete\n/);
+      expect(await hashes(folder)).toEqual(local);
+    });
+
+    it("takes its jobs back when it is interrupted", async () => {
+      const folder = join(await temporaryFolder(), "out");
+      const run = coordinator(folder, "--no-work");
+      await until(async () => (await connection.redis.keys("quern:run-*:wait")).length > 0);
+      run.process.kill("SIGINT");
+      expect(await run.ended).toBe(130);
+      expect(run.text).toContain("INTERRUPTED");
+      expect(await connection.redis.keys("*")).toEqual([]);
+    });
+
+    it("finds everything below another root", async () => {
+      const [here, there] = [await temporaryFolder(), await temporaryFolder()];
+      await cp(demoCheckpoint, join(here, "demo"), { recursive: true });
+      await symlink(here, join(there, "mounted"));
+      const helper = worker("--root", join(there, "mounted"));
+      const argv = ["convert", join(here, "demo"), "-t", types, "-o", join(here, "out/"), "--root", here];
+      const run = start([...argv, "--no-work", "--manifest", ...queue]);
+      expect(await run.ended).toBe(0);
+      expect(helper.text).toContain("works on demo");
+      // Each has a manifest beside it, too.
+      expect(Object.values(await hashes(join(here, "out")))).toHaveLength(2 * Object.keys(local).length);
+    });
+
+    it("is refused by workers that would write other bytes, and says so", async () => {
+      const [folder, elsewhere] = [await temporaryFolder(), await temporaryFolder()];
+      await cp(demoCheckpoint, join(folder, "demo"), { recursive: true });
+      await cp(demoCheckpoint, join(elsewhere, "demo"), { recursive: true });
+      const path = join(elsewhere, "demo", "config.json");
+      const config = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
+      await writeFile(path, JSON.stringify({ ...config, max_position_embeddings: 77 }));
+      const run = start([
+        "convert",
+        join(folder, "demo"),
+        "-o",
+        join(folder, "out/"),
+        "--no-work",
+        "--root",
+        folder,
+        ...queue,
+      ]);
+      await until(async () => (await connection.redis.zcard("quern:runs")) > 0);
+
+      const otherPlan = worker("--root", elsewhere, "--idle", "3");
+      await run.says(/does not work: .*the plan comes out otherwise here.*\(QUEUE_OTHER_RUN\)/);
+      await otherPlan.says(/refused: .*QUEUE_OTHER_RUN/);
+      expect(await otherPlan.ended).toBe(0);
+
+      const withoutRoot = worker("--idle", "3");
+      await run.says(/does not work: .*QUEUE_ROOT_MISSING/);
+      await withoutRoot.says(/QUEUE_ROOT_MISSING/);
+
+      const events: string[] = [];
+      await work({
+        connection,
+        tool: "quern 99.0.0",
+        plan: () => Promise.reject(new Error("nothing is planned for a run of another version")),
+        name: "other-version",
+        lease: 1000,
+        idle: 1500,
+        signal: new AbortController().signal,
+        onEvent: (event) => events.push(event.type === "run:refused" ? String(event.error) : event.type),
+      });
+      expect(events).toEqual([expect.stringMatching(/the run is of quern \S+, and this is quern 99\.0\.0/)]);
+      await run.says(/other-version does not work: .*quern 99\.0\.0/);
+
+      const good = worker("--root", folder);
+      expect(await run.ended).toBe(0);
+      expect(good.text).toContain("works on demo");
+    });
+
+    it("fails when what workers write is not in its files", async () => {
+      const [folder, elsewhere] = [await temporaryFolder(), await temporaryFolder()];
+      await cp(demoCheckpoint, join(folder, "demo"), { recursive: true });
+      const run = start([
+        "convert",
+        join(folder, "demo"),
+        "-o",
+        join(folder, "out/"),
+        "--no-work",
+        "--root",
+        folder,
+        ...queue,
+      ]);
+      await until(async () => (await connection.redis.zcard("quern:runs")) > 0);
+      const unshared = worker("--root", elsewhere, "--idle", "2");
+      await cp(demoCheckpoint, join(elsewhere, "demo"), { recursive: true });
+      await mkdir(join(elsewhere, "out"));
+      expect(await unshared.ended).toBe(0);
+      await cp(join(folder, "out"), join(elsewhere, "out"), { recursive: true });
+      worker("--root", elsewhere);
+      expect(await run.ended).toBe(4);
+      expect(run.text).toMatch(/is converted once more/);
+      expect(run.text).toMatch(/tensor "[\w.]+": .*storage that all machines share/);
+      expect(run.text).toContain("QUEUE_BYTES_DIFFER");
+      expect(await connection.redis.zcard("quern:runs")).toBe(0);
+    });
+
+    it("fails with the tensor that cannot be converted, as on one machine", async () => {
+      const folder = await temporaryFolder();
+      await cp(demoCheckpoint, join(folder, "demo"), { recursive: true });
+      const weights = await open(join(folder, "demo", "model.safetensors"), "r+");
+      const header = Buffer.alloc(8);
+      await weights.read(header, 0, 8, 0);
+      const table = Buffer.alloc(Number(header.readBigUInt64LE()));
+      await weights.read(table, 0, table.length, 8);
+      const { "model.layers.1.mlp.up_proj.weight": broken } = JSON.parse(table.toString()) as Record<
+        string,
+        { data_offsets: [number, number] }
+      >;
+      await weights.write(Buffer.of(0xc0, 0x7f), 0, 2, 8 + table.length + broken!.data_offsets[0]);
+      await weights.close();
+      const argv = ["convert", join(folder, "demo"), "-t", "Q4_K_M", "-o", join(folder, "out/")];
+      const alone = start(argv);
+      expect(await alone.ended).toBe(3);
+      const helper = worker();
+      const run = start([...argv, "--no-work", ...queue]);
+      expect(await run.ended).toBe(3);
+      const facts = /error: .*\n.*code +WEIGHT_NOT_FINITE\n.*tensor +blk\.1\.ffn_up\.weight/;
+      expect(alone.text).toMatch(facts);
+      expect(run.text).toMatch(facts);
+      await helper.says(/failed: .*WEIGHT_NOT_FINITE/);
+      expect(await readdir(join(folder, "out"))).toEqual([]);
+    });
+
+    it("tries a job a few times before it gives up, and goes on once that is mended", async () => {
+      const folder = await temporaryFolder();
+      const weights = join(folder, "demo", "model.safetensors");
+      await cp(demoCheckpoint, join(folder, "demo"), { recursive: true, preserveTimestamps: true });
+      const [kept, { atime, mtime }] = [await readFile(weights), await stat(weights)];
+      const helper = worker();
+      const argv = ["convert", join(folder, "demo"), "-t", types, "-o", join(folder, "out/"), "--no-work"];
+      const run = start([...argv, ...queue]);
+      await holdAtWork(helper);
+      await truncate(weights, kept.length / 2);
+      helper.process.kill("SIGCONT");
+      expect(await run.ended).toBe(3);
+      expect(run.text).toMatch(
+        /error: .*\(tried 3 times\)[^]*code +(SOURCE_TRUNCATED|CHECKPOINT_CHANGED)[^]*tensor +[\w.]+/,
+      );
+      await writeFile(weights, kept);
+      await utimes(weights, atime, mtime);
+      expect(await start([...argv, ...queue]).ended).toBe(0);
+      expect(Object.values(await hashes(join(folder, "out")))).toHaveLength(types.split(",").length);
+    });
+
+    it("does not begin where Redis does not let it in, or options are for one machine", async () => {
+      const folder = await temporaryFolder();
+      const argv = ["convert", demoCheckpoint, "-o", join(folder, "out/")];
+      const refused = start([...argv, "--queue", `redis://:falsch@127.0.0.1:${server.port}`], { DEBUG: "*" });
+      expect(await refused.ended).toBe(1);
+      expect(refused.text).toContain("QUEUE_REFUSED");
+      expect(refused.text).not.toContain("falsch");
+      const password = start([...argv, "--queue", `redis://127.0.0.1:${server.port}`, "--dry-run"], {
+        QUERN_QUEUE_PASSWORD: PASSWORD,
+        DEBUG: "*",
+      });
+      expect(await password.ended).toBe(0);
+      for (const [options, code] of [
+        [["--queue", "falsch"], "QUEUE_ADDRESS_INVALID"],
+        [[...queue, "--sequential"], "USAGE_QUEUE"],
+        [[...queue, "--to", "gptq"], "USAGE_CONTAINER"],
+        [["--no-work"], "USAGE_QUEUE"],
+      ] as const) {
+        const run = start([...argv, ...options]);
+        expect(await run.ended, run.text).toBe(2);
+        expect(run.text).toContain(code);
+        expect(run.text).not.toContain("falsch");
+      }
+      expect(await readdir(folder)).toEqual([]);
+    });
+
+    it("shows the password to nobody, however much is asked for", async () => {
+      const folder = join(await temporaryFolder(), "out");
+      const env = { DEBUG: "*" };
+      const helper = start(["worker", ...queue, "-j", "1", "--idle", "1"], env);
+      const run = start(["convert", demoCheckpoint, "-o", `${folder}/`, ...queue, "--json"], env);
+      expect(await run.ended).toBe(0);
+      expect(await helper.ended).toBe(0);
+      expect(Object.keys(await hashes(folder))).toHaveLength(1);
+    });
+
+    it("has shown it to nobody in all of these runs", () => {
+      expect(seen.length).toBeGreaterThan(10_000);
+      expect(seen).not.toContain(PASSWORD);
+      expect(seen).not.toContain(encodeURIComponent(PASSWORD));
+    });
+  },
+);

@@ -1,0 +1,1 @@
+export { freePort, redisProgram, RedisServer } from "./redis-server.ts";
