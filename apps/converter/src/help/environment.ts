@@ -35,4 +35,9 @@ export const HUB_VARIABLES: readonly EnvironmentVariable[] = [
 ];
 
 /** Variables of commands that compute. */
-export const KERNEL_VARIABLES: readonly EnvironmentVariable[] = ["QUERN_KERNELS", "QUERN_KERNELS_ISA"];
+export const KERNEL_VARIABLES: readonly EnvironmentVariable[] = [
+  "QUERN_THREADS",
+  "QUERN_MEMORY",
+  "QUERN_KERNELS",
+  "QUERN_KERNELS_ISA",
+];
