@@ -18,8 +18,8 @@ it("gives back early what is not needed any more", () => {
   const pool = new BufferPool();
   const lease = pool.lease();
   const [first, second] = [lease.take(16), lease.take(16)];
-  lease.giveBack(first!);
-  lease.giveBack(first!);
+  lease.giveBack(first);
+  lease.giveBack(first);
   lease.giveBack(new SharedArrayBuffer(16));
   expect(pool.take(16)).toBe(first);
   expect(pool.take(16)).not.toBe(second);

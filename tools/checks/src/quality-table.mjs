@@ -55,8 +55,16 @@ async function prepare(model) {
   const name = basename(model);
   const statistics = join(folder, `${name}-statistics.safetensors`);
   await run(process.execPath, [
-    ...[quern, "calibrate", model, "--quiet", "--data", options.calibrate, "--tokens", options.tokens],
-    ...["--output", statistics],
+    quern,
+    "calibrate",
+    model,
+    "--quiet",
+    "--data",
+    options.calibrate,
+    "--tokens",
+    options.tokens,
+    "--output",
+    statistics,
   ]);
   return { name, model, statistics };
 }
@@ -66,13 +74,26 @@ async function measure(row, { model, statistics }) {
   const recipe = join(folder, "recipe.yaml");
   if (row.recipe !== undefined) await writeFile(recipe, row.recipe);
   const converted = await lines([
-    ...["convert", model, "--json", "--force", "--output", output],
+    "convert",
+    model,
+    "--json",
+    "--force",
+    "--output",
+    output,
     ...(row.recipe === undefined ? row.arguments : ["--recipe", recipe]),
     ...(row.statistics === undefined ? [] : [row.statistics, statistics]),
   ]);
   const texts = options.texts.split(",");
   const evaluated = await lines([
-    ...["eval", output, "--against", model, "--json", "--windows", options.windows, "--data", ...texts],
+    "eval",
+    output,
+    "--against",
+    model,
+    "--json",
+    "--windows",
+    options.windows,
+    "--data",
+    ...texts,
   ]);
   await rm(output, { recursive: true });
   const { comparison } = evaluated.findLast(({ type }) => type === "result").total;

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 const quern = fileURLToPath(new URL("../../../apps/converter/bin/quern.js", import.meta.url));
 
 /** A generator of numbers in [0, 1) that gives the same ones for the same seed (mulberry32). */
-export function randomFrom(seed) {
+function randomFrom(seed) {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -31,7 +31,7 @@ export function defineDoctor(command: Command, host: Host): void {
       { does: "Only what is wrong, without the network", run: "quern doctor --quiet --offline" },
       { does: "For programs, and of another folder", run: "quern doctor --json --output model" },
     ],
-    environment: [...HUB_VARIABLES, ...KERNEL_VARIABLES, "QUERN_THREADS", "QUERN_MEMORY", "TMPDIR"],
+    environment: [...HUB_VARIABLES, ...KERNEL_VARIABLES, "TMPDIR"],
     exitCodes: { 0: "nothing is wrong, or warnings only", 1: "there are problems" },
     seeAlso: ["config"],
   });

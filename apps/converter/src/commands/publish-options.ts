@@ -74,7 +74,7 @@ export function addPublishOptions({ command, cwd }: { command: Command; cwd: str
     .option(
       "--report-file <file>",
       "JSON that --report of quern convert or quern eval has written: its figures go into the card; repeatable",
-      (text: string, previous: readonly string[] = []) => [...previous, text],
+      (text: string, previous: readonly string[] | undefined) => [...(previous ?? []), text],
     )
     .option("--measure-errors", "measure what becomes of the weights, and tell it in the card")
     .optionsGroup("Files:")

@@ -106,7 +106,7 @@ function directoryOf({ options, host }: RunPublishParams): string {
 async function planOf(
   params: RunPublishParams & Pick<PublicationWork, "access" | "source" | "inputs">,
 ): Promise<PublicationPlan> {
-  const { options, host, access, source } = params;
+  const { options, access, source } = params;
   const { repo: id } = options;
   const directory = directoryOf(params);
   const journal = await PublicationJournal.open(directory, id);

@@ -37,7 +37,12 @@ export const HUB_VARIABLES: readonly EnvironmentVariable[] = [
 ];
 
 /** Variables of commands that compute. */
-export const KERNEL_VARIABLES: readonly EnvironmentVariable[] = ["QUERN_KERNELS", "QUERN_KERNELS_ISA"];
+export const KERNEL_VARIABLES: readonly EnvironmentVariable[] = [
+  "QUERN_THREADS",
+  "QUERN_MEMORY",
+  "QUERN_KERNELS",
+  "QUERN_KERNELS_ISA",
+];
 
 /** Variables of commands that work with other machines. */
 export const QUEUE_VARIABLES: readonly EnvironmentVariable[] = ["QUERN_QUEUE_PASSWORD"];

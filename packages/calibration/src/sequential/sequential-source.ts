@@ -248,6 +248,6 @@ export class SequentialSource implements InputSource {
   }
 }
 
-export function orderError(message: string): QuernError {
+function orderError(message: string): QuernError {
   return new QuernError("CALIBRATION_ORDER", message);
 }

@@ -177,7 +177,7 @@ function unwritable(
   const { code = "" } = cause as NodeJS.ErrnoException;
   return new QuernError(
     "HUB_CACHE_UNWRITABLE",
-    `${name}: cannot be kept in the cache (${folder}): ${code === "ENOSPC" ? "the disk is full" : String(code)}`,
+    `${name}: cannot be kept in the cache (${folder}): ${code === "ENOSPC" ? "the disk is full" : code}`,
     { subject: { file: name }, cause },
   );
 }

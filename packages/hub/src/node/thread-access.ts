@@ -26,7 +26,7 @@ export function shareReading(repository: Repository, { access, cache, patience }
     ...(cache && { cache }),
     ...(patience && { patience }),
   };
-  setEnvironmentData(keyOf(repository), shared as never);
+  setEnvironmentData(keyOf(repository), shared);
 }
 
 /** The way that was shared for a repository; without a token and a cache when none was. */

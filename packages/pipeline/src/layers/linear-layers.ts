@@ -22,7 +22,7 @@ export interface CheckpointLinear extends LinearLayer {
 }
 
 /** Weights of linear layers that no format of checkpoints has a place for as they are stored. */
-export interface UnfitWeight {
+interface UnfitWeight {
   /** Name in the checkpoint. */
   readonly tensor: string;
   readonly reason: string;

@@ -62,7 +62,7 @@ function mergedMetadata(matter: string, metadata: Card["metadata"]): string {
     const there = document.get(key);
     if (there === undefined) document.set(key, document.createNode(value));
     else if (Array.isArray(value) && isSeq(there)) {
-      const known = there.toJSON() as unknown[];
+      const known: unknown[] = there.toJSON();
       for (const one of value) if (!known.includes(one)) there.add(one);
     }
   }

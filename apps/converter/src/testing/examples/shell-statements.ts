@@ -22,6 +22,7 @@ const FOREIGN: ReadonlySet<string> = new Set([
   "npm",
   "npx",
   "bash",
+  "export",
 ]);
 
 /**

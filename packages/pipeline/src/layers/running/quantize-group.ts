@@ -56,7 +56,7 @@ export async function quantizeGroup<M extends PlannedMatrix>(
         planned.prepares !== undefined &&
         known?.hessian &&
         (await feedbackFor({ ...context, planned, treatment, statistics: known }));
-      const left = feedback && context.consumes ? withoutHessian(known!) : known;
+      const left = feedback && context.consumes ? withoutHessian(known) : known;
       const importance =
         left && !left.hessian ? columnImportance(known?.hessian ? energies! : left.meanSquare) : undefined;
       await work.quantize(planned, {
