@@ -50,27 +50,3 @@ export { planConversion } from "./planning/plan-conversion.ts";
 export type { Flavour, IntermediateType, OutputRequest, Recipe, TensorTypeRule } from "./recipe.ts";
 export { listRecipes } from "./recipes.ts";
 export type { BlockRounding, PlannedBlockMatrix } from "./layers/block-plan.ts";
-export type {
-  CheckpointDoneEvent,
-  CheckpointEvent,
-  CheckpointProgressEvent,
-  CheckpointReport,
-  TaskTime,
-  CheckpointStartEvent,
-  LayerDoneEvent,
-  LayerResultFigures,
-} from "./layers/events.ts";
-export { openLayeredModel } from "./layers/linear-layers.ts";
-export type { CheckpointLinear, LayeredModel } from "./layers/linear-layers.ts";
-export type {
-  CheckpointPlan,
-  CheckpointProvenance,
-  LayerResources,
-  PlanCheckpointParams,
-  PlannedGroup,
-  PlannedLinear,
-  PlannedStage,
-} from "./layers/plan.ts";
-export { planCheckpoint } from "./layers/planning/plan-checkpoint.ts";
-export { writeCheckpoint } from "./layers/running/write-checkpoint.ts";
-export type { WriteCheckpointOptions } from "./layers/running/write-checkpoint.ts";

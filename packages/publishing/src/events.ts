@@ -1,4 +1,5 @@
-import type { CheckpointEvent, ConversionEvent } from "@quern/pipeline";
+import type { ConversionEvent } from "@quern/pipeline";
+import type { CheckpointEvent } from "@quern/pipeline/layers";
 
 /** News of what makes items. */
 export type MakeEvent = ConversionEvent | CheckpointEvent;

@@ -12,7 +12,7 @@ import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { openCheckpointDirectory } from "@quern/checkpoints/node";
-import { openLayeredModel } from "@quern/pipeline";
+import { openLayeredModel } from "@quern/pipeline/layers";
 import { presetNamed, resolveRecipe } from "@quern/recipes";
 import { measureProcess } from "./measure-process.mjs";
 import { writeSyntheticCheckpoint } from "./synthetic-checkpoint.mjs";

@@ -1,5 +1,6 @@
 import { LOADERS, type Loader } from "@quern/checkpoints";
-import { CONTAINERS, PRESETS, type RecipeParameters } from "@quern/recipes";
+import type { RecipeParameters } from "@quern/recipes";
+import { CONTAINERS, PRESETS } from "@quern/recipes/presets";
 import { QuernError } from "@quern/tensor";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { suggest } from "../completions/suggestions.ts";

@@ -1,4 +1,4 @@
-import type { CheckpointPlan } from "@quern/pipeline";
+import type { CheckpointPlan } from "@quern/pipeline/layers";
 import { containerOf, type QuantizationRecipe } from "@quern/recipes";
 
 /** A plan as `--json` reports it. */

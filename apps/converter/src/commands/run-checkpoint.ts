@@ -7,7 +7,7 @@ import {
   planCheckpoint,
   type PlanCheckpointParams,
   writeCheckpoint,
-} from "@quern/pipeline";
+} from "@quern/pipeline/layers";
 import {
   type QuantizationRecipe,
   type ResolvedRecipe,

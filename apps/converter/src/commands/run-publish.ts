@@ -3,7 +3,7 @@ import type { Checkpoint, GgufModel } from "@quern/checkpoints";
 import type { HubAccess } from "@quern/hub";
 import { hubAccessOf } from "@quern/hub/node";
 import { checkWriter, hashFile } from "@quern/hub/upload";
-import { openLayeredModel, planCheckpoint } from "@quern/pipeline";
+import { openLayeredModel, planCheckpoint } from "@quern/pipeline/layers";
 import {
   planCheckpointPublication,
   planGgufPublication,

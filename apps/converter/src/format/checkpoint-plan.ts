@@ -1,5 +1,5 @@
 import { LOADERS, modelCompatibility } from "@quern/checkpoints";
-import type { CheckpointPlan, PlannedLinear } from "@quern/pipeline";
+import type { CheckpointPlan, PlannedLinear } from "@quern/pipeline/layers";
 import type { QuantizationRecipe } from "@quern/recipes";
 import type { Statistics } from "@quern/statistics";
 import { formatBytes } from "./bytes.ts";

@@ -1,4 +1,4 @@
-import type { CheckpointPlan, CheckpointReport } from "@quern/pipeline";
+import type { CheckpointPlan, CheckpointReport } from "@quern/pipeline/layers";
 import { formatBytes } from "./bytes.ts";
 import { formatDuration } from "./duration.ts";
 import { formatInteger, formatRatio } from "./number.ts";

@@ -1,4 +1,9 @@
-import type { CheckpointPlan, CheckpointReport, LayerResultFigures, PlannedLinear } from "@quern/pipeline";
+import type {
+  CheckpointPlan,
+  CheckpointReport,
+  LayerResultFigures,
+  PlannedLinear,
+} from "@quern/pipeline/layers";
 import type { QuantizationRecipe } from "@quern/recipes";
 import {
   addSums,

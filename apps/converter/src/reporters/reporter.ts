@@ -3,7 +3,8 @@ import type { KeepingEvent } from "@quern/checkpoints/node";
 import type { EvaluationEvent } from "@quern/evaluation";
 import type { GgufCopyEvent } from "@quern/gguf/node";
 import type { PublicationEvent } from "@quern/publishing";
-import type { CheckpointEvent, ConversionEvent } from "@quern/pipeline";
+import type { ConversionEvent } from "@quern/pipeline";
+import type { CheckpointEvent } from "@quern/pipeline/layers";
 import type { FileProgressEvent } from "@quern/pipeline/provenance";
 import type { QueueEvent } from "@quern/queue";
 

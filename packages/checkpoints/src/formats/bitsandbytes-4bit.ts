@@ -1,4 +1,5 @@
-import { DYNAMIC_VALUES, FP4_VALUES, NF4_VALUES, type QuantizedMatrix } from "@quern/quantize";
+import type { QuantizedMatrix } from "@quern/quantize";
+import { DYNAMIC_VALUES, FP4_VALUES, NF4_VALUES } from "@quern/quantize/tables";
 import { decodeElements, type ElementType, encodeElements } from "@quern/tensor";
 import { dequantizeScales, NESTED_BLOCK, type NestedScales, quantizeScales } from "./double-quantization.ts";
 import {

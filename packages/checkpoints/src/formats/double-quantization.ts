@@ -1,4 +1,4 @@
-import { DYNAMIC_VALUES } from "@quern/quantize";
+import { DYNAMIC_VALUES } from "@quern/quantize/tables";
 import type { Range } from "./format.ts";
 
 /** Scales in a block of scales. */

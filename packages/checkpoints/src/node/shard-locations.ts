@@ -1,5 +1,4 @@
 import { stat } from "node:fs/promises";
-import { openStoredFile, sharedReading } from "@quern/hub/node";
 import { type ByteSource, QuernError } from "@quern/tensor";
 import { fileSource } from "@quern/tensor/node";
 import type { CheckpointShard, ShardLocation } from "../checkpoint.ts";
@@ -26,7 +25,11 @@ const KINDS: {
     path: ({ path }) => path,
   },
   hub: {
-    open: (location) => openStoredFile({ location, reading: sharedReading(location) }),
+    async open(location) {
+      // Threads load it only where there is something to read over the network.
+      const { openStoredFile, sharedReading } = await import("@quern/hub/node");
+      return openStoredFile({ location, reading: sharedReading(location) });
+    },
     version: async ({ endpoint, id, path, etag }) => [endpoint, id, path, etag],
     path: () => undefined,
   },

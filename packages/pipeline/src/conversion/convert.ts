@@ -11,12 +11,10 @@ import type { ConversionDelegate } from "./delegate.ts";
 import { ErrorTracker } from "./error-tracker.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FinishedTensors } from "./finished-tensors.ts";
-import { foldPlan } from "./fold-plan.ts";
 import { Profiler } from "./profile.ts";
 import { type OpenedOutputs, openOutputs } from "./open-outputs.ts";
 import { ProgressTracker } from "./progress-tracker.ts";
 import { planSlabs } from "./plan-slabs.ts";
-import { roundTensors } from "./round-tensors.ts";
 import type { Slab } from "./slab.ts";
 import { SLABS_IN_FLIGHT, type SlabRunner } from "./slab-runner.ts";
 import { startSlabRunners } from "./start-slab-runners.ts";
@@ -137,7 +135,7 @@ async function run(params: {
   };
   let runners: readonly SlabRunner[] = [];
   try {
-    const folded = await foldPlan(plan, signal);
+    const folded = await foldedPlan(plan, signal);
     const tasks = delegate === undefined ? planSlabs(folded).count : recorded.length;
     runners = await startSlabRunners(plan, { files: sets.flatMap((set) => set.files), tasks });
     const redone = await checkRecorded({
@@ -169,6 +167,7 @@ async function run(params: {
       profiler.slabsDone({ idle: [] });
     }
     if (rounding !== undefined) {
+      const { roundTensors } = await import("./round-tensors.ts");
       await roundTensors({ plan, rounding, sets, places, finished, partDone, tracker, signal });
       profiler.rounded();
     }
@@ -258,4 +257,11 @@ async function finishOutput(params: {
   if (!set.isPlaced) await journal.append({ finishing: index });
   await journal.settle();
   await set.finish();
+}
+
+/** What folds factors is loaded only where there are some. */
+async function foldedPlan(plan: ConversionPlan, signal: AbortSignal): Promise<ConversionPlan> {
+  if (plan.rounding === undefined || plan.rounding.foldings.length === 0) return plan;
+  const { foldPlan } = await import("./fold-plan.ts");
+  return foldPlan(plan, signal);
 }

@@ -7,7 +7,7 @@ import { checkStatisticsModel } from "@quern/statistics";
 import { elementCount, QuernError } from "@quern/tensor";
 import { resolveThreads } from "@quern/threads";
 import type { ConversionPlan, PlannedOutput, PlanParams, ModelSource, RoundingRequest } from "../plan.ts";
-import { type LayeredModel, openLayeredModel } from "../layers/linear-layers.ts";
+import type { LayeredModel } from "../layers/linear-layers.ts";
 import { checkSame } from "../journal/check-journal.ts";
 import { conversionIdentity } from "../journal/identity.ts";
 import { describeOrigins } from "../provenance/describe-origins.ts";
@@ -15,9 +15,7 @@ import { withProvenance } from "../provenance/provenance-metadata.ts";
 import { estimateSeconds } from "./duration.ts";
 import { findHessians } from "./find-hessians.ts";
 import { checkKernelTypes } from "./kernel-support.ts";
-import { planBlockRounding } from "./plan-block-rounding.ts";
 import { planFile } from "./plan-file.ts";
-import { estimateRoundingSeconds } from "./rounding-duration.ts";
 import { planOutputs } from "./plan-outputs.ts";
 import { estimatePeakMemory, memoryBudget } from "./resources.ts";
 import { roundingName } from "./rounding-name.ts";
@@ -101,7 +99,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
   const tensors = model.tensors.filter(({ name }) => made.has(name));
   const rounded =
     params.rounding &&
-    planBlockRounding({
+    (await loadRounding()).planBlockRounding({
       request: params.rounding,
       layered: await layeredFor(params.rounding, checkpoint),
       model,
@@ -136,7 +134,9 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     threads,
     bytes: outputs.reduce((sum, { fileSize }) => sum + fileSize, sourceBytes),
   });
-  const roundingSeconds = rounded ? estimateRoundingSeconds({ kernels, rounding: rounded.rounding }) : 0;
+  const roundingSeconds = rounded
+    ? (await loadRounding()).estimateRoundingSeconds({ kernels, rounding: rounded.rounding })
+    : 0;
   const peakMemory = Math.max(
     estimatePeakMemory({ threads, memory, hessians: hessians !== undefined }),
     rounded?.rounding.resources.peakMemory ?? 0,
@@ -167,6 +167,11 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
   return { ...plan, identity };
 }
 
+/** What plans rounding by inputs is loaded only where that is asked for: most conversions round as ggml does. */
+function loadRounding(): Promise<typeof import("./rounding.ts")> {
+  return import("./rounding.ts");
+}
+
 /** Whether weights become others, as far as types tell. */
 function changesTensor({ tensors }: PlannedOutput, name: string): boolean {
   return tensors.some(
@@ -186,7 +191,7 @@ async function layeredFor(
       "transforms want all inputs before any layer is rounded: they cannot be run along with the model",
     );
   }
-  if (!isGguf(source)) return openLayeredModel(source);
+  if (!isGguf(source)) return (await loadRounding()).openLayeredModel(source);
   throw new QuernError(
     "ROUNDING_TRANSFORM",
     "factors are folded into checkpoints: of GGUF it is not known which layers are divided by them",

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type CheckpointPlan, type ModelSource, writeCheckpoint } from "@quern/pipeline";
+import type { ModelSource } from "@quern/pipeline";
+import { type CheckpointPlan, writeCheckpoint } from "@quern/pipeline/layers";
 import { parse } from "yaml";
 import { type Card, dividedCard } from "../card/merge-card.ts";
 import { itemStates } from "../item-states.ts";

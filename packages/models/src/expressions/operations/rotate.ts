@@ -1,4 +1,4 @@
-import { randomizedHadamard } from "@quern/quantize";
+import { randomizedHadamard } from "@quern/quantize/rotations";
 import { decodeElements } from "@quern/tensor";
 import { checkDecodable } from "../element-codec.ts";
 import type { OpenExpression, TensorExpression } from "../expression.ts";

@@ -1,0 +1,24 @@
+export type {
+  CheckpointDoneEvent,
+  CheckpointEvent,
+  CheckpointProgressEvent,
+  CheckpointReport,
+  TaskTime,
+  CheckpointStartEvent,
+  LayerDoneEvent,
+  LayerResultFigures,
+} from "./events.ts";
+export { openLayeredModel } from "./linear-layers.ts";
+export type { CheckpointLinear, LayeredModel } from "./linear-layers.ts";
+export type {
+  CheckpointPlan,
+  CheckpointProvenance,
+  LayerResources,
+  PlanCheckpointParams,
+  PlannedGroup,
+  PlannedLinear,
+  PlannedStage,
+} from "./plan.ts";
+export { planCheckpoint } from "./planning/plan-checkpoint.ts";
+export { writeCheckpoint } from "./running/write-checkpoint.ts";
+export type { WriteCheckpointOptions } from "./running/write-checkpoint.ts";

@@ -1,0 +1,2 @@
+export { randomizedHadamard, rotateInputs, rotateOutputs } from "./rotation.ts";
+export type { Rotation } from "./rotation.ts";

@@ -1,0 +1,2 @@
+export { CONTAINERS } from "../containers.ts";
+export { PRESETS } from "./registry.ts";
