@@ -58,12 +58,14 @@ describe("the program", () => {
   it.each(["SIGINT", "SIGTERM"] as const)("keeps only what it can go on with on %s", async (signal) => {
     const folder = await temporaryFolder();
     const types = "Q2_K,Q3_K_S,Q3_K_M,Q3_K_L,Q4_K_S,Q4_K_M,Q5_K_S,Q5_K_M,Q6_K";
+    let isKilled = false;
     const run = await runProcess(
       ["convert", demoCheckpoint, "-t", types, "-o", folder],
       ({ stderr }, kill) => {
-        if (stderr.includes("converting")) {
-          kill(signal);
-        }
+        // A second signal would end it at once.
+        if (isKilled || !stderr.includes("converting")) return;
+        isKilled = true;
+        kill(signal);
       },
     );
     expect(run.stderr).toContain("INTERRUPTED");
