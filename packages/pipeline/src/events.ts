@@ -102,8 +102,8 @@ export interface ConvertedTensor {
   readonly file: number;
   /** Bytes of its data, without padding. */
   readonly bytes: number;
-  /** Of these bytes, as they lie in the file: hexadecimal digits in lower case. */
-  readonly sha256: string;
+  /** CRC-32 of these bytes, as they lie in the file: eight hexadecimal digits in lower case. */
+  readonly crc32: string;
 }
 
 export interface ConvertedOutput {

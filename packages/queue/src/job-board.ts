@@ -5,7 +5,7 @@ import type { QueueConnection } from "./connection.ts";
 import { divideWork, jobData, type JobData, jobResult } from "./job.ts";
 import { parsePlainError } from "./plain-error.ts";
 import { PREFIX, queueName } from "./run-record.ts";
-import { hashPart } from "./hash-part.ts";
+import { checksumPart } from "./checksum-part.ts";
 
 /** How often a job is tried. */
 const ATTEMPTS = 3;
@@ -124,9 +124,9 @@ export class JobBoard {
   }
 
   /** Whether the bytes of a part are in the files of all its outputs, as this machine sees them. */
-  async #isInFile({ tensor, outputs, sha256 }: FinishedPart): Promise<boolean> {
+  async #isInFile({ tensor, outputs, crc32 }: FinishedPart): Promise<boolean> {
     for (const output of outputs) {
-      if ((await hashPart(this.#plan, { tensor, output })) !== sha256) return false;
+      if ((await checksumPart(this.#plan, { tensor, output })) !== crc32) return false;
     }
     return true;
   }

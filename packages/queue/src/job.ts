@@ -46,7 +46,7 @@ export const jobResult: z.ZodType<JobResult> = z.object({
   outcomes: z.array(
     z.object({
       tensor: z.int().nonnegative(),
-      parts: z.array(tensorPart.extend({ sha256: z.string().regex(/^[0-9a-f]{64}$/) })),
+      parts: z.array(tensorPart.extend({ crc32: z.string().regex(/^[0-9a-f]{8}$/) })),
       errors: z.array(tensorError),
     }),
   ),

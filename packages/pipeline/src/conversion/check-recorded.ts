@@ -10,7 +10,7 @@ import type { ConversionTask } from "./task.ts";
 import type { TensorPart, TensorPlaces } from "./tensor-places.ts";
 
 /**
- * Hashes again what an earlier run has finished, and takes as finished what is still the same.
+ * Reads again what an earlier run has finished, and takes as finished what is still the same.
  *
  * @returns how many tensors are not
  * @throws QuernError `RESUME_FILE_CHANGED` for those that can no longer be written: in files that have their final names
@@ -30,7 +30,7 @@ export async function checkRecorded(params: {
   const tasks = new Map<ConversionTask, { readonly part: TensorPart; readonly record: RecordedTensor }>();
   for (const record of recorded) {
     const part = { tensor: indices.get(record.tensor)!, outputs: [record.output] };
-    tasks.set(places.hashTask(part), { part, record });
+    tasks.set(places.checksumTask(part), { part, record });
   }
   await runTasks({
     tasks: tasks.keys(),
@@ -39,8 +39,8 @@ export async function checkRecorded(params: {
     signal,
     onDone: (task, result) => {
       const { part, record } = tasks.get(task)!;
-      if (result.kind !== "hash" || result.sha256 !== record.sha256) return;
-      finished.add(part, record.sha256);
+      if (result.kind !== "checksum" || result.crc32 !== record.crc32) return;
+      finished.add(part, record.crc32);
       if (record.error !== undefined) errors.restore(part.tensor, [record.error]);
     },
   });

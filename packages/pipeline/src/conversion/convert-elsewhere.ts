@@ -10,7 +10,7 @@ export async function convertElsewhere(params: {
   readonly delegate: ConversionDelegate;
   readonly places: TensorPlaces;
   readonly finished: FinishedTensors;
-  readonly partDone: (part: TensorPart, sha256: string) => Promise<void>;
+  readonly partDone: (part: TensorPart, crc32: string) => Promise<void>;
   readonly tracker: ProgressTracker;
   readonly signal: AbortSignal;
 }): Promise<string | undefined> {
@@ -29,7 +29,7 @@ export async function convertElsewhere(params: {
     onStart: (tensor) => tracker.tensorStarted(tensor),
     onDone: async (outcome) => {
       tracker.tensorConverted(outcome);
-      for (const part of outcome.parts) await partDone(part, part.sha256);
+      for (const part of outcome.parts) await partDone(part, part.crc32);
     },
   });
   return kernels;

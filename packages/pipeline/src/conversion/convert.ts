@@ -11,14 +11,15 @@ import type { ConversionDelegate } from "./delegate.ts";
 import { ErrorTracker } from "./error-tracker.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FinishedTensors } from "./finished-tensors.ts";
+import { PartChecksums } from "./part-checksums.ts";
 import { Profiler } from "./profile.ts";
 import { type OpenedOutputs, openOutputs } from "./open-outputs.ts";
 import { ProgressTracker } from "./progress-tracker.ts";
 import { planSlabs } from "./plan-slabs.ts";
 import type { Slab } from "./slab.ts";
+import type { ConversionTask } from "./task.ts";
 import { SLABS_IN_FLIGHT, type SlabRunner } from "./slab-runner.ts";
 import { startSlabRunners } from "./start-slab-runners.ts";
-import { TaskOrder } from "./task-order.ts";
 import { type TensorPart, TensorPlaces } from "./tensor-places.ts";
 import { unfinishedRounding } from "./unfinished-rounding.ts";
 
@@ -40,8 +41,8 @@ export interface ConvertOptions extends ConvertIterOptions {
 
 /**
  * Runs a plan: reads every weight once, and writes all outputs. Files bear the name `<path>.partial` until they are complete
- * and on disk. Whatever goes wrong, no partial file stays; outputs that are finished already do. An output of several files is
- * finished when all of them are.
+ * and on disk; an output of several files when all of them are. After an interruption, or a failure that another attempt can mend, they stay
+ * with a journal beside them, and the same plan goes on with them; after any other failure only outputs that are finished do.
  *
  * Leaving the loop early stops the conversion.
  *
@@ -129,9 +130,9 @@ async function run(params: {
   const profiler = new Profiler();
   const places = new TensorPlaces(plan);
   const errors = new ErrorTracker(plan, places);
-  const partDone = async (part: TensorPart, sha256: string): Promise<void> => {
-    await journal.append(recordOf({ plan, part, sha256, errors }));
-    finished.add(part, sha256);
+  const partDone = async (part: TensorPart, crc32: string): Promise<void> => {
+    await journal.append(recordOf({ plan, part, crc32, errors }));
+    finished.add(part, crc32);
   };
   let runners: readonly SlabRunner[] = [];
   try {
@@ -156,7 +157,7 @@ async function run(params: {
     let kernels = runners[0]!.description;
     if (delegate === undefined) {
       const { slabs } = planSlabs(folded, finished);
-      await convertSlabs({ slabs, runners, places, partDone, tracker, profiler, signal });
+      await convertSlabs({ slabs, runners, partDone, tracker, profiler, signal });
       profiler.slabsDone({ idle: runners.map((runner) => runner.idleTime()) });
     }
     await closeThreads(runners);
@@ -202,20 +203,19 @@ async function run(params: {
   }
 }
 
-/** Runs slabs, and hashes what they have made. */
+/** Runs slabs, and notes what they have completed. */
 async function convertSlabs(params: {
   readonly slabs: AsyncIterable<Slab>;
   readonly runners: readonly SlabRunner[];
-  readonly places: TensorPlaces;
-  readonly partDone: (part: TensorPart, sha256: string) => Promise<void>;
+  readonly partDone: (part: TensorPart, crc32: string) => Promise<void>;
   readonly tracker: ProgressTracker;
   readonly profiler: Profiler;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { slabs, runners, places, partDone, tracker, profiler, signal } = params;
-  const tasks = new TaskOrder(slabs);
+  const { slabs, runners, partDone, tracker, profiler, signal } = params;
+  const checksums = new PartChecksums();
   await runTasks({
-    tasks,
+    tasks: slabTasks(slabs),
     threads: runners,
     lanes: SLABS_IN_FLIGHT,
     signal,
@@ -223,28 +223,32 @@ async function convertSlabs(params: {
       if (task.kind === "slab") tracker.slabStarted(task.slab);
     },
     onDone: async (task, result) => {
-      if (task.kind === "slab" && result.kind === "slab") {
-        profiler.add(result.done.times);
-        const complete = tracker.slabDone(task.slab, result.done);
-        for (const part of complete) tasks.hash(places.hashTask(part));
-      } else if (task.kind === "hash" && result.kind === "hash") {
-        await partDone(task.part, result.sha256);
-      }
-      tasks.done();
+      if (task.kind !== "slab" || result.kind !== "slab") return;
+      const { slab } = task;
+      profiler.add(result.done.times);
+      checksums.add(slab, result.done);
+      const complete = tracker.slabDone(slab, result.done);
+      if (complete.length === 0) return;
+      const found = checksums.take(slab.tensor);
+      for (const [index, part] of complete.entries()) await partDone(part, found[index]!);
     },
   });
+}
+
+async function* slabTasks(slabs: AsyncIterable<Slab>): AsyncGenerator<ConversionTask, void, undefined> {
+  for await (const slab of slabs) yield { kind: "slab", slab };
 }
 
 function recordOf(params: {
   readonly plan: ConversionPlan;
   readonly part: TensorPart;
-  readonly sha256: string;
+  readonly crc32: string;
   readonly errors: ErrorTracker;
 }): TensorRecord {
-  const { plan, part, sha256 } = params;
+  const { plan, part, crc32 } = params;
   const { tensor, outputs } = part;
   const errors = params.errors.ofTensor(tensor).filter(({ output }) => outputs.includes(output));
-  return { tensor: plan.tensors[tensor]!.name, outputs, sha256, ...(errors.length > 0 && { errors }) };
+  return { tensor: plan.tensors[tensor]!.name, outputs, crc32, ...(errors.length > 0 && { errors }) };
 }
 
 /** Gives an output its final names, after noting that they may be there; one that an earlier run has finished is left as it is. */

@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import { openCheckpointDirectory } from "@quern/checkpoints/node";
 import { readImportance } from "@quern/statistics";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -20,7 +20,7 @@ describe.each<Partial<PlanParams>>([
   { threads: 0 },
   { threads: 2, memory: 20_000 },
   { threads: 0, backend: "wasm" },
-])("hashes of tensors with %o", (more) => {
+])("checksums of tensors with %o", (more) => {
   it("are those of their bytes in the files, those of split sets included", async () => {
     const plan = await planConversion({
       checkpoint: await openCheckpointDirectory(goldenPath("mixtral", "checkpoint")),
@@ -41,9 +41,9 @@ describe.each<Partial<PlanParams>>([
           type,
           file,
           bytes: size,
-          sha256: createHash("sha256")
-            .update(contents[file]!.subarray(offset, offset + size))
-            .digest("hex"),
+          crc32: crc32(contents[file]!.subarray(offset, offset + size))
+            .toString(16)
+            .padStart(8, "0"),
         })),
       );
     }

@@ -10,7 +10,7 @@ export interface RecordedTensor {
   readonly output: number;
   /** Its name in the model. */
   readonly tensor: string;
-  readonly sha256: string;
+  readonly crc32: string;
   /** What became of it there, where that was measured. */
   readonly error?: TensorError;
 }
@@ -76,7 +76,7 @@ function recordedIn(params: {
     ({ tensors }) => new Map(tensors.map((tensor) => [tensor.source, tensor])),
   );
   const recorded = new Map<string, RecordedTensor>();
-  for (const { tensor, outputs, sha256, errors = [] } of state.tensors) {
+  for (const { tensor, outputs, crc32, errors = [] } of state.tensors) {
     for (const output of outputs) {
       const place = planned[output]?.get(tensor);
       if (place === undefined || !sets[output]!.kept[place.file]!) continue;
@@ -84,7 +84,7 @@ function recordedIn(params: {
       const mayKeep = place.rounding === undefined || canKeepRounded(plan) || state.finishing.has(output);
       if (!mayKeep) continue;
       const error = errors.find((one) => one.output === output);
-      recorded.set(`${output} ${tensor}`, { output, tensor, sha256, ...(error && { error }) });
+      recorded.set(`${output} ${tensor}`, { output, tensor, crc32, ...(error && { error }) });
     }
   }
   return [...recorded.values()];

@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib";
 import type { Kernels } from "@quern/kernels";
 import { evaluateRows, type TensorReader } from "@quern/models/expressions";
 import { checkCopied } from "./check-copied.ts";
@@ -48,6 +49,7 @@ export async function processSlab(params: {
   const readForRows = read;
   const writes: Promise<void>[] = [];
   const errors: MeasuredRows[] = [];
+  const checksums: number[] = [];
   const measured = new Map<number, Uint8Array>();
   let outputs: readonly OutputRows[] = [];
   let measuring = 0;
@@ -65,6 +67,7 @@ export async function processSlab(params: {
         measuring += performance.now() - asked;
         measured.set(index, converted);
       }
+      checksums.push(crc32(converted));
       for (const { file, offset } of conversion.targets) {
         writes.push(write(file, converted, offset + slab.firstRow * conversion.rowSize));
         bytesWritten += converted.byteLength;
@@ -96,7 +99,7 @@ export async function processSlab(params: {
     measure: measuring,
     write: performance.now() - handedOver,
   };
-  return { bytesWritten, errors, outputs, times };
+  return { bytesWritten, checksums, errors, outputs, times };
 }
 
 /** Rows of `slab` as `conversion.type`, in a buffer of the lane. */

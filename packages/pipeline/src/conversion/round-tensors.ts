@@ -16,17 +16,17 @@ export async function roundTensors(params: {
   readonly sets: readonly OutputSet[];
   readonly places: TensorPlaces;
   readonly finished: FinishedTensors;
-  readonly partDone: (part: TensorPart, sha256: string) => Promise<void>;
+  readonly partDone: (part: TensorPart, crc32: string) => Promise<void>;
   readonly tracker: ProgressTracker;
   readonly signal: AbortSignal;
 }): Promise<void> {
   const { plan, rounding, sets, places, finished, partDone, tracker, signal } = params;
   const files = sets.flatMap((set) => set.files);
-  /** One tensor is hashed after another, while others are rounded. */
-  let hashed: Promise<void> = Promise.resolve();
-  const hash = async (part: TensorPart): Promise<void> => {
-    const { file, offset, size } = places.hashTask(part);
-    await partDone(part, await files[file]!.hash(offset, size));
+  /** One tensor is read back after another, while others are rounded. */
+  let recorded: Promise<void> = Promise.resolve();
+  const record = async (part: TensorPart): Promise<void> => {
+    const { file, offset, size } = places.checksumTask(part);
+    await partDone(part, await files[file]!.checksum(offset, size));
   };
   await writeBlocks({
     rounding,
@@ -42,10 +42,10 @@ export async function roundTensors(params: {
     onWritten: (planned, bytes) => tracker.matrixWritten(planned, bytes),
     onTensor: (planned, tensor) => {
       const part = tracker.tensorRounded(planned, tensor);
-      hashed = hashed.then(() => hash(part));
-      hashed.catch(() => undefined);
-      return hashed;
+      recorded = recorded.then(() => record(part));
+      recorded.catch(() => undefined);
+      return recorded;
     },
-  }).finally(() => hashed.catch(() => undefined));
-  await hashed;
+  }).finally(() => recorded.catch(() => undefined));
+  await recorded;
 }

@@ -70,6 +70,8 @@ export interface OutputRows {
 
 export interface SlabResult {
   readonly bytesWritten: number;
+  /** CRC-32 of the bytes that each conversion of the slab has made, in their order. */
+  readonly checksums: readonly number[];
   /** Of the conversions that are measured. */
   readonly errors: readonly MeasuredRows[];
   /** Of the same conversions, where there is a Hessian. */

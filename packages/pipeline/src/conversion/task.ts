@@ -7,9 +7,9 @@ interface SlabTask {
   readonly slab: Slab;
 }
 
-/** Bytes to hash that are in a file: those of a tensor which is complete there, or which an earlier run left as complete. */
-export interface HashTask {
-  readonly kind: "hash";
+/** Bytes of a tensor to look at, which an earlier run has left as complete. */
+export interface ChecksumTask {
+  readonly kind: "checksum";
   readonly part: TensorPart;
   /** Position among the files of all outputs of the plan. */
   readonly file: number;
@@ -18,8 +18,8 @@ export interface HashTask {
 }
 
 /** What threads of a conversion do. Plain data. */
-export type ConversionTask = SlabTask | HashTask;
+export type ConversionTask = SlabTask | ChecksumTask;
 
 export type ConversionResult =
   | { readonly kind: "slab"; readonly done: SlabResult }
-  | { readonly kind: "hash"; readonly sha256: string };
+  | { readonly kind: "checksum"; readonly crc32: string };

@@ -4,6 +4,7 @@ import type { TensorError } from "../errors.ts";
 import type { ConversionPlan } from "../plan.ts";
 import { ErrorTracker } from "./error-tracker.ts";
 import { FinishedTensors } from "./finished-tensors.ts";
+import { PartChecksums } from "./part-checksums.ts";
 import { planSlabs } from "./plan-slabs.ts";
 import { SLABS_IN_FLIGHT } from "./slab-runner.ts";
 import { startSlabRunners } from "./start-slab-runners.ts";
@@ -11,8 +12,8 @@ import { type TensorPart, TensorPlaces } from "./tensor-places.ts";
 
 /** A tensor that is complete in the files of outputs, which got the same bytes of it. Plain data. */
 export interface FinishedPart extends TensorPart {
-  /** Of the bytes, in hexadecimal digits. */
-  readonly sha256: string;
+  /** CRC-32 of the bytes: eight hexadecimal digits in lower case. */
+  readonly crc32: string;
 }
 
 /** What has become of a tensor of a plan. Plain data. */
@@ -60,6 +61,7 @@ export async function openTensorConverter(plan: ConversionPlan): Promise<TensorC
     async convert({ work, signal }) {
       const { slabs } = planSlabs(plan, allBut(plan, work));
       const errors = new ErrorTracker(plan, places);
+      const checksums = new PartChecksums();
       /** Elements of tensors that have been converted. */
       const done = new Map<number, number>();
       const parts = new Map<number, FinishedPart[]>(work.map(({ tensor }) => [tensor, []]));
@@ -73,14 +75,13 @@ export async function openTensorConverter(plan: ConversionPlan): Promise<TensorC
           const result = await queue.run({ kind: "slab", slab });
           if (result.kind !== "slab") return;
           errors.slabDone(slab, result.done);
+          checksums.add(slab, result.done);
           const elements = (done.get(tensor) ?? 0) + rows * columns;
           done.set(tensor, elements);
           if (elements < elementCount(plan.tensors[tensor]!.shape)) continue;
           errors.slabsDone(tensor);
-          for (const { targets } of conversions) {
-            const part = places.partOf(tensor, targets);
-            const hashed = await queue.run(places.hashTask(part));
-            if (hashed.kind === "hash") parts.get(tensor)!.push({ ...part, sha256: hashed.sha256 });
+          for (const [index, crc32] of checksums.take(tensor).entries()) {
+            parts.get(tensor)!.push({ ...places.partOf(tensor, conversions[index]!.targets), crc32 });
           }
         }
       };

@@ -1,5 +1,5 @@
 import type { ConversionPlan, PlannedTensor } from "../plan.ts";
-import type { HashTask } from "./task.ts";
+import type { ChecksumTask } from "./task.ts";
 
 /** A tensor of the plan in those outputs that get the same bytes of it. */
 export interface TensorPart {
@@ -54,9 +54,9 @@ export class TensorPlaces {
     return { tensor, outputs: targets.map(({ file }) => this.outputOf(file)) };
   }
 
-  /** What is to be hashed of a part: that it is the same in all of its outputs makes one of them enough. */
-  hashTask(part: TensorPart): HashTask {
+  /** What is to be looked at of a part: that it is the same in all of its outputs makes one of them enough. */
+  checksumTask(part: TensorPart): ChecksumTask {
     const { file, offset, size } = this.find(part.outputs[0]!, part.tensor)!;
-    return { kind: "hash", part, file, offset, size };
+    return { kind: "checksum", part, file, offset, size };
   }
 }

@@ -27,7 +27,7 @@ const identity: ConversionIdentity = {
 };
 
 const records: TensorRecord[] = ["a", "b", "ü"].map((tensor, index) => {
-  return { tensor, outputs: [0, index], sha256: String(index).repeat(64) };
+  return { tensor, outputs: [0, index], crc32: String(index).repeat(8) };
 });
 
 async function write({ closed = true } = {}): Promise<ConversionJournal> {

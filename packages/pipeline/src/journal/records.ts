@@ -20,8 +20,8 @@ export interface TensorRecord {
   readonly tensor: string;
   /** Positions of outputs that have the same bytes of it. */
   readonly outputs: readonly number[];
-  /** Of these bytes. */
-  readonly sha256: string;
+  /** CRC-32 of these bytes: eight hexadecimal digits in lower case. */
+  readonly crc32: string;
   /** What became of it in these outputs, where that was measured. */
   readonly errors?: readonly TensorError[];
 }
@@ -72,12 +72,12 @@ function isOwner(value: unknown): boolean {
   return typeof host === "string" && isIndex(pid) && (started === undefined || typeof started === "string");
 }
 
-function isTensorRecord({ outputs, sha256, errors = [] }: Record<string, unknown>): boolean {
+function isTensorRecord({ outputs, crc32, errors = [] }: Record<string, unknown>): boolean {
   return (
     Array.isArray(outputs) &&
     outputs.length > 0 &&
     outputs.every(isIndex) &&
-    typeof sha256 === "string" &&
+    typeof crc32 === "string" &&
     Array.isArray(errors) &&
     errors.every((error) => isObject(error) && isIndex(error["output"]))
   );

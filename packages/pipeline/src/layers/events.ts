@@ -84,6 +84,12 @@ export interface TaskTime {
   readonly seconds: number;
 }
 
+/** A tensor in a file of weights. */
+export interface WrittenTensor extends Omit<ConvertedTensor, "crc32"> {
+  /** Of its bytes: hexadecimal digits in lower case. */
+  readonly sha256: string;
+}
+
 export interface CheckpointReport {
   /** Of the model that was written. */
   readonly folder: string;
@@ -91,7 +97,7 @@ export interface CheckpointReport {
   readonly files: readonly { readonly name: string; readonly bytes: number }[];
   readonly bytes: number;
   /** In the order of the files of weights, which are the first of `files`. */
-  readonly tensors: readonly ConvertedTensor[];
+  readonly tensors: readonly WrittenTensor[];
   /** How many of these an earlier run had finished. */
   readonly resumed: number;
   /** In the order of the computation. */

@@ -7,6 +7,7 @@ export type {
   CheckpointStartEvent,
   LayerDoneEvent,
   LayerResultFigures,
+  WrittenTensor,
 } from "./events.ts";
 export { openLayeredModel } from "./linear-layers.ts";
 export type { CheckpointLinear, LayeredModel } from "./linear-layers.ts";

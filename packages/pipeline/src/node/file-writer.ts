@@ -1,6 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { QuernError } from "@quern/tensor";
-import { hashRange, reportingAs, writeAt } from "@quern/tensor/node";
+import { checksumRange, hashRange, reportingAs, writeAt } from "@quern/tensor/node";
 
 /** A file that is there. */
 export interface WrittenFile {
@@ -41,6 +41,11 @@ export class FileWriter {
       done += bytesRead;
     }
     return bytes;
+  }
+
+  /** CRC-32 of what has been written to a range of the file with that index. */
+  async checksum(file: number, offset: number, size: number): Promise<string> {
+    return checksumRange({ handle: await this.#handle(file), path: this.#files[file]!.path, offset, size });
   }
 
   /** SHA-256 of what has been written to a range of the file with that index. */

@@ -39,8 +39,8 @@ export async function createService(options: SlabServiceOptions): Promise<SlabSe
   return {
     description: `${kernels.info.backend} ${kernels.info.isa}`,
     async run(task, lane) {
-      if (task.kind === "hash") {
-        return { kind: "hash", sha256: await writer.hash(task.file, task.offset, task.size) };
+      if (task.kind === "checksum") {
+        return { kind: "checksum", crc32: await writer.checksum(task.file, task.offset, task.size) };
       }
       const { slab } = task;
       const buffers = (lanes[lane] ??= new LaneBuffers());

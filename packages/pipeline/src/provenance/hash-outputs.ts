@@ -10,13 +10,8 @@ export interface HashedFile {
   /** Bytes in front of the data of tensors; absent of files without tensors. */
   readonly headerBytes?: number;
   /** In the order of their data. */
-  readonly tensors: readonly PlacedTensor[];
+  readonly tensors: readonly Omit<ManifestTensor, "file" | "sha256">[];
 }
-
-type PlacedTensor = Omit<ManifestTensor, "file" | "sha256"> & {
-  /** Where it is known already. */
-  readonly sha256?: string;
-};
 
 /**
  * Hashes files and their tensors, each read once.
@@ -32,13 +27,12 @@ export async function hashOutputs(params: {
   const hashed: ManifestFile[] = [];
   const tensors: ManifestTensor[] = [];
   for (const [file, { name, path, headerBytes, tensors: placed }] of files.entries()) {
-    const unknown = placed.filter(({ sha256 }) => sha256 === undefined);
     const header = headerBytes === undefined ? [] : [{ offset: 0, bytes: headerBytes }];
     const source = await fileSource({ path });
     try {
       const { sha256, regions } = await hashFile({
         source,
-        regions: [...header, ...unknown],
+        regions: [...header, ...placed],
         ...(signal && { signal }),
         ...(onBytes && { onBytes: (bytes) => onBytes(bytes, name) }),
       });
@@ -49,7 +43,7 @@ export async function hashOutputs(params: {
         sha256,
         ...(headerBytes === undefined ? {} : { header: { bytes: headerBytes, sha256: rest.shift()! } }),
       });
-      for (const tensor of placed) tensors.push({ ...tensor, file, sha256: tensor.sha256 ?? rest.shift()! });
+      for (const tensor of placed) tensors.push({ ...tensor, file, sha256: rest.shift()! });
     } finally {
       await source.close();
     }

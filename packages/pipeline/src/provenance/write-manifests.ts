@@ -84,9 +84,8 @@ export async function outputManifest(params: {
 }
 
 function hashedFiles(output: PlannedOutput, report: FilesReport, index: number): HashedFile[] {
-  const { errors: measured, tensors } = report.outputs[index]!;
+  const { errors: measured } = report.outputs[index]!;
   const errors = new Map(measured?.map((error) => [error.name, error]));
-  const hashes = new Map(tensors.map(({ name, sha256 }) => [name, sha256]));
   return output.files.map(({ path, layout }, file) => ({
     name: basename(path),
     path,
@@ -101,7 +100,6 @@ function hashedFiles(output: PlannedOutput, report: FilesReport, index: number):
           shape: ne,
           offset,
           bytes: size,
-          ...(hashes.has(name) ? { sha256: hashes.get(name)! } : {}),
           ...(error === undefined ? {} : { error: relativeError([error]) }),
         };
       }),

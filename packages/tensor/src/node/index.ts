@@ -1,5 +1,5 @@
 export { fileSource } from "./file-source.ts";
-export { hashRange } from "./hash-range.ts";
+export { checksumRange, hashRange } from "./hash-range.ts";
 export {
   checkName,
   createPartialFile,

@@ -1,6 +1,6 @@
 import { type FileHandle, link, open, rename, rm, stat, unlink } from "node:fs/promises";
 import { QuernError } from "../error.ts";
-import { hashRange } from "./hash-range.ts";
+import { checksumRange } from "./hash-range.ts";
 
 /** A file while it is written: it has its final size and is called `<path>.partial`. */
 export interface PartialFile {
@@ -9,8 +9,8 @@ export interface PartialFile {
   readonly size: number;
   /** Writes all bytes at an absolute offset. */
   write(bytes: Uint8Array, offset: number): Promise<void>;
-  /** SHA-256 of bytes that are in the file; as `hashRange`. */
-  hash(offset: number, size: number): Promise<string>;
+  /** CRC-32 of bytes that are in the file; as `checksumRange`. */
+  checksum(offset: number, size: number): Promise<string>;
   /** Makes sure that everything is on disk. */
   settle(): Promise<void>;
   /** Whether it bears its final name already. */
@@ -93,7 +93,7 @@ function partialFileOf(
       return name === path;
     },
     write: (bytes, offset) => writeAt({ handle, path, bytes, offset }),
-    hash: (offset, length) => hashRange({ handle, path, offset, size: length }),
+    checksum: (offset, length) => checksumRange({ handle, path, offset, size: length }),
     settle: () =>
       reportingAs(path, async () => {
         await handle.sync();

@@ -1,5 +1,4 @@
-import type { ConvertedTensor } from "../../events.ts";
-import type { LayerResultFigures } from "../events.ts";
+import type { LayerResultFigures, WrittenTensor } from "../events.ts";
 import type { CheckpointPlan, PlannedCopy, PlannedLinear } from "../plan.ts";
 import type { Target } from "../tasks/target.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
@@ -116,7 +115,7 @@ export class FinishedWork {
   }
 
   /** All tensors in the order of the files. */
-  written(): ConvertedTensor[] {
+  written(): WrittenTensor[] {
     return [...this.#places.values()].map(({ name, type, target, bytes }) => ({
       name,
       type,

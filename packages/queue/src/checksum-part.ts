@@ -1,14 +1,14 @@
 import { open } from "node:fs/promises";
 import type { ConversionPlan } from "@quern/pipeline";
-import { hashRange, partialPathOf, reportingAs } from "@quern/tensor/node";
+import { checksumRange, partialPathOf, reportingAs } from "@quern/tensor/node";
 
 /**
- * SHA-256 of a tensor's bytes in the partial file of an output, which is opened anew: that is when file systems of networks look for what
+ * CRC-32 of a tensor's bytes in the partial file of an output, which is opened anew: that is when file systems of networks look for what
  * other machines have written.
  *
  * @returns undefined where the output does not have the tensor
  */
-export async function hashPart(
+export async function checksumPart(
   plan: Pick<ConversionPlan, "tensors" | "outputs">,
   { tensor, output }: { readonly tensor: number; readonly output: number },
 ): Promise<string | undefined> {
@@ -19,7 +19,7 @@ export async function hashPart(
   const { path } = planned.files[place.file]!;
   const handle = await reportingAs(path, () => open(partialPathOf(path), "r"));
   try {
-    return await hashRange({ handle, path, offset: place.offset, size: place.size });
+    return await checksumRange({ handle, path, offset: place.offset, size: place.size });
   } finally {
     await handle.close();
   }
