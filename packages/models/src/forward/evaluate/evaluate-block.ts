@@ -66,7 +66,8 @@ function applyAttention(
     : applyHeadsAttention(evaluation, graph, params);
 }
 
-function applyFeedForward(
+/** What a feed-forward network or a mixture of experts makes of what its norm has made; input and result are tokens x width. */
+export function applyFeedForward(
   evaluation: Evaluation,
   graph: FeedForwardGraph,
   input: Float32Array,

@@ -6,6 +6,7 @@ import type { LayeredModel } from "../linear-layers.ts";
 import type { PlannedFolding, PlannedMatrix } from "../plan.ts";
 import { transformOf } from "../tasks/choose-factors.ts";
 import { foldingBytes } from "./memory.ts";
+import { planParents } from "./plan-parents.ts";
 import { weightsOf } from "./weights-of.ts";
 
 const NAMES = 3;
@@ -24,6 +25,7 @@ export function planFoldings(params: {
   const { model, transforms, layers } = params;
   if (transforms.length === 0) return { foldings: [], warnings: [] };
   const usesHessian = transforms.some((spec) => transformOf(spec).needs.includes("hessian"));
+  const parentFor = planParents(model, transforms);
   const { foldings } = describeFoldings({
     description: model.description,
     tensors: new Map([...model.tensors].map(([name, { info }]) => [name, info])),
@@ -33,6 +35,7 @@ export function planFoldings(params: {
     const reading = layers.filter(({ weights }) => tensors.has(weights.tensor));
     if (reading.length === 0) return [];
     const norm = normOf(folding);
+    const parent = parentFor(folding);
     return [
       {
         folding,
@@ -41,7 +44,8 @@ export function planFoldings(params: {
         ...(norm === undefined
           ? {}
           : { norm: { weights: weightsOf(model, norm.tensor), offset: norm.offset } }),
-        bytes: foldingBytes({ layers: reading, columns: folding.columns, usesHessian }),
+        ...(parent && { parent }),
+        bytes: foldingBytes({ layers: reading, columns: folding.columns, usesHessian, parent }),
       },
     ];
   });
