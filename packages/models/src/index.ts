@@ -15,7 +15,7 @@ export { foldingError } from "./folding/folding-error.ts";
 export { parentErrors } from "./folding/parent-error.ts";
 export type { ParentErrorsParams } from "./folding/parent-error.ts";
 export { parentOf } from "./folding/parent.ts";
-export type { FoldingParent } from "./folding/parent.ts";
+export type { FoldingParent, ParentInput } from "./folding/parent.ts";
 export { foldExpression, foldTensor, joinChanges } from "./folding/weight-changes.ts";
 export type { WeightChanges } from "./folding/weight-changes.ts";
 export { describeRotations } from "./folding/rotations/describe-rotations.ts";

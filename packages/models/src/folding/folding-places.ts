@@ -77,7 +77,7 @@ function normPlace(norm: NormGraph | undefined, readers: readonly LinearGraph[])
 }
 
 /** Layers that read what goes into attention. */
-function attentionEntries(attention: AttentionGraph): readonly LinearGraph[] {
+export function attentionEntries(attention: AttentionGraph): readonly LinearGraph[] {
   if (attention.kind === "latent") {
     const { keyValueDown, compressedQuery, query } = attention;
     return [keyValueDown, compressedQuery?.down ?? query];

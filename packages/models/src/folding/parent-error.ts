@@ -1,12 +1,11 @@
 import type { TensorInfo } from "@quern/tensor";
 import type { TensorReader } from "../expressions/expression.ts";
 import { weightNames } from "../expressions/tensor-nodes.ts";
-import { applyFeedForward } from "../forward/evaluate/evaluate-block.ts";
 import type { ForwardKernels } from "../forward/kernels.ts";
 import { loadParameters } from "../forward/load-parameters.ts";
 import { parameterOf, type ParameterSet } from "../forward/parameters.ts";
 import type { ModelTensor } from "../model.ts";
-import type { FoldingParent } from "./parent.ts";
+import { applyParent, type FoldingParent, type ParentInput } from "./parent.ts";
 import { rowOrigins } from "./row-origins.ts";
 
 export interface ParentErrorsParams {
@@ -19,8 +18,7 @@ export interface ParentErrorsParams {
   readonly weights: readonly TensorInfo[];
   /** Names in the checkpoint of the weights that change, stored as outputs x inputs. */
   readonly layers: readonly string[];
-  /** What the parent reads, tokens x width. */
-  readonly input: Float32Array;
+  readonly input: ParentInput;
   readonly kernels: ForwardKernels;
 }
 
@@ -51,8 +49,7 @@ export async function parentErrors(
   const places = tensors.flatMap(({ tensor, changes }) =>
     changes ? [placeOf(tensor, { parameters, numbers, infos })] : [],
   );
-  const run = (): Float32Array =>
-    applyFeedForward({ kernels, parameters }, parent.graph, input, input.length / parent.width);
+  const run = (): Float32Array => applyParent({ kernels, parameters }, parent, input);
   const expected = run();
   const signal = expected.reduce((sum, value) => sum + value * value, 0) || 1;
   return (changed) => {

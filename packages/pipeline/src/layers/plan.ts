@@ -131,6 +131,8 @@ export interface PlannedFolding {
 /** What stands around layers, to be run on inputs that were held out. Plain data. */
 export interface PlannedParent {
   readonly parent: FoldingParent;
+  /** Inputs on which it is compared, at most. */
+  readonly rows: number;
   /** Those that it consists of, the weights of the checkpoint in them, and the tensors that these are made from. */
   readonly tensors: readonly ModelTensor[];
   readonly weights: readonly TensorInfo[];

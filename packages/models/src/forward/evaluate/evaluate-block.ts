@@ -56,7 +56,8 @@ export function evaluateBlock(params: {
   return normalize(evaluation, feedForward.norms.residual, result);
 }
 
-function applyAttention(
+/** What attention makes of what its norm has made; input and result are tokens x width. */
+export function applyAttention(
   evaluation: Evaluation,
   graph: AttentionGraph,
   params: { readonly input: Float32Array; readonly tokens: number; readonly sequences: readonly Sequence[] },

@@ -42,7 +42,7 @@ const SEARCHING_HESSIAN_BYTES = 12;
 const REFINING_BYTES = 4;
 
 /** Inputs that are held out, at most. */
-const HELD_OUT_ROWS = 256;
+export const HELD_OUT_ROWS = 256;
 
 /**
  * Resident memory of Node with this package loaded and a model described, and of each further thread with its kernels: as measured
@@ -128,10 +128,8 @@ const PARENT_ROWS = 6;
 const PARENT_INNER_ROWS = 4;
 
 /** Tensors as they are stored and in F32, and what they make of inputs that were held out. */
-function parentBytes({ parent, tensors }: PlannedParent): number {
-  return (
-    HELD_OUT_ROWS * 4 * (PARENT_ROWS * parent.width + PARENT_INNER_ROWS * parent.inner) + tensorBytes(tensors)
-  );
+function parentBytes({ parent, rows, tensors }: PlannedParent): number {
+  return rows * 4 * (PARENT_ROWS * parent.width + PARENT_INNER_ROWS * parent.inner) + tensorBytes(tensors);
 }
 
 /** Memory for tensors of a model as they are stored, and in F32. */

@@ -1,5 +1,6 @@
 import { describeFoldings, type Folding } from "@quern/models";
 import type { MemberSpec } from "@quern/quantize";
+import type { Statistics } from "@quern/statistics";
 import { QuernError } from "@quern/tensor";
 import { listNames } from "../../name-list.ts";
 import type { LayeredModel } from "../linear-layers.ts";
@@ -21,11 +22,12 @@ export function planFoldings(params: {
   readonly model: LayeredModel;
   readonly transforms: readonly MemberSpec[];
   readonly layers: readonly Pick<PlannedMatrix, "weights" | "decision">[];
+  readonly statistics?: Statistics | undefined;
 }): { readonly foldings: readonly PlannedFolding[]; readonly warnings: readonly QuernError[] } {
-  const { model, transforms, layers } = params;
+  const { model, transforms, layers, statistics } = params;
   if (transforms.length === 0) return { foldings: [], warnings: [] };
   const usesHessian = transforms.some((spec) => transformOf(spec).needs.includes("hessian"));
-  const parentFor = planParents(model, transforms);
+  const parentFor = planParents(model, transforms, statistics);
   const { foldings } = describeFoldings({
     description: model.description,
     tensors: new Map([...model.tensors].map(([name, { info }]) => [name, info])),

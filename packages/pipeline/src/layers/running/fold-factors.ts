@@ -109,15 +109,17 @@ async function choose(
   const { run, inputs, transforms, pool } = context;
   const lease = pool.lease();
   const allocate = (size: number): SharedArrayBuffer => lease.take(size);
-  const request = {
+  const kind = parent?.parent.kind;
+  const { hessian, tokens, meanMagnitude, largestMagnitude, heldOut, windows } = await inputs.read({
     ...folding.statistics,
     hessian: usesHessian,
     cross: false,
-    heldOut: parent !== undefined,
+    heldOut: kind === "feed-forward",
+    windows: kind === "attention",
     allocate,
-  };
-  const { hessian, tokens, meanMagnitude, largestMagnitude, heldOut } = await inputs.read(request);
-  if (parent !== undefined && heldOut === undefined) throw noHeldOut(folding);
+  });
+  const input = kind === "feed-forward" ? heldOut && { rows: heldOut } : windows;
+  if (parent !== undefined && input === undefined) throw noInputs(folding);
   const factors = await run({
     kind: "choose-factors",
     layers: layers.map(({ weights }) => weights),
@@ -126,7 +128,7 @@ async function choose(
     ...(hessian && { hessian: { matrix: hessian, tokens } }),
     meanMagnitudes: meanMagnitude,
     largestMagnitudes: largestMagnitude,
-    ...(parent && heldOut && { parent: { ...parent, input: heldOut } }),
+    ...(parent && input && { parent: { ...parent, input } }),
   });
   lease.release();
   const tied = tieFactors(folding, factors);
@@ -136,10 +138,10 @@ async function choose(
   return { folding, factors: fitFactors({ factors: tied, weight, offset, type: weights.type }) };
 }
 
-function noHeldOut({ statistics: { module } }: PlannedFolding["folding"]): QuernError {
+function noInputs({ statistics: { module } }: PlannedFolding["folding"]): QuernError {
   return new QuernError(
     "STATISTICS_NOT_COLLECTED",
-    `no inputs of "${module}" were held out, on which its parent could be compared`,
+    `no inputs of "${module}" are known as they are, on which what is around it could be compared`,
     { subject: { tensor: module } },
   );
 }

@@ -1,5 +1,5 @@
 import type { Kernels } from "@quern/kernels";
-import { parentErrors } from "@quern/models";
+import { type ParentInput, parentErrors } from "@quern/models";
 import {
   chooseFactors,
   findMember,
@@ -30,7 +30,7 @@ export interface ChooseFactorsTask {
   readonly meanMagnitudes: Float32Array;
   readonly largestMagnitudes: Float32Array;
   /** What is compared, on these inputs. */
-  readonly parent?: PlannedParent & { readonly input: Float32Array };
+  readonly parent?: PlannedParent & { readonly input: ParentInput };
 }
 
 /** A transform that a recipe names. */
