@@ -38,6 +38,7 @@ const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitC
   ["PLAN_*", exitCodes.usage],
   ["ROUNDING_*", exitCodes.usage],
   ["ACTIVATION_*", exitCodes.input],
+  ["CALIBRATION_KEEP_WINDOWS", exitCodes.usage],
   ["CALIBRATION_MEMORY", exitCodes.usage],
   ["CALIBRATION_WINDOW", exitCodes.usage],
   ["CALIBRATION_*", exitCodes.input],

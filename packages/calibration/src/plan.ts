@@ -25,6 +25,8 @@ export interface CalibrationPlan {
   /** Bytes on disk next to the file, while it is made: hidden states. */
   readonly temporaryBytes: number;
   readonly stages: readonly PlannedStage[];
+  /** Windows of which the inputs of attention are kept whole, and the bytes of them in the file. */
+  readonly kept: { readonly windows: number; readonly bytes: number };
   readonly memory: MemoryDivision;
   /** Worker threads; 0 is the calling thread. */
   readonly threads: number;
@@ -38,4 +40,6 @@ export interface PlannedStage {
   readonly passes: readonly BlockPass[];
   /** For each input, rows of its hold-out to keep of each matrix. */
   readonly holdOutRows: readonly number[];
+  /** For each input, rows of the windows that are kept whole. */
+  readonly windowRows: readonly number[];
 }

@@ -12,6 +12,10 @@ export { foldedScales } from "./folding/folded-scales.ts";
 export type { ChosenFolding } from "./folding/folded-scales.ts";
 export type { FoldedPart, Folding, FoldingReader, Foldings, OmittedFolding } from "./folding/folding.ts";
 export { foldingError } from "./folding/folding-error.ts";
+export { parentErrors } from "./folding/parent-error.ts";
+export type { ParentErrorsParams } from "./folding/parent-error.ts";
+export { parentOf } from "./folding/parent.ts";
+export type { FoldingParent, ParentInput } from "./folding/parent.ts";
 export { foldExpression, foldTensor, joinChanges } from "./folding/weight-changes.ts";
 export type { WeightChanges } from "./folding/weight-changes.ts";
 export { describeRotations } from "./folding/rotations/describe-rotations.ts";
@@ -43,7 +47,7 @@ export type { ForwardModel } from "./forward/plan/plan-forward.ts";
 export { evaluateRows, expressionSources, expressionType, keepsRows } from "./expressions/index.ts";
 export type { ExpressionType, OpenExpression, TensorExpression, TensorReader } from "./expressions/index.ts";
 export { source } from "./expressions/operations/source.ts";
-export { replaceTensors } from "./expressions/tensor-nodes.ts";
+export { replaceTensors, weightNames } from "./expressions/tensor-nodes.ts";
 export type {
   CheckpointFiles,
   ModelDescription,

@@ -17,6 +17,7 @@ export type { AllocateShared, InputRequest, InputSource, InputStatistics } from 
 export { checkStatisticsModel } from "./statistics-file/check-model.ts";
 export type {
   JsonValue,
+  KeptWindows,
   StatisticsCorpus,
   StatisticsCorpusPart,
   StatisticsDescription,

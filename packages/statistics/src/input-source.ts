@@ -21,6 +21,8 @@ export interface InputStatistics {
   readonly histogram?: Float64Array;
   /** Inputs that calibration has not seen, row by row, in shared memory; absent where none were kept apart. */
   readonly heldOut?: Float32Array;
+  /** All inputs of some windows, row by row in their order, in shared memory, and the rows that begin a sequence. Present when it was asked for. */
+  readonly windows?: { readonly rows: Float32Array; readonly starts: readonly number[] };
 }
 
 export interface InputRequest {
@@ -33,6 +35,8 @@ export interface InputRequest {
   readonly heldOut: boolean;
   /** @default false */
   readonly histogram?: boolean;
+  /** @default false */
+  readonly windows?: boolean;
   /** Gives so many bytes of shared memory, with anything in them, to whoever will give it back. @default new memory */
   readonly allocate?: AllocateShared;
 }

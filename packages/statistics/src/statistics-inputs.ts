@@ -29,7 +29,16 @@ export function statisticsInputs(statistics: Statistics): InputSource {
 
 async function readInput(
   statistics: Statistics,
-  { module, matrix = 0, hessian, cross, heldOut, histogram = false, allocate = newShared }: InputRequest,
+  {
+    module,
+    matrix = 0,
+    hessian,
+    cross,
+    heldOut,
+    histogram = false,
+    windows = false,
+    allocate = newShared,
+  }: InputRequest,
 ): Promise<InputStatistics> {
   if (cross) {
     throw new QuernError(
@@ -49,6 +58,7 @@ async function readInput(
     ...(hessian && { hessian: await readHessian(statistics, { module, matrix, allocate }) }),
     ...(histogram && { histogram: await statistics.readHistogram(module, matrix) }),
     ...(rows && { heldOut: rows }),
+    ...(windows && { windows: await wholeWindows(statistics, module, allocate) }),
   };
 }
 
@@ -69,6 +79,17 @@ async function heldOutRows(
   const shared = new Float32Array(allocate(rows.byteLength));
   shared.set(rows);
   return shared;
+}
+
+async function wholeWindows(
+  statistics: Statistics,
+  module: string,
+  allocate: AllocateShared,
+): Promise<NonNullable<InputStatistics["windows"]>> {
+  const { rows, starts } = await statistics.readWindows(module);
+  const shared = new Float32Array(allocate(rows.byteLength));
+  shared.set(rows);
+  return { rows: shared, starts };
 }
 
 async function readHessian(

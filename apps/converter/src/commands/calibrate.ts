@@ -21,6 +21,7 @@ interface CalibrateOptions extends ResourceOptions, HubOptions, MessageOptions {
   readonly windows?: number;
   readonly window: number;
   readonly holdOut: number;
+  readonly keepWindows: number;
   /** False with `--no-hessians`. */
   readonly hessians: boolean;
   readonly force?: true;
@@ -80,6 +81,12 @@ export function defineCalibrate(command: Command, host: Host): void {
       10,
     )
     .option(
+      "--keep-windows <count>",
+      "of so many windows that are kept apart, store all inputs of attention: for AWQ with the loss of a parent; 0: none",
+      countArgument,
+      0,
+    )
+    .option(
       "--no-hessians",
       "leave out X^T X, which GPTQ and its like need, and which takes most of the file and half of the time",
     )
@@ -90,7 +97,7 @@ export function defineCalibrate(command: Command, host: Host): void {
     .option("-n, --dry-run", "show the plan, and run nothing");
   addMessageOptions(addHubOptions(addResourceOptions(command, CALIBRATION_MEMORY))).action(
     async (model: string, options: CalibrateOptions) => {
-      const { data: files, window: length, holdOut, hessians, windows } = options;
+      const { data: files, window: length, holdOut, keepWindows, hessians, windows } = options;
       const tokens = windows === undefined ? (options.tokens ?? DEFAULT_TOKENS) : windows * length;
       await runCalibration({
         model,
@@ -98,6 +105,7 @@ export function defineCalibrate(command: Command, host: Host): void {
         options,
         text: { files, rule: { kind: "packed", length }, tokens, holdOut, as: "original" },
         hessians,
+        keepWindows,
         outputOf: (name) => {
           const { file, directory } = outputTarget(options.output, host.cwd);
           return file ?? join(directory, `${name}-statistics.safetensors`);

@@ -38,6 +38,8 @@ interface RunCalibrationParams {
     readonly as: "original" | "llama.cpp";
   };
   readonly hessians: boolean;
+  /** Windows of which the inputs of attention are stored whole. @default 0 */
+  readonly keepWindows?: number;
   /** Path of the statistics file for a model of this name. */
   readonly outputOf: (name: string) => string;
   readonly options: ResourceOptions &
@@ -115,7 +117,7 @@ async function tell(params: {
 async function makePlan(
   params: RunCalibrationParams,
 ): Promise<{ readonly plan: CalibrationPlan; readonly source: ModelSource }> {
-  const { text, hessians, outputOf, options, host } = params;
+  const { text, hessians, keepWindows = 0, outputOf, options, host } = params;
   const source = await openNamedModel(params.model, host, options);
   const model = await openRunnable(source);
   const { tokenizer, chatTemplate } = await openModelText({ source, as: text.as });
@@ -135,6 +137,7 @@ async function makePlan(
       model,
       windows,
       hessians,
+      keepWindows,
       tool,
       output: outputOf(source.name),
       force: options.force === true,

@@ -42,6 +42,7 @@ export function formatCalibrationPlan(params: {
       ],
       ...networkFacts([source]),
       ["hessians", hessiansText(plan)],
+      ...keptFacts(plan),
       ["time", estimatedTime(plan)],
       ["threads", threads === 0 ? "the main thread" : String(threads)],
       [
@@ -104,6 +105,12 @@ function tokensText({ windows, tokens }: CalibrationPlan): string {
   const used = `${formatInteger(calibration.summary.tokens)} in ${formatInteger(count)} ${windowsText} of ${formatInteger(rule.length)}`;
   if (holdOut === undefined) return used;
   return `${used}, and ${formatInteger(tokens - calibration.summary.tokens)} in ${formatInteger(holdOut.windows.length)} kept apart`;
+}
+
+function keptFacts({ kept }: CalibrationPlan): (readonly [string, string])[] {
+  if (kept.windows === 0) return [];
+  const windows = `${formatInteger(kept.windows)} ${kept.windows === 1 ? "window" : "windows"}`;
+  return [["windows", `inputs of attention in ${windows} stored whole, ${formatBytes(kept.bytes)}`]];
 }
 
 function hessiansText({ stages, memory }: CalibrationPlan): string {

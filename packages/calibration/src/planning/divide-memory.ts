@@ -31,6 +31,8 @@ export interface CollectedInputs {
   readonly inputs: readonly LinearInputs[];
   /** For each input, rows of its hold-out to keep of each matrix. */
   readonly holdOutRows: readonly number[];
+  /** For each input, rows of the windows that are kept whole. @default none */
+  readonly windowRows?: readonly number[];
   readonly hessians: boolean;
 }
 
@@ -58,8 +60,8 @@ export function divideMemory(params: {
   const { budget, stages, tokens, width, threads } = params;
   const longest = longestOf(tokens);
   const most = (bytes: (stage: CollectedInputs) => number): number => Math.max(...stages.map(bytes));
-  const sums = most(({ inputs, holdOutRows }) => {
-    return total(inputs.map((input, index) => sumsBytes(input, holdOutRows[index]!)));
+  const sums = most(({ inputs, holdOutRows, windowRows = [] }) => {
+    return total(inputs.map((input, index) => sumsBytes(input, holdOutRows[index]!, windowRows[index])));
   });
   const window =
     most(({ inputs }) => total(inputs.map((input) => captureBytes(input, longest)))) + 4 * longest * width;

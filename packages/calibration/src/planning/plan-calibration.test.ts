@@ -42,6 +42,21 @@ describe("planCalibration", () => {
     expect(without.fileSize).toBeLessThan(statistics.fileSize / 2);
   });
 
+  it("counts windows that are kept whole, and refuses more than are kept apart", async () => {
+    const without = await goldenPlan({ name: "llama2-spm", output });
+    expect(without.kept).toEqual({ windows: 0, bytes: 0 });
+    const plan = await goldenPlan({ name: "llama2-spm", output, keepWindows: 1 });
+    const { embedding, blocks } = plan.model.graph;
+    const ofBlock = 17 * embedding.width * 4;
+    expect(plan.kept).toEqual({ windows: 1, bytes: blocks.length * ofBlock });
+    expect(plan.fileSize - without.fileSize).toBeGreaterThanOrEqual(plan.kept.bytes);
+    expect(plan.memory.used - without.memory.used).toBe(ofBlock);
+    await expect(goldenPlan({ name: "llama2-spm", output, keepWindows: 3 })).rejects.toMatchObject({
+      code: "CALIBRATION_KEEP_WINDOWS",
+      message: expect.stringContaining("2 are kept apart"),
+    });
+  });
+
   it("keeps fewer rows of each of many experts", async () => {
     const model = await goldenModel("qwen3moe");
     const { statistics } = await goldenPlan({ name: "", model, output });

@@ -1,7 +1,8 @@
 import { localPaths } from "@quern/checkpoints/node";
-import { linearOperations, parameterBytes, type RunnableModel } from "@quern/inference";
+import { linearOperations, type ModelWindow, parameterBytes, type RunnableModel } from "@quern/inference";
 import type { KernelBackend } from "@quern/kernels";
-import { planStatistics, type StatisticsInput } from "@quern/statistics";
+import { type KeptWindows, planStatistics, type StatisticsInput } from "@quern/statistics";
+import { QuernError } from "@quern/tensor";
 import { checkOutputPlaces } from "@quern/tensor/node";
 import { resolveThreads } from "@quern/threads";
 import type { CalibrationPlan, PlannedStage } from "../plan.ts";
@@ -23,6 +24,11 @@ export interface PlanCalibrationParams {
   readonly force?: boolean;
   /** Whether X^T X of the inputs of blocks is collected. @default true */
   readonly hessians?: boolean;
+  /**
+   * Of so many windows that are kept apart, the inputs of attention are stored whole: for algorithms that compute what it makes of them.
+   * @default 0
+   */
+  readonly keepWindows?: number;
   /** Bytes for buffers; weights of a block come on top. Default: a quarter of the machine's memory, at most 4 GiB. */
   readonly memory?: number;
   /** Worker threads, 0 for none. Default: one per core. */
@@ -36,11 +42,11 @@ export interface PlanCalibrationParams {
 /**
  * Plans a calibration: what is collected, in which memory, and how long it takes. No weights are read.
  *
- * @throws QuernError `CALIBRATION_MEMORY` for a budget that is too small, `PLAN_THREADS`, `OUTPUT_*` for a file that cannot be written,
+ * @throws QuernError `CALIBRATION_KEEP_WINDOWS` for more windows than are kept apart, `CALIBRATION_MEMORY` for a budget that is too small, `PLAN_THREADS`, `OUTPUT_*` for a file that cannot be written,
  * `STATISTICS_PLAN_INVALID`, `KERNEL_*`
  */
 export async function planCalibration(params: PlanCalibrationParams): Promise<CalibrationPlan> {
-  const { model, windows, output, force = false, hessians = true, backend, tool } = params;
+  const { model, windows, output, force = false, hessians = true, keepWindows = 0, backend, tool } = params;
   const threads = resolveThreads(params.threads);
   const held = windows.holdOut?.windows ?? [];
   const heldTokens = tokensOf(held);
@@ -48,18 +54,21 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
   const tokens = total(lengths);
   const { width } = model.graph.embedding;
 
+  const kept = keptWindows(held, keepWindows);
   const stages = stagesOf(model);
   const collected = stages.map(({ inputs, changesStates }) => ({
     inputs,
     hessians: hessians && changesStates,
     holdOutRows: inputs.map((input) => holdOutRowsOf(input, heldTokens)),
+    // The first input of a block is that of attention.
+    windowRows: inputs.map((_, index) => (changesStates && index === 0 ? (kept?.rows ?? 0) : 0)),
   }));
   const budget = memoryBudget(params.memory);
   const memory = divideMemory({ budget, stages: collected, tokens: lengths, width, threads });
   const planned = stages.map((stage, index): PlannedStage => {
-    const { inputs, hessians: wanted, holdOutRows } = collected[index]!;
+    const { inputs, hessians: wanted, holdOutRows, windowRows } = collected[index]!;
     const passes = blockPasses({ inputs, memory: wanted ? memory.hessians : undefined, threads });
-    return { stage, passes, holdOutRows };
+    return { stage, passes, holdOutRows, windowRows };
   });
 
   const statistics = planStatistics({
@@ -80,10 +89,11 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
         block,
         hessian: collected[stage]!.hessians,
         holdOutRows: collected[stage]!.holdOutRows[index]!,
+        ...(kept && collected[stage]!.windowRows[index]! > 0 && { windows: kept }),
       })),
     ),
     tool,
-    options: { holdOutEvery: windows.holdOutEvery },
+    options: { holdOutEvery: windows.holdOutEvery, ...(keepWindows > 0 && { keepWindows }) },
   });
   const stateBytes = 4 * width * tokens;
   // Saved states of two blocks are there at once, and those in use that do not fit in memory.
@@ -112,6 +122,14 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
     threads,
     fileSize: statistics.fileSize,
     stages: planned,
+    kept: {
+      windows: keepWindows,
+      bytes: total(
+        planned.flatMap(({ stage: { inputs }, windowRows }) =>
+          windowRows.map((rows, index) => 4 * rows * inputs[index]!.columns),
+        ),
+      ),
+    },
     ...(backend === undefined ? {} : { backend }),
     estimate: await estimateRun({
       model,
@@ -127,6 +145,25 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
       ...(hessians ? layerWarnings({ tokens: tokens - heldTokens, blocks: model.inputs }) : []),
     ],
   };
+}
+
+/** The first windows, as one after another. */
+function keptWindows(held: readonly ModelWindow[], count: number): KeptWindows | undefined {
+  if (count > held.length) {
+    throw new QuernError(
+      "CALIBRATION_KEEP_WINDOWS",
+      `${count} windows cannot be kept whole: ${held.length} are kept apart; expected more tokens, or fewer windows`,
+      { subject: { key: "keepWindows" } },
+    );
+  }
+  if (count === 0) return undefined;
+  let rows = 0;
+  const starts = held.slice(0, count).flatMap((window) => {
+    const first = rows;
+    rows += window.tokens.length;
+    return window.starts.map((start) => first + start);
+  });
+  return { rows, starts };
 }
 
 function operationsOf(params: {

@@ -44,7 +44,10 @@ export async function accumulateBatch(params: {
     tasks.push({ kind: "columns", columns, sums: holdOut.sums, captured: kept });
     countRows(holdOut.tokens, kept);
     for (const one of kept) {
-      for (const { matrix, x } of matrixRows(one, columns)) holdOut.samples[matrix]!.add(x);
+      for (const { matrix, x } of matrixRows(one, columns)) {
+        holdOut.samples[matrix]!.add(x);
+        holdOut.windows?.add(x);
+      }
     }
   }
   await runTasks({ tasks: [...tasks, ...others], threads, ...(signal === undefined ? {} : { signal }) });

@@ -115,6 +115,30 @@ describe("calibrate", () => {
     },
   );
 
+  it.each(["llama2-spm", "deepseek2-lite"])(
+    "keeps what attention of %s reads in whole windows, with any threads and any memory",
+    async (name) => {
+      const plan = await goldenPlan({ name, output, keepWindows: 2 });
+      const report = await calibrate(plan);
+      expect(report.bytes).toBe(plan.fileSize);
+      const rows = await readDirectly(plan);
+      const statistics = await openStatistics(output);
+      const kept = statistics.inputs.filter(({ windows }) => windows !== undefined);
+      expect(kept.map((input) => input.name)).toEqual(plan.model.inputs.map(([first]) => first!.name));
+      for (const { name: module } of kept) {
+        const found = await statistics.readWindows(module);
+        expect(found.starts).toEqual([0, 17, 20]);
+        expect([...found.rows]).toEqual(rows.get(`${module} 0`)!.held.flat());
+      }
+      await statistics.close();
+      const expected = await readFile(output);
+      const path = join(folder, "other.safetensors");
+      const other = await goldenPlan({ name, output: path, keepWindows: 2, threads: 2 });
+      await calibrate(withLeastMemory(other, 100_000));
+      expect(expected.equals(await readFile(path))).toBe(true);
+    },
+  );
+
   it("leaves out what is not wanted", async () => {
     const model = await goldenModel("llama2-spm");
     const windows = someWindows(model.vocabularySize, { heldOut: false });

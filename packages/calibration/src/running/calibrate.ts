@@ -67,9 +67,9 @@ export async function calibrate(
       writer,
       onWindow: tracker.windowDone.bind(tracker),
     };
-    for (const { stage, passes, holdOutRows } of stages.slice(next)) {
+    for (const { stage, passes, holdOutRows, windowRows } of stages.slice(next)) {
       const loaded = await parameters.load(stage.tensors);
-      await collectStage({ context, stage, passes, parameters: loaded, holdOutRows });
+      await collectStage({ context, stage, passes, parameters: loaded, holdOutRows, windowRows });
       parameters.release(loaded);
       const isLast = stage.block === stages.length - 1;
       if (!isLast) await saved.save(stage.block + 1, states);

@@ -29,13 +29,15 @@ export async function collectStage(params: {
   readonly parameters: ParameterSet;
   /** For each input, rows of its hold-out to keep of each matrix. */
   readonly holdOutRows: readonly number[];
+  /** For each input, rows of the windows that are kept whole. */
+  readonly windowRows: readonly number[];
 }): Promise<void> {
-  const { context, stage, passes, parameters, holdOutRows } = params;
+  const { context, stage, passes, parameters, holdOutRows, windowRows } = params;
   const { arena, windows, batch, writer } = context;
   const { inputs } = stage;
   const tokens = longestOf(windows.map((window) => window.tokens.length));
   for (const [number, pass] of passes.entries()) {
-    const memory = allocatePass({ arena, pass, inputs, holdOutRows, batch, tokens });
+    const memory = allocatePass({ arena, pass, inputs, holdOutRows, windowRows, batch, tokens });
     const keep = !stage.changesStates || number < passes.length - 1;
     for (let first = 0; first < windows.length; first += batch) {
       const captured = await captureBatch({

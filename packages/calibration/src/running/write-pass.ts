@@ -39,7 +39,7 @@ async function writeSums(
   await writer.write({ input, entry: "absMax", values: calibration.largest });
   await writer.write({ input, entry: "histogram", values: calibration.counts! });
   if (holdOut === undefined) return;
-  const { sums, tokens: heldOut, samples } = holdOut;
+  const { sums, tokens: heldOut, samples, windows } = holdOut;
   checkRange(input, sums.sumOfSquares);
   await writer.write({ input, entry: "holdOutTokens", values: heldOut });
   await writer.write({ input, entry: "holdOutSumSquares", values: sums.sumOfSquares });
@@ -47,4 +47,5 @@ async function writeSums(
   for (const [matrix, { count, rows }] of samples.entries()) {
     if (count > 0) await writer.write({ input, entry: "holdOutRows", matrix, values: rows });
   }
+  if (windows !== undefined) await writer.write({ input, entry: "windowRows", values: windows.rows });
 }

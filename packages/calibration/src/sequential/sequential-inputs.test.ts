@@ -352,11 +352,11 @@ function differing(found: AllStatistics, others: AllStatistics): string[] {
 function isSame(a: InputStatistics, b: InputStatistics): boolean {
   return (Object.keys(a) as (keyof InputStatistics)[]).every((key) => {
     const [x, y] = [a[key], b[key]];
-    if (typeof x !== "object" || typeof y !== "object") return x === y;
+    if (!ArrayBuffer.isView(x) || !ArrayBuffer.isView(y)) return x === y;
     return bytesOf(x).equals(bytesOf(y));
   });
 }
 
-function bytesOf({ buffer, byteOffset, byteLength }: Float32Array | Float64Array): Buffer {
+function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }

@@ -63,9 +63,9 @@ export function withLeastMemory(plan: CalibrationPlan, hessians: number): Calibr
   return {
     ...plan,
     memory: { ...plan.memory, batch: 1, hessians, states: 0 },
-    stages: plan.stages.map(({ stage, passes, holdOutRows }) => ({
+    stages: plan.stages.map(({ stage, passes, ...rows }) => ({
       stage,
-      holdOutRows,
+      ...rows,
       passes: passes.some(({ slices }) => slices.length > 0)
         ? blockPasses({ inputs: stage.inputs, memory: hessians, threads: plan.threads })
         : passes,

@@ -17,6 +17,11 @@ export function tensorNodes(expression: TensorExpression): ReadonlyMap<string, T
   return nodes;
 }
 
+/** Names of the weights of the checkpoint that an expression is made from, whatever they are stored as. */
+export function weightNames(expression: TensorExpression): string[] {
+  return [...tensorNodes(expression).keys()];
+}
+
 /** The expression with what `replace` gives for each of the tensors of the checkpoint. */
 export function replaceTensors(
   expression: TensorExpression,

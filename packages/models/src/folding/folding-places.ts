@@ -77,7 +77,7 @@ function normPlace(norm: NormGraph | undefined, readers: readonly LinearGraph[])
 }
 
 /** Layers that read what goes into attention. */
-function attentionEntries(attention: AttentionGraph): readonly LinearGraph[] {
+export function attentionEntries(attention: AttentionGraph): readonly LinearGraph[] {
   if (attention.kind === "latent") {
     const { keyValueDown, compressedQuery, query } = attention;
     return [keyValueDown, compressedQuery?.down ?? query];
@@ -87,7 +87,7 @@ function attentionEntries(attention: AttentionGraph): readonly LinearGraph[] {
 }
 
 /** Layers that read what goes into the feed-forward network; the first is one that sees every token. */
-function feedForwardEntries(feedForward: FeedForwardGraph): readonly LinearGraph[] {
+export function feedForwardEntries(feedForward: FeedForwardGraph): readonly LinearGraph[] {
   const entries = ({ gate, up }: NetworkGraph): LinearGraph[] => (gate === undefined ? [up] : [gate, up]);
   if (feedForward.kind === "dense") return entries(feedForward.network);
   const { router, network, shared } = feedForward;

@@ -1,10 +1,10 @@
 import type { CheckpointTensor, Layer, Loader, QuantizedCheckpointPlan } from "@quern/checkpoints";
 import type { KernelBackend, KernelInfo } from "@quern/kernels";
 import type { JsonObject, ManifestOrigin } from "@quern/manifest";
-import type { BlockGraph, Folding, ModelTensor } from "@quern/models";
+import type { BlockGraph, Folding, FoldingParent, ModelTensor } from "@quern/models";
 import type { QuantizedLayer, ResolvedRecipe } from "@quern/recipes";
 import type { InputSource, Statistics } from "@quern/statistics";
-import type { ElementType, QuernError } from "@quern/tensor";
+import type { ElementType, QuernError, TensorInfo } from "@quern/tensor";
 import type { CheckpointLinear, LayeredModel } from "./linear-layers.ts";
 import type { ProvenanceRequest } from "../plan.ts";
 import type { PlannedRotation } from "./planning/plan-rotation.ts";
@@ -120,10 +120,23 @@ export interface PlannedFolding {
   /** Those for which the factors are chosen. */
   readonly layers: readonly Pick<PlannedMatrix, "weights" | "decision">[];
   readonly usesHessian: boolean;
+  /** What is compared with what it was while factors are chosen, for transforms that do. */
+  readonly parent?: PlannedParent;
   /** The norm that is divided, and what the model adds to its weight: factors are fitted to the type in which that is stored. */
   readonly norm?: { readonly weights: Weights; readonly offset: number };
   /** Memory that choosing takes. */
   readonly bytes: number;
+}
+
+/** What stands around layers, to be run on inputs that were held out. Plain data. */
+export interface PlannedParent {
+  readonly parent: FoldingParent;
+  /** Inputs on which it is compared, at most. */
+  readonly rows: number;
+  /** Those that it consists of, the weights of the checkpoint in them, and the tensors that these are made from. */
+  readonly tensors: readonly ModelTensor[];
+  readonly weights: readonly TensorInfo[];
+  readonly sources: readonly CheckpointTensor[];
 }
 
 /** A block that is run on a few hidden states, as it was and as it became, before anything is written. */

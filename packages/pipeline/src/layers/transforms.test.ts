@@ -107,6 +107,77 @@ describe("blocks whose factors were folded", () => {
   });
 });
 
+describe("factors by the loss of parents", () => {
+  const settings: RecipeSettings = {
+    format: "pack-quantized",
+    parameters: { bits: 3, tile: { rows: 1, columns: 16 }, symmetric: true, scaleType: "BF16" },
+    transforms: [{ name: "awq", options: { steps: 5, loss: "parent" } }],
+    statistics: "hessian",
+  };
+  const layerLoss = { ...settings, transforms: [{ name: "awq", options: { steps: 5 } }] };
+  let model: LayeredModel;
+  let statistics: Statistics;
+  beforeAll(async () => {
+    model = await goldenModel("qwen2moe");
+    statistics = await randomStatistics({ model, path: join(folder, "windows.stats"), windows: true });
+  });
+  afterAll(() => statistics.close());
+
+  it("compare attention and mixtures of experts, and take memory for that", async () => {
+    const plan = await planFor(model, settings, { statistics });
+    const without = await planFor(model, layerLoss, { statistics });
+    const [first] = plan.foldings.flatMap(({ folding }) => folding.layer ?? []);
+    const kinds = plan.foldings
+      .filter(({ folding }) => folding.layer === first)
+      .map(({ parent }) => parent?.parent.kind);
+    expect(kinds.slice(0, 3)).toEqual(["attention", undefined, "feed-forward"]);
+    expect(new Set(kinds.slice(3))).toEqual(new Set([undefined]));
+    for (const [index, { parent, bytes }] of plan.foldings.entries()) {
+      const more = bytes - without.foldings[index]!.bytes;
+      if (parent === undefined) {
+        expect(more).toBe(0);
+        continue;
+      }
+      const elements = parent.tensors.reduce(
+        (sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1),
+        0,
+      );
+      expect(more).toBeGreaterThan(4 * (elements + 2 * parent.rows * parent.parent.width));
+      expect(parent.rows).toBe(parent.parent.kind === "attention" ? 40 : 256);
+    }
+    expect(without.foldings.every(({ parent }) => parent === undefined)).toBe(true);
+  });
+
+  it("are the same with any threads and memory, and other than those of layers", async () => {
+    const few = { ...settings, keep: /layers\.[1-9]/ };
+    const plan = await planFor(model, few, { statistics });
+    const names = (await writeCheckpoint(plan)).files.map(({ name }) => name);
+    const expected = await hashesOf(plan.folder, names);
+    for (const more of [{ threads: 2 }, { threads: 1, memory: plan.resources.leastMemory }]) {
+      const other = await planFor(model, few, { statistics, ...more });
+      await writeCheckpoint(other);
+      expect(await hashesOf(other.folder, names)).toEqual(expected);
+    }
+    const without = await planFor(model, { ...few, transforms: layerLoss.transforms }, { statistics });
+    await writeCheckpoint(without);
+    expect(await hashesOf(without.folder, names)).not.toEqual(expected);
+  });
+
+  it.each([
+    ["windows", { holdOut: true }, "quern calibrate --keep-windows 4"],
+    ["inputs that were held out", { holdOut: false }, "quern calibrate"],
+  ])("are refused by the plan without %s", async (_, params, command) => {
+    const path = join(folder, `refused-${outputs}.stats`);
+    const lacking = await randomStatistics({ model, path, ...params });
+    await expect(planFor(model, settings, { statistics: lacking })).rejects.toMatchObject({
+      code: "STATISTICS_NOT_COLLECTED",
+      message: expect.stringContaining(command),
+    });
+    expect((await planFor(model, layerLoss, { statistics: lacking })).foldings.length).toBeGreaterThan(0);
+    await lacking.close();
+  });
+});
+
 describe("stored scales of inputs", () => {
   const settings: RecipeSettings = {
     format: "int-quantized",

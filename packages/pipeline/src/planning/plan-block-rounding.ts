@@ -25,6 +25,7 @@ import type { LayeredModel } from "../layers/linear-layers.ts";
 import type { InputNeeds, PlannedGroup, PlannedStage } from "../layers/plan.ts";
 import { consumesHessian, inputBytes, layerResources } from "../layers/planning/memory.ts";
 import { preparation } from "../layers/planning/plan-linear.ts";
+import { checkParentInputs } from "../layers/planning/plan-parents.ts";
 import type { Target } from "../layers/tasks/target.ts";
 import type { ModelSource, PlannedOutput, PlannedTensor, RoundingRequest } from "../plan.ts";
 import { planRoundingFoldings } from "./plan-rounding-foldings.ts";
@@ -82,7 +83,8 @@ export function planBlockRounding(params: {
   const { foldings, checks, warnings } =
     params.layered === undefined
       ? { foldings: [], checks: [], warnings: [] }
-      : planRoundingFoldings({ model: params.layered, transforms, stages });
+      : planRoundingFoldings({ model: params.layered, transforms, stages, statistics });
+  if (statistics !== undefined) checkParentInputs(statistics, foldings);
   const resources = layerResources({ memory, threads, stages, foldings, checks });
   const tensors = new Set(layers.map(({ name }) => name));
   return {

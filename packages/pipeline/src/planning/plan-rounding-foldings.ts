@@ -1,5 +1,6 @@
 import { expressionSources } from "@quern/models";
 import type { MemberSpec } from "@quern/quantize";
+import type { Statistics } from "@quern/statistics";
 import { QuernError } from "@quern/tensor";
 import type { PlannedBlockMatrix } from "../layers/block-plan.ts";
 import type { LayeredModel } from "../layers/linear-layers.ts";
@@ -18,12 +19,13 @@ export function planRoundingFoldings(params: {
   readonly model: LayeredModel;
   readonly transforms: readonly MemberSpec[];
   readonly stages: readonly PlannedStage<PlannedBlockMatrix>[];
+  readonly statistics: Statistics | undefined;
 }): {
   readonly foldings: readonly PlannedFolding[];
   readonly checks: readonly PlannedBlockCheck[];
   readonly warnings: readonly QuernError[];
 } {
-  const { model, transforms, stages } = params;
+  const { model, transforms, stages, statistics } = params;
   const rotation = transforms.find((spec) => rotationOf(spec) !== undefined);
   if (rotation !== undefined) {
     throw new QuernError("ROUNDING_TRANSFORM", `${rotation.name} rotates checkpoints, and not GGUF files`);
@@ -35,7 +37,7 @@ export function planRoundingFoldings(params: {
       return layer === undefined ? [] : [[layer.weights.tensor, layer] as const];
     }),
   );
-  const found = planFoldings({ model, transforms, layers: [...layers.values()] });
+  const found = planFoldings({ model, transforms, layers: [...layers.values()], statistics });
   const changed = new Set(
     found.foldings.flatMap(({ folding }) =>
       [...folding.multiplied, ...folding.divided].map(({ tensor }) => tensor),

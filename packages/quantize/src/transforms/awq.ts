@@ -1,6 +1,7 @@
 import { QuernError } from "@quern/tensor";
 import type { Matrix } from "../matrix.ts";
 import { factorErrors, sampleRows } from "./factor-error.ts";
+import { parentFactorErrors } from "./parent-error.ts";
 import type { Transform } from "./transform.ts";
 
 export interface AwqOptions {
@@ -8,22 +9,34 @@ export interface AwqOptions {
   readonly steps?: number;
   /** Whether columns of small weights get larger factors, as in AutoAWQ. @default true */
   readonly weighWeights?: boolean;
-  /** Rows of each layer on which factors are tried. @default 256 */
+  /** Rows of each layer on which factors are tried; not where a parent is compared, which needs all of them. @default 256 */
   readonly rows?: number;
+  /**
+   * What loses least: the outputs of the layers, each for itself, or the output of the module around them where a task can tell
+   * (`parentError`), as in llm-awq. @default "layers"
+   */
+  readonly loss?: "layers" | "parent";
 }
 
 /**
  * Activation-aware weight quantization (Lin et al. 2024): columns whose inputs are large are made larger, so that rounding hurts them less.
  * Factors are x^r, or x^r / w^(1 - r) with w the mean over rows of |w| / (largest |w| of its tile), for mean magnitudes x of the inputs;
- * r is the exponent with the least output error, which the Hessian gives without the inputs themselves.
+ * r is the exponent with the least output error, which the Hessian gives without the inputs themselves; that of a parent needs some inputs.
  */
 export function awq(options: AwqOptions = {}): Transform {
-  const { steps = 20, weighWeights = true, rows = 256 } = options;
+  const { steps = 20, weighWeights = true, rows = 256, loss = "layers" } = options;
   if (!(Number.isInteger(steps) && steps >= 1 && Number.isInteger(rows) && rows >= 1)) {
     throw new QuernError("QUANTIZE_OPTION", `AWQ takes steps and rows from 1 on, not ${steps} and ${rows}`);
   }
+  if (loss !== "layers" && loss !== "parent") {
+    throw new QuernError(
+      "QUANTIZE_OPTION",
+      `the loss of AWQ is "layers" or "parent", not ${JSON.stringify(loss)}`,
+    );
+  }
   return {
     name: "awq",
+    comparesParents: loss === "parent",
     needs: ["hessian", "meanMagnitudes", "grid", "math"],
     choose(task) {
       const { layers, calibrator } = task;
@@ -33,14 +46,11 @@ export function awq(options: AwqOptions = {}): Transform {
       const weights = weighWeights
         ? meanWeights(layers, Math.min(grid.unitOf(layers[0]!).columns, layers[0]!.columns))
         : undefined;
-      const sampled = layers.map((layer) => sampleRows(layer, rows, grid));
-      const errorOf = factorErrors({
-        layers: sampled,
-        grid,
-        calibrator,
-        hessian: task.hessian!.matrix,
-        math,
-      });
+      const parentError = loss === "parent" ? task.parentError : undefined;
+      const common = { grid, calibrator, hessian: task.hessian!.matrix, math };
+      const errorOf = parentError
+        ? parentFactorErrors({ ...common, layers, parentError })
+        : factorErrors({ ...common, layers: layers.map((layer) => sampleRows(layer, rows, grid)) });
       const tried = Array.from({ length: steps }, (_, step) => {
         const exponent = step / steps;
         return { exponent, error: errorOf(factorsFor(inputs, weights, exponent)) };

@@ -26,16 +26,28 @@ export interface FactorErrorParams {
 export function factorErrors(
   params: FactorErrorParams,
 ): (factors: Float32Array, variance?: number) => number {
-  const { grid, calibrator, math } = params;
+  const { grid, math } = params;
   const hessian = Float32Array.from(params.hessian);
   const trials = params.layers.map((layer) => new LayerTrials(layer, hessian, math));
-  const energies = diagonalOf(params.hessian, params.layers[0]!.columns);
+  const fittingWith = scaledFitting(params);
   return (factors, variance = 0) => {
-    const importance = columnImportance(energies.map((energy, j) => energy / factors[j]! ** 2));
-    const fitting = { calibrator, importance, math };
+    const fitting = fittingWith(factors);
     const sum = trials.reduce((all, trial) => all + trial.errorOf({ factors, variance, grid, fitting }), 0);
     return sum / trials.length;
   };
+}
+
+/** How ranges are searched when layers are rounded with factors. */
+export function scaledFitting(
+  params: Pick<FactorErrorParams, "layers" | "calibrator" | "hessian" | "math">,
+): (factors: Float32Array) => Fitting {
+  const { calibrator, math } = params;
+  const energies = diagonalOf(params.hessian, params.layers[0]!.columns);
+  return (factors) => ({
+    calibrator,
+    importance: columnImportance(energies.map((energy, j) => energy / factors[j]! ** 2)),
+    math,
+  });
 }
 
 /** A layer that is rounded again and again. */

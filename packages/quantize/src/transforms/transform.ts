@@ -12,6 +12,8 @@ export interface Transform {
   readonly name: string;
   /** What a task has to have. */
   readonly needs: readonly ("hessian" | "meanMagnitudes" | "largestMagnitudes" | "grid" | "math")[];
+  /** Whether it goes by `parentError` where a task has that. @default false */
+  readonly comparesParents?: boolean;
   /** Called through `chooseFactors`, which has checked the task. */
   choose(task: TransformTask): ChosenFactors;
 }
@@ -27,6 +29,11 @@ export interface TransformTask {
   /** By column: largest |x|, or a percentile of it. */
   readonly largestMagnitudes?: Float32Array | undefined;
   readonly math?: MathKernels | undefined;
+  /**
+   * What the output of the module around the layers loses when they become these, a share of it: of a feed-forward network, for the layers
+   * that read its input.
+   */
+  readonly parentError?: ((changed: readonly Matrix[]) => number) | undefined;
 }
 
 export interface ChosenFactors {
@@ -34,7 +41,7 @@ export interface ChosenFactors {
   readonly factors: Float32Array;
   /** Whatever exponent they were made with. */
   readonly exponent: number;
-  /** Relative output error of the layers for each exponent that was tried. */
+  /** Relative output error of the layers, or of what is around them, for each exponent that was tried. */
   readonly tried: readonly { readonly exponent: number; readonly error: number }[];
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { meanSquaredError } from "../calibrators/mean-squared-error.ts";
 import { uniform } from "../grids/uniform.ts";
+import type { Matrix } from "../matrix.ts";
 import { outputError } from "../measure/output-error.ts";
 import { nearest } from "../roundings/nearest.ts";
 import { roundMatrix } from "../roundings/round-matrix.ts";
@@ -87,6 +88,39 @@ describe("AWQ", () => {
       found.factors.forEach((factor, j) => expect(factor / (raw[j]! / middle)).toBeCloseTo(1, 4));
     },
   );
+
+  it("goes by what is around the layers where that is wanted and known", async () => {
+    const { math } = await layerUnderTest(1, 8);
+    const task = { layers, grid, hessian, meanMagnitudes, math };
+    const seen: number[] = [];
+    // Something that only the first row of the second layer counts for.
+    const parentError = (changed: readonly Matrix[]): number => {
+      const [own, other] = [layers[1]!, changed[1]!].map(({ values }) => values.subarray(0, columns));
+      const error = own!.reduce(
+        (sum, value, j) => sum + meanMagnitudes[j]! * Math.abs(value - other![j]!),
+        0,
+      );
+      seen.push(error);
+      return error;
+    };
+    const found = chooseFactors({ ...task, parentError, transform: awq({ loss: "parent" }) });
+    expect(seen).toHaveLength(21);
+    expect(found.tried.map(({ error }) => error)).toEqual(seen.slice(0, 20));
+    // What is compared is what rounding with the factors gives.
+    const { factors } = found;
+    const again = layers.map((layer) => {
+      const { values } = roundMatrix({ matrix: scaleColumns(layer, factors), grid, rounding: nearest() });
+      return { ...layer, values: values.map((value, i) => value / factors[i % columns]!) };
+    });
+    expect(parentError(again)).toBeCloseTo(Math.min(...seen), 6);
+    const itself = chooseFactors({ ...task, transform: awq() });
+    expect(found.exponent).not.toBe(itself.exponent);
+    expect(chooseFactors({ ...task, parentError, transform: awq() })).toEqual(itself);
+    expect(chooseFactors({ ...task, transform: awq({ loss: "parent" }) })).toEqual(itself);
+    expect(() => awq({ loss: "block" as never })).toThrow(
+      expect.objectContaining({ code: "QUANTIZE_OPTION" }),
+    );
+  });
 
   it("takes layers with larger outputs for no more important", async () => {
     const { math } = await layerUnderTest(1, 8);

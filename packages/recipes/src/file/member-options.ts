@@ -45,7 +45,12 @@ export const CALIBRATOR_OPTIONS: OptionsByName = {
 };
 
 export const TRANSFORM_OPTIONS: OptionsByName = {
-  awq: { steps: count.optional(), weighWeights: z.boolean().optional(), rows: count.optional() },
+  awq: {
+    steps: count.optional(),
+    weighWeights: z.boolean().optional(),
+    rows: count.optional(),
+    loss: z.enum(["layers", "parent"]).optional(),
+  },
   "smooth-quant": { alpha: z.union([share, z.array(share).min(1)]).optional() },
   hadamard: { r1: z.boolean().optional(), r2: z.boolean().optional(), seed: z.int().min(0).optional() },
 };

@@ -1,4 +1,4 @@
-import type { StatisticsInput } from "./description.ts";
+import type { KeptWindows, StatisticsInput } from "./description.ts";
 
 /** Far more than any model has. */
 const MOST_COLUMNS = 2 ** 22;
@@ -30,6 +30,8 @@ export function checkInputs(
       const problem = `${key} of the input "${name}" is ${value}: expected a whole number from ${least} to ${most}`;
       throw error(problem, name);
     }
+    const problem = input.windows && problemOf(input, input.windows);
+    if (problem !== undefined) throw error(problem, name);
     if (modules.length === 0) throw error(`no module reads the input "${name}": expected at least one`, name);
     for (const owned of new Set([name, ...modules])) {
       const other = owners.get(owned);
@@ -42,4 +44,22 @@ export function checkInputs(
       throw error(`the input "${name}" names a module twice: expected each once`, name);
     }
   }
+}
+
+/** What is wrong with whole windows of an input. */
+function problemOf(
+  { name, matrices, holdOutRows }: StatisticsInput,
+  { rows, starts }: KeptWindows,
+): string | undefined {
+  if (matrices !== 1 || holdOutRows === 0) {
+    return `whole windows of the input "${name}" are stored: expected one matrix, and windows kept apart`;
+  }
+  if (!(Number.isInteger(rows) && rows >= 1 && rows <= MOST_COLUMNS)) {
+    return `windows of the input "${name}" have ${rows} tokens: expected a whole number from 1 to ${MOST_COLUMNS}`;
+  }
+  const inOrder = starts.every(
+    (start, index) => Number.isInteger(start) && start < rows && (index === 0 || start > starts[index - 1]!),
+  );
+  if (starts[0] === 0 && inOrder) return undefined;
+  return `sequences of the input "${name}" do not begin at rows from 0 to ${rows - 1} in ascending order, the first at 0`;
 }

@@ -20,6 +20,16 @@ export interface StatisticsInput {
   readonly hessian: boolean;
   /** Most inputs of the hold-out windows that are stored as they are, for each matrix; 0: nothing is collected of these windows. */
   readonly holdOutRows: number;
+  /** Hold-out windows of which all inputs are stored, in their order; of inputs of `matrices` 1. Absent: there are none. */
+  readonly windows?: KeptWindows;
+}
+
+/** Whole windows, one after another. */
+export interface KeptWindows {
+  /** Tokens of all of them. */
+  readonly rows: number;
+  /** Rows that begin a sequence, from 0 on in ascending order: their position is 0, and attention does not reach across them. */
+  readonly starts: readonly number[];
 }
 
 /** The model that was run. */

@@ -35,7 +35,8 @@ export type StatisticsEntry =
   | "holdOutTokens"
   | "holdOutSumSquares"
   | "holdOutRowCounts"
-  | "holdOutRows";
+  | "holdOutRows"
+  | "windowRows";
 
 /** All sums are over the inputs that reached a matrix. */
 export const ENTRIES: Readonly<Record<StatisticsEntry, EntryTraits>> = {
@@ -64,6 +65,15 @@ export const ENTRIES: Readonly<Record<StatisticsEntry, EntryTraits>> = {
     shape: ({ columns, holdOutRows }) => [holdOutRows, columns],
     signed: true,
     sparse: true,
+  },
+  /** All inputs of some windows. */
+  windowRows: {
+    suffix: "windows",
+    holdOut: true,
+    type: "F32",
+    shape: ({ columns, windows }) => [windows?.rows ?? 0, columns],
+    signed: true,
+    wanted: ({ windows }) => windows !== undefined,
   },
 };
 

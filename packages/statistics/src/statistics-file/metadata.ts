@@ -41,8 +41,18 @@ function partOf({ sources, windows, tokens, hash }: StatisticsCorpusPart): Stati
 }
 
 function inputOf(input: StatisticsInput): StatisticsInput {
-  const { name, modules, columns, matrices, rowsPerToken, block, hessian, holdOutRows } = input;
-  return { name, modules, columns, matrices, rowsPerToken, block, hessian, holdOutRows };
+  const { name, modules, columns, matrices, rowsPerToken, block, hessian, holdOutRows, windows } = input;
+  return {
+    name,
+    modules,
+    columns,
+    matrices,
+    rowsPerToken,
+    block,
+    hessian,
+    holdOutRows,
+    ...(windows && { windows: { rows: windows.rows, starts: windows.starts } }),
+  };
 }
 
 /**
@@ -113,6 +123,7 @@ function readPart(part: ReadJson): StatisticsCorpusPart {
 }
 
 function readInput(input: ReadJson): StatisticsInput {
+  const windows = input.optionalMember("windows");
   return {
     name: input.member("name").string,
     modules: input.member("modules").array.map(({ string }) => string),
@@ -122,5 +133,11 @@ function readInput(input: ReadJson): StatisticsInput {
     block: input.member("block").count,
     hessian: input.member("hessian").boolean,
     holdOutRows: input.member("holdOutRows").count,
+    ...(windows && {
+      windows: {
+        rows: windows.member("rows").count,
+        starts: windows.member("starts").array.map(({ count }) => count),
+      },
+    }),
   };
 }

@@ -115,6 +115,15 @@ describe("what was written is read", () => {
     },
   );
 
+  it("of windows that were kept whole", async () => {
+    const [input] = SAMPLE_INPUTS;
+    expect(await statistics.readWindows("blk.0.attn_k")).toEqual({
+      rows: Float32Array.from(valuesOf(input!, 0, "windowRows")),
+      starts: [0, 4],
+    });
+    expect(valuesOf(input!, 0, "windowRows")).toHaveLength(7 * input!.columns);
+  });
+
   it("into an array that is given", async () => {
     const into = new Float64Array(30).fill(-1);
     expect(await statistics.readHessian({ module: "blk.0.attn_q", into })).toBe(into);
@@ -137,6 +146,7 @@ describe("what was written is read", () => {
     const absent = { code: "STATISTICS_NOT_COLLECTED", subject: { tensor: "output" } };
     await expect(statistics.readHessian({ module: "output" })).rejects.toMatchObject(absent);
     await expect(statistics.readHoldOut("output")).rejects.toMatchObject(absent);
+    await expect(statistics.readWindows("output")).rejects.toMatchObject(absent);
     const small = { module: "blk.0.attn_q", into: new Float64Array(24) };
     await expect(statistics.readHessian(small)).rejects.toMatchObject({ code: "STATISTICS_TOO_LARGE" });
   });

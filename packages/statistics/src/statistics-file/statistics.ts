@@ -194,6 +194,12 @@ export class Statistics implements StatisticsDescription {
     return { tokens: tokens!, meanSquare, rows, rowCount: rowCount! };
   }
 
+  /** All inputs of the windows that were kept whole, rows x columns, and where their sequences begin. */
+  async readWindows(module: string): Promise<{ rows: Float32Array; starts: readonly number[] }> {
+    const input = this.#collected(module, 0, "windowRows");
+    return { rows: await this.#readFloats(module, 0, "windowRows"), starts: input.windows!.starts };
+  }
+
   /** Closes the file. */
   async close(): Promise<void> {
     await this.#source.close();

@@ -114,7 +114,8 @@ describe("a run that is not interrupted", () => {
 
   it("writes large values piece by piece", async () => {
     const columns = 1200;
-    const large = { ...SAMPLE_INPUTS[0]!, columns, holdOutRows: 0 };
+    const { windows: _whole, ...sample } = SAMPLE_INPUTS[0]!;
+    const large = { ...sample, columns, holdOutRows: 0 };
     const inputs = [large];
     const writer = await createStatisticsWriter({
       plan: planStatistics(sampleDescription({ inputs })),
@@ -335,6 +336,12 @@ describe("what is refused", () => {
     ["a module with two inputs", [first!, { ...first!, name: "b", modules: ["blk.0.attn_k"] }]],
     ["a module that stands there twice", [{ ...first!, modules: ["blk.0.attn_q", "blk.0.attn_q"] }]],
     ["no module", [{ ...first!, modules: [] }]],
+    ["windows without tokens", [{ ...first!, windows: { rows: 0, starts: [0] } }]],
+    ["windows of which nothing was kept apart", [{ ...first!, holdOutRows: 0 }]],
+    ["windows of stacked matrices", [{ ...first!, matrices: 2 }]],
+    ["windows without a beginning", [{ ...first!, windows: { rows: 7, starts: [1] } }]],
+    ["windows of sequences in disorder", [{ ...first!, windows: { rows: 7, starts: [0, 4, 4] } }]],
+    ["windows that begin behind their end", [{ ...first!, windows: { rows: 7, starts: [0, 7] } }]],
   ])("a plan with %s", (_, inputs) => {
     expect(() => planStatistics(sampleDescription({ inputs }))).toThrow(
       expect.objectContaining({ code: "STATISTICS_PLAN_INVALID" }) as Error,

@@ -19,6 +19,7 @@ export const SAMPLE_INPUTS: readonly StatisticsInput[] = [
     block: 0,
     hessian: true,
     holdOutRows: 3,
+    windows: { rows: 7, starts: [0, 4] },
   },
   {
     ...dense,

@@ -56,7 +56,8 @@ export function evaluateBlock(params: {
   return normalize(evaluation, feedForward.norms.residual, result);
 }
 
-function applyAttention(
+/** What attention makes of what its norm has made; input and result are tokens x width. */
+export function applyAttention(
   evaluation: Evaluation,
   graph: AttentionGraph,
   params: { readonly input: Float32Array; readonly tokens: number; readonly sequences: readonly Sequence[] },
@@ -66,7 +67,8 @@ function applyAttention(
     : applyHeadsAttention(evaluation, graph, params);
 }
 
-function applyFeedForward(
+/** What a feed-forward network or a mixture of experts makes of what its norm has made; input and result are tokens x width. */
+export function applyFeedForward(
   evaluation: Evaluation,
   graph: FeedForwardGraph,
   input: Float32Array,

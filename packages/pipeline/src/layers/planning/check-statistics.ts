@@ -3,6 +3,7 @@ import { QuernError } from "@quern/tensor";
 import { listNames } from "../../name-list.ts";
 import type { LayeredModel } from "../linear-layers.ts";
 import type { PlannedFolding, PlannedMatrix, PlannedStage } from "../plan.ts";
+import { checkParentInputs } from "./plan-parents.ts";
 
 /** Inputs for each column below which X^T X is singular or noise. */
 const LEAST_TOKENS_PER_COLUMN = 2;
@@ -28,6 +29,7 @@ export function checkStatistics(params: {
     const { module } = folding.statistics;
     if (usesHessian && !statistics.input(module).hessian) throw notCollected(statistics, module);
   }
+  checkParentInputs(statistics, foldings);
   const divided = new Set(foldings.flatMap(({ layers }) => layers.map(({ weights }) => weights.tensor)));
   for (const { inputs, needs, layers } of stages.flatMap(({ groups }) => groups)) {
     if (inputs === undefined || !needs.histogram || statistics.input(inputs.module).holdOutRows > 0) continue;

@@ -1,5 +1,6 @@
 import { totalmem } from "node:os";
-import { QuernError } from "@quern/tensor";
+import type { ModelTensor } from "@quern/models";
+import { ELEMENT_TYPES, elementCount, QuernError } from "@quern/tensor";
 import type {
   InputNeeds,
   LayerResources,
@@ -7,6 +8,7 @@ import type {
   PlannedFolding,
   PlannedGroup,
   PlannedMatrix,
+  PlannedParent,
   PlannedStage,
 } from "../plan.ts";
 import type { CheckedLinear } from "./plan-linear.ts";
@@ -40,7 +42,7 @@ const SEARCHING_HESSIAN_BYTES = 12;
 const REFINING_BYTES = 4;
 
 /** Inputs that are held out, at most. */
-const HELD_OUT_ROWS = 256;
+export const HELD_OUT_ROWS = 256;
 
 /**
  * Resident memory of Node with this package loaded and a model described, and of each further thread with its kernels: as measured
@@ -110,12 +112,31 @@ export function foldingBytes(params: {
   readonly layers: readonly { readonly weights: { readonly rows: number; readonly columns: number } }[];
   readonly columns: number;
   readonly usesHessian: boolean;
+  readonly parent?: PlannedParent | undefined;
 }): number {
-  const { layers, columns, usesHessian } = params;
+  const { layers, columns, usesHessian, parent } = params;
   const weights = layers.reduce((sum, { weights: { rows, columns: n } }) => sum + rows * n, 0);
   return (
     weights * SEARCHING_BYTES +
-    (usesHessian ? columns * columns * (HESSIAN_BYTES + SEARCHING_HESSIAN_BYTES) : 0)
+    (usesHessian ? columns * columns * (HESSIAN_BYTES + SEARCHING_HESSIAN_BYTES) : 0) +
+    (parent === undefined ? 0 : parentBytes(parent))
+  );
+}
+
+/** Rows of a parent: its inputs, what it gave and gives, and what its experts read and give; and between its layers. */
+const PARENT_ROWS = 6;
+const PARENT_INNER_ROWS = 4;
+
+/** Tensors as they are stored and in F32, and what they make of inputs that were held out. */
+function parentBytes({ parent, rows, tensors }: PlannedParent): number {
+  return rows * 4 * (PARENT_ROWS * parent.width + PARENT_INNER_ROWS * parent.inner) + tensorBytes(tensors);
+}
+
+/** Memory for tensors of a model as they are stored, and in F32. */
+export function tensorBytes(tensors: readonly ModelTensor[]): number {
+  return tensors.reduce(
+    (sum, { shape, sourceType }) => sum + elementCount(shape) * (ELEMENT_TYPES[sourceType].bits / 8 + 4),
+    0,
   );
 }
 

@@ -110,6 +110,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     model,
     transforms: rotation === undefined ? recipe.transforms : [],
     layers: stages.flatMap(({ groups }) => groups.flatMap((group) => group.layers)),
+    statistics,
   });
   if ((foldings.length > 0 || rotation !== undefined) && follows) {
     throw new QuernError(

@@ -1,7 +1,7 @@
 import { expressionSources, forwardModel, planForward } from "@quern/models";
-import { ELEMENT_TYPES, elementCount } from "@quern/tensor";
 import type { LayeredModel } from "../linear-layers.ts";
 import type { PlannedBlockCheck } from "../plan.ts";
+import { tensorBytes } from "./memory.ts";
 
 /** Blocks that are run as they were and as they became: those of which weights are changed. */
 export function planChecks(
@@ -21,12 +21,7 @@ export function planChecks(
         width: graph.embedding.width,
         tensors,
         sources: [...sources].map((name) => checkpoint.tensors.get(name)!),
-        // As they are stored, and in F32.
-        bytes: tensors.reduce(
-          (sum, { shape, sourceType }) =>
-            sum + elementCount(shape) * (ELEMENT_TYPES[sourceType].bits / 8 + 4),
-          0,
-        ),
+        bytes: tensorBytes(tensors),
       },
     ];
   });

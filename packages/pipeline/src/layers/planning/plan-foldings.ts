@@ -1,11 +1,13 @@
 import { describeFoldings, type Folding } from "@quern/models";
 import type { MemberSpec } from "@quern/quantize";
+import type { Statistics } from "@quern/statistics";
 import { QuernError } from "@quern/tensor";
 import { listNames } from "../../name-list.ts";
 import type { LayeredModel } from "../linear-layers.ts";
 import type { PlannedFolding, PlannedMatrix } from "../plan.ts";
 import { transformOf } from "../tasks/choose-factors.ts";
 import { foldingBytes } from "./memory.ts";
+import { planParents } from "./plan-parents.ts";
 import { weightsOf } from "./weights-of.ts";
 
 const NAMES = 3;
@@ -20,10 +22,12 @@ export function planFoldings(params: {
   readonly model: LayeredModel;
   readonly transforms: readonly MemberSpec[];
   readonly layers: readonly Pick<PlannedMatrix, "weights" | "decision">[];
+  readonly statistics?: Statistics | undefined;
 }): { readonly foldings: readonly PlannedFolding[]; readonly warnings: readonly QuernError[] } {
-  const { model, transforms, layers } = params;
+  const { model, transforms, layers, statistics } = params;
   if (transforms.length === 0) return { foldings: [], warnings: [] };
   const usesHessian = transforms.some((spec) => transformOf(spec).needs.includes("hessian"));
+  const parentFor = planParents(model, transforms, statistics);
   const { foldings } = describeFoldings({
     description: model.description,
     tensors: new Map([...model.tensors].map(([name, { info }]) => [name, info])),
@@ -33,6 +37,7 @@ export function planFoldings(params: {
     const reading = layers.filter(({ weights }) => tensors.has(weights.tensor));
     if (reading.length === 0) return [];
     const norm = normOf(folding);
+    const parent = parentFor(folding);
     return [
       {
         folding,
@@ -41,7 +46,8 @@ export function planFoldings(params: {
         ...(norm === undefined
           ? {}
           : { norm: { weights: weightsOf(model, norm.tensor), offset: norm.offset } }),
-        bytes: foldingBytes({ layers: reading, columns: folding.columns, usesHessian }),
+        ...(parent && { parent }),
+        bytes: foldingBytes({ layers: reading, columns: folding.columns, usesHessian, parent }),
       },
     ];
   });

@@ -1,6 +1,7 @@
 import { type ChosenFolding, fitFactors, foldedScales, tieFactors, type WeightChanges } from "@quern/models";
 import type { InputSource, InputStatistics } from "@quern/statistics";
 import type { MemberSpec } from "@quern/quantize";
+import { QuernError } from "@quern/tensor";
 import type { BufferPool } from "@quern/threads";
 import type { CheckpointPlan, PlannedBlockCheck, PlannedFolding, PlannedMatrix } from "../plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
@@ -43,7 +44,7 @@ export async function foldFactors(params: {
  * Chooses factors for all places. Every block is compared with what it was as soon as its factors are chosen.
  *
  * @param params.inputs Needed where there are some places.
- * @throws QuernError `FOLDING_CHANGES_MODEL`
+ * @throws QuernError `FOLDING_CHANGES_MODEL`, `STATISTICS_NOT_COLLECTED`
  */
 export async function chooseFoldings(params: {
   readonly foldings: readonly PlannedFolding[];
@@ -97,7 +98,7 @@ function readerKey(module: string, matrix: number | undefined): string {
 }
 
 async function choose(
-  { folding, layers, usesHessian, norm }: PlannedFolding,
+  { folding, layers, usesHessian, parent, norm }: PlannedFolding,
   context: {
     readonly run: RunLayerTask;
     readonly inputs: InputSource;
@@ -108,8 +109,17 @@ async function choose(
   const { run, inputs, transforms, pool } = context;
   const lease = pool.lease();
   const allocate = (size: number): SharedArrayBuffer => lease.take(size);
-  const request = { ...folding.statistics, hessian: usesHessian, cross: false, heldOut: false, allocate };
-  const { hessian, tokens, meanMagnitude, largestMagnitude } = await inputs.read(request);
+  const kind = parent?.parent.kind;
+  const { hessian, tokens, meanMagnitude, largestMagnitude, heldOut, windows } = await inputs.read({
+    ...folding.statistics,
+    hessian: usesHessian,
+    cross: false,
+    heldOut: kind === "feed-forward",
+    windows: kind === "attention",
+    allocate,
+  });
+  const input = kind === "feed-forward" ? heldOut && { rows: heldOut } : windows;
+  if (parent !== undefined && input === undefined) throw noInputs(folding);
   const factors = await run({
     kind: "choose-factors",
     layers: layers.map(({ weights }) => weights),
@@ -118,6 +128,7 @@ async function choose(
     ...(hessian && { hessian: { matrix: hessian, tokens } }),
     meanMagnitudes: meanMagnitude,
     largestMagnitudes: largestMagnitude,
+    ...(parent && input && { parent: { ...parent, input } }),
   });
   lease.release();
   const tied = tieFactors(folding, factors);
@@ -125,6 +136,14 @@ async function choose(
   const weight = await run({ kind: "read", weights: norm.weights });
   const { offset, weights } = norm;
   return { folding, factors: fitFactors({ factors: tied, weight, offset, type: weights.type }) };
+}
+
+function noInputs({ statistics: { module } }: PlannedFolding["folding"]): QuernError {
+  return new QuernError(
+    "STATISTICS_NOT_COLLECTED",
+    `no inputs of "${module}" are known as they are, on which what is around it could be compared`,
+    { subject: { tensor: module } },
+  );
 }
 
 /** What is known of inputs when they are divided by factors, if by any. The Hessian is changed in place. */

@@ -1,4 +1,5 @@
 import type { Kernels } from "@quern/kernels";
+import { type ParentInput, parentErrors } from "@quern/models";
 import {
   chooseFactors,
   findMember,
@@ -13,6 +14,7 @@ import {
   type Treatment,
 } from "@quern/quantize";
 import { about } from "../about-tensor.ts";
+import type { PlannedParent } from "../plan.ts";
 import { type OpenReader, readWeights, type Weights } from "./weights.ts";
 
 /** Chooses the factors by which the columns of layers with the same inputs are multiplied. */
@@ -27,6 +29,8 @@ export interface ChooseFactorsTask {
   readonly hessian?: Hessian;
   readonly meanMagnitudes: Float32Array;
   readonly largestMagnitudes: Float32Array;
+  /** What is compared, on these inputs. */
+  readonly parent?: PlannedParent & { readonly input: ParentInput };
 }
 
 /** A transform that a recipe names. */
@@ -48,9 +52,23 @@ export async function chooseColumnFactors(
   });
   let layers: readonly Matrix[] = await Promise.all(whole);
   let { hessian } = task;
+  const errorOf =
+    task.parent &&
+    (await parentErrors({
+      ...task.parent,
+      reader: open(task.parent.sources),
+      layers: task.layers.map(({ tensor }) => tensor),
+      kernels,
+    }));
   const product = new Float32Array(meanMagnitudes.length).fill(1);
   for (const spec of transforms) {
     const divided = (values: Float32Array): Float32Array => values.map((value, i) => value / product[i]!);
+    // Layers have the factors of earlier transforms, and the parent's inputs have not.
+    const inverse = spec === transforms[0] ? undefined : product.map((factor) => 1 / factor);
+    const parentError =
+      errorOf &&
+      ((changed: readonly Matrix[]): number =>
+        errorOf(changed.map((layer) => (inverse ? scaleColumns(layer, inverse) : layer).values)));
     const { factors } = about(task.layers[0]!.tensor, () =>
       chooseFactors({
         transform: transformOf(spec),
@@ -61,6 +79,7 @@ export async function chooseColumnFactors(
         meanMagnitudes: divided(meanMagnitudes),
         largestMagnitudes: divided(largestMagnitudes),
         math: kernels.math,
+        parentError,
       }),
     );
     for (let column = 0; column < product.length; column++) product[column]! *= factors[column]!;

@@ -23,19 +23,24 @@ export interface RandomStatisticsParams {
   readonly hessians?: boolean;
   /** @default true */
   readonly holdOut?: boolean;
+  /** Whether windows of what attention reads are kept whole. @default false */
+  readonly windows?: boolean;
 }
+
+const WINDOWS = { rows: 40, starts: [0, 24] };
 
 /** Writes and opens a statistics file of all linear layers of the blocks of a model. */
 export async function randomStatistics(params: RandomStatisticsParams): Promise<Statistics> {
-  const { model, path, tokens = 1024, hessians = true, holdOut = true } = params;
+  const { model, path, tokens = 1024, hessians = true, holdOut = true, windows = false } = params;
   const { description, checkpoint } = model;
   const { math } = await loadKernels();
   const inputs = planForward(forwardModel(description)).blocks.flatMap((block, index) =>
-    linearInputs(block).map((input): StatisticsInput => ({
+    linearInputs(block).map((input, place): StatisticsInput => ({
       ...input,
       block: index,
       hessian: hessians,
       holdOutRows: holdOut ? HELD_OUT : 0,
+      ...(windows && place === 0 && { windows: WINDOWS }),
     })),
   );
   const summary = { sources: [{ name: "made up", windows: 1, tokens }], windows: 1, tokens, hash: "00" };
@@ -102,6 +107,9 @@ export async function randomStatistics(params: RandomStatisticsParams): Promise<
       "holdOutRows",
       sums.map(({ held }) => held),
     );
+    if (input.windows === undefined) continue;
+    const { held } = sumsOf(input, { seed: 31 * index + 7, tokens: 1, math });
+    await write("windowRows", [held.subarray(0, WINDOWS.rows * input.columns)]);
   }
   for (const block of new Set(inputs.map((input) => input.block))) await writer.completeBlock(block);
   await writer.finish();
