@@ -1,7 +1,12 @@
 import { localPaths } from "@quern/checkpoints/node";
 import { linearOperations, type ModelWindow, parameterBytes, type RunnableModel } from "@quern/inference";
 import type { KernelBackend } from "@quern/kernels";
-import { type KeptWindows, planStatistics, type StatisticsInput } from "@quern/statistics";
+import {
+  isStatisticsPlaced,
+  type KeptWindows,
+  planStatistics,
+  type StatisticsInput,
+} from "@quern/statistics";
 import { QuernError } from "@quern/tensor";
 import { checkOutputPlaces } from "@quern/tensor/node";
 import { resolveThreads } from "@quern/threads";
@@ -100,7 +105,11 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
   const temporaryBytes = 2 * stateBytes + (memory.states < stateBytes ? stateBytes : 0);
   const [replaces = false] = await checkOutputPlaces({
     places: [
-      { path: output, fileSize: statistics.fileSize },
+      {
+        path: output,
+        fileSize: statistics.fileSize,
+        isFinished: await isStatisticsPlaced({ plan: statistics, path: output }),
+      },
       { path: `${output}.hidden`, fileSize: temporaryBytes },
     ],
     sources: localPaths(model.source.shards),
