@@ -1,4 +1,4 @@
-import { QuernError } from "@quern/tensor";
+import { type HttpAnswer, QuernError } from "@quern/tensor";
 import type { HubAccess } from "./access.ts";
 
 /** What was asked for. */
@@ -15,7 +15,7 @@ export interface HubSubject {
  */
 export function refusal(params: {
   readonly access: HubAccess;
-  readonly response: Response;
+  readonly response: HttpAnswer;
   readonly subject: HubSubject;
 }): QuernError {
   const { access, response, subject } = params;
@@ -26,7 +26,7 @@ export function refusal(params: {
 
 function explain(
   { endpoint, token }: HubAccess,
-  response: Response,
+  response: HttpAnswer,
   { id, revision }: HubSubject,
 ): readonly [code: string, problem: string] {
   const { status } = response;

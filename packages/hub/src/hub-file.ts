@@ -1,6 +1,6 @@
-import { type ByteSource, httpRangeSource } from "@quern/tensor";
+import { type ByteSource, type HttpSend, httpRangeSource } from "@quern/tensor";
 import type { HubAccess } from "./access.ts";
-import { fileFetch } from "./file-fetch.ts";
+import { fileSend } from "./file-send.ts";
 
 /** A file of a repository in one version. Plain data without secrets: what another thread, or another machine, opens. */
 export interface HubFileLocation {
@@ -41,6 +41,7 @@ export function hubFileName({ id, path }: Pick<HubFileLocation, "id" | "path">):
  * Answers are checked as `httpRangeSource` does; the version of the file is checked, too, against the hash that the repository lists.
  *
  * @param params.access Of the endpoint of the location.
+ * @param params.transport What sends requests, without following redirects. @default fetch
  * @returns a source whose reads throw what those of `httpRangeSource` do, and `HUB_GATED`, `HUB_UNAUTHORIZED`, `HUB_REPOSITORY_NOT_FOUND`,
  * `HUB_FILE_NOT_FOUND`, `HUB_REQUEST_FAILED`, `HUB_REDIRECT_INVALID`
  */
@@ -49,14 +50,15 @@ export async function openHubFile(params: {
   readonly access: HubAccess;
   readonly patience?: HubPatience;
   readonly signal?: AbortSignal | undefined;
+  readonly transport?: HttpSend | undefined;
 }): Promise<ByteSource> {
-  const { location, access, patience = {}, signal } = params;
+  const { location, access, patience = {}, signal, transport } = params;
   const name = hubFileName(location);
   return httpRangeSource({
     url: location.endpoint,
     name,
     size: location.size,
-    fetch: fileFetch({ access, location, name }),
+    send: fileSend({ access, location, name, transport }),
     segments: { size: SEGMENT, parallel: PARALLEL_SEGMENTS },
     retries: patience.retries ?? 6,
     retryDelay: patience.retryDelay ?? 500,

@@ -1,4 +1,4 @@
-import { QuernError } from "@quern/tensor";
+import { type HttpSend, QuernError } from "@quern/tensor";
 import type { HubAccess } from "./access.ts";
 import { hubFileName, type HubFileLocation, type HubPatience, openHubFile } from "./hub-file.ts";
 
@@ -12,6 +12,7 @@ export async function readHubFile(params: {
   readonly access: HubAccess;
   readonly patience?: HubPatience;
   readonly signal?: AbortSignal | undefined;
+  readonly transport?: HttpSend | undefined;
 }): Promise<Uint8Array> {
   const { location } = params;
   const source = await openHubFile(params);

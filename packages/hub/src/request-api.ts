@@ -1,4 +1,11 @@
-import { QuernError, retryAfterOf, type RetryPolicy, TransientFailure, withRetries } from "@quern/tensor";
+import {
+  type HttpAnswer,
+  QuernError,
+  retryAfterOf,
+  type RetryPolicy,
+  TransientFailure,
+  withRetries,
+} from "@quern/tensor";
 import type { HubAccess } from "./access.ts";
 import { type HubSubject, isTransient, refusal } from "./failures.ts";
 import { send } from "./send.ts";
@@ -27,7 +34,7 @@ export function apiFetch(params: {
     return withRetries(policy, async () => {
       const timeout = AbortSignal.timeout(TIMEOUT);
       const signal = policy.signal === undefined ? timeout : AbortSignal.any([policy.signal, timeout]);
-      let response: Response;
+      let response: HttpAnswer;
       let text: string;
       try {
         ({ response } = await send({ access, url, headers: Object.fromEntries(headers), signal }));
@@ -37,7 +44,8 @@ export function apiFetch(params: {
         if (cause instanceof QuernError) throw cause;
         throw new TransientFailure(failed(`${new URL(access.endpoint).host} cannot be reached`, cause));
       }
-      if (response.ok) return new Response(text, { status: response.status, headers: response.headers });
+      if (response.status < 300)
+        return new Response(text, { status: response.status, headers: response.headers });
       const error = refusal({ access, response, subject });
       throw isTransient(response.status)
         ? new TransientFailure(error, retryAfterOf(response.headers))
@@ -46,16 +54,16 @@ export function apiFetch(params: {
   };
 }
 
-async function readText(response: Response): Promise<string> {
+async function readText(response: HttpAnswer): Promise<string> {
   const decoder = new TextDecoder();
   let size = 0;
   let text = "";
-  for await (const chunk of response.body ?? []) {
-    size += chunk.byteLength;
+  await response.readBody((piece) => {
+    size += piece.byteLength;
     if (size > LARGEST_ANSWER) {
       throw new QuernError("HUB_RESPONSE_INVALID", `The Hub answers with more than ${LARGEST_ANSWER} bytes.`);
     }
-    text += decoder.decode(chunk, { stream: true });
-  }
+    text += decoder.decode(piece, { stream: true });
+  });
   return text + decoder.decode();
 }

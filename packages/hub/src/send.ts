@@ -1,11 +1,11 @@
-import { QuernError } from "@quern/tensor";
+import { type HttpAnswer, type HttpSend, QuernError, sendByFetch } from "@quern/tensor";
 import type { HubAccess } from "./access.ts";
 
 const MOST_REDIRECTS = 5;
 
 /** An answer, and the address that gave it. */
 export interface HubResponse {
-  readonly response: Response;
+  readonly response: HttpAnswer;
   readonly url: string;
   /** Headers of the endpoint's last answer, whether it redirected to another host or not. */
   readonly endpointHeaders: Headers;
@@ -14,28 +14,29 @@ export interface HubResponse {
 /**
  * Sends a request and follows redirects. The token goes to the origin of the endpoint alone.
  *
- * @throws QuernError `HUB_REDIRECT_INVALID` for a redirect from https to http, to nowhere, or one too many; what `fetch` throws
+ * @param params.transport What sends each request. @default fetch
+ * @throws QuernError `HUB_REDIRECT_INVALID` for a redirect from https to http, to nowhere, or one too many; what the transport throws
  */
 export async function send(params: {
   readonly access: HubAccess;
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
+  readonly transport?: HttpSend | undefined;
 }): Promise<HubResponse> {
-  const { access, headers, signal } = params;
+  const { access, headers, signal, transport = sendByFetch({ fetch }) } = params;
   let { url } = params;
   let endpointHeaders = new Headers();
   for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
     const isEndpoint = new URL(url).origin === new URL(access.endpoint).origin;
     const authorization = isEndpoint && access.token !== undefined;
-    const response = await fetch(url, {
+    const response = await transport(url, {
       headers: { ...headers, ...(authorization ? { authorization: `Bearer ${access.token}` } : {}) },
-      redirect: "manual",
-      ...(signal === undefined ? {} : { signal }),
+      signal,
     });
     if (isEndpoint) endpointHeaders = response.headers;
     if (response.status < 300 || response.status >= 400) return { response, url, endpointHeaders };
-    await response.body?.cancel();
+    await response.cancel();
     url = redirectTarget(url, response.headers.get("location"));
   }
   throw redirectInvalid(params.url, `after ${MOST_REDIRECTS} redirects there is another one`);

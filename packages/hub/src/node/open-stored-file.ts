@@ -3,8 +3,9 @@ import { fileSource } from "@quern/tensor/node";
 import { hubFileName, type HubFileLocation, openHubFile } from "../hub-file.ts";
 import { readHubFile } from "../read-hub-file.ts";
 import { findCachedFile } from "./cached-file.ts";
-import type { HubReading } from "./thread-access.ts";
 import { keepHubFile } from "./keep-file.ts";
+import { sendByDispatch } from "./send-by-dispatch.ts";
+import type { HubReading } from "./thread-access.ts";
 
 interface Params {
   readonly location: HubFileLocation;
@@ -22,7 +23,7 @@ export async function openStoredFile({ location, reading, signal }: Params): Pro
   const path = cache && (await findCachedFile({ cache, location }));
   if (path !== undefined) return fileSource({ path, name: hubFileName(location) });
   refuseOffline({ location, reading });
-  return openHubFile({ location, access, signal, ...(patience && { patience }) });
+  return openHubFile({ location, access, signal, transport: sendByDispatch, ...(patience && { patience }) });
 }
 
 /**

@@ -1,4 +1,5 @@
 import { QuernError } from "../error.ts";
+import type { HttpAnswer, HttpSend } from "./http-send.ts";
 import { retryAfterOf, TransientFailure } from "./retry.ts";
 import { StallWatch } from "./stall-watch.ts";
 
@@ -14,7 +15,7 @@ interface Validators {
 export class HttpRangeClient {
   readonly #url: string | URL;
   readonly #name: string;
-  readonly #fetch: typeof globalThis.fetch;
+  readonly #send: HttpSend;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #signal: AbortSignal | undefined;
   readonly #ifRange: boolean;
@@ -25,7 +26,7 @@ export class HttpRangeClient {
   constructor(params: {
     url: string | URL;
     name: string;
-    fetch: typeof globalThis.fetch;
+    send: HttpSend;
     headers: Readonly<Record<string, string>>;
     signal: AbortSignal | undefined;
     ifRange: boolean;
@@ -34,7 +35,7 @@ export class HttpRangeClient {
   }) {
     this.#url = params.url;
     this.#name = params.name;
-    this.#fetch = params.fetch;
+    this.#send = params.send;
     this.#headers = params.headers;
     this.#signal = params.signal;
     this.#ifRange = params.ifRange;
@@ -46,7 +47,7 @@ export class HttpRangeClient {
   async probe(): Promise<number> {
     const { response, watch } = await this.#request({ range: "bytes=0-0" });
     watch.stop();
-    await response.body?.cancel();
+    await response.cancel();
     if (response.status === 416 && response.headers.get("content-range") === "bytes */0") return 0;
     const range = this.#contentRange(response);
     if (range.size === undefined) throw this.#rangeUnsupported("does not tell the size of the file");
@@ -85,7 +86,7 @@ export class HttpRangeClient {
       this.#rememberVersion(response);
       await this.#readBody(response, watch, offset, target, received);
     } catch (error) {
-      await response.body?.cancel().catch(() => undefined);
+      await response.cancel();
       throw error;
     } finally {
       watch.stop();
@@ -94,11 +95,11 @@ export class HttpRangeClient {
 
   async #request(
     headers: Readonly<Record<string, string>>,
-  ): Promise<{ response: Response; watch: StallWatch }> {
+  ): Promise<{ response: HttpAnswer; watch: StallWatch }> {
     const watch = new StallWatch({ timeout: this.#stallTimeout, signal: this.#signal });
-    let response: Response;
+    let response: HttpAnswer;
     try {
-      response = await this.#fetch(this.#url, {
+      response = await this.#send(this.#url, {
         headers: { ...this.#headers, ...headers },
         signal: watch.signal,
       });
@@ -112,11 +113,11 @@ export class HttpRangeClient {
     }
     if (response.status < 400 || response.status === 416) return { response, watch };
     watch.stop();
-    await response.body?.cancel();
+    await response.cancel();
     throw this.#statusFailure(response);
   }
 
-  #statusFailure(response: Response): Error {
+  #statusFailure(response: HttpAnswer): Error {
     const { status } = response;
     const answer = `the server answered ${status} ${response.statusText}`.trimEnd();
     if (status === 404 || status === 410) return this.#failed("SOURCE_NOT_FOUND", answer);
@@ -127,29 +128,24 @@ export class HttpRangeClient {
   }
 
   async #readBody(
-    response: Response,
+    response: HttpAnswer,
     watch: StallWatch,
     offset: number,
     target: Uint8Array,
     received: (count: number) => void,
   ): Promise<void> {
-    const reader = (response.body ?? new Blob().stream()).getReader();
     let done = 0;
     let cause: unknown;
     try {
-      for (let { value } = await reader.read(); value !== undefined; { value } = await reader.read()) {
-        if (done + value.byteLength > target.byteLength) {
-          await reader.cancel();
-          throw this.#failed(
-            "SOURCE_READ_FAILED",
-            `more than the ${target.byteLength} bytes asked for came`,
-            offset,
-          );
+      await response.readBody((piece) => {
+        if (done + piece.byteLength > target.byteLength) {
+          const problem = `more than the ${target.byteLength} bytes asked for came`;
+          throw this.#failed("SOURCE_READ_FAILED", problem, offset);
         }
-        target.set(value, done);
-        done += value.byteLength;
-        watch.received(value.byteLength);
-      }
+        target.set(piece, done);
+        done += piece.byteLength;
+        watch.received(piece.byteLength);
+      });
     } catch (error) {
       this.#signal?.throwIfAborted();
       if (error instanceof QuernError) throw error;
@@ -161,7 +157,7 @@ export class HttpRangeClient {
     throw new TransientFailure(this.#failed("SOURCE_TRUNCATED", problem, offset + done, cause));
   }
 
-  #contentRange(response: Response): { first: number; last: number; size: number | undefined } {
+  #contentRange(response: HttpAnswer): { first: number; last: number; size: number | undefined } {
     if (response.status !== 206) throw this.#rangeUnsupported(`answered ${response.status} instead of 206`);
     const encoding = response.headers.get("content-encoding") ?? "identity";
     if (encoding !== "identity") throw this.#rangeUnsupported(`answered with the file in ${encoding}`);
@@ -174,7 +170,7 @@ export class HttpRangeClient {
   }
 
   /** An answer to a false If-Range is a 200 with the new file; servers that do not know If-Range still name the version. */
-  #checkVersion(response: Response): void {
+  #checkVersion(response: HttpAnswer): void {
     const known = this.#validators;
     const now = validatorsOf(response);
     if (known.etag !== null && now.etag !== null) {
@@ -190,7 +186,7 @@ export class HttpRangeClient {
   }
 
   /** Where the size was known before, the first answer of all says which version it is. */
-  #rememberVersion(response: Response): void {
+  #rememberVersion(response: HttpAnswer): void {
     if (this.#validators.etag === null && this.#validators.lastModified === null) {
       this.#validators = validatorsOf(response);
     }
@@ -216,6 +212,6 @@ export class HttpRangeClient {
   }
 }
 
-function validatorsOf(response: Response): Validators {
+function validatorsOf(response: HttpAnswer): Validators {
   return { etag: response.headers.get("etag"), lastModified: response.headers.get("last-modified") };
 }

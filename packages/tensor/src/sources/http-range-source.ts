@@ -1,6 +1,7 @@
 import type { ByteSource } from "../byte-source.ts";
 import { QuernError } from "../error.ts";
 import { HttpRangeClient } from "./http-range-client.ts";
+import { type HttpSend, sendByFetch } from "./http-send.ts";
 import { type ChunkReader, closedError, readRange } from "./read-range.ts";
 import { withRetries } from "./retry.ts";
 
@@ -10,6 +11,8 @@ export interface HttpRangeSourceParams {
   name?: string;
   /** @default globalThis.fetch */
   fetch?: typeof globalThis.fetch;
+  /** What sends requests instead of `fetch`. */
+  send?: HttpSend;
   /** Sent with every request, such as `authorization`. */
   headers?: Readonly<Record<string, string>>;
   /** Ends every request, and the source with it. */
@@ -72,7 +75,7 @@ export async function httpRangeSource(params: HttpRangeSourceParams): Promise<By
   const client = new HttpRangeClient({
     url: params.url,
     name,
-    fetch: params.fetch ?? globalThis.fetch.bind(globalThis),
+    send: params.send ?? sendByFetch({ fetch: params.fetch ?? globalThis.fetch, redirect: "follow" }),
     headers: params.headers ?? {},
     signal,
     ifRange: params.ifRange ?? true,

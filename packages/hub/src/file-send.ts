@@ -1,4 +1,4 @@
-import { QuernError } from "@quern/tensor";
+import { type HttpAnswer, type HttpSend, QuernError } from "@quern/tensor";
 import type { HubFileLocation } from "./hub-file.ts";
 import type { HubAccess } from "./access.ts";
 import { isTransient, refusal } from "./failures.ts";
@@ -11,51 +11,57 @@ const EXPIRED: ReadonlySet<number> = new Set([400, 401, 403, 404, 410]);
 const MOST_RESOLVES = 3;
 
 /**
- * A `fetch` for ranges of one file. Where the endpoint redirects is remembered, until that address is no longer good: then the endpoint
+ * Sends requests for ranges of one file, whatever address it is given. Where the endpoint redirects is remembered, until that address is no longer good: then the endpoint
  * is asked again.
  *
  * @throws QuernError `SOURCE_CHANGED` when the endpoint has another version of the file, `HUB_*` when it refuses
  */
-export function fileFetch(params: {
+export function fileSend(params: {
   readonly access: HubAccess;
   readonly location: HubFileLocation;
   readonly name: string;
-}): typeof globalThis.fetch {
-  const { access, location, name } = params;
+  readonly transport?: HttpSend | undefined;
+}): HttpSend {
+  const { access, location, name, transport } = params;
   const { endpoint, id, commit, path } = location;
   const resolveUrl = `${endpoint}/${id}/resolve/${commit}/${path.split("/").map(encodeURIComponent).join("/")}`;
   const isEndpoint = (url: string): boolean => new URL(url).origin === new URL(endpoint).origin;
   let target: string | undefined;
+  const isSuccess = ({ status }: HttpAnswer): boolean => status >= 200 && status < 300;
   return async (_, init) => {
     // Positions in a compressed body mean nothing.
-    const headers = { ...Object.fromEntries(new Headers(init?.headers)), "accept-encoding": "identity" };
-    const signal = init?.signal ?? undefined;
+    const request = {
+      access,
+      headers: { ...init.headers, "accept-encoding": "identity" },
+      signal: init.signal,
+      transport,
+    };
     if (target !== undefined) {
-      const { response } = await send({ access, url: target, headers, signal });
+      const { response } = await send({ ...request, url: target });
       if (!EXPIRED.has(response.status)) return response;
-      await response.body?.cancel();
+      await response.cancel();
       target = undefined;
     }
     for (let attempt = 1; ; attempt++) {
-      const { response, url, endpointHeaders } = await send({ access, url: resolveUrl, headers, signal });
+      const { response, url, endpointHeaders } = await send({ ...request, url: resolveUrl });
       if (isEndpoint(url)) {
-        if (!response.ok && response.status !== 416 && !isTransient(response.status)) {
-          await response.body?.cancel();
+        if (!isSuccess(response) && response.status !== 416 && !isTransient(response.status)) {
+          await response.cancel();
           throw refusal({ access, response, subject: { id, revision: commit, path } });
         }
       } else if (EXPIRED.has(response.status) && attempt < MOST_RESOLVES) {
-        await response.body?.cancel();
+        await response.cancel();
         continue;
       }
-      if (response.ok || !isEndpoint(url)) {
+      if (isSuccess(response) || !isEndpoint(url)) {
         try {
           checkVersion(endpointHeaders, location, name);
         } catch (error) {
-          await response.body?.cancel();
+          await response.cancel();
           throw error;
         }
       }
-      if (!isEndpoint(url) && response.ok) target = url;
+      if (!isEndpoint(url) && isSuccess(response)) target = url;
       return response;
     }
   };
