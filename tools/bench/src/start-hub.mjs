@@ -13,6 +13,24 @@ const root = fileURLToPath(new URL("../../../", import.meta.url));
  * @returns its address, its process, and what ends it
  */
 export async function startHub({ id, folder, scratch }) {
+  const main = join(compileHub(scratch), "main.mjs");
+  writeFileSync(
+    main,
+    `import { HubServer } from "./index.js";
+const server = await HubServer.start(JSON.parse(process.argv[2]));
+process.send({ endpoint: server.endpoint });
+`,
+  );
+  const child = fork(main, [JSON.stringify({ id, folder })], { execArgv: [] });
+  const endpoint = await new Promise((resolve, reject) => {
+    child.once("message", (message) => resolve(message.endpoint));
+    child.once("exit", (code) => reject(new Error(`The server ended with ${code}.`)));
+  });
+  return { endpoint, pid: child.pid, stop: () => child.kill() };
+}
+
+/** @returns the folder with the compiled server, whose main file is index.js */
+export function compileHub(scratch) {
   const compiled = join(scratch, "hub-server");
   const compiler = join(root, "node_modules/typescript/bin/tsc");
   const entry = join(root, "packages/hub/src/testing/index.ts");
@@ -33,18 +51,5 @@ export async function startHub({ id, folder, scratch }) {
     { cwd: root, stdio: ["ignore", "inherit", "inherit"] },
   );
   writeFileSync(join(compiled, "package.json"), JSON.stringify({ type: "module" }));
-  const main = join(compiled, "main.mjs");
-  writeFileSync(
-    main,
-    `import { HubServer } from "./index.js";
-const server = await HubServer.start(JSON.parse(process.argv[2]));
-process.send({ endpoint: server.endpoint });
-`,
-  );
-  const child = fork(main, [JSON.stringify({ id, folder })], { execArgv: [] });
-  const endpoint = await new Promise((resolve, reject) => {
-    child.once("message", (message) => resolve(message.endpoint));
-    child.once("exit", (code) => reject(new Error(`The server ended with ${code}.`)));
-  });
-  return { endpoint, pid: child.pid, stop: () => child.kill() };
+  return compiled;
 }

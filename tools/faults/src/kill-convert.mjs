@@ -1,6 +1,7 @@
 // Kills `quern convert` at random moments with SIGKILL, lets it go on, and compares byte by byte with a run that nobody disturbs.
 //   node tools/faults/src/kill-convert.mjs <checkpoint> [--kills 200] [--seed 1] [--types Q4_K_M,Q8_0] [--scratch <folder>]
 // Cases: several outputs; split sets over older files; Wasm kernels without threads.
+// With --to mlx, or --to gptq and others for which inputs are known from --statistics: a quantized checkpoint.
 import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,6 +15,8 @@ const { values: options, positionals } = parseArgs({
     kills: { type: "string", default: "200" },
     seed: { type: "string", default: "1" },
     types: { type: "string", default: "Q4_K_M,Q8_0" },
+    to: { type: "string" },
+    statistics: { type: "string" },
     scratch: { type: "string" },
   },
 });
@@ -35,11 +38,7 @@ const argv = (folder, ...more) => [
 
 const scratch = mkdtempSync(join(options.scratch ?? tmpdir(), "kill-convert-"));
 try {
-  const rows = await killRuns({
-    kills: Number(options.kills),
-    seed: Number(options.seed),
-    scratch,
-    cases: [
+  const files = [
       { name: "several outputs", argv, isFinal, kept },
       {
         name: "split, over old files",
@@ -55,11 +54,39 @@ try {
         isFinal,
         kept,
       },
-    ],
+  ];
+  const rows = await killRuns({
+    kills: Number(options.kills),
+    seed: Number(options.seed),
+    scratch,
+    cases: options.to === undefined ? files : [checkpointCase(options.to, options.statistics)],
   });
   printKills(rows, "tensors kept");
 } finally {
   rmSync(scratch, { recursive: true, force: true });
+}
+
+/** A folder: it has its name once all of it is there. */
+function checkpointCase(to, statistics) {
+  return {
+    name: `checkpoint, ${to}`,
+    argv: (folder) => [
+      "convert",
+      checkpoint,
+      "--to",
+      to,
+      ...(statistics === undefined ? [] : ["--statistics", statistics]),
+      "-o",
+      join(folder, "model"),
+      "--json",
+    ],
+    isFinal: (name) => name === "model" || name.startsWith("model/"),
+    kept: (events) => events.find(({ type }) => type === "start")?.resumed || undefined,
+    check: (states, expected) => {
+      if (states.size !== 0 && states.size !== expected.size)
+        throw new Error(`the folder has ${states.size} files of ${expected.size}`);
+    },
+  };
 }
 
 /** Files with the names of the sets, as an older conversion might have left them. */

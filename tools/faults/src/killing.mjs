@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, watch } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const quern = fileURLToPath(new URL("../../../apps/converter/bin/quern.js", import.meta.url));
@@ -27,9 +27,12 @@ const MOMENTS = ["any time", "begun", "named"];
  *
  * @param {object} params
  * @param {readonly Case[]} params.cases Taken in turn.
- *   A case: `name`; `argv(folder)`; `isFinal(name)` tells final names from those of unfinished work; `prepare(folder, files)` puts older
- *   files there, if any, and gives their hashes by name (`files` has those of the undisturbed run); `kept(events)` says how much a run went on with; `check(states)`, where names
- *   depend on each other, gets "old", "new" or undefined by final name.
+ *   A case: `name`; `argv(folder)`; `isFinal(name)` tells final names, paths within the folder, from those of unfinished work;
+ *   `prepare(folder, files)` puts older files there, if any, and gives their hashes by name (`files` has those of the undisturbed run);
+ *   `kept(events)` says how much a run went on with; `check(states, files)`, where names depend on each other, gets "old" or "new" by
+ *   final name; `isRecord(name)` tells files that stay and are not compared; `env` is for the process; `remote` is where things go besides:
+ *   `reset()`, `undisturbed()` and `ended()` behind a run that nobody disturbed and behind one that has come to its end, `check()` after a
+ *   kill, `requests`, how many of them an undisturbed run made, and `onRequest`, called at each.
  * @param {number} params.kills How many.
  * @param {string} params.scratch A folder for everything.
  * @param {number} params.seed
@@ -47,11 +50,13 @@ export async function killRuns({ cases, kills, scratch, seed }) {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     const old = one.prepare?.(folder, expected[which].files) ?? new Map();
+    await one.remote?.reset();
     let run;
     for (;;) {
       // One run of three is killed again while it goes on.
       const disturb = killed < kills && (run === undefined || random() < 1 / 3);
-      const moment = MOMENTS[Math.floor(random() * MOMENTS.length)];
+      const moments = one.remote === undefined ? MOMENTS : [...MOMENTS, "asked"];
+      const moment = moments[Math.floor(random() * moments.length)];
       const share = random();
       run = await runOnce({
         one,
@@ -66,6 +71,7 @@ export async function killRuns({ cases, kills, scratch, seed }) {
       }
       killed++;
       addKept(rows, one, run);
+      await one.remote?.check();
       const phase = inspect({ one, folder, old, expected: expected[which], round });
       const key = `${one.name}|${moment}|${phase}`;
       const row = rows.get(key) ?? { case: one.name, moment, phase, kills: 0, seconds: 0 };
@@ -74,9 +80,10 @@ export async function killRuns({ cases, kills, scratch, seed }) {
       rows.set(key, row);
       process.stderr.write(`\r${killed} of ${kills} kills`);
       // It had nothing left to do but to say so: the next one would be another run.
-      if (phase === "complete") break;
+      if (phase === "complete" && one.remote === undefined) break;
     }
     compare({ one, folder, expected: expected[which], round });
+    await one.remote?.ended();
   }
   process.stderr.write("\n");
   return [...rows.values()].sort((a, b) =>
@@ -106,9 +113,11 @@ function addKept(rows, one, run) {
 async function undisturbed(one, folder) {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
+  await one.remote?.reset();
   const run = await runOnce({ one, folder });
   if (run.code !== 0) throw new Error(`${one.name}: exit code ${run.code}\n${run.stderr}`);
-  return { files: hashes(folder), seconds: run.seconds };
+  await one.remote?.undisturbed();
+  return { files: hashes(folder, one), seconds: run.seconds };
 }
 
 /** @returns what came of a run; killed at a moment, if one is named */
@@ -117,6 +126,7 @@ function runOnce({ one, folder, moment, share, seconds }) {
     const started = performance.now();
     const child = spawn(process.execPath, [quern, ...one.argv(folder)], {
       stdio: ["ignore", "pipe", "pipe"],
+      env: one.env ?? process.env,
     });
     let stdout = "";
     let stderr = "";
@@ -129,6 +139,10 @@ function runOnce({ one, folder, moment, share, seconds }) {
     };
     let watcher;
     if (moment === "any time") arm(share * seconds * 1000);
+    else if (moment === "asked") {
+      let left = Math.floor(share * one.remote.requests);
+      one.remote.onRequest = () => left-- === 0 && arm(((share * 1000) % 1) * 4);
+    }
     else if (moment !== undefined) {
       watcher = watch(folder, (_event, name) => {
         if (moment === "begun") arm(share * seconds * 700);
@@ -140,6 +154,7 @@ function runOnce({ one, folder, moment, share, seconds }) {
     child.on("error", reject);
     child.on("close", (code, signal) => {
       watcher?.close();
+      if (one.remote !== undefined) one.remote.onRequest = undefined;
       resolve({
         code,
         killed: signal === "SIGKILL",
@@ -165,14 +180,14 @@ function eventsIn(stdout) {
 /** Checks that no final name has anything but a whole file. @returns how far the run had come */
 function inspect({ one, folder, old, expected, round }) {
   const states = new Map();
-  const found = hashes(folder);
+  const found = hashes(folder, one);
   for (const [name, hash] of found) {
     if (!one.isFinal(name)) continue;
     const state = hash === expected.files.get(name) ? "new" : hash === old.get(name) ? "old" : "partial";
     if (state === "partial") throw new Error(`${one.name}, round ${round}: ${name} is neither old nor whole`);
     states.set(name, state);
   }
-  one.check?.(states);
+  one.check?.(states, expected.files);
   const finished = [...states.values()].filter((state) => state === "new").length;
   const isClean = [...found.keys()].every((name) => one.isFinal(name));
   if (finished === expected.files.size) return isClean ? "complete" : "all named";
@@ -182,7 +197,7 @@ function inspect({ one, folder, old, expected, round }) {
 
 /** Checks that there are the files of the undisturbed run, and nothing else. */
 function compare({ one, folder, expected, round }) {
-  const found = hashes(folder);
+  const found = hashes(folder, one);
   for (const name of new Set([...found.keys(), ...expected.files.keys()])) {
     if (found.get(name) === expected.files.get(name)) continue;
     const what = found.has(name)
@@ -194,16 +209,15 @@ function compare({ one, folder, expected, round }) {
   }
 }
 
-function hashes(folder) {
+/** By path within the folder. */
+function hashes(folder, { isRecord }) {
   return new Map(
-    readdirSync(folder, { withFileTypes: true })
+    readdirSync(folder, { withFileTypes: true, recursive: true })
       .filter((entry) => entry.isFile())
-      .map(({ name }) => [
-        name,
-        createHash("sha256")
-          .update(readFileSync(join(folder, name)))
-          .digest("hex"),
-      ])
+      .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+      .map((path) => [relative(folder, path), path])
+      .filter(([name]) => isRecord?.(name) !== true)
+      .map(([name, path]) => [name, createHash("sha256").update(readFileSync(path)).digest("hex")])
       .sort(),
   );
 }
