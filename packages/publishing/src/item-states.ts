@@ -38,5 +38,6 @@ async function stateOf(
     );
   }
   if (commit !== undefined && files !== undefined && holds(repository, files)) return "published";
+  if (item.goesOnUntilNoted && record.made === undefined) return "planned";
   return (await item.findFiles()) === undefined ? "planned" : "made";
 }

@@ -35,6 +35,8 @@ export interface PublicationItem {
   readonly bytes: number;
   /** Its files, where all of them are there as they were planned. */
   findFiles(): Promise<readonly LocalFile[] | undefined>;
+  /** Whether making it anew goes on with what an ended run has left until it was noted that it is made: its files alone are not enough then. */
+  readonly goesOnUntilNoted: boolean;
   /**
    * Writes what belongs beside its files, which are all there.
    *
@@ -69,11 +71,12 @@ export interface PublicationGroup {
   readonly sourceBytes: number;
   /** Those of them that come over the network. */
   readonly networkBytes: number;
-  /** @returns what is known of each item */
+  /** @param options.note Takes down what is known of each item, all of whose files are there. */
   make(options: {
     readonly signal: AbortSignal | undefined;
     readonly onEvent: (event: MakeEvent) => void;
-  }): Promise<readonly MadeRecord[]>;
+    readonly note: (made: readonly MadeRecord[]) => Promise<void>;
+  }): Promise<void>;
 }
 
 /** What a card is made of, beside what the plan knows. */

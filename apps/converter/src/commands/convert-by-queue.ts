@@ -44,7 +44,7 @@ export function convertByQueue(params: QueuedParams): ConvertPlan {
     );
   }
   parseQueueAddress(options.queue);
-  return async (plan, { signal, onEvent }) => {
+  return async (plan, { signal, onEvent, onWritten }) => {
     const connection = await connectToQueue(options.queue, host, signal);
     try {
       const root = options.root === undefined ? undefined : resolve(host.cwd, options.root);
@@ -57,7 +57,7 @@ export function convertByQueue(params: QueuedParams): ConvertPlan {
         lease: options.lease * 1000,
         onEvent,
       });
-      return await convert(plan, { signal, onEvent, delegate });
+      return await convert(plan, { signal, onEvent, onWritten, delegate });
     } finally {
       connection.close();
     }

@@ -44,7 +44,11 @@ export interface RunOptions
 /** Runs a plan. */
 export type ConvertPlan = (
   plan: ConversionPlan,
-  options: { readonly signal: AbortSignal; readonly onEvent: (event: WorkEvent) => void },
+  options: {
+    readonly signal: AbortSignal;
+    readonly onEvent: (event: WorkEvent) => void;
+    readonly onWritten: (report: ConversionReport) => Promise<void>;
+  },
 ) => Promise<ConversionReport>;
 
 interface RunParams {
@@ -114,13 +118,14 @@ async function runPlan(params: {
   }
   await keepModel({ source: plan.checkpoint, options, host });
   let kept = false;
+  let manifests: readonly string[] | undefined;
   const report = await runReported({
     host,
     reporter: reporterName(options),
     activity: "converting",
     measure: measuredInBytes(plan.sourceBytes),
     interrupted: () => (kept ? "the same command goes on with what is complete" : undefined),
-    run: ({ signal, onEvent }) => {
+    run: ({ signal, onEvent, turnTo }) => {
       signal.addEventListener("abort", () => inputs.stop(signal.reason));
       return convertPlan(plan, {
         signal,
@@ -128,12 +133,17 @@ async function runPlan(params: {
           if (event.type === "stop") kept = true;
           onEvent(event);
         },
+        onWritten: async (written) => {
+          if (!options.manifest) return;
+          turnTo("hashing", measuredInBytes(plan.outputs.reduce((sum, { fileSize }) => sum + fileSize, 0)));
+          const { writeManifests } = await import("@quern/pipeline/provenance");
+          manifests = await writeManifests({ plan, report: written, signal, onEvent });
+        },
       });
     },
   }).catch((error: unknown) => {
     throw kept ? mendable(error) : error;
   });
-  const manifests = options.manifest ? await recordManifests({ plan, report, options, host }) : undefined;
   if (target !== undefined) {
     const { writeConversionReport } = await import("../report/write-conversion-report.ts");
     await writeConversionReport({ plan, report, options, target });
@@ -153,25 +163,6 @@ async function runPlan(params: {
       formatReport({ plan, report, reportFiles, ...(manifests && { manifests }), peakMemory, style }),
     );
   }
-}
-
-/** Writes the manifests of outputs that are finished. @returns their paths */
-async function recordManifests(params: {
-  readonly plan: ConversionPlan;
-  readonly report: ConversionReport;
-  readonly options: RunOptions;
-  readonly host: Host;
-}): Promise<string[]> {
-  const { plan, report, options, host } = params;
-  const { writeManifests } = await import("@quern/pipeline/provenance");
-  return runReported({
-    host,
-    reporter: reporterName(options),
-    activity: "hashing",
-    measure: measuredInBytes(plan.outputs.reduce((sum, { fileSize }) => sum + fileSize, 0)),
-    interrupted: "the files are complete, and some have no manifest",
-    run: (runOptions) => writeManifests({ plan, report, ...runOptions }),
-  });
 }
 
 /** @param reportFiles Files of the report that is going to be written. */

@@ -40,18 +40,27 @@ export async function runReported<Result>(params: {
   readonly run: (options: {
     readonly signal: AbortSignal;
     readonly onEvent: (event: WorkEvent) => void;
+    /** Other work comes now, which is shown from its beginning. */
+    readonly turnTo: (activity: string, measure: Measure) => void;
   }) => Promise<Result>;
 }): Promise<Result> {
   const { host, reporter: name, activity, measure, run } = params;
   const interruption = new AbortController();
-  const reporter = createReporter({ name, activity, measure, host });
+  let reporter = createReporter({ name, activity, measure, host });
   const ignoreInterrupts = host.onInterrupt(() => {
     // The next signal meets nobody who listens, and ends the process at once.
     ignoreInterrupts();
     interruption.abort();
   });
   try {
-    return await run({ signal: interruption.signal, onEvent: (event) => reporter.onEvent(event) });
+    return await run({
+      signal: interruption.signal,
+      onEvent: (event) => reporter.onEvent(event),
+      turnTo(nextActivity, nextMeasure) {
+        reporter.close();
+        reporter = createReporter({ name, activity: nextActivity, measure: nextMeasure, host });
+      },
+    });
   } catch (error) {
     if (interruption.signal.aborted) {
       const left = typeof params.interrupted === "function" ? params.interrupted() : params.interrupted;

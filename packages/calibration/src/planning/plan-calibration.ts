@@ -1,7 +1,7 @@
 import { localPaths } from "@quern/checkpoints/node";
 import { linearOperations, parameterBytes, type RunnableModel } from "@quern/inference";
 import type { KernelBackend } from "@quern/kernels";
-import { planStatistics, type StatisticsInput } from "@quern/statistics";
+import { isStatisticsPlaced, planStatistics, type StatisticsInput } from "@quern/statistics";
 import { checkOutputPlaces } from "@quern/tensor/node";
 import { resolveThreads } from "@quern/threads";
 import type { CalibrationPlan, PlannedStage } from "../plan.ts";
@@ -90,7 +90,11 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
   const temporaryBytes = 2 * stateBytes + (memory.states < stateBytes ? stateBytes : 0);
   const [replaces = false] = await checkOutputPlaces({
     places: [
-      { path: output, fileSize: statistics.fileSize },
+      {
+        path: output,
+        fileSize: statistics.fileSize,
+        isFinished: await isStatisticsPlaced({ plan: statistics, path: output }),
+      },
       { path: `${output}.hidden`, fileSize: temporaryBytes },
     ],
     sources: localPaths(model.source.shards),

@@ -1,6 +1,6 @@
-import { readFile, stat } from "node:fs/promises";
+import { readFile, rm, stat } from "node:fs/promises";
 import { QuernError } from "@quern/tensor";
-import { createOutputSet } from "@quern/tensor/node";
+import { createOutputSet, partialPathOf, reportingAs } from "@quern/tensor/node";
 import type { Manifest } from "../manifest.ts";
 import { LARGEST_MANIFEST } from "../names.ts";
 
@@ -39,7 +39,7 @@ export async function readManifest(path: string): Promise<Manifest> {
 /**
  * Writes a manifest: under its name it is there whole, or not at all.
  *
- * @param params.replace Whether one that exists is replaced.
+ * @param params.replace Whether another one that exists is replaced. The very same stays as it is.
  * @throws QuernError `OUTPUT_*`, `MANIFEST_INVALID`
  */
 export async function writeManifest(params: {
@@ -50,6 +50,11 @@ export async function writeManifest(params: {
   const { path, manifest, replace } = params;
   const { manifestText } = await loadFormat();
   const header = new TextEncoder().encode(manifestText(manifest));
+  if (await holds(path, header)) {
+    // A crash may have left both names.
+    await reportingAs(path, () => rm(partialPathOf(path), { force: true }));
+    return;
+  }
   const set = await createOutputSet({ files: [{ path, size: header.byteLength, header }], replace });
   try {
     await set.finish();
@@ -57,4 +62,10 @@ export async function writeManifest(params: {
     await set.abandon();
     throw error;
   }
+}
+
+async function holds(path: string, bytes: Uint8Array): Promise<boolean> {
+  const there = await stat(path).catch(() => undefined);
+  if (there?.isFile() !== true || there.size !== bytes.byteLength) return false;
+  return reportingAs(path, async () => (await readFile(path)).equals(bytes));
 }

@@ -31,6 +31,11 @@ export interface ConvertIterOptions {
    * @default threads of this process
    */
   readonly delegate?: ConversionDelegate;
+  /**
+   * Called when all files have their names, and waited for before the journal goes: for what is to be made of the report, such as
+   * manifests. When it fails, or the process ends meanwhile, the next run of an equal plan finds the files complete, and calls it again.
+   */
+  readonly onWritten?: (report: ConversionReport) => Promise<void>;
 }
 
 export interface ConvertOptions extends ConvertIterOptions {
@@ -57,8 +62,8 @@ export async function* convertIter(
   const left = new AbortController();
   const signal = options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal]);
   const queue = new EventQueue<ConversionEvent>();
-  const { delegate } = options;
-  const run = execute({ plan, delegate, signal, emit: (event) => queue.push(event) });
+  const { delegate, onWritten } = options;
+  const run = execute({ plan, delegate, onWritten, signal, emit: (event) => queue.push(event) });
   run.then(
     () => queue.end(),
     (error: unknown) => queue.fail(error),
@@ -86,15 +91,17 @@ export async function convert(plan: ConversionPlan, options: ConvertOptions = {}
 async function execute(params: {
   readonly plan: ConversionPlan;
   readonly delegate: ConversionDelegate | undefined;
+  readonly onWritten: ConvertIterOptions["onWritten"];
   readonly signal: AbortSignal;
   readonly emit: (event: ConversionEvent) => void;
 }): Promise<ConversionReport> {
-  const { plan, signal, emit } = params;
+  const { plan, onWritten, signal, emit } = params;
   signal.throwIfAborted();
   const outputs = await openOutputs(plan);
   const finished = new FinishedTensors(plan);
   try {
     const report = await run({ ...params, outputs, finished });
+    await onWritten?.(report);
     await outputs.journal.remove();
     await plan.rounding?.inputs.discard?.();
     emit({ type: "done", report });

@@ -1,5 +1,7 @@
+import { stat } from "node:fs/promises";
 import { QuernError } from "@quern/tensor";
-import { type JournalLines, readLines } from "./read-journal.ts";
+import { partialPathOf } from "@quern/tensor/node";
+import { journalPathOf, type JournalLines, readLines } from "./read-journal.ts";
 import { JOURNAL_VERSION } from "./records.ts";
 
 /** What decides the bytes of a checkpoint: a digest for each part, by what people call it. */
@@ -30,6 +32,26 @@ export async function readCheckpointJournal(path: string): Promise<CheckpointJou
     return entry !== undefined;
   });
   return lines && { ...lines, identity: identityOf(parse(lines.first)), entries };
+}
+
+/** What is noted before a folder gets its name. */
+export const FINISHING = { finishing: true } as const;
+
+/**
+ * Whether the folder of a run has its name, and the run ended before the journal was gone: the next one finishes that.
+ *
+ * @param path Of the folder.
+ * @throws QuernError the codes of `readLines`
+ */
+export async function isPlacedUnnoted(path: string): Promise<boolean> {
+  const isFolder = async (name: string): Promise<boolean> =>
+    stat(name).then(
+      (there) => there.isDirectory(),
+      () => false,
+    );
+  if (!(await isFolder(path)) || (await isFolder(partialPathOf(path)))) return false;
+  const entries = (await readCheckpointJournal(journalPathOf(path)))?.entries ?? [];
+  return entries.some((entry) => (entry as Partial<typeof FINISHING> | null)?.finishing === true);
 }
 
 /**

@@ -49,8 +49,10 @@ export async function planOutputs(params: {
       places.push({ path, fileSize, isFinished: found === "placed" });
     }
   }
-  for (const path of [...companions, ...(manifests ?? []).map((manifest) => manifest.path)]) {
-    places.push({ path, fileSize: 0 });
+  for (const path of companions) places.push({ path, fileSize: 0 });
+  for (const [index, { path }] of (manifests ?? []).entries()) {
+    // That of finished files may have been written, too: whoever writes it looks.
+    places.push({ path, fileSize: 0, isFinished: unfinished?.finishing.has(index) === true });
   }
   const replaced = checkPlaces
     ? await checkOutputPlaces({ places, sources, force })

@@ -27,7 +27,8 @@ export interface WriteManifestsParams {
 }
 
 /**
- * Hashes the files of a conversion whose plan was asked for provenance, and writes the manifest of each output beside it.
+ * Hashes the files of a conversion whose plan was asked for provenance, and writes the manifest of each output beside it: from `onWritten`
+ * of the conversion, so that whole files without a manifest are gone on with.
  *
  * @returns paths of the manifests
  * @throws the reason of the signal; QuernError `OUTPUT_*`, `SOURCE_*`

@@ -24,6 +24,7 @@ export async function checkpointItem(params: {
     identity: createHash("sha256").update(identity).digest("hex"),
     targets: [folder],
     bytes,
+    goesOnUntilNoted: false,
     findFiles: () => filesOf(folder),
     finish: ({ files, signal }) => hashFiles(files, signal),
   };

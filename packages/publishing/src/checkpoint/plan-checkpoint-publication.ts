@@ -62,9 +62,9 @@ export async function planCheckpointPublication(
       items: [item],
       sourceBytes,
       networkBytes,
-      make: async ({ signal, onEvent }) => {
+      make: async ({ signal, onEvent, note }) => {
         await writeCheckpoint(plan, { onEvent, ...(signal === undefined ? {} : { signal }) });
-        return [{ figures: {} }];
+        await note([{ figures: {} }]);
       },
     });
   }

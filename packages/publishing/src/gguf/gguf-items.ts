@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { stat } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { writeManifest } from "@quern/manifest/node";
-import type { ConversionPlan, ConvertedOutput, PlannedOutput } from "@quern/pipeline";
+import { type ConversionPlan, type ConvertedOutput, journalPathOf, type PlannedOutput } from "@quern/pipeline";
 import { outputManifest } from "@quern/pipeline/provenance";
 import { hashFiles } from "../hash-files.ts";
 import type { HashedLocalFile, LocalFile, MadeRecord, PublicationItem } from "../plan.ts";
@@ -19,6 +19,7 @@ function ggufItem(plan: ConversionPlan, output: PlannedOutput, index: number): P
     identity: identityOf(plan, index),
     targets: [...files, ...(manifest === undefined ? [] : [manifest])].map(({ path }) => path),
     bytes: output.fileSize,
+    goesOnUntilNoted: true,
     findFiles: () => findFiles(output),
     finish: (params) => finish({ ...params, plan, index }),
   };
@@ -50,7 +51,9 @@ async function finish(params: {
   readonly signal: AbortSignal;
 }): Promise<readonly HashedLocalFile[]> {
   const { plan, index, files, made, signal } = params;
-  const { manifest: place } = plan.outputs[index]!;
+  const { manifest: place, files: planned } = plan.outputs[index]!;
+  // That the files are made is noted before the journal of their conversion goes.
+  await rm(journalPathOf(planned[0]!.path), { force: true });
   if (place === undefined) return hashFiles(files, signal);
   const known = (made?.details ?? { tensors: [] }) as MadeOutput;
   const report = {

@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import {
   type ConversionPlan,
   convert,
+  type ConvertedOutput,
   type OutputRequest,
   planConversion,
   type PlanParams,
@@ -18,6 +19,7 @@ import type { PublicationJournal } from "../journal.ts";
 import { openTarget } from "../open-target.ts";
 import type {
   CardState,
+  MadeRecord,
   PublicationGroup,
   PublicationItem,
   PublicationPlan,
@@ -141,12 +143,16 @@ function groupOf(items: readonly PublicationItem[], plan: ConversionPlan): Publi
     items,
     sourceBytes,
     networkBytes,
-    make: async ({ signal, onEvent }) => {
-      const report = await convert(plan, { onEvent, ...(signal === undefined ? {} : { signal }) });
-      return report.outputs.map(({ tensors, errors }) => {
+    make: async ({ signal, onEvent, note }) => {
+      const madeOf = ({ tensors, errors }: ConvertedOutput): MadeRecord => {
         const details: MadeOutput = { tensors, ...(errors && { errors }) };
         const figures = plan.measuresErrors && errors ? { weightError: relativeError(errors) } : {};
         return { figures, details };
+      };
+      await convert(plan, {
+        onEvent,
+        onWritten: ({ outputs }) => note(outputs.map(madeOf)),
+        ...(signal === undefined ? {} : { signal }),
       });
     },
   };

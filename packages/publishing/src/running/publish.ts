@@ -49,7 +49,7 @@ export async function publish(
   const reports = new Map<string, PublishedItemReport>();
   const finish = async (item: PublicationItem): Promise<void> => {
     reports.set(item.name, await destination.add(item));
-    if (plan.deletesLocal) await deleteLocal(item, emit);
+    if (plan.deletesLocal) await deleteLocal({ item, journal, emit });
   };
 
   // One upload at a time: each takes all of the line. The first failure stops everything.
@@ -61,19 +61,22 @@ export async function publish(
   try {
     for (const { item, state } of items) {
       if (state === "published") reports.set(item.name, destination.known(item));
-      if (state === "published" && plan.deletesLocal) await deleteLocal(item, emit);
+      if (state === "published" && plan.deletesLocal) await deleteLocal({ item, journal, emit });
       if (state === "made") enqueue(item);
     }
     for (const group of plan.groups) {
       await makeRoom(group, plan, () => uploads);
       for (const { name, identity, targets } of group.items) await journal.begin(name, identity, targets);
       emit({ type: "item:make", items: group.items.map(({ name }) => name) });
-      const made = await group.make({ signal, onEvent: (event) => progress.making(group, event) });
+      await group.make({
+        signal,
+        onEvent: (event) => progress.making(group, event),
+        note: async (made) => {
+          for (const [index, { name }] of group.items.entries()) await journal.made(name, made[index]!);
+        },
+      });
       progress.made(group);
-      for (const [index, item] of group.items.entries()) {
-        await journal.made(item.name, made[index]!);
-        enqueue(item);
-      }
+      for (const item of group.items) enqueue(item);
     }
     await uploads;
     await destination.updateCard();

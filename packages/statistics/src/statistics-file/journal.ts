@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { QuernError } from "@quern/tensor";
-import { partialPathOf, reportingAs, syncDirectory } from "@quern/tensor/node";
+import { findOutputFile, partialPathOf, reportingAs, syncDirectory } from "@quern/tensor/node";
 import { ReadJson } from "./json-value.ts";
 import type { StatisticsPlan } from "./plan.ts";
 
@@ -79,22 +79,34 @@ export async function removeJournal(path: string): Promise<void> {
   });
 }
 
+/** How far an earlier run has come with a file. */
+export interface StatisticsProgress {
+  /** Blocks that are complete. */
+  readonly completed: ReadonlySet<number>;
+  /** Whether the file has its final name already: all but the journal is done. */
+  readonly isPlaced: boolean;
+}
+
 /**
  * Finds out how far an earlier run has come with a file.
  *
- * @returns the blocks that are complete; undefined when there is nothing to go on with
+ * @returns undefined when there is nothing to go on with
  * @throws QuernError `STATISTICS_OTHER_RUN`, `STATISTICS_JOURNAL_INVALID`
  */
 export async function findCompleted(params: {
   path: string;
   plan: StatisticsPlan;
   run: StatisticsRun;
-}): Promise<Set<number> | undefined> {
+}): Promise<StatisticsProgress | undefined> {
   const { path, plan, run } = params;
   const file = journalPathOf(path);
-  const partial = await sizeOf(partialPathOf(path));
   const size = await sizeOf(file);
-  if (partial === undefined || size === undefined) return undefined;
+  if (size === undefined) return undefined;
+  const { header } = plan.layout;
+  const isPlaced =
+    (await findOutputFile({ path, size: plan.fileSize, header, mayBePlaced: true })) === "placed";
+  const partial = isPlaced ? plan.fileSize : await sizeOf(partialPathOf(path));
+  if (partial === undefined) return undefined;
   const invalid = (problem: string): QuernError => {
     return new QuernError(
       "STATISTICS_JOURNAL_INVALID",
@@ -126,7 +138,9 @@ export async function findCompleted(params: {
   const completed = json.member("completed").array.map(({ count }) => count);
   const strange = completed.find((block) => !plan.blocks.includes(block));
   if (strange !== undefined) throw invalid(`it names a block ${strange}, which there is not`);
-  return new Set(completed);
+  // A whole file beside the journal of a run that was not through is of another time.
+  if (isPlaced && completed.length < plan.blocks.length) return undefined;
+  return { completed: new Set(completed), isPlaced };
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

@@ -1,18 +1,27 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { byteSize, encodeElements, type ErrorSubject, QuernError } from "@quern/tensor";
 import {
   checkOutputPlaces,
   createPartialFile,
   type PartialFile,
+  partialPathOf,
   reopenPartialFile,
+  reopenPlacedFile,
   reportingAs,
   syncDirectory,
 } from "@quern/tensor/node";
 import { findInvalidValue } from "./check-values.ts";
 import type { StatisticsInput } from "./description.ts";
 import { elementsOf, ENTRIES, entriesOf, type StatisticsEntry, tensorOf } from "./entries.ts";
-import { findCompleted, removeJournal, runOf, type StatisticsRun, writeJournal } from "./journal.ts";
+import {
+  findCompleted,
+  removeJournal,
+  runOf,
+  type StatisticsProgress,
+  type StatisticsRun,
+  writeJournal,
+} from "./journal.ts";
 import type { StatisticsPlan } from "./plan.ts";
 import { WrittenRanges } from "./written-ranges.ts";
 
@@ -51,11 +60,18 @@ export async function createStatisticsWriter(params: {
   const path = resolve(params.path);
   const run = runOf(plan);
   const file = { path, size: plan.fileSize, replace: force };
-  const completed = restart ? undefined : await findCompletedOr(force, { path, plan, run });
+  const found = restart ? undefined : await findCompletedOr(force, { path, plan, run });
   // What goes on has its room on the disk, or finds out.
-  const fileSize = completed === undefined ? plan.fileSize : 0;
-  await checkOutputPlaces({ places: [{ path, fileSize }], sources: [], force });
-  if (completed !== undefined) {
+  const fileSize = found === undefined ? plan.fileSize : 0;
+  const isFinished = found?.isPlaced === true;
+  await checkOutputPlaces({ places: [{ path, fileSize, isFinished }], sources: [], force });
+  if (found !== undefined) {
+    const completed = new Set(found.completed);
+    if (isFinished) {
+      // A crash may have left both names.
+      await reportingAs(path, () => rm(partialPathOf(path), { force: true }));
+      return new StatisticsWriter({ plan, run, completed, file: await reopenPlacedFile(file) });
+    }
     return new StatisticsWriter({ plan, run, completed, file: await reopenPartialFile(file) });
   }
   await reportingAs(path, () => mkdir(dirname(path), { recursive: true }));
@@ -66,13 +82,24 @@ export async function createStatisticsWriter(params: {
 async function findCompletedOr(
   force: boolean,
   params: { path: string; plan: StatisticsPlan; run: StatisticsRun },
-): Promise<Set<number> | undefined> {
+): Promise<StatisticsProgress | undefined> {
   try {
     return await findCompleted(params);
   } catch (error) {
     if (force && error instanceof QuernError && error.code.startsWith("STATISTICS_")) return undefined;
     throw error;
   }
+}
+
+/**
+ * Whether an earlier run has written a whole statistics file, and ended before it was through with its journal: the writer finishes that.
+ *
+ * @throws QuernError `OUTPUT_*` when what is there cannot be read
+ */
+export async function isStatisticsPlaced(params: { plan: StatisticsPlan; path: string }): Promise<boolean> {
+  const { plan } = params;
+  const found = await findCompletedOr(true, { plan, path: resolve(params.path), run: runOf(plan) });
+  return found?.isPlaced === true;
 }
 
 /** Writes a statistics file in place, in any order; see {@link createStatisticsWriter}. */
@@ -184,7 +211,7 @@ export class StatisticsWriter {
     const missing = this.#plan.blocks.find((block) => !this.#completed.has(block));
     if (missing !== undefined) throw this.#incomplete(`block ${missing} is not complete`, {});
     // Last: without its header nothing can read the file.
-    await this.#file.write(this.#plan.layout.header, 0);
+    if (!this.#file.isPlaced) await this.#file.write(this.#plan.layout.header, 0);
     await this.#file.settle();
     await this.#file.place();
     this.#open = false;

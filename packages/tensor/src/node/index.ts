@@ -5,6 +5,7 @@ export {
   createPartialFile,
   partialPathOf,
   reopenPartialFile,
+  reopenPlacedFile,
   reportingAs,
   syncDirectory,
   writeAt,

@@ -2,6 +2,7 @@ import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { QuernError } from "@quern/tensor";
 import { checkOutputPlaces, partialPathOf } from "@quern/tensor/node";
+import { isPlacedUnnoted } from "../../journal/checkpoint-journal.ts";
 
 /** A folder of a model that is going to be written. */
 export interface OutputFolder {
@@ -28,7 +29,8 @@ export async function checkOutputFolder(params: {
   const { files, source, force } = params;
   const path = resolve(params.output);
   const there = await stat(path).catch(() => undefined);
-  if (there !== undefined) {
+  const isFinished = await isPlacedUnnoted(path);
+  if (there !== undefined && (force || !isFinished)) {
     if (!force) throw outputError("OUTPUT_EXISTS", path, "the folder exists already (force replaces it)");
     const names = there.isDirectory() ? await readdir(path) : undefined;
     if (names === undefined || (names.length > 0 && !names.includes("config.json"))) {
@@ -45,7 +47,7 @@ export async function checkOutputFolder(params: {
     }
   }
   const places = files.map(async ({ name, size }) => {
-    const file = join(partialPathOf(path), name);
+    const file = join(isFinished ? path : partialPathOf(path), name);
     return { path: file, fileSize: Math.max(0, size - (await bytesTaken(file))) };
   });
   await checkOutputPlaces({
@@ -54,7 +56,7 @@ export async function checkOutputFolder(params: {
     // What another run has left there is gone on with, or goes.
     force: true,
   });
-  return { path, replaces: there !== undefined };
+  return { path, replaces: there !== undefined && (force || !isFinished) };
 }
 
 /** What a file takes of its disk. */

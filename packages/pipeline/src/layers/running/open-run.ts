@@ -1,10 +1,13 @@
-import { stat } from "node:fs/promises";
-import { partialPathOf } from "@quern/tensor/node";
+import { rename, stat } from "node:fs/promises";
+import { QuernError } from "@quern/tensor";
+import { partialPathOf, reportingAs } from "@quern/tensor/node";
 import { checkUnused } from "../../journal/check-journal.ts";
 import {
   CHECKPOINT_FORMAT,
   type CheckpointJournalState,
   checkSameRun,
+  FINISHING,
+  isPlacedUnnoted,
   readCheckpointJournal,
   type RunIdentity,
 } from "../../journal/checkpoint-journal.ts";
@@ -23,6 +26,8 @@ export interface OpenRun {
   readonly entries: readonly unknown[];
   /** Notes plain data for a later run. */
   readonly note: (entry: object) => Promise<void>;
+  /** The folder is complete, and about to get its name. */
+  finishing(): Promise<void>;
   /** The folder has its name. */
   done(): Promise<void>;
   /** What is written stays for a later run. */
@@ -40,8 +45,18 @@ export interface OpenRun {
 export async function openRun(plan: CheckpointPlan, restart: boolean): Promise<OpenRun> {
   const { folder: path, replaces: replace, checkpoint } = plan;
   const identity = await checkpointIdentity(plan);
-  const left = await unfinished(path, restart);
+  const isPlaced = await isPlacedUnnoted(path);
+  if (isPlaced && restart && !replace) {
+    throw new QuernError(
+      "OUTPUT_EXISTS",
+      `${path}: the folder is complete; only what an interrupted run noted lies beside it`,
+      { subject: { file: path } },
+    );
+  }
+  const left = await unfinished(path, restart, isPlaced);
   if (left !== undefined) checkSameRun(left, identity ?? {});
+  // It is looked through as any other that an earlier run has left.
+  if (left !== undefined && isPlaced) await reportingAs(path, () => rename(path, partialPathOf(path)));
   const journal = identity && (await openJournal(path, identity, left));
   const folder = await createPartialFolder({ path, replace, keep: left !== undefined });
   const run: OpenRun = {
@@ -49,6 +64,10 @@ export async function openRun(plan: CheckpointPlan, restart: boolean): Promise<O
     ...(identity && { identity }),
     entries: left?.entries ?? [],
     note: async (entry) => journal?.append(entry),
+    async finishing() {
+      await journal?.append(FINISHING);
+      await journal?.settle();
+    },
     done: async () => journal?.remove(),
     leave: async () => (journal === undefined ? folder.abandon() : journal.close()),
     async abandon() {
@@ -68,12 +87,16 @@ export async function openRun(plan: CheckpointPlan, restart: boolean): Promise<O
 }
 
 /** What there is to go on with. */
-async function unfinished(path: string, restart: boolean): Promise<CheckpointJournalState | undefined> {
+async function unfinished(
+  path: string,
+  restart: boolean,
+  isPlaced: boolean,
+): Promise<CheckpointJournalState | undefined> {
   const found = await readCheckpointJournal(journalPathOf(path));
   if (found === undefined) return undefined;
   await checkUnused(found);
   const there = await stat(partialPathOf(path)).catch(() => undefined);
-  return restart || there?.isDirectory() !== true ? undefined : found;
+  return restart || (there?.isDirectory() !== true && !isPlaced) ? undefined : found;
 }
 
 function openJournal(

@@ -134,6 +134,7 @@ async function writeInto(
     small.push({ name, bytes: bytes.byteLength });
   }
   options.signal?.throwIfAborted();
+  await run.finishing();
   await folder.finish();
   const files = [
     ...shards.map(({ fileName, layout }) => ({ name: fileName, bytes: layout.fileSize })),
