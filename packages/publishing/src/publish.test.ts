@@ -17,7 +17,7 @@ import {
   writingRoutes,
 } from "@quern/hub/testing";
 import { convert, planConversion } from "@quern/pipeline";
-import type { QuernError } from "@quern/tensor";
+import { QuernError } from "@quern/tensor";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { dividedCard } from "./card/merge-card.ts";
@@ -304,6 +304,49 @@ describe("going on", () => {
     expect(server.repositories.get(ID)!.head.files.size).toBe(6);
   });
 
+  it("goes on with files that were named, and not yet noted", async () => {
+    const journal = await PublicationJournal.open(folder, ID);
+    const made = journal.made.bind(journal);
+    let crashed = false;
+    journal.made = async (...args) => {
+      if (crashed) return made(...args);
+      crashed = true;
+      throw new QuernError("OUTPUT_DISK_FULL", "the disk is full");
+    };
+    expect(await errorOf(run({ types: ["Q8_0"], journal }))).toMatchObject({ code: "OUTPUT_DISK_FULL" });
+    expect(await gguf()).toHaveLength(2);
+    const events: PublicationEvent[] = [];
+    const next = await plan({ types: ["Q8_0"] });
+    expect(next.items[0]!.state).toBe("planned");
+    await publish(next, { onEvent: (event) => events.push(event) });
+    const name = (await gguf()).find((file) => file.endsWith(".gguf"))!;
+    expect((await read(name)).equals(await plainFile("Q8_0"))).toBe(true);
+    expect(await gguf()).toEqual([name, `${name}.manifest.json`]);
+  });
+
+  it.each([
+    ["vanishes", (path: string) => rm(path)],
+    ["is cut off", (path: string) => truncate(path, 1000)],
+  ])("says so when a file %s on the way, and makes it again", async (_what, damage) => {
+    let work = Promise.resolve();
+    store.partSize = 50_000;
+    server.faults.push(
+      (exchange) => {
+        if (isUpload(exchange)) work = work.then(() => damage(name)).catch(() => undefined);
+        return false;
+      },
+      firstOf(1, isUpload, answerStatus(503)),
+    );
+    const [name] = (await plan({ types: ["Q8_0"] })).items[0]!.item.targets as [string];
+    const error = await errorOf(run({ types: ["Q8_0"] }));
+    expect(error).toMatchObject({ code: "UPLOAD_FILE_UNREADABLE" });
+    expect(error.message).toContain(name.split("/").at(-1));
+    server.faults.length = 0;
+    await work;
+    await run({ types: ["Q8_0"] });
+    expect((await read(name.split("/").at(-1)!)).equals(await plainFile("Q8_0"))).toBe(true);
+  });
+
   it("survives busy servers and connections that break", async () => {
     store.partSize = 50_000;
     server.faults.push(firstOf(3, isUpload, resetUpload), firstOf(2, isUpload, answerStatus(503)));
@@ -316,12 +359,14 @@ describe("going on", () => {
     await run({ types: ["Q8_0"] });
     const { path } = await PublicationJournal.open(folder, ID);
     await truncate(path, (await stat(path)).size - 3);
-    // The commit is not known any more, and made once more: the Hub has the files.
+    // The commit is not known any more: it is found.
     const before = uploads();
+    const commits = server.repositories.get(ID)!.commits.size;
     const next = await plan({ types: ["Q8_0"] });
     expect(next.items[0]!.state).toBe("made");
     await publish(next);
     expect(uploads()).toBe(before);
+    expect(server.repositories.get(ID)!.commits.size).toBe(commits);
     expect((await plan({ types: ["Q8_0"] })).items[0]!.state).toBe("published");
   });
 

@@ -1,4 +1,5 @@
-import { readdir, readFile, stat } from "node:fs/promises";
+import { writeFileSync } from "node:fs";
+import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { everyNth, type Exchange, firstOf, HubServer, isWeights, resetMidBody } from "@quern/hub/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -22,9 +23,14 @@ afterEach(() => server.stop());
 
 const model = (): string => `hf:${server.repository.id}`;
 
-async function run(argv: readonly string[], env: Record<string, string> = {}): Promise<CliRun> {
+async function run(
+  argv: readonly string[],
+  env: Record<string, string> = {},
+  onStderr: (text: string) => void = () => undefined,
+): Promise<CliRun> {
   const result = await runCli({
     argv,
+    onStderr,
     cwd: home,
     env: { HF_ENDPOINT: server.endpoint, HF_TOKEN: TOKEN, HF_HOME: join(home, "hf"), ...env },
   });
@@ -64,6 +70,51 @@ describe("--cache and --offline", () => {
     const expected = await readFile(join(home, "streamed.gguf"));
     for (const name of ["downloaded", "cached", "offline"]) {
       expect(Buffer.compare(await readFile(join(home, `${name}.gguf`)), expected)).toBe(0);
+    }
+  });
+
+  it("are settings, too", async () => {
+    await serve(golden);
+    const settings = join(home, "quern.config.json");
+    const convert = (output: string): Promise<CliRun> =>
+      run(["convert", model(), "-t", "Q8_0", "-o", output, "--threads", "0"]);
+    await writeFile(settings, JSON.stringify({ cache: true }));
+    expect((await convert("kept.gguf")).exitCode).toBe(0);
+    await writeFile(settings, JSON.stringify({ cache: false, offline: true }));
+    expect(await requestsOf(() => convert("offline.gguf"))).toBe(0);
+    const [kept, offline] = await Promise.all(
+      ["kept", "offline"].map((name) => readFile(join(home, `${name}.gguf`))),
+    );
+    expect(offline!.equals(kept!)).toBe(true);
+  });
+
+  it.each([
+    ["streamed", [], "goes on from the cache", ["--cache"]],
+    ["read from the cache", ["--cache"], "goes on with ranges", []],
+  ])("a run that %s %j %s %j, to the same bytes", async (_first, before, _then, after) => {
+    await serve(golden);
+    const argv = (output: string): string[] => {
+      return ["convert", model(), "-t", "Q8_0,Q4_K_M", "-o", `${output}/`, "--threads", "0"];
+    };
+    expect((await run(argv("whole"))).exitCode).toBe(0);
+    const names = (await readdir(join(home, "whole"))).sort();
+    // A name that is taken meanwhile: all tensors are complete when that is found out.
+    const inTheWay = join(home, "out", names[0]!);
+    const stopped = await run([...argv("out"), ...before], {}, (text) => {
+      if (text.startsWith("converting")) writeFileSync(inTheWay, "theirs");
+    });
+    expect([stopped.exitCode, stopped.stderr]).toEqual([exitCodes.output, expect.stringContaining("run the same command again")]);
+    await rm(inTheWay);
+    // Where there is a cache, it is used.
+    const env = { HF_HUB_CACHE: join(home, "another") };
+    const { exitCode, stderr, host } = await run([...argv("out"), ...after, "--json"], env);
+    expect(exitCode, stderr).toBe(0);
+    expect(host.records.find(({ type }) => type === "resume")).toMatchObject({ redone: 0 });
+    for (const name of names) {
+      const [made, expected] = await Promise.all(
+        ["whole", "out"].map((folder) => readFile(join(home, folder, name))),
+      );
+      expect(made!.equals(expected!), name).toBe(true);
     }
   });
 

@@ -60,6 +60,8 @@ describe("settings", () => {
           { key: "threads", value: "2", source: { kind: "project", name: project } },
           { key: "memory", value: "1000000", source: { kind: "user", name: user } },
           { key: "kernels", value: "wasm", source: { kind: "environment", name: "QUERN_KERNELS" } },
+          { key: "cache", value: null, source: { kind: "default" } },
+          { key: "offline", value: null, source: { kind: "default" } },
           { key: "progress", value: null, source: { kind: "default" } },
         ],
         files: [project, user],

@@ -38,6 +38,18 @@ export const SETTINGS: readonly Setting[] = [
     readsVariable: true,
   },
   {
+    key: "cache",
+    kind: "yes or no",
+    description: "whether what is read of the Hub is kept in its cache",
+    usual: "no",
+  },
+  {
+    key: "offline",
+    kind: "yes or no",
+    description: "whether the Hub is asked for nothing, and its cache used",
+    usual: "as HF_HUB_OFFLINE says",
+  },
+  {
     key: "progress",
     kind: "yes or no",
     description: "whether progress is shown",

@@ -18,6 +18,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { openCheckpointDirectory } from "@quern/checkpoints/node";
+import { QuernError } from "@quern/tensor";
 import { readImportance, type Statistics } from "@quern/statistics";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ConversionEvent, ConversionReport } from "../events.ts";
@@ -26,6 +27,7 @@ import { randomStatistics } from "../layers/testing/random-statistics.ts";
 import type { ConversionPlan, PlanParams } from "../plan.ts";
 import { planConversion } from "../planning/plan-conversion.ts";
 import { goldenPath } from "../testing/golden.ts";
+import { writeManifests } from "../provenance/write-manifests.ts";
 import { convert } from "./convert.ts";
 
 let root: string;
@@ -188,7 +190,7 @@ describe("what is found", () => {
 
   it.each([
     ["torn in its last line", (path: string) => stat(path).then(({ size }) => truncate(path, size - 7))],
-    ["torn in the midst", (path: string) => stat(path).then(({ size }) => truncate(path, size / 2))],
+    ["torn in the midst", (path: string) => stat(path).then(({ size }) => truncate(path, Math.floor(size / 2)))],
     ["torn in its first line", (path: string) => truncate(path, 100)],
     ["empty", (path: string) => truncate(path, 0)],
     ["gone", (path: string) => rm(path)],
@@ -249,6 +251,48 @@ describe("a crash while names are given", () => {
     await crash();
     const { events } = await expectSame({ force });
     expect(events.filter(({ type }) => type === "progress")).toEqual([]);
+  });
+
+  it("or before the manifests are there, or only some of them", async () => {
+    const provenance = { tool: { name: "tests", version: "1" } };
+    const contents = async (directory: string): Promise<Record<string, string>> => {
+      const names = (await readdir(directory)).sort();
+      const texts = names.map(async (name) => [name, await readFile(join(directory, name), "latin1")]);
+      return Object.fromEntries(await Promise.all(texts)) as Record<string, string>;
+    };
+    const run = async (directory: string, fail: () => Promise<void>): Promise<ConversionEvent[]> => {
+      const plan = await planIn(directory, { provenance });
+      const events: ConversionEvent[] = [];
+      await convert(plan, {
+        onEvent: (event) => events.push(event),
+        onWritten: async (report) => {
+          await writeManifests({ plan, report });
+          await fail();
+        },
+      });
+      return events;
+    };
+    const whole = join(root, "whole");
+    await mkdir(whole);
+    await run(whole, async () => undefined);
+    const expected = await contents(whole);
+    expect(Object.keys(expected).filter((name) => name.endsWith(".manifest.json"))).toHaveLength(2);
+    const manifest = (name: string): string => join(folder, `${name}.manifest.json`);
+    for (const lost of [["a.gguf", "b-00001-of-00004.gguf"], ["b-00001-of-00004.gguf"], []]) {
+      const crash = run(folder, async () => {
+        for (const name of lost) await rm(manifest(name));
+        throw new QuernError("OUTPUT_DISK_FULL", "the disk is full");
+      });
+      await expect(crash).rejects.toMatchObject({ code: "OUTPUT_DISK_FULL" });
+      expect(await readdir(folder)).toContain(JOURNAL);
+    }
+    await writeFile(manifest("a.gguf"), "theirs");
+    await expect(run(folder, async () => undefined)).rejects.toMatchObject({ code: "OUTPUT_EXISTS" });
+    expect(await readFile(manifest("a.gguf"), "utf8")).toBe("theirs");
+    await rm(manifest("a.gguf"));
+    const events = await run(folder, async () => undefined);
+    expect(events.filter(({ type }) => type === "tensor:done")).toEqual([]);
+    expect(await contents(folder)).toEqual(expected);
   });
 
   it("does not take another file for one that it has named", async () => {

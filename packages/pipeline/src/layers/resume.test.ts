@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { appendFile, mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFileSync } from "node:fs";
+import { appendFile, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LayerParameters } from "@quern/checkpoints";
@@ -163,6 +164,31 @@ describe("a checkpoint whose run was stopped", () => {
     expect(report.resumed).toBe(tensors(entries) - redone);
     expect(events[1]).toMatchObject({ type: "resume", tensors: report.resumed, redone });
     expect(await filesOf(report)).toEqual(await filesOf(whole));
+  });
+
+  it("is finished where the folder has its name, and the journal is there", async () => {
+    const whole = await writeCheckpoint(await planFor(PLAIN, { output: `${output}-whole` }));
+    const journal = `${output}.partial.journal`;
+    // What there is at the moment before the journal goes.
+    const copied = `${output}-copied`;
+    await writeCheckpoint(await planFor(PLAIN), {
+      onEvent: (event) => {
+        if (event.type === "progress") copyFileSync(journal, copied);
+      },
+    });
+    const names = await readdir(output);
+    await rename(copied, journal);
+    await expect(planFor(PLAIN)).rejects.toMatchObject({ code: "OUTPUT_EXISTS" });
+    await appendFile(journal, `${JSON.stringify({ finishing: true })}\n`);
+    const restarted = writeCheckpoint(await planFor(PLAIN), { restart: true });
+    await expect(restarted).rejects.toMatchObject({ code: "OUTPUT_EXISTS" });
+    expect(await readdir(output)).toEqual(names);
+    const report = await writeCheckpoint(await planFor(PLAIN));
+    expect(report.resumed).toBeGreaterThan(10);
+    expect(await filesOf(report)).toEqual(await filesOf(whole));
+    expect(report.layers).toEqual(whole.layers);
+    const name = output.split("/").at(-1)!;
+    expect(await left()).toEqual([name, `${name}-whole`]);
   });
 
   it("begins anew where the journal or the folder is gone or says nothing", async () => {

@@ -81,6 +81,7 @@ export class Destination {
       title: `Add ${name}`,
       items: new Set([...this.#held, name]),
       files: files.map(({ path, local }) => ({ path, content: { file: local } })),
+      hashed,
       onEvent: this.#follow(item, files),
     });
     await this.#confirm(item, hashed);
@@ -100,6 +101,8 @@ export class Destination {
     /** That the repository holds afterwards. */
     readonly items: ReadonlySet<string>;
     readonly files: readonly FileToCommit[];
+    /** The same ones. They are not committed again where a run that ended before it knew has done that. */
+    readonly hashed?: readonly HashedFile[];
     readonly onEvent?: (event: CommitEvent) => void;
   }): Promise<void> {
     const { target, journal } = this.#plan;
@@ -107,7 +110,8 @@ export class Destination {
     for (let conflicts = 0; ; conflicts++) {
       const there = (await this.#open())!;
       const card = await this.#card(there, work.items, work.files);
-      const files = [...work.files, ...(card === undefined ? [] : [card])];
+      const isHeld = work.hashed !== undefined && holds(there, work.hashed);
+      const files = [...(isHeld ? [] : work.files), ...(card === undefined ? [] : [card])];
       this.commit = there.commit;
       if (files.length === 0) return;
       const opens = target.opensPullRequest && journal.pullRequest === undefined;

@@ -1,4 +1,16 @@
-import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import {
+  cp,
+  link,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -14,7 +26,7 @@ import { entriesOf, tensorOf } from "./entries.ts";
 import { openStatistics } from "./open-statistics.ts";
 import { packedLength } from "./packed-triangle.ts";
 import { planStatistics } from "./plan.ts";
-import { createStatisticsWriter, type StatisticsWriter } from "./writer.ts";
+import { createStatisticsWriter, isStatisticsPlaced, type StatisticsWriter } from "./writer.ts";
 
 const plan = planStatistics(sampleDescription());
 const BLOCKS = plan.blocks;
@@ -199,6 +211,26 @@ describe("a run that goes on", () => {
       subject: { tensor: "blk.0.attn_q.tokens" },
     });
     await writer.close();
+  });
+
+  it.each([
+    ["the final name", async () => rename(`${path}.partial`, path)],
+    ["both names", async () => link(`${path}.partial`, path)],
+  ])("is finished where the file has %s, and the journal is there", async (_what, name) => {
+    await interrupted({}, BLOCKS.length);
+    const partial = await open(`${path}.partial`, "r+");
+    await partial.write(plan.layout.header, 0, plan.layout.header.byteLength, 0);
+    await partial.close();
+    expect(await isStatisticsPlaced({ plan, path })).toBe(false);
+    await name();
+    expect(await isStatisticsPlaced({ plan, path })).toBe(true);
+    const writer = await createStatisticsWriter({ plan, path });
+    expect([...writer.completed]).toEqual(BLOCKS);
+    await writer.finish();
+    expect(await readdir(folder)).toEqual(["stats.safetensors"]);
+    expect((await readFile(path)).equals(whole)).toBe(true);
+    // A finished file is nobody's to go on with.
+    await expect(createStatisticsWriter({ plan, path })).rejects.toMatchObject({ code: "OUTPUT_EXISTS" });
   });
 
   it("does not stumble over what is left without a journal, or of a journal alone", async () => {
