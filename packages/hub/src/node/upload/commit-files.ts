@@ -79,6 +79,7 @@ export async function commitFiles(params: CommitFilesParams): Promise<CommittedF
     } catch (error) {
       if (error instanceof ExpiredAddress) throw new TransientFailure(error.error);
       signal?.throwIfAborted();
+      await checkUnchanged(params.files, sizes);
       if (error instanceof QuernError) throw error;
       throw new QuernError(
         "HUB_RESPONSE_INVALID",
@@ -176,6 +177,22 @@ async function sizeOf(content: FileToCommit["content"]): Promise<number> {
       "UPLOAD_FILE_UNREADABLE",
       `${content.file}: the file cannot be read: ${(cause as Error).message}`,
       { subject: { file: content.file }, cause },
+    );
+  }
+}
+
+/** Whoever reads the files for us does not say which of them failed. @throws QuernError `UPLOAD_FILE_UNREADABLE` */
+async function checkUnchanged(
+  files: CommitFilesParams["files"],
+  sizes: ReadonlyMap<string, number>,
+): Promise<void> {
+  for (const { path, content } of files) {
+    const [before, now] = [sizes.get(path)!, await sizeOf(content)];
+    if (now === before || "text" in content) continue;
+    throw new QuernError(
+      "UPLOAD_FILE_UNREADABLE",
+      `${content.file}: the file has changed while it was uploaded: it had ${before} bytes, and has ${now}`,
+      { subject: { file: content.file } },
     );
   }
 }
