@@ -190,7 +190,10 @@ describe("what is found", () => {
 
   it.each([
     ["torn in its last line", (path: string) => stat(path).then(({ size }) => truncate(path, size - 7))],
-    ["torn in the midst", (path: string) => stat(path).then(({ size }) => truncate(path, Math.floor(size / 2)))],
+    [
+      "torn in the midst",
+      (path: string) => stat(path).then(({ size }) => truncate(path, Math.floor(size / 2))),
+    ],
     ["torn in its first line", (path: string) => truncate(path, 100)],
     ["empty", (path: string) => truncate(path, 0)],
     ["gone", (path: string) => rm(path)],
