@@ -81,7 +81,7 @@ function checkpointCase(to, statistics) {
       "--json",
     ],
     isFinal: (name) => name === "model" || name.startsWith("model/"),
-    kept: (events) => events.find(({ type }) => type === "start")?.resumed || undefined,
+    kept,
     check: (states, expected) => {
       if (states.size !== 0 && states.size !== expected.size)
         throw new Error(`the folder has ${states.size} files of ${expected.size}`);
