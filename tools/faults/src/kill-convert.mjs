@@ -39,21 +39,21 @@ const argv = (folder, ...more) => [
 const scratch = mkdtempSync(join(options.scratch ?? tmpdir(), "kill-convert-"));
 try {
   const files = [
-      { name: "several outputs", argv, isFinal, kept },
-      {
-        name: "split, over old files",
-        argv: (folder) => argv(folder, "--split-max-tensors", "25", "--force"),
-        isFinal,
-        kept,
-        prepare: putOldFiles,
-        check: checkSets,
-      },
-      {
-        name: "Wasm, no threads",
-        argv: (folder) => argv(folder, "-j", "0", "--kernels", "wasm"),
-        isFinal,
-        kept,
-      },
+    { name: "several outputs", argv, isFinal, kept },
+    {
+      name: "split, over old files",
+      argv: (folder) => argv(folder, "--split-max-tensors", "25", "--force"),
+      isFinal,
+      kept,
+      prepare: putOldFiles,
+      check: checkSets,
+    },
+    {
+      name: "Wasm, no threads",
+      argv: (folder) => argv(folder, "-j", "0", "--kernels", "wasm"),
+      isFinal,
+      kept,
+    },
   ];
   const rows = await killRuns({
     kills: Number(options.kills),
@@ -81,7 +81,7 @@ function checkpointCase(to, statistics) {
       "--json",
     ],
     isFinal: (name) => name === "model" || name.startsWith("model/"),
-    kept: (events) => events.find(({ type }) => type === "start")?.resumed || undefined,
+    kept,
     check: (states, expected) => {
       if (states.size !== 0 && states.size !== expected.size)
         throw new Error(`the folder has ${states.size} files of ${expected.size}`);

@@ -38,7 +38,12 @@ try {
       const start = events.find(({ type }) => type === "publish:start");
       return start && (start.published.length + start.made.length || undefined);
     },
-    env: { PATH: process.env.PATH, HF_ENDPOINT: hub.endpoint, HF_TOKEN: TOKEN, HF_HOME: join(scratch, "home") },
+    env: {
+      PATH: process.env.PATH,
+      HF_ENDPOINT: hub.endpoint,
+      HF_TOKEN: TOKEN,
+      HF_HOME: join(scratch, "home"),
+    },
   };
   const argv = (folder, ...more) => [
     "publish",

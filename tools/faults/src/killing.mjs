@@ -142,8 +142,7 @@ function runOnce({ one, folder, moment, share, seconds }) {
     else if (moment === "asked") {
       let left = Math.floor(share * one.remote.requests);
       one.remote.onRequest = () => left-- === 0 && arm(((share * 1000) % 1) * 4);
-    }
-    else if (moment !== undefined) {
+    } else if (moment !== undefined) {
       watcher = watch(folder, (_event, name) => {
         if (moment === "begun") arm(share * seconds * 700);
         else if (name !== null && one.isFinal(name)) arm(share * 8);

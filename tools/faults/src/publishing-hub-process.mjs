@@ -42,7 +42,9 @@ const answers = {
       received: store.received,
       commits: commits.map(({ title, files }) => ({
         title,
-        files: [...files].map(([path, { content }]) => [path, hashOf(content)]).sort(),
+        files: [...files]
+          .map(([path, { content }]) => [path, hashOf(content)])
+          .sort(([one], [other]) => (one < other ? -1 : 1)),
       })),
     };
   },

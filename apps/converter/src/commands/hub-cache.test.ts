@@ -103,7 +103,10 @@ describe("--cache and --offline", () => {
     const stopped = await run([...argv("out"), ...before], {}, (text) => {
       if (text.startsWith("converting")) writeFileSync(inTheWay, "theirs");
     });
-    expect([stopped.exitCode, stopped.stderr]).toEqual([exitCodes.output, expect.stringContaining("run the same command again")]);
+    expect([stopped.exitCode, stopped.stderr]).toEqual([
+      exitCodes.output,
+      expect.stringContaining("run the same command again"),
+    ]);
     await rm(inTheWay);
     // Where there is a cache, it is used.
     const env = { HF_HUB_CACHE: join(home, "another") };

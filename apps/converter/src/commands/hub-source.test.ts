@@ -56,6 +56,11 @@ async function filesIn(folder: string): Promise<Map<string, string>> {
   return hashes;
 }
 
+/** All behind the header of a safetensors file. */
+function tensorData(file: Buffer): Buffer {
+  return file.subarray(8 + Number(file.readBigUInt64LE(0)));
+}
+
 /** Hashes of what the demo model becomes, from the folder and from a Hub with a fault. */
 async function convertBoth(
   threads: number,
@@ -262,6 +267,17 @@ describe("other commands", () => {
       0,
       expect.not.stringContaining("error"),
     ]);
-    expect(await filesIn(join(remote, "quantized"))).toEqual(await filesIn(join(local, "quantized")));
+    const [made, expected] = [
+      await filesIn(join(remote, "quantized")),
+      await filesIn(join(local, "quantized")),
+    ];
+    // The manifest and the metadata of weights say where they are from.
+    const weights = "model.safetensors";
+    for (const name of ["quern-manifest.json", weights]) {
+      expect(made.delete(name) && expected.delete(name)).toBe(true);
+    }
+    expect(made).toEqual(expected);
+    const read = (folder: string): Promise<Buffer> => readFile(join(folder, "quantized", weights));
+    expect(tensorData(await read(remote)).equals(tensorData(await read(local)))).toBe(true);
   });
 });

@@ -19,6 +19,7 @@ export interface WorkerOptions extends QueueOptions, ResourceOptions {
   readonly idle?: number;
   readonly json?: true;
   readonly quiet?: true;
+  readonly verbose?: true;
 }
 
 /** Works for a queue until the user has had enough, or there is nothing to do. */
@@ -63,18 +64,21 @@ export async function runWorker({
 }
 
 /** Says what a worker does, in the way that the options want. */
-function teller({ json, quiet }: WorkerOptions, { stdout, stderr }: Host): (event: WorkerEvent) => void {
+function teller(
+  { json, quiet, verbose }: WorkerOptions,
+  { stdout, stderr }: Host,
+): (event: WorkerEvent) => void {
   if (json) {
     return (event) =>
       writeJsonLine(stdout, "error" in event ? { ...event, error: errorRecord(event.error) } : event);
   }
   return (event) => {
-    const line = lineOf(event);
+    const line = lineOf(event, verbose === true);
     if (!quiet || "error" in event) stderr.write(`${printable(line)}\n`);
   };
 }
 
-function lineOf(event: WorkerEvent): string {
+function lineOf(event: WorkerEvent, namesAll: boolean): string {
   switch (event.type) {
     case "run:joined":
       return `works on ${event.model}: ${formatInteger(event.tensors)} tensors`;
@@ -83,13 +87,15 @@ function lineOf(event: WorkerEvent): string {
     case "run:left":
       return `left: ${formatInteger(event.jobs)} jobs done`;
     case "job:done":
-      return `converted ${namesOf(event.tensors)} in ${formatDuration(event.seconds * 1000)}`;
+      return `converted ${namesOf(event.tensors, namesAll)} in ${formatDuration(event.seconds * 1000)}`;
     default:
-      return `failed: ${namesOf(event.tensors)}: ${messageOf(event.error)}`;
+      return `failed: ${namesOf(event.tensors, namesAll)}: ${messageOf(event.error)}`;
   }
 }
 
-function namesOf([first = "", ...others]: readonly string[]): string {
+function namesOf(tensors: readonly string[], all: boolean): string {
+  if (all) return tensors.join(", ");
+  const [first = "", ...others] = tensors;
   return others.length === 0 ? first : `${first} and ${formatInteger(others.length)} more`;
 }
 

@@ -4,7 +4,7 @@ import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { addQueueOptions, QUEUE_ADDRESS, secondsArgument } from "./queue-options.ts";
 import type { WorkerOptions } from "./run-worker.ts";
-import { addResourceOptions } from "./shared-options.ts";
+import { addAnswerOptions, addResourceOptions } from "./shared-options.ts";
 
 export function defineWorker(command: Command, host: Host): void {
   addManual(command, {
@@ -33,12 +33,11 @@ export function defineWorker(command: Command, host: Host): void {
       "leave when there has been no work for so long (default: never)",
       secondsArgument,
     );
-  addResourceOptions(addQueueOptions(command))
-    .optionsGroup("Messages:")
-    .option("--json", "events as JSON lines on standard output")
-    .option("-q, --quiet", "say nothing but errors")
-    .action(async (options: WorkerOptions) => {
-      const { runWorker } = await import("./run-worker.ts");
-      await runWorker({ options, host });
-    });
+  addAnswerOptions(
+    addResourceOptions(addQueueOptions(command)),
+    "events as JSON lines on standard output",
+  ).action(async (options: WorkerOptions) => {
+    const { runWorker } = await import("./run-worker.ts");
+    await runWorker({ options, host });
+  });
 }
