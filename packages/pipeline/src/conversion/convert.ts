@@ -179,6 +179,7 @@ async function run(params: {
       await roundTensors({ plan, rounding, sets, places, finished, partDone, tracker, signal });
       profiler.rounded();
     }
+    signal.throwIfAborted();
     for (const [index, set] of sets.entries()) {
       await finishOutput({ journal, set, index });
       emit({
