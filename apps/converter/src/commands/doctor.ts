@@ -13,6 +13,7 @@ import type { Host } from "../host.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { styleFor } from "../terminal.ts";
 import { addAnswerOptions } from "./shared-options.ts";
+import { reportsSettings } from "../settings/apply-settings.ts";
 
 interface DoctorOptions {
   readonly output: string;
@@ -22,6 +23,7 @@ interface DoctorOptions {
 }
 
 export function defineDoctor(command: Command, host: Host): void {
+  reportsSettings(command);
   addManual(command, {
     description: [
       "One line for each of: version, kernels and why these run, threads, memory with the limit of a container, disk space, cache, settings, token and Hub. What is wrong comes with what to do about it. The Hub is asked once, for at most five seconds; the token is sent to it and shown nowhere.",

@@ -6,6 +6,14 @@ import { writeWarnings } from "../commands/warnings.ts";
 import { readSettings, type SettingSource } from "./read-settings.ts";
 import { SETTINGS } from "./settings.ts";
 
+/** Commands that say themselves what is wrong with settings. */
+const reporting = new WeakSet<Command>();
+
+/** Lets a command run although settings cannot be read: it reports that itself. */
+export function reportsSettings(command: Command): void {
+  reporting.add(command);
+}
+
 /**
  * Gives options of a command the values that users have set, where the command line says nothing.
  *
@@ -14,7 +22,11 @@ import { SETTINGS } from "./settings.ts";
 export async function applySettings(command: Command, host: Host): Promise<void> {
   const options = new Map(command.options.map((option) => [option.attributeName(), option]));
   if (!SETTINGS.some(({ key }) => options.has(key))) return;
-  const { effective, warnings } = await readSettings(host);
+  const settings = await readSettings(host).catch((error: unknown) => {
+    if (!reporting.has(command)) throw error;
+  });
+  if (settings === undefined) return;
+  const { effective, warnings } = settings;
   const { quiet = false, verbose = false } = command.opts<{ quiet?: boolean; verbose?: boolean }>();
   if (!quiet) writeWarnings(warnings, host);
   for (const { setting, value, source } of effective) {
