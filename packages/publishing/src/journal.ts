@@ -73,10 +73,12 @@ export class PublicationJournal {
     return journal;
   }
 
+  /** What is known of an item; undefined where nothing was done. */
   item(name: string): ItemRecord | undefined {
     return this.#items.get(name);
   }
 
+  /** The pull request that was opened, if one was. */
   get pullRequest(): { readonly url: string; readonly branch: string } | undefined {
     return this.#pullRequest;
   }
@@ -87,22 +89,27 @@ export class PublicationJournal {
     return this.#givenUp.has(name) || [...this.#items.values()].some(({ targets }) => targets.includes(name));
   }
 
+  /** Notes that files of an item are going to be made, and what decides about their bytes. */
   async begin(item: string, identity: string, targets: readonly string[]): Promise<void> {
     await this.#append({ kind: "begun", item, identity, targets: targets.map((path) => basename(path)) });
   }
 
+  /** Notes that the files of an item are complete. */
   made(item: string, made: MadeRecord): Promise<void> {
     return this.#append({ kind: "made", item, made });
   }
 
+  /** Notes the hashes of the files of an item. */
   hashed(item: string, files: readonly HashedFile[]): Promise<void> {
     return this.#append({ kind: "hashed", item, files });
   }
 
+  /** Notes that the repository has the files of an item. */
   committed(item: string, commit: string): Promise<void> {
     return this.#append({ kind: "committed", item, commit });
   }
 
+  /** Notes the pull request that further commits go to. */
   openedPullRequest(pullRequest: { readonly url: string; readonly branch: string }): Promise<void> {
     return this.#append({ kind: "pull-request", ...pullRequest });
   }

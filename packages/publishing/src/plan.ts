@@ -72,6 +72,7 @@ export interface PublicationGroup {
   /** Those of them that come over the network. */
   readonly networkBytes: number;
   /** @param options.note Takes down what is known of each item, all of whose files are there. */
+  /** Makes the files. */
   make(options: {
     readonly signal: AbortSignal | undefined;
     readonly onEvent: (event: MakeEvent) => void;

@@ -22,6 +22,7 @@ export interface QueueConnection {
   another(): Redis;
   /** Aborts with `QUEUE_LOST` when Redis has been away for too long. */
   readonly lost: AbortSignal;
+  /** Leaves Redis. */
   close(): void;
 }
 

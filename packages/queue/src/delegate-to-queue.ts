@@ -33,6 +33,7 @@ export interface QueueDelegateParams {
   readonly works: boolean;
   /** As of `attendRun`. */
   readonly lease: number;
+  /** Called for every event, in order. */
   readonly onEvent?: (event: QueueEvent) => void;
 }
 

@@ -35,12 +35,16 @@ export class QueueAddress {
 /**
  * Reads `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS.
  *
- * @param options.password Where the address has none.
  * @throws QuernError `QUEUE_ADDRESS_INVALID`; the message does not repeat the address, which may hold a password
  */
 export function parseQueueAddress(
   text: string,
-  { password: fallback }: { readonly password?: string | undefined } = {},
+  {
+    password: fallback,
+  }: {
+    /** Where the address has none. */
+    readonly password?: string | undefined;
+  } = {},
 ): QueueAddress {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined) throw invalid("not an address");

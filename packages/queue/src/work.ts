@@ -37,6 +37,7 @@ export interface WorkParams {
   readonly idle?: number;
   /** Ends the work, when jobs in hand are finished. */
   readonly signal: AbortSignal;
+  /** Called for every event, in order. */
   readonly onEvent?: (event: WorkerEvent) => void;
 }
 

@@ -1,15 +1,19 @@
+/** A heading of the second level, and text. */
 export function section(title: string, text: string): string {
   return `## ${title}\n\n${text}`;
 }
 
+/** A fenced block. */
 export function code(language: string, text: string): string {
   return `\`\`\`${language}\n${text}\n\`\`\``;
 }
 
+/** A table with all its rows. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   return [tableRow(head), tableRow(head.map(() => "---")), ...rows.map(tableRow)].join("\n");
 }
 
+/** A line of a table. */
 export function tableRow(cells: readonly string[]): string {
   return `| ${cells.join(" | ")} |`;
 }

@@ -41,6 +41,7 @@ export interface TensorConverter {
     readonly work: readonly TensorPart[];
     readonly signal: AbortSignal;
   }): Promise<TensorOutcome[]>;
+  /** Ends the threads. */
   close(): Promise<void>;
 }
 

@@ -9,6 +9,7 @@ import { ProgressSum } from "./progress-sum.ts";
 export interface PublishOptions {
   /** Stops the work; what is done stays, and another run goes on with it. */
   readonly signal?: AbortSignal;
+  /** Called for every event, in order. */
   readonly onEvent?: (event: PublicationEvent) => void;
 }
 

@@ -51,6 +51,7 @@ export interface CommitFilesParams {
   readonly openPullRequest?: boolean;
   readonly patience?: HubPatience | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Called for every event, in order. */
   readonly onEvent?: (event: CommitEvent) => void;
 }
 
