@@ -21,12 +21,12 @@ mkdir -p "$cache" "$work/lists/partial" "$work/archives/partial"
 options=(-o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work" -o APT::Sandbox::User=root)
 apt-get "${options[@]}" update >"$work/download.log" 2>&1 || true
 (cd "$work" && apt-get "${options[@]}" download redis-server redis-tools libjemalloc2 liblzf1 libatomic1 >>"$work/download.log" 2>&1)
-for package in "$work"/*.deb; do dpkg-deb -x "$package" "$cache/root"; done
+for package in "$work"/*.deb; do dpkg-deb -x "$package" "$cache/unpacked"; done
 mkdir -p "$cache/bin"
-libraries=$(find "$cache/root" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
+libraries=$(find "$cache/unpacked" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
 cat >"$cache/bin/redis-server.new" <<EOF
 #!/bin/sh
-LD_LIBRARY_PATH='$libraries' exec '$cache/root/usr/bin/redis-server' "\$@"
+LD_LIBRARY_PATH='$libraries' exec '$cache/unpacked/usr/bin/redis-server' "\$@"
 EOF
 chmod +x "$cache/bin/redis-server.new"
 "$cache/bin/redis-server.new" --version >/dev/null

@@ -18,18 +18,18 @@ describe("shared paths", () => {
 
   it("are the same everywhere without a root, or outside of it", () => {
     expect(localPath(sharePath("/data/a"))).toBe("/data/a");
-    expect(localPath(sharePath("/data/a", "/root"))).toBe("/data/a");
-    expect(localPath(sharePath("/rooted/a", "/root"))).toBe("/rooted/a");
+    expect(localPath(sharePath("/data/a", "/shared"))).toBe("/data/a");
+    expect(localPath(sharePath("/rooted/a", "/shared"))).toBe("/rooted/a");
   });
 
   it("never leave the root of a worker", () => {
-    expect(() => localPath({ absolute: "/etc/passwd" }, "/root")).toThrow(
+    expect(() => localPath({ absolute: "/etc/passwd" }, "/shared")).toThrow(
       expect.objectContaining({ code: "QUEUE_PATH_OUTSIDE" }),
     );
-    expect(() => localPath({ absolute: "/root/../etc/passwd" }, "/root")).toThrow(
+    expect(() => localPath({ absolute: "/shared/../etc/passwd" }, "/shared")).toThrow(
       expect.objectContaining({ code: "QUEUE_PATH_OUTSIDE" }),
     );
-    expect(localPath({ absolute: "/root/a" }, "/root")).toBe("/root/a");
+    expect(localPath({ absolute: "/shared/a" }, "/shared")).toBe("/shared/a");
     for (const belowRoot of ["../a", "a/../../b", "/a", "a\\..\\b", "a\0"]) {
       expect(sharedPath.safeParse({ belowRoot }).success).toBe(false);
     }
