@@ -1,0 +1,47 @@
+import type { QuantizedCheckpointPlan } from "@quern/checkpoints";
+import type { TensorInfo } from "@quern/tensor";
+import type { LayeredModel } from "../linear-layers.ts";
+import type { PlannedCopy } from "../plan.ts";
+import type { Target } from "../tasks/target.ts";
+import { weightsOf } from "./weights-of.ts";
+
+/** Tensors with the types in which they will be stored, unless they are quantized. */
+export function storedTensors(
+  { tensors, dtype }: LayeredModel,
+  output: TensorInfo | undefined,
+): TensorInfo[] {
+  const stored = [...tensors.values()].map(({ info, quantized }) =>
+    quantized ? { ...info, type: dtype } : info,
+  );
+  return output === undefined ? stored : [...stored.filter(({ name }) => name !== output.name), output];
+}
+
+/** @param source Tensor that is read. */
+export function planCopy(
+  model: LayeredModel,
+  source: string,
+  { name, target }: Pick<PlannedCopy, "name" | "target">,
+): PlannedCopy {
+  const weights = weightsOf(model, source);
+  const type = model.tensors.get(source)!.quantized ? model.dtype : weights.type;
+  return { name, weights, type, target };
+}
+
+/**
+ * What is copied into the files that are written.
+ *
+ * @param params.untied Tensor that is made of another one.
+ */
+export function copiesOf(params: {
+  readonly model: LayeredModel;
+  readonly checkpoint: QuantizedCheckpointPlan;
+  readonly targets: ReadonlyMap<string, Target>;
+  readonly untied: string | undefined;
+}): PlannedCopy[] {
+  const { model, checkpoint, targets, untied } = params;
+  return [...checkpoint.origins].flatMap(([name, origin]) =>
+    "copy" in origin && name !== untied
+      ? [planCopy(model, origin.copy, { name, target: targets.get(name)! })]
+      : [],
+  );
+}
