@@ -10,10 +10,12 @@ command -v apt-get >/dev/null || { echo "There is neither redis-server nor apt-g
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'tail -n 5 "$work"/*.log >&2' ERR
 
 if [ "$(id -u)" = 0 ]; then
   # RUNLEVEL=1 keeps the package from starting its service.
-  { apt-get update && RUNLEVEL=1 apt-get install -y --no-install-recommends redis-server; } >"$work/install.log" 2>&1 && exit 0
+  { apt-get update && RUNLEVEL=1 apt-get install -y --no-install-recommends redis-server; } >"$work/install.log" 2>&1 &&
+    command -v redis-server >/dev/null && exit 0
 fi
 
 # The package lists of a system may be absent or out of date, and only root may renew them: these are our own.
@@ -24,10 +26,10 @@ apt-get "${options[@]}" update >"$work/download.log" 2>&1 || true
 for package in "$work"/*.deb; do dpkg-deb -x "$package" "$cache/unpacked"; done
 mkdir -p "$cache/bin"
 libraries=$(find "$cache/unpacked" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
-cat >"$cache/bin/redis-server.new" <<EOF
+cat >"$cache/bin/redis-server.new" <<END
 #!/bin/sh
 LD_LIBRARY_PATH='$libraries' exec '$cache/unpacked/usr/bin/redis-server' "\$@"
-EOF
+END
 chmod +x "$cache/bin/redis-server.new"
 "$cache/bin/redis-server.new" --version >/dev/null
 mv "$cache/bin/redis-server.new" "$cache/bin/redis-server"
