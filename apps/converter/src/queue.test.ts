@@ -1,7 +1,5 @@
 // Conversions on several machines: real processes of the compiled program, and a real Redis that asks for a password.
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import {
   cp,
   mkdir,
@@ -16,158 +14,69 @@ import {
 } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { connectQueue, parseQueueAddress, type QueueConnection, work } from "@quern/queue";
-import { redisProgram, RedisServer } from "@quern/queue/testing";
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { demoCheckpoint, repositoryPath, temporaryFolder } from "./testing/run-cli.ts";
-
-const program = repositoryPath("apps/converter/bin/quern.js");
+import { work } from "@quern/queue";
+import { redisProgram } from "@quern/queue/testing";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { hashesOf, ProgramProcess, until } from "./testing/program-process.ts";
+import { QueuePlace } from "./testing/queue-place.ts";
+import { demoCheckpoint, temporaryFolder } from "./testing/run-cli.ts";
 
 const PASSWORD = "geheim/1%";
 
 /** Enough work that processes can be caught at it. */
 const types = "Q2_K,Q3_K_S,Q3_K_M,Q3_K_L,Q4_K_S,Q4_K_M,Q5_K_S,Q5_K_M,Q6_K";
 
-/** A process of the program. */
-class Run {
-  readonly process: ChildProcess;
-  readonly ended: Promise<number | null>;
-  text = "";
-
-  constructor(argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    this.process = spawn(process.execPath, [program, ...argv], {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, ...env },
-    });
-    for (const stream of [this.process.stdout!, this.process.stderr!]) {
-      stream.setEncoding("utf8").on("data", (text: string) => (this.text += text));
-    }
-    this.ended = new Promise((resolve) => this.process.on("close", resolve));
-  }
-
-  async says(text: string | RegExp): Promise<void> {
-    await until(() => this.text.search(text) >= 0 || this.process.exitCode !== null);
-    if (this.text.search(text) < 0) throw new Error(`expected ${String(text)} in:\n${this.text}`);
-  }
-}
-
-async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
-  while (!(await condition())) await sleep(5);
-}
-
-async function hashes(folder: string): Promise<Record<string, string>> {
-  const names = (await readdir(folder)).sort();
-  const files = names.map(async (name) => {
-    const bytes = await readFile(join(folder, name));
-    return [name, createHash("sha256").update(bytes).digest("hex")] as const;
-  });
-  return Object.fromEntries(await Promise.all(files));
-}
-
 describe.skipIf(redisProgram === undefined)(
   "quern convert --queue (tools/redis.sh gets a redis-server)",
   () => {
-    let server: RedisServer;
-    let connection: QueueConnection;
+    let place: QueuePlace;
     let local: Record<string, string>;
     let queue: readonly string[];
-    const runs: Run[] = [];
-    /** All that processes have said, and all that was in Redis at times. */
-    let seen = "";
 
     beforeAll(async () => {
-      server = await RedisServer.start({ password: PASSWORD });
-      connection = await connectQueue({ address: parseQueueAddress(server.url) });
-      queue = ["--queue", server.url];
+      place = await QueuePlace.open({ password: PASSWORD });
+      await place.watch();
+      queue = ["--queue", place.server.url];
       const folder = join(await temporaryFolder(), "local");
-      await new Run(["convert", demoCheckpoint, "-t", types, "-o", `${folder}/`, "-q"]).ended;
-      local = await hashes(folder);
-      return async () => {
-        connection.close();
-        await server.stop();
-      };
+      await new ProgramProcess(["convert", demoCheckpoint, "-t", types, "-o", `${folder}/`, "-q"]).ended;
+      local = await hashesOf(folder);
+      return () => place.close();
     });
 
-    beforeEach(() => connection.redis.flushall());
+    afterEach(() => place.clear());
 
-    afterEach(async () => {
-      for (const run of runs.splice(0)) {
-        if (run.process.exitCode === null && run.process.signalCode === null) run.process.kill("SIGKILL");
-        await run.ended;
-        seen += run.text;
-      }
-    });
+    const start = (argv: readonly string[], env?: Readonly<Record<string, string>>): ProgramProcess =>
+      place.start(argv, env);
 
-    function start(argv: readonly string[], env?: Readonly<Record<string, string>>): Run {
-      const run = new Run(argv, env);
-      runs.push(run);
-      return run;
-    }
+    const worker = (...more: string[]): ProgramProcess => place.worker(more);
 
-    const worker = (...more: string[]): Run =>
-      start(["worker", ...queue, "-j", "1", "--lease", "1", ...more]);
-
-    const coordinator = (folder: string, ...more: string[]): Run =>
-      start(["convert", demoCheckpoint, "-t", types, "-o", `${folder}/`, ...queue, "--lease", "1", ...more]);
-
-    /** Jobs that workers have in hand. */
-    async function active(): Promise<number> {
-      const keys = await connection.redis.keys("quern:run-*:active");
-      const counts = await Promise.all(keys.map((key) => connection.redis.llen(key)));
-      return counts.reduce((sum, count) => sum + count, 0);
-    }
-
-    /** Stops a process in the middle of a job. */
-    async function holdAtWork({ process: child }: Run): Promise<void> {
-      for (;;) {
-        await until(async () => (await active()) > 0);
-        child.kill("SIGSTOP");
-        // What it has sent before it was stopped has to arrive.
-        await sleep(20);
-        if ((await active()) > 0) return;
-        child.kill("SIGCONT");
-      }
-    }
-
-    /** Everything in Redis, as text. */
-    async function dump(): Promise<string> {
-      const { redis } = connection;
-      const keys = await redis.keys("*");
-      const values = keys.map(async (key) => {
-        const type = await redis.type(key);
-        if (type === "string") return redis.get(key);
-        if (type === "hash") return JSON.stringify(await redis.hgetall(key));
-        if (type === "zset") return (await redis.zrange(key, "0", "-1")).join(" ");
-        if (type === "list") return (await redis.lrange(key, 0, -1)).join(" ");
-        return JSON.stringify(await redis.xrange(key, "-", "+"));
-      });
-      return [...keys, ...(await Promise.all(values))].join("\n");
-    }
+    const coordinator = (folder: string, ...more: string[]): ProgramProcess =>
+      place.convert(demoCheckpoint, ["-t", types, "-o", `${folder}/`, ...more]);
 
     it("writes the same files with two workers of which one is killed at work", async () => {
       const folder = join(await temporaryFolder(), "out");
       const first = worker();
       const run = coordinator(folder, "--no-work");
-      await holdAtWork(first);
-      const held = await dump();
-      seen += held;
+      await place.holdAtWork(first);
+      const held = await place.dump();
+      place.seen += held;
       expect(held).toContain("quern-demo");
       first.process.kill("SIGKILL");
       const second = worker();
       expect(await run.ended).toBe(0);
       expect(run.text).toMatch(/works, too/);
-      expect(await hashes(folder)).toEqual(local);
+      expect(await hashesOf(folder)).toEqual(local);
       await second.says("left: ");
       // What is left is gone by itself in a moment.
-      const keys = await connection.redis.keys("*");
-      for (const key of keys) expect(await connection.redis.pttl(key), key).toBeGreaterThan(0);
+      const keys = await place.connection.redis.keys("*");
+      for (const key of keys) expect(await place.connection.redis.pttl(key), key).toBeGreaterThan(0);
     });
 
     it("works by itself, too, and without any worker", async () => {
       const folder = join(await temporaryFolder(), "out");
       const run = coordinator(folder, "-j", "2");
       expect(await run.ended).toBe(0);
-      expect(await hashes(folder)).toEqual(local);
+      expect(await hashesOf(folder)).toEqual(local);
     });
 
     it("is taken up again when the coordinator was killed", async () => {
@@ -175,7 +84,7 @@ describe.skipIf(redisProgram === undefined)(
       const helper = worker();
       const killed = coordinator(folder, "--no-work");
       for (;;) {
-        await holdAtWork(helper);
+        await place.holdAtWork(helper);
         await sleep(400);
         if (killed.text.includes(" of 5.77 MB  ")) break;
         helper.process.kill("SIGCONT");
@@ -188,17 +97,17 @@ describe.skipIf(redisProgram === undefined)(
       const again = coordinator(folder, "--no-work");
       expect(await again.ended).toBe(0);
       expect(again.text).toMatch(/going on: [1-9]\d* tensors are complete\n/);
-      expect(await hashes(folder)).toEqual(local);
+      expect(await hashesOf(folder)).toEqual(local);
     });
 
     it("takes its jobs back when it is interrupted", async () => {
       const folder = join(await temporaryFolder(), "out");
       const run = coordinator(folder, "--no-work");
-      await until(async () => (await connection.redis.keys("quern:run-*:wait")).length > 0);
+      await place.isPosted();
       run.process.kill("SIGINT");
       expect(await run.ended).toBe(130);
       expect(run.text).toContain("INTERRUPTED");
-      expect(await connection.redis.keys("*")).toEqual([]);
+      expect(await place.connection.redis.keys("*")).toEqual([]);
     });
 
     it("finds everything below another root", async () => {
@@ -211,7 +120,7 @@ describe.skipIf(redisProgram === undefined)(
       expect(await run.ended).toBe(0);
       expect(helper.text).toContain("works on demo");
       // Each has a manifest beside it, too.
-      expect(Object.values(await hashes(join(here, "out")))).toHaveLength(2 * Object.keys(local).length);
+      expect(Object.values(await hashesOf(join(here, "out")))).toHaveLength(2 * Object.keys(local).length);
     });
 
     it("is refused by workers that would write other bytes, and says so", async () => {
@@ -231,7 +140,7 @@ describe.skipIf(redisProgram === undefined)(
         folder,
         ...queue,
       ]);
-      await until(async () => (await connection.redis.zcard("quern:runs")) > 0);
+      await until(async () => (await place.connection.redis.zcard("quern:runs")) > 0);
 
       const otherPlan = worker("--root", elsewhere, "--idle", "3");
       await run.says(/does not work: .*the plan comes out otherwise here.*\(QUEUE_OTHER_RUN\)/);
@@ -244,7 +153,7 @@ describe.skipIf(redisProgram === undefined)(
 
       const events: string[] = [];
       await work({
-        connection,
+        connection: place.connection,
         tool: "quern 99.0.0",
         plan: () => Promise.reject(new Error("nothing is planned for a run of another version")),
         name: "other-version",
@@ -274,7 +183,7 @@ describe.skipIf(redisProgram === undefined)(
         folder,
         ...queue,
       ]);
-      await until(async () => (await connection.redis.zcard("quern:runs")) > 0);
+      await until(async () => (await place.connection.redis.zcard("quern:runs")) > 0);
       const unshared = worker("--root", elsewhere, "--idle", "2");
       await cp(demoCheckpoint, join(elsewhere, "demo"), { recursive: true });
       await mkdir(join(elsewhere, "out"));
@@ -285,7 +194,7 @@ describe.skipIf(redisProgram === undefined)(
       expect(run.text).toMatch(/is converted once more/);
       expect(run.text).toMatch(/tensor "[\w.]+": .*storage that all machines share/);
       expect(run.text).toContain("QUEUE_BYTES_DIFFER");
-      expect(await connection.redis.zcard("quern:runs")).toBe(0);
+      expect(await place.connection.redis.zcard("quern:runs")).toBe(0);
     });
 
     it("fails with the tensor that cannot be converted, as on one machine", async () => {
@@ -323,7 +232,7 @@ describe.skipIf(redisProgram === undefined)(
       const helper = worker();
       const argv = ["convert", join(folder, "demo"), "-t", types, "-o", join(folder, "out/"), "--no-work"];
       const run = start([...argv, ...queue]);
-      await holdAtWork(helper);
+      await place.holdAtWork(helper);
       await truncate(weights, kept.length / 2);
       helper.process.kill("SIGCONT");
       expect(await run.ended).toBe(3);
@@ -333,17 +242,17 @@ describe.skipIf(redisProgram === undefined)(
       await writeFile(weights, kept);
       await utimes(weights, atime, mtime);
       expect(await start([...argv, ...queue]).ended).toBe(0);
-      expect(Object.values(await hashes(join(folder, "out")))).toHaveLength(types.split(",").length);
+      expect(Object.values(await hashesOf(join(folder, "out")))).toHaveLength(types.split(",").length);
     });
 
     it("does not begin where Redis does not let it in, or options are for one machine", async () => {
       const folder = await temporaryFolder();
       const argv = ["convert", demoCheckpoint, "-o", join(folder, "out/")];
-      const refused = start([...argv, "--queue", `redis://:falsch@127.0.0.1:${server.port}`], { DEBUG: "*" });
+      const refused = start([...argv, "--queue", `redis://:falsch@127.0.0.1:${place.server.port}`], { DEBUG: "*" });
       expect(await refused.ended).toBe(1);
       expect(refused.text).toContain("QUEUE_REFUSED");
       expect(refused.text).not.toContain("falsch");
-      const password = start([...argv, "--queue", `redis://127.0.0.1:${server.port}`, "--dry-run"], {
+      const password = start([...argv, "--queue", `redis://127.0.0.1:${place.server.port}`, "--dry-run"], {
         QUERN_QUEUE_PASSWORD: PASSWORD,
         DEBUG: "*",
       });
@@ -369,13 +278,13 @@ describe.skipIf(redisProgram === undefined)(
       const run = start(["convert", demoCheckpoint, "-o", `${folder}/`, ...queue, "--json"], env);
       expect(await run.ended).toBe(0);
       expect(await helper.ended).toBe(0);
-      expect(Object.keys(await hashes(folder))).toHaveLength(1);
+      expect(Object.keys(await hashesOf(folder))).toHaveLength(1);
     });
 
     it("has shown it to nobody in all of these runs", () => {
-      expect(seen.length).toBeGreaterThan(10_000);
-      expect(seen).not.toContain(PASSWORD);
-      expect(seen).not.toContain(encodeURIComponent(PASSWORD));
+      expect(place.seen.length).toBeGreaterThan(10_000);
+      expect(place.seen).not.toContain(PASSWORD);
+      expect(place.seen).not.toContain(encodeURIComponent(PASSWORD));
     });
   },
 );

@@ -83,9 +83,16 @@ export async function attendRun(params: {
   } finally {
     // A Redis that is gone is told nothing any more.
     if (connection.lost.aborted) over.abort(connection.lost.reason);
-    await worker.close(connection.lost.aborted);
+    await closeWorker(worker, connection);
     if (over.signal.aborted && !connection.lost.aborted) await expireRun(connection, run);
   }
+}
+
+/** Waits for what a worker has in hand, no longer than there is a Redis to tell. */
+async function closeWorker(worker: Worker<unknown, JobResult>, { lost }: QueueConnection): Promise<void> {
+  await abortable(worker.close(lost.aborted), lost).catch((error: unknown) => {
+    if (!lost.aborted) throw error;
+  });
 }
 
 /** What says no when there was no answer before a signal. */

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { QuernError } from "@quern/tensor";
-import { Redis } from "ioredis";
-import type { ClientOptions } from "./client-options.ts";
+import type { Redis } from "ioredis";
+import { newClient, RETRY_DELAY } from "./new-client.ts";
+import { probe } from "./probe.ts";
 import { quietClient } from "./quiet-client.ts";
 import type { QueueAddress } from "./queue-address.ts";
 
@@ -11,6 +11,8 @@ export interface QueuePatience {
   readonly connect?: number;
   /** Until one is given up that answered before. @default 120000 */
   readonly outage?: number;
+  /** Without an answer until a connection is taken for dead, and made anew; above what commands wait for jobs. @default 30000 */
+  readonly silence?: number;
 }
 
 /** Clients of one Redis; they connect again by themselves. */
@@ -26,16 +28,11 @@ export interface QueueConnection {
   close(): void;
 }
 
-const RETRY_DELAY = 250;
-
-/** What Redis says to those that it does not let in. */
-const REFUSED = /^(WRONGPASS|NOAUTH|NOPERM|DENIED|ERR (AUTH|Client sent AUTH|invalid password|DB index))/;
-
 /**
  * Connects to Redis.
  *
- * @throws QuernError `QUEUE_UNREACHABLE` when it has not answered for as long as patience lasts, `QUEUE_REFUSED` when it does not let us in,
- * the reason of `signal`
+ * @throws QuernError `QUEUE_UNREACHABLE` when it has not answered for as long as patience lasts, `QUEUE_CERTIFICATE` when it is not known to be
+ * the one that it says, `QUEUE_REFUSED` when it does not let us in, `QUEUE_UNSUITABLE` when it cannot hold a queue, the reason of `signal`
  */
 export async function connectQueue(params: {
   readonly address: QueueAddress;
@@ -43,7 +40,7 @@ export async function connectQueue(params: {
   readonly signal?: AbortSignal;
 }): Promise<QueueConnection> {
   const { address, patience = {}, signal } = params;
-  const { connect = 10_000, outage = 120_000 } = patience;
+  const { connect = 10_000, outage = 120_000, silence = 30_000 } = patience;
   quietClient();
   await probe(address, { patience: connect, ...(signal && { signal }) });
 
@@ -53,6 +50,8 @@ export async function connectQueue(params: {
     const client = newClient(address, {
       maxRetriesPerRequest: null,
       retryStrategy: (times) => Math.min(times * RETRY_DELAY, 2000),
+      // Machines that are switched off close no connections.
+      socketTimeout: silence,
     });
     clients.push(client);
     return client;
@@ -84,52 +83,3 @@ export async function connectQueue(params: {
   };
 }
 
-/** Connects once, to see whether that is possible. */
-async function probe(
-  address: QueueAddress,
-  { patience, signal }: { readonly patience: number; readonly signal?: AbortSignal },
-): Promise<void> {
-  const end = Date.now() + patience;
-  for (;;) {
-    const problem = await tryOnce(address, Math.max(end - Date.now(), RETRY_DELAY));
-    if (problem === undefined) return;
-    const message = address.withoutSecrets(problem);
-    if (REFUSED.test(problem)) {
-      throw new QuernError("QUEUE_REFUSED", `${address.name}: Redis does not let us in: ${message}`);
-    }
-    if (Date.now() + RETRY_DELAY >= end) {
-      throw new QuernError("QUEUE_UNREACHABLE", `${address.name}: Redis does not answer: ${message}`);
-    }
-    await sleep(RETRY_DELAY, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
-  }
-}
-
-/** @returns what is the matter */
-async function tryOnce(address: QueueAddress, milliseconds: number): Promise<string | undefined> {
-  const client = newClient(address, {
-    lazyConnect: true,
-    connectTimeout: milliseconds,
-    commandTimeout: milliseconds,
-    maxRetriesPerRequest: 0,
-    retryStrategy: () => null,
-  });
-  let problem: string | undefined;
-  client.on("error", (error: Error) => (problem = error.message));
-  try {
-    await client.connect();
-    await client.ping();
-    return undefined;
-  } catch (error) {
-    const { message } = error as Error;
-    return problem ?? message;
-  } finally {
-    client.disconnect();
-  }
-}
-
-function newClient(address: QueueAddress, options: ClientOptions): Redis {
-  const client = new Redis({ ...address.clientOptions(), ...options });
-  // Clients connect again by themselves; without a listener they would print their errors.
-  client.on("error", () => undefined);
-  return client;
-}

@@ -22,8 +22,15 @@ export interface JobRepeatedEvent {
   readonly tensor: string;
 }
 
+/** Redis has lost its data: what is not done is put up again, as another run. */
+export interface RunRenewedEvent {
+  readonly type: "run:renewed";
+  /** Tensors that are not done. */
+  readonly tensors: number;
+}
+
 /** News for the coordinator of a run. */
-export type QueueEvent = WorkerJoinedEvent | WorkerRefusedEvent | JobRepeatedEvent;
+export type QueueEvent = WorkerJoinedEvent | WorkerRefusedEvent | JobRepeatedEvent | RunRenewedEvent;
 
 /** A worker begins to work for a run. */
 export interface RunJoinedEvent {

@@ -12,6 +12,7 @@ export type {
   RunJoinedEvent,
   RunLeftEvent,
   RunRefusedEvent,
+  RunRenewedEvent,
   WorkerEvent,
   WorkerJoinedEvent,
   WorkerRefusedEvent,

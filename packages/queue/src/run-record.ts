@@ -81,6 +81,12 @@ export async function keepRun({ redis }: QueueConnection, record: RunRecord): Pr
   return true;
 }
 
+/** Whether another run writes the files of one. */
+export async function isTaken({ redis }: QueueConnection, { id, files }: RunRecord): Promise<boolean> {
+  const owner = await redis.get(outputsKey(files));
+  return owner !== null && owner !== id;
+}
+
 /** Milliseconds after which a coordinator says so. */
 export const KEEP_INTERVAL: number = RUN_LIFE / 4;
 

@@ -8,6 +8,7 @@ import type { QueueConnection } from "./connection.ts";
 import type { ConversionRequest } from "./conversion-request.ts";
 import type { WorkerEvent } from "./events.ts";
 import { checkPartialFiles } from "./partial-files.ts";
+import { asQueueError } from "./command-error.ts";
 import { toPlainError } from "./plain-error.ts";
 import { listRuns, readRun, reportWorker, type RunRecord } from "./run-record.ts";
 import { localPath } from "./shared-path.ts";
@@ -46,7 +47,7 @@ export interface WorkParams {
  *
  * A run that this process would not write the same bytes for is refused; its coordinator is told why.
  *
- * @throws QuernError `QUEUE_LOST` when Redis has been away for too long
+ * @throws QuernError `QUEUE_LOST` when Redis has been away for too long, `QUEUE_COMMAND_FAILED`
  */
 export async function work(params: WorkParams): Promise<void> {
   const { connection, signal, idle = Number.POSITIVE_INFINITY } = params;
@@ -56,7 +57,7 @@ export async function work(params: WorkParams): Promise<void> {
   let lastWork = Date.now();
   while (!stop.aborted && Date.now() - lastWork < idle) {
     const attended = await attendNext({ ...params, signal: stop }, refused).catch((error: unknown) => {
-      if (!stop.aborted) throw error;
+      if (!stop.aborted) throw asQueueError(connection, error);
     });
     if (attended === true) lastWork = Date.now();
     else await sleep(LOOK_INTERVAL, undefined, { signal: stop }).catch(() => undefined);

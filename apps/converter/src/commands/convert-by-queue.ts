@@ -11,7 +11,6 @@ import {
 import { QuernError } from "@quern/tensor";
 import type { Host } from "../host.ts";
 import { connectToQueue, workerName } from "./connect-to-queue.ts";
-import { namesRepository } from "./open-named.ts";
 import type { QueueOptions } from "./queue-options.ts";
 import type { ConvertPlan, RunOptions } from "./run-conversion.ts";
 
@@ -75,10 +74,12 @@ function requestOf({
   root,
 }: QueuedParams & { readonly plan: ConversionPlan; readonly root: string | undefined }): ConversionRequest {
   const share = (path: string): ReturnType<typeof sharePath> => sharePath(resolve(host.cwd, path), root);
+  const { repository } = plan.identity.source;
   const imatrix = options.imatrix ?? options.statistics;
   const { includeWeights: include, excludeWeights: exclude } = options;
   return {
-    model: namesRepository(model, host) ? { repository: repositoryOf(plan) } : { path: share(model) },
+    // A repository at the commit that was found: a branch may be another one when workers look.
+    model: repository === undefined ? { path: share(model) } : { repository },
     outputs: outputs.map((output, index) => {
       const origin = plan.outputs[index]!.manifest?.origin;
       // Workers write no manifests: what files say of their origin is metadata to them.
@@ -96,10 +97,4 @@ function requestOf({
     }),
     ...(options.pre !== undefined && { preTokenizer: options.pre }),
   };
-}
-
-/** A repository at the commit that was found: a branch may be another one when workers look. */
-function repositoryOf({ checkpoint }: ConversionPlan): string {
-  const [, id, commit] = /\/([^/]+\/[^/]+)\/tree\/([^/]+)$/.exec(checkpoint.location) ?? [];
-  return `hf:${id}@${commit}`;
 }

@@ -1,3 +1,4 @@
+import { formatInteger } from "../format/number.ts";
 import type { WorkEvent } from "./reporter.ts";
 
 /** What people are told of other machines, in one line; undefined for all other news. */
@@ -9,6 +10,8 @@ export function queueNotice(event: WorkEvent): string | undefined {
       return `${event.worker} does not work: ${event.message} (${event.code})`;
     case "job:repeated":
       return `${event.tensor} is converted once more: what was written is not in the file`;
+    case "run:renewed":
+      return `Redis has lost its data: ${formatInteger(event.tensors)} tensors are put up again`;
     default:
       return undefined;
   }

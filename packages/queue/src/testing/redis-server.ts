@@ -17,54 +17,96 @@ export const redisProgram: string | undefined = [
   .map((folder) => join(folder, "redis-server"))
   .find(isExecutable);
 
-/** A Redis of its own, on a port of the loopback interface, that keeps nothing. */
+export interface RedisServerOptions {
+  /** That clients have to know. */
+  readonly password?: string;
+  /** @default one that nobody listens on */
+  readonly port?: number;
+  /** Whether it remembers what it held when it is started again. @default false */
+  readonly remembers?: boolean;
+  /** For TLS instead of plain connections: paths of a certificate and of its key. */
+  readonly tls?: { readonly certificate: string; readonly key: string };
+  /** "--maxmemory", "1mb", ... */
+  readonly settings?: readonly string[];
+}
+
+/** A Redis of its own, on a port of the loopback interface. */
 export class RedisServer {
   readonly port: number;
-  readonly password: string | undefined;
-  readonly #process: ChildProcess;
+  readonly #options: RedisServerOptions;
   readonly #folder: string;
+  #process: ChildProcess | undefined;
 
-  private constructor(params: {
-    port: number;
-    password: string | undefined;
-    process: ChildProcess;
-    folder: string;
-  }) {
+  private constructor(params: { port: number; options: RedisServerOptions; folder: string }) {
     this.port = params.port;
-    this.password = params.password;
-    this.#process = params.process;
+    this.#options = params.options;
     this.#folder = params.folder;
   }
 
-  /** @param options.password That clients have to know. */
-  static async start(
-    options: { readonly password?: string; readonly port?: number } = {},
-  ): Promise<RedisServer> {
-    if (redisProgram === undefined) throw new Error("there is no redis-server: tools/redis.sh gets one");
-    const { password, port = await freePort() } = options;
+  static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
+    const { port = await freePort() } = options;
     const folder = await mkdtemp(join(tmpdir(), "quern-redis-"));
-    const argv = ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder, "--save", ""];
+    const server = new RedisServer({ port, options, folder });
+    await server.startAgain();
+    return server;
+  }
+
+  /** After {@link kill}. */
+  async startAgain(): Promise<void> {
+    if (redisProgram === undefined) throw new Error("there is no redis-server: tools/redis.sh gets one");
+    const { password, remembers = false, tls, settings = [] } = this.#options;
+    const port = String(this.port);
+    const argv = ["--bind", "127.0.0.1", "--dir", this.#folder, "--save", "", ...settings];
+    if (remembers) argv.push("--appendonly", "yes", "--appendfsync", "always");
     if (password !== undefined) argv.push("--requirepass", password);
+    if (tls === undefined) argv.push("--port", port);
+    else {
+      argv.push("--port", "0", "--tls-port", port, "--tls-auth-clients", "no");
+      argv.push("--tls-cert-file", tls.certificate, "--tls-key-file", tls.key);
+    }
     const child = spawn(redisProgram, argv, { stdio: ["ignore", "pipe", "inherit"] });
+    let log = "";
     await new Promise<void>((resolve, reject) => {
       child.on("error", reject);
-      child.on("exit", (code) => reject(new Error(`redis-server ended with ${code}`)));
+      child.on("exit", (code) => reject(new Error(`redis-server ended with ${code}:\n${log}`)));
       child.stdout.setEncoding("utf8").on("data", (text: string) => {
+        log += text;
         if (text.includes("Ready to accept connections")) resolve();
       });
     });
-    return new RedisServer({ port, password, process: child, folder });
+    this.#process = child;
   }
 
   /** With the password, if it has one. */
   get url(): string {
-    const secret = this.password === undefined ? "" : `:${encodeURIComponent(this.password)}@`;
-    return `redis://${secret}127.0.0.1:${this.port}/0`;
+    const { password, tls } = this.#options;
+    const secret = password === undefined ? "" : `:${encodeURIComponent(password)}@`;
+    return tls === undefined
+      ? `redis://${secret}127.0.0.1:${this.port}/0`
+      : `rediss://${secret}localhost:${this.port}/0`;
   }
 
+  /** Answers nobody until {@link resume}, as when the network is cut: connections stay open. */
+  pause(): void {
+    this.#process?.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#process?.kill("SIGCONT");
+  }
+
+  /** Ends it at once. */
+  async kill(): Promise<void> {
+    const child = this.#process;
+    if (child === undefined) return;
+    this.#process = undefined;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    if (child.exitCode === null && child.kill("SIGKILL")) await ended;
+  }
+
+  /** Ends it, and removes all that it held. */
   async stop(): Promise<void> {
-    const ended = new Promise((resolve) => this.#process.once("exit", resolve));
-    if (this.#process.exitCode === null && this.#process.kill("SIGKILL")) await ended;
+    await this.kill();
     await rm(this.#folder, { recursive: true, force: true });
   }
 }
