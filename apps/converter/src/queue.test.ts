@@ -248,7 +248,9 @@ describe.skipIf(redisProgram === undefined)(
     it("does not begin where Redis does not let it in, or options are for one machine", async () => {
       const folder = await temporaryFolder();
       const argv = ["convert", demoCheckpoint, "-o", join(folder, "out/")];
-      const refused = start([...argv, "--queue", `redis://:falsch@127.0.0.1:${place.server.port}`], { DEBUG: "*" });
+      const refused = start([...argv, "--queue", `redis://:falsch@127.0.0.1:${place.server.port}`], {
+        DEBUG: "*",
+      });
       expect(await refused.ended).toBe(1);
       expect(refused.text).toContain("QUEUE_REFUSED");
       expect(refused.text).not.toContain("falsch");

@@ -1,12 +1,25 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type ConversionPlan, openTensorConverter, type TensorOutcome, type TensorPart } from "@quern/pipeline";
+import {
+  type ConversionPlan,
+  openTensorConverter,
+  type TensorOutcome,
+  type TensorPart,
+} from "@quern/pipeline";
 import { QuernError } from "@quern/tensor";
 import { abortable } from "./abortable.ts";
 import { attendRun } from "./attend-run.ts";
 import type { QueueConnection } from "./connection.ts";
 import type { QueueEvent } from "./events.ts";
 import { JobBoard } from "./job-board.ts";
-import { forgetRun, isTaken, KEEP_INTERVAL, keepRun, listWorkers, publishRun, type RunRecord } from "./run-record.ts";
+import {
+  forgetRun,
+  isTaken,
+  KEEP_INTERVAL,
+  keepRun,
+  listWorkers,
+  publishRun,
+  type RunRecord,
+} from "./run-record.ts";
 
 /** How often the coordinator looks what has been done. */
 const LOOK_INTERVAL = 200;

@@ -11,6 +11,9 @@ const REFUSED = /^(WRONGPASS|NOAUTH|NOPERM|DENIED|ERR (AUTH|Client sent AUTH|inv
 const CERTIFICATE =
   /^(CERT_|ERR_TLS_CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(GET|VERIFY|DECRYPT)_|HOSTNAME_MISMATCH)/;
 
+/** How it looks when one side speaks TLS, and the other does not. */
+const MIXED = /wrong version number|ETIMEDOUT|ECONNRESET/;
+
 /** The first with SET ... GET. */
 const OLDEST = [6, 2] as const;
 
@@ -46,7 +49,10 @@ export async function probe(
       );
     }
     if (Date.now() + RETRY_DELAY >= end) {
-      throw new QuernError("QUEUE_UNREACHABLE", `${address.name}: Redis does not answer: ${message}`);
+      throw new QuernError(
+        "QUEUE_UNREACHABLE",
+        `${address.name}: Redis does not answer: ${message}${MIXED.test(message) ? "; rediss:// is for those with TLS, redis:// for those without" : ""}`,
+      );
     }
     await sleep(RETRY_DELAY, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
   }

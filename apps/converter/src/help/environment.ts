@@ -10,6 +10,7 @@ const VARIABLES = {
   HF_TOKEN: "access token for the Hub; never written anywhere",
   HF_TOKEN_PATH: "file with the access token, where HF_TOKEN is not set (default: token in HF_HOME)",
   NO_COLOR: "when set, no colours",
+  NODE_EXTRA_CA_CERTS: "file with certificates of further authorities, such as one's own for rediss://",
   QUERN_MEMORY: "memory for buffers, such as 400MB or 1GiB, where --memory is not given",
   QUERN_THREADS: "worker threads, where --threads is not given",
   QUERN_KERNELS: "native, wasm, or the path of a native addon: which kernels run",
@@ -45,4 +46,4 @@ export const KERNEL_VARIABLES: readonly EnvironmentVariable[] = [
 ];
 
 /** Variables of commands that work with other machines. */
-export const QUEUE_VARIABLES: readonly EnvironmentVariable[] = ["QUERN_QUEUE_PASSWORD"];
+export const QUEUE_VARIABLES: readonly EnvironmentVariable[] = ["QUERN_QUEUE_PASSWORD", "NODE_EXTRA_CA_CERTS"];

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { connectQueue, parseQueueAddress, type QueueConnection } from "@quern/queue";
-import { RedisServer } from "@quern/queue/testing";
+import { RedisServer, type RedisServerOptions } from "@quern/queue/testing";
 import { ProgramProcess, until } from "./program-process.ts";
 
 /** A Redis, the processes of a test that know it, and all that went there. */
@@ -17,7 +17,7 @@ export class QueuePlace {
     this.connection = connection;
   }
 
-  static async open(options: Parameters<typeof RedisServer.start>[0] = {}): Promise<QueuePlace> {
+  static async open(options: RedisServerOptions = {}): Promise<QueuePlace> {
     const server = await RedisServer.start(options);
     return new QueuePlace(server, await connectQueue({ address: parseQueueAddress(server.url) }));
   }
@@ -41,11 +41,7 @@ export class QueuePlace {
   }
 
   /** A conversion by the queue. */
-  convert(
-    model: string,
-    argv: readonly string[],
-    env?: Readonly<Record<string, string>>,
-  ): ProgramProcess {
+  convert(model: string, argv: readonly string[], env?: Readonly<Record<string, string>>): ProgramProcess {
     return this.start(["convert", model, "--queue", this.server.url, "--lease", "1", ...argv], env);
   }
 
@@ -89,12 +85,17 @@ export class QueuePlace {
     return [...keys, ...(await Promise.all(values))].join("\n");
   }
 
-  /** Ends the processes of a test, and empties Redis. */
-  async clear(): Promise<void> {
+  /** Ends the processes of a test. */
+  async endProcesses(): Promise<void> {
     for (const process of this.#processes.splice(0)) {
       await process.kill();
       this.seen += process.text;
     }
+  }
+
+  /** Ends the processes of a test, and empties Redis. */
+  async clear(): Promise<void> {
+    await this.endProcesses();
     await this.connection.redis.flushall();
   }
 

@@ -1,1 +1,2 @@
-export { freePort, redisProgram, RedisServer } from "./redis-server.ts";
+export { freePort, redisHasTls, redisProgram, RedisServer } from "./redis-server.ts";
+export type { RedisServerOptions } from "./redis-server.ts";

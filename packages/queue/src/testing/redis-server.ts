@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -16,6 +16,14 @@ export const redisProgram: string | undefined = [
 ]
   .map((folder) => join(folder, "redis-server"))
   .find(isExecutable);
+
+/** Whether that was built with TLS. */
+export function redisHasTls(): boolean {
+  if (redisProgram === undefined) return false;
+  // It complains of the first setting that it cannot read.
+  const { stderr } = spawnSync(redisProgram, ["--tls-port", "0", "--port", "none"], { encoding: "utf8" });
+  return stderr.includes("'port ");
+}
 
 export interface RedisServerOptions {
   /** That clients have to know. */

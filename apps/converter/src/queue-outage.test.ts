@@ -1,0 +1,233 @@
+// What a conversion by a queue does when Redis goes away, comes back, forgets, or cannot hold it.
+
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { openModel } from "@quern/checkpoints/node";
+import { convert, type ConversionPlan, planConversion } from "@quern/pipeline";
+import {
+  connectQueue,
+  delegateToQueue,
+  parseQueueAddress,
+  type QueueEvent,
+  type QueuePatience,
+  shareOutput,
+  sharePath,
+  work,
+} from "@quern/queue";
+import { redisProgram, RedisServer, type RedisServerOptions } from "@quern/queue/testing";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { hashesOf, ProgramProcess, until } from "./testing/program-process.ts";
+import { QueuePlace } from "./testing/queue-place.ts";
+import { demoCheckpoint, temporaryFolder } from "./testing/run-cli.ts";
+
+/** Enough work that processes can be caught at it. */
+const types = ["Q2_K", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K"];
+
+describe.skipIf(redisProgram === undefined)(
+  "quern convert --queue and a Redis in trouble (tools/redis.sh gets a redis-server)",
+  () => {
+    let local: Record<string, string>;
+    const closing: (() => Promise<void> | void)[] = [];
+
+    beforeAll(async () => {
+      const folder = join(await temporaryFolder(), "local");
+      await new ProgramProcess(["convert", demoCheckpoint, "-t", `${types}`, "-o", `${folder}/`, "-q"]).ended;
+      local = await hashesOf(folder);
+    });
+
+    afterEach(async () => {
+      for (const close of closing.splice(0).reverse()) await close();
+    });
+
+    async function open(options?: RedisServerOptions): Promise<QueuePlace> {
+      const place = await QueuePlace.open(options);
+      closing.push(async () => {
+        await place.endProcesses();
+        await place.close();
+      });
+      return place;
+    }
+
+    const client = (place: QueuePlace, folder: string): ProgramProcess =>
+      place.convert(demoCheckpoint, ["-t", `${types}`, "-o", `${folder}/`, "--no-work"]);
+
+    /** The same in this process, with another patience; what is called when a tensor is done. */
+    async function convertHere(params: {
+      readonly server: RedisServer;
+      readonly folder: string;
+      readonly patience: QueuePatience;
+      readonly works: boolean;
+      readonly onEvent?: (event: QueueEvent) => void;
+    }): Promise<void> {
+      const { server, folder, patience, works, onEvent } = params;
+      const connection = await connectQueue({ address: parseQueueAddress(server.url), patience });
+      closing.push(() => connection.close());
+      const outputs = types.map((type) => ({ type }));
+      const plan = await planHere(folder);
+      const request = {
+        model: { path: sharePath(demoCheckpoint) },
+        outputs: outputs.map((output) => shareOutput(output, sharePath)),
+        directory: sharePath(folder),
+        measureErrors: false,
+      };
+      const delegate = delegateToQueue({
+        connection,
+        request,
+        name: "here",
+        works,
+        lease: 1000,
+        ...(onEvent && { onEvent }),
+      });
+      await convert(plan, { delegate });
+    }
+
+    const planHere = async (folder: string): Promise<ConversionPlan> =>
+      planConversion({
+        checkpoint: await openModel(demoCheckpoint),
+        outputs: types.map((type) => ({ type })),
+        directory: folder,
+        tool: "test",
+        threads: 1,
+      });
+
+    it("goes on when Redis is ended and started again, longer than leases last", async () => {
+      const place = await open({ remembers: true });
+      const folder = join(await temporaryFolder(), "out");
+      const run = client(place, folder);
+      const helper = place.worker();
+      await place.holdAtWork(helper);
+      helper.process.kill("SIGCONT");
+      await place.server.kill();
+      await sleep(1500);
+      await place.server.startAgain();
+      expect(await run.ended, run.text).toBe(0);
+      expect(await hashesOf(folder)).toEqual(local);
+      expect(run.text).not.toContain("put up again");
+    });
+
+    it("goes on when Redis has forgotten everything", async () => {
+      const place = await open();
+      const folder = join(await temporaryFolder(), "out");
+      const run = client(place, folder);
+      const helper = place.worker();
+      await place.holdAtWork(helper);
+      await place.server.kill();
+      await place.server.startAgain();
+      helper.process.kill("SIGCONT");
+      expect(await run.ended, run.text).toBe(0);
+      expect(run.text).toMatch(/Redis has lost its data: \d+ tensors are put up again/);
+      expect(await hashesOf(folder)).toEqual(local);
+    });
+
+    it("goes on when its run has expired while Redis was away, and jobs have not", async () => {
+      const place = await open({ remembers: true });
+      const folder = join(await temporaryFolder(), "out");
+      const run = client(place, folder);
+      const helper = place.worker();
+      await place.holdAtWork(helper);
+      const [key] = (await place.connection.redis.keys("quern:run:*")).filter(
+        (name) => !name.endsWith(":workers"),
+      );
+      // As much as if it had been away for 20 seconds.
+      await place.connection.redis.pexpire(key!, 1);
+      await place.server.kill();
+      await place.server.startAgain();
+      helper.process.kill("SIGCONT");
+      expect(await run.ended, run.text).toBe(0);
+      expect(run.text).toContain("put up again");
+      expect(await hashesOf(folder)).toEqual(local);
+    });
+
+    it("gives up a Redis that stays away or says nothing, and goes on another time", async () => {
+      const server = await RedisServer.start();
+      closing.push(() => server.stop());
+      const folder = join(await temporaryFolder(), "out");
+      const patience = { outage: 300, silence: 300 };
+      const failing = expect(convertHere({ server, folder, patience, works: false })).rejects.toMatchObject({
+        code: "QUEUE_LOST",
+        message: expect.stringContaining("has not answered"),
+      });
+      await until(async () => (await readdir(folder).catch(() => [])).length > 0);
+      server.pause();
+      await failing;
+      server.resume();
+      await convertHere({ server, folder, patience: {}, works: true });
+      expect(Object.keys(await hashesOf(folder))).toEqual(Object.keys(local));
+    });
+
+    it("does not begin with a Redis that forgets jobs when it is full, and ends with one that is full", async () => {
+      const forgetful = await RedisServer.start({ settings: ["--maxmemory-policy", "allkeys-lru"] });
+      closing.push(() => forgetful.stop());
+      await expect(connectQueue({ address: parseQueueAddress(forgetful.url) })).rejects.toMatchObject({
+        code: "QUEUE_UNSUITABLE",
+        message: expect.stringMatching(/allkeys-lru.*expected noeviction/),
+      });
+      const full = await open({ settings: ["--maxmemory", "1kb"] });
+      const folder = join(await temporaryFolder(), "out");
+      const run = client(full, folder);
+      expect(await run.ended).toBe(1);
+      expect(run.text).toMatch(/Redis has refused a command: OOM[^]*code +QUEUE_COMMAND_FAILED/);
+      expect(await readdir(folder)).toEqual([]);
+    });
+
+    it("lets workers leave when Redis is away, and ends them when it stays away", async () => {
+      const server = await RedisServer.start();
+      closing.push(() => server.stop());
+      const address = parseQueueAddress(server.url);
+      const connection = await connectQueue({ address, patience: { outage: 300 } });
+      closing.push(() => connection.close());
+      const params = {
+        connection,
+        tool: "test",
+        plan: () => Promise.reject(new Error("there is no run")),
+        name: "here",
+        lease: 1000,
+      };
+      await server.kill();
+      const leaving = new AbortController();
+      const left = work({ ...params, signal: leaving.signal });
+      leaving.abort();
+      await left;
+      const failed = work({ ...params, signal: new AbortController().signal });
+      await expect(failed).rejects.toMatchObject({ code: "QUEUE_LOST" });
+    });
+
+    it("is dropped by workers when the client is gone", async () => {
+      const place = await open();
+      const folder = join(await temporaryFolder(), "out");
+      const run = client(place, folder);
+      const helper = place.worker(["--idle", "1"]);
+      await place.holdAtWork(helper);
+      await run.kill();
+      const { redis } = place.connection;
+      const keys = await redis.keys("quern:run:*");
+      for (const key of keys) {
+        expect(await redis.pttl(key)).toBeLessThanOrEqual(20_000);
+        await redis.pexpire(key, 1);
+      }
+      helper.process.kill("SIGCONT");
+      expect(await helper.ended).toBe(0);
+      expect(helper.text).toMatch(/left: \d+ jobs done/);
+      const again = place.convert(demoCheckpoint, ["-t", `${types}`, "-o", `${folder}/`]);
+      expect(await again.ended, again.text).toBe(0);
+      expect(await hashesOf(folder)).toEqual(local);
+    });
+
+    it("works for two clients of one queue, one after the other, and refuses a second one of the same files", async () => {
+      const place = await open();
+      const folders = [await temporaryFolder(), await temporaryFolder()].map((folder) => join(folder, "out"));
+      const runs = folders.map((folder) => client(place, folder));
+      await until(async () => (await place.connection.redis.zcard("quern:runs")) === 2);
+      const same = client(place, folders[0]!);
+      expect(await same.ended).toBe(4);
+      expect(same.text).toMatch(/code +OUTPUT_IN_USE/);
+      place.worker();
+      place.worker();
+      for (const [index, run] of runs.entries()) {
+        expect(await run.ended, run.text).toBe(0);
+        expect(await hashesOf(folders[index]!)).toEqual(local);
+      }
+    });
+  },
+);
