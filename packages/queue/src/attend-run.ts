@@ -11,7 +11,7 @@ import { toPlainError } from "./plain-error.ts";
 import { expireRun, isRunAlive, PREFIX, queueName } from "./run-record.ts";
 
 /** How often a worker looks whether the run is still wanted. */
-const LOOK_INTERVAL = 500;
+const LOOK_INTERVAL = 200;
 
 /** Jobs that a worker has in hand: while one is being finished, the other keeps its threads busy. */
 const JOBS_IN_HAND = 2;

@@ -22,7 +22,7 @@ import {
 } from "./run-record.ts";
 
 /** How often the coordinator looks what has been done. */
-const LOOK_INTERVAL = 200;
+const LOOK_INTERVAL = 100;
 
 /** How often it looks who works. */
 const WORKERS_INTERVAL = 1000;

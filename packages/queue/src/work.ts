@@ -14,7 +14,7 @@ import { listRuns, readRun, reportWorker, type RunRecord } from "./run-record.ts
 import { localPath } from "./shared-path.ts";
 
 /** How often a worker looks for runs. */
-const LOOK_INTERVAL = 500;
+const LOOK_INTERVAL = 100;
 
 /** Milliseconds until it tries once more to take part in a run whose source or files it could not open. */
 const TRY_AGAIN = 15_000;
