@@ -2,7 +2,7 @@
 
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { HubServer, memoryContent, storedFile } from "@quern/hub/testing";
+import { HubServer, memoryContent, sha256, storedFile, UploadStore, writingRoutes } from "@quern/hub/testing";
 import { redisProgram } from "@quern/queue/testing";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { hashesOf, ProgramProcess } from "./testing/program-process.ts";
@@ -10,7 +10,7 @@ import { QueuePlace } from "./testing/queue-place.ts";
 import { demoCheckpoint, temporaryFolder } from "./testing/run-cli.ts";
 
 /** Enough work that processes can be caught at it. */
-const types = "Q2_K,Q3_K_M,Q4_K_M,Q5_K_M,Q6_K";
+const types = "Q3_K_M,Q4_K_M,Q5_K_M";
 
 const TOKENS = { client: "hf_of_the_client", first: "hf_of_the_first", second: "hf_of_the_second" };
 
@@ -19,6 +19,7 @@ describe.skipIf(redisProgram === undefined)(
   () => {
     let place: QueuePlace;
     let hub: HubServer;
+    let uploads: UploadStore;
     let home: string;
     let local: Record<string, string>;
 
@@ -33,13 +34,17 @@ describe.skipIf(redisProgram === undefined)(
 
     beforeEach(async () => {
       home = await temporaryFolder();
-      hub = await HubServer.start({ id: "org/quern-demo", folder: demoCheckpoint });
+      uploads = await UploadStore.create();
+      uploads.writers.add(TOKENS.client);
+      const routes = writingRoutes(uploads);
+      hub = await HubServer.start({ id: "org/quern-demo", folder: demoCheckpoint, routes });
       for (const token of Object.values(TOKENS)) hub.tokens.add(token);
     });
 
     afterEach(async () => {
       await place.clear();
       await hub.stop();
+      await uploads.remove();
     });
 
     const env = (token: string): Record<string, string> => ({
@@ -110,6 +115,32 @@ describe.skipIf(redisProgram === undefined)(
       hub.faults.length = 0;
       expect(await client(folder).ended).toBe(0);
       expect(await hashesOf(folder)).toEqual(local);
+    });
+
+    it("publishes what workers make", async () => {
+      const id = "mill/demo-GGUF";
+      const cwd = await temporaryFolder();
+      const options = ["-t", types, "--repo", id, "-o", join(cwd, "files")];
+      const queue = ["--queue", place.server.url];
+      const argv = ["publish", "hf:org/quern-demo", ...options];
+      const refused = place.start([...argv, ...queue, "--sequential"], env(TOKENS.client));
+      expect(await refused.ended).toBe(2);
+      expect(refused.text).toContain("USAGE_QUEUE");
+      const helper = place.worker([], env(TOKENS.first));
+      const run = place.start([...argv, ...queue, "--no-work"], env(TOKENS.client));
+      expect(await run.ended, run.text).toBe(0);
+      expect(run.text).toMatch(/works, too/);
+      expect(helper.text).toContain("works on quern-demo");
+      const alone = join(cwd, "alone");
+      const local = ["convert", "hf:org/quern-demo", "-t", types, "-o", `${alone}/`, "--manifest"];
+      expect(await place.start(local, env(TOKENS.client)).ended).toBe(0);
+      const { files } = hub.repositories.get(id)!.head;
+      const wanted = await hashesOf(alone);
+      expect(Object.keys(wanted)).toHaveLength(2 * types.split(",").length);
+      for (const [name, hash] of Object.entries(wanted)) {
+        const { content } = files.get(name)!;
+        expect(sha256(content.read(0, content.size)), name).toBe(hash);
+      }
     });
 
     it("has sent no token and no signature through Redis, nor said one", () => {

@@ -79,6 +79,44 @@ describe.skipIf(redisProgram === undefined)(
       expect(await hashesOf(folder)).toEqual(local);
     });
 
+    it("splits files, weighs by importance and measures as one machine does", async () => {
+      const folder = await temporaryFolder();
+      const [texts, imatrix] = [join(folder, "texts.txt"), join(folder, "imatrix.gguf")];
+      await writeFile(texts, "Grain is ground between two stones. ".repeat(100));
+      const prepared = start([
+        "imatrix",
+        demoCheckpoint,
+        "-f",
+        texts,
+        "-c",
+        "64",
+        "--chunks",
+        "2",
+        "-o",
+        imatrix,
+      ]);
+      expect(await prepared.ended, prepared.text).toBe(0);
+      const argv = ["convert", demoCheckpoint, "-t", "IQ4_XS,Q4_K_M", "--imatrix", imatrix];
+      argv.push("--split-max-tensors", "9", "--no-tensor-first-split", "--tensor-type", "attn_k=q8_0");
+      const errors = async (place: string): Promise<unknown> => {
+        const { outputs } = JSON.parse(await readFile(`${place}.json`, "utf8")) as {
+          outputs: readonly { readonly errors: unknown }[];
+        };
+        return outputs.map((output) => output.errors);
+      };
+      const [alone, shared] = [join(folder, "alone"), join(folder, "shared")];
+      const to = (place: string): string[] => ["-o", `${place}/`, "--report", `${place}.json`];
+      const run = start([...argv, ...to(alone)]);
+      expect(await run.ended, run.text).toBe(0);
+      worker();
+      const queued = start([...argv, ...to(shared), "--no-work", ...queue]);
+      expect(await queued.ended, queued.text).toBe(0);
+      const files = await hashesOf(shared);
+      expect(files).toEqual(await hashesOf(alone));
+      expect(Object.keys(files).length).toBeGreaterThan(8);
+      expect(await errors(shared)).toEqual(await errors(alone));
+    });
+
     it("is taken up again when the coordinator was killed", async () => {
       const folder = join(await temporaryFolder(), "out");
       const helper = worker();
@@ -262,6 +300,7 @@ describe.skipIf(redisProgram === undefined)(
       for (const [options, code] of [
         [["--queue", "falsch"], "QUEUE_ADDRESS_INVALID"],
         [[...queue, "--sequential"], "USAGE_QUEUE"],
+        [[...queue, "--rounding", "gptq", "--dry-run"], "USAGE_QUEUE"],
         [[...queue, "--to", "gptq"], "USAGE_CONTAINER"],
         [["--no-work"], "USAGE_QUEUE"],
       ] as const) {

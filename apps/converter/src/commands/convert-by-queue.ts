@@ -1,10 +1,17 @@
 import { basename, resolve } from "node:path";
-import { convert, type ConversionPlan, type OutputRequest } from "@quern/pipeline";
+import {
+  convert,
+  type ConversionPlan,
+  type ConversionReport,
+  type ConvertOptions,
+  type OutputRequest,
+} from "@quern/pipeline";
 import { withProvenance } from "@quern/pipeline/provenance";
 import {
   type ConversionRequest,
   delegateToQueue,
   parseQueueAddress,
+  type QueueEvent,
   shareOutput,
   sharePath,
 } from "@quern/queue";
@@ -12,10 +19,11 @@ import { QuernError } from "@quern/tensor";
 import type { Host } from "../host.ts";
 import { connectToQueue, workerName } from "./connect-to-queue.ts";
 import type { QueueOptions } from "./queue-options.ts";
-import type { ConvertPlan, RunOptions } from "./run-conversion.ts";
+import type { ModelOptions, QuantizationOptions } from "./shared-options.ts";
 
 /** Options of conversions that go by a queue. */
-export interface QueuedOptions extends RunOptions, QueueOptions {
+export interface QueuedOptions extends QuantizationOptions, ModelOptions, QueueOptions {
+  readonly manifest?: true;
   readonly queue?: string;
   /** False with `--no-work`. */
   readonly work: boolean;
@@ -23,18 +31,24 @@ export interface QueuedOptions extends RunOptions, QueueOptions {
 
 export interface QueuedParams {
   readonly model: string;
-  readonly outputs: readonly OutputRequest[];
   readonly directory: string;
   readonly options: QueuedOptions & { readonly queue: string };
   readonly host: Host;
 }
+
+/** Runs the plan of some outputs; what other machines do is told apart. */
+export type ConvertByQueue = (
+  plan: ConversionPlan,
+  outputs: readonly OutputRequest[],
+  options: ConvertOptions & { readonly onQueueEvent: (event: QueueEvent) => void },
+) => Promise<ConversionReport>;
 
 /**
  * What converts a plan with the help of other machines.
  *
  * @throws QuernError `USAGE_QUEUE` for options that are for one machine, `QUEUE_ADDRESS_INVALID`
  */
-export function convertByQueue(params: QueuedParams): ConvertPlan {
+export function convertByQueue(params: QueuedParams): ConvertByQueue {
   const { options, host } = params;
   if (options.rounding !== undefined || options.sequential === true) {
     throw new QuernError(
@@ -43,20 +57,21 @@ export function convertByQueue(params: QueuedParams): ConvertPlan {
     );
   }
   parseQueueAddress(options.queue);
-  return async (plan, { signal, onEvent, onWritten }) => {
+  return async (plan, outputs, { onQueueEvent, ...convertOptions }) => {
+    const { signal = new AbortController().signal } = convertOptions;
     const connection = await connectToQueue(options.queue, host, signal);
     try {
       const root = options.root === undefined ? undefined : resolve(host.cwd, options.root);
       const delegate = delegateToQueue({
         connection,
-        request: requestOf({ ...params, plan, root }),
+        request: requestOf({ ...params, plan, outputs, root }),
         ...(root !== undefined && { root }),
         name: workerName,
         works: options.work,
         lease: options.lease * 1000,
-        onEvent,
+        onEvent: onQueueEvent,
       });
-      return await convert(plan, { signal, onEvent, onWritten, delegate });
+      return await convert(plan, { ...convertOptions, delegate });
     } finally {
       connection.close();
     }
@@ -72,7 +87,11 @@ function requestOf({
   host,
   plan,
   root,
-}: QueuedParams & { readonly plan: ConversionPlan; readonly root: string | undefined }): ConversionRequest {
+}: QueuedParams & {
+  readonly plan: ConversionPlan;
+  readonly outputs: readonly OutputRequest[];
+  readonly root: string | undefined;
+}): ConversionRequest {
   const share = (path: string): ReturnType<typeof sharePath> => sharePath(resolve(host.cwd, path), root);
   const { repository } = plan.identity.source;
   const imatrix = options.imatrix ?? options.statistics;

@@ -1,12 +1,11 @@
-import { QuernError } from "@quern/tensor";
 import type { Command } from "commander";
 import { HUB_VARIABLES, KERNEL_VARIABLES, QUEUE_VARIABLES } from "../help/environment.ts";
 import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { asksForCheckpoint } from "./checkpoint-options.ts";
 import { addConvertOptions, type ConvertOptions, outputRequests } from "./convert-options.ts";
-import type { QueuedOptions, QueuedParams } from "./convert-by-queue.ts";
-import { addQueueOptions, QUEUE_ADDRESS } from "./queue-options.ts";
+import type { QueuedOptions } from "./convert-by-queue.ts";
+import { addQueuedOptions, queuedConversion } from "./queue-options.ts";
 import { type ConvertPlan, runConversion } from "./run-conversion.ts";
 import { MODEL_ARGUMENT } from "./open-named.ts";
 
@@ -43,12 +42,8 @@ export function defineConvert(command: Command, host: Host): void {
   command
     .argument("<model>", MODEL_ARGUMENT)
     .option("-n, --dry-run", "show the whole plan, tensor by tensor, and write nothing, as quern plan does");
-  addConvertOptions({ command, cwd: host.cwd })
-    .optionsGroup("Several machines:")
-    .option("--queue <address>", `convert with the help of workers: Redis at ${QUEUE_ADDRESS}`)
-    .option("--no-work", "leave all tensors to the workers");
-  addQueueOptions(command).action((model: string, options: ConvertOptions & QueuedOptions) =>
-    runConvert({ command, model, options, host }),
+  addQueuedOptions(addConvertOptions({ command, cwd: host.cwd })).action(
+    (model: string, options: ConvertOptions & QueuedOptions) => runConvert({ command, model, options, host }),
   );
 }
 
@@ -64,24 +59,11 @@ export async function runConvert(params: {
     const { runCheckpoint } = await import("./run-checkpoint.ts");
     await runCheckpoint({ model, options, host });
   } else {
-    const request = { model, ...outputRequests(options, host.cwd), options, host };
-    await runConversion({ ...request, ...(await queuedConversion(request)) });
+    const { outputs, directory } = outputRequests(options, host.cwd);
+    const request = { model, directory, options, host };
+    const byQueue = await queuedConversion(request);
+    const convertPlan: ConvertPlan | undefined =
+      byQueue && ((plan, run) => byQueue(plan, outputs, { ...run, onQueueEvent: run.onEvent }));
+    await runConversion({ ...request, outputs, ...(convertPlan && { convertPlan }) });
   }
-}
-
-/** What `--queue` changes. @throws QuernError `USAGE_QUEUE`, and the codes of `convertByQueue` */
-async function queuedConversion({
-  options,
-  ...request
-}: Omit<QueuedParams, "options"> & { readonly options: Partial<QueuedOptions> }): Promise<{
-  readonly convertPlan?: ConvertPlan;
-}> {
-  const { queue, root, work } = options;
-  if (queue !== undefined) {
-    const { convertByQueue } = await import("./convert-by-queue.ts");
-    return { convertPlan: convertByQueue({ ...request, options: { ...(options as QueuedOptions), queue } }) };
-  }
-  const stray = root === undefined ? (work === false ? "--no-work" : undefined) : "--root";
-  if (stray === undefined) return {};
-  throw new QuernError("USAGE_QUEUE", `${stray} is for --queue: expected it, too.`);
 }

@@ -2,6 +2,8 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseHubReference } from "@quern/hub";
 import { typesArgument } from "./arguments.ts";
 import { addCheckpointOptions, type CheckpointOptions } from "./checkpoint-options.ts";
+import type { QueuedOptions } from "./convert-by-queue.ts";
+import { addQueuedOptions } from "./queue-options.ts";
 import type { MessageOptions } from "./run-reported.ts";
 import {
   addMessageOptions,
@@ -22,6 +24,7 @@ export interface PublishOptions
     SplitOptions,
     ResourceOptions,
     MessageOptions,
+    QueuedOptions,
     CheckpointOptions {
   readonly type?: readonly string[];
   readonly repo: string;
@@ -91,7 +94,8 @@ export function addPublishOptions({ command, cwd }: { command: Command; cwd: str
   addQuantizationOptions({ command, cwd });
   addModelOptions(command);
   addResourceOptions(command);
-  return addMessageOptions(command);
+  addMessageOptions(command);
+  return addQueuedOptions(command);
 }
 
 function idArgument(text: string): string {

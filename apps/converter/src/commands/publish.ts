@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { HUB_VARIABLES, KERNEL_VARIABLES } from "../help/environment.ts";
+import { HUB_VARIABLES, KERNEL_VARIABLES, QUEUE_VARIABLES } from "../help/environment.ts";
 import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { MODEL_ARGUMENT } from "./open-named.ts";
@@ -32,11 +32,11 @@ export function definePublish(command: Command, host: Host): void {
         run: "quern publish hf:org/model --to compressed-tensors --recipe w8a8 --repo me/model-W8A8",
       },
     ],
-    environment: [...HUB_VARIABLES, ...KERNEL_VARIABLES],
+    environment: [...HUB_VARIABLES, ...KERNEL_VARIABLES, ...QUEUE_VARIABLES],
     exitCodes: {
       4: "output problem: disk full, folder not writable, files of another publication in the way, upload not confirmed",
     },
-    seeAlso: ["convert", "eval", "types"],
+    seeAlso: ["convert", "worker", "eval", "types"],
   });
   command.argument("<model>", MODEL_ARGUMENT);
   addPublishOptions({ command, cwd: host.cwd }).action(async (model: string, options: PublishOptions) => {

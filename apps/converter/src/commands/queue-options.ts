@@ -1,4 +1,6 @@
+import { QuernError } from "@quern/tensor";
 import { type Command, InvalidArgumentError } from "commander";
+import type { ConvertByQueue, QueuedOptions, QueuedParams } from "./convert-by-queue.ts";
 
 /** How addresses of queues are written, for help. They are not looked at by commander, which would print one that is wrong, password and all. */
 export const QUEUE_ADDRESS = "redis://[user:password@]host[:port][/database], or rediss:// for TLS";
@@ -27,6 +29,38 @@ export function addQueueOptions(command: Command): Command {
       secondsArgument,
       DEFAULT_LEASE,
     );
+}
+
+/** Declares how a command leaves work to other machines. */
+export function addQueuedOptions(command: Command): Command {
+  return addQueueOptions(
+    command
+      .optionsGroup("Several machines:")
+      .option("--queue <address>", `convert with the help of workers: Redis at ${QUEUE_ADDRESS}`)
+      .option("--no-work", "leave all tensors to the workers"),
+  );
+}
+
+/**
+ * What `--queue` changes.
+ *
+ * @returns undefined without it
+ * @throws QuernError `USAGE_QUEUE`, and the codes of `convertByQueue`
+ */
+export async function queuedConversion({
+  options,
+  ...params
+}: Omit<QueuedParams, "options"> & { readonly options: Partial<QueuedOptions> }): Promise<
+  ConvertByQueue | undefined
+> {
+  const { queue, root, work } = options;
+  if (queue !== undefined) {
+    const { convertByQueue } = await import("./convert-by-queue.ts");
+    return convertByQueue({ ...params, options: { ...(options as QueuedOptions), queue } });
+  }
+  const stray = root === undefined ? (work === false ? "--no-work" : undefined) : "--root";
+  if (stray === undefined) return undefined;
+  throw new QuernError("USAGE_QUEUE", `${stray} is for --queue: expected it, too.`);
 }
 
 /** A number of seconds above 0. */

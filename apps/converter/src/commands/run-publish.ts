@@ -7,6 +7,7 @@ import { openLayeredModel, planCheckpoint } from "@quern/pipeline/layers";
 import {
   planCheckpointPublication,
   planGgufPublication,
+  type PlanGgufPublicationParams,
   publicationBytes,
   PublicationJournal,
   type PublicationPlan,
@@ -14,6 +15,7 @@ import {
   publish,
 } from "@quern/publishing";
 import { resolveRecipe } from "@quern/recipes";
+import type { QueueEvent } from "@quern/queue";
 import { QuernError } from "@quern/tensor";
 import { formatPublicationPlan, formatPublicationReport } from "../format/publication.ts";
 import type { Host } from "../host.ts";
@@ -28,6 +30,7 @@ import { type LayerInputs, openLayerInputs } from "./layer-inputs.ts";
 import { namesRepository, openNamedModel } from "./open-named.ts";
 import { publicationPlanRecord } from "./publication-plan-record.ts";
 import type { PublishOptions } from "./publish-options.ts";
+import { queuedConversion } from "./queue-options.ts";
 import { requestedConversion } from "./run-conversion.ts";
 import { reporterName, runReported } from "./run-reported.ts";
 import { requestedQuantization } from "./shared-options.ts";
@@ -50,6 +53,8 @@ interface PublicationWork extends RunPublishParams {
   readonly directory: string;
   readonly journal: PublicationJournal;
   readonly target: PublicationTarget;
+  /** With `--queue`. */
+  readonly convertPlan?: PlanGgufPublicationParams["convertPlan"];
 }
 
 const DEFAULT_TYPE = "Q4_K_M";
@@ -57,13 +62,23 @@ const DEFAULT_TYPE = "Q4_K_M";
 /** Plans a publication and runs it, or with `--dry-run` shows the plan. */
 export async function runPublish(params: RunPublishParams): Promise<void> {
   const { options, host } = params;
+  const byQueue = await queuedConversion({
+    model: params.model,
+    directory: directoryOf(params),
+    options: { ...options, manifest: true },
+    host,
+  });
+  let tellOfQueue: (event: QueueEvent) => void = () => undefined;
+  const convertPlan: PublicationWork["convertPlan"] =
+    byQueue &&
+    ((plan, outputs, run) => byQueue(plan, outputs, { ...run, onQueueEvent: (event) => tellOfQueue(event) }));
   const access = await hubAccessOf(host.env);
   // Looking at a plan of what is public needs no token.
   if (!(options.dryRun && access.token === undefined)) await checkWriter({ access, id: options.repo });
   const source = await openNamedModel(revised(params), host);
   const inputs = await openLayerInputs({ source, options, output: directoryOf(params), host });
   try {
-    const plan = await planOf({ ...params, access, source, inputs });
+    const plan = await planOf({ ...params, access, source, inputs, ...(convertPlan && { convertPlan }) });
     if (!options.quiet) writeWarnings(plan.warnings, host);
     if (options.json) writeJsonLine(host.stdout, publicationPlanRecord(plan));
     if (options.dryRun) {
@@ -83,6 +98,7 @@ export async function runPublish(params: RunPublishParams): Promise<void> {
       interrupted: "the same command goes on from here",
       run: (runOptions) => {
         const { signal } = runOptions;
+        tellOfQueue = runOptions.onEvent;
         signal.addEventListener("abort", () => inputs.stop(signal.reason));
         return publish(plan, runOptions);
       },
@@ -104,7 +120,7 @@ function directoryOf({ options, host }: RunPublishParams): string {
 }
 
 async function planOf(
-  params: RunPublishParams & Pick<PublicationWork, "access" | "source" | "inputs">,
+  params: RunPublishParams & Pick<PublicationWork, "access" | "source" | "inputs" | "convertPlan">,
 ): Promise<PublicationPlan> {
   const { options, access, source } = params;
   const { repo: id } = options;
@@ -169,7 +185,7 @@ async function planFolder(work: PublicationWork, source: Checkpoint): Promise<Pu
 
 /** GGUF files. */
 async function planFiles(work: PublicationWork): Promise<PublicationPlan> {
-  const { options, host, access, source, inputs, directory, journal, target } = work;
+  const { options, host, access, source, inputs, directory, journal, target, convertPlan } = work;
   const { repo: id, type: types = [DEFAULT_TYPE] } = options;
   const reports = options.reportFile ?? [];
   return planGgufPublication({
@@ -191,6 +207,7 @@ async function planFiles(work: PublicationWork): Promise<PublicationPlan> {
     force: options.force === true,
     deletesLocal: options.deleteLocal === true,
     oneByOne: options.oneByOne === true,
+    ...(convertPlan && { convertPlan }),
   });
 }
 

@@ -46,4 +46,7 @@ export const KERNEL_VARIABLES: readonly EnvironmentVariable[] = [
 ];
 
 /** Variables of commands that work with other machines. */
-export const QUEUE_VARIABLES: readonly EnvironmentVariable[] = ["QUERN_QUEUE_PASSWORD", "NODE_EXTRA_CA_CERTS"];
+export const QUEUE_VARIABLES: readonly EnvironmentVariable[] = [
+  "QUERN_QUEUE_PASSWORD",
+  "NODE_EXTRA_CA_CERTS",
+];

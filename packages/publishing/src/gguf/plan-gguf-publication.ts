@@ -2,8 +2,10 @@ import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import {
   type ConversionPlan,
+  type ConversionReport,
   convert,
   type ConvertedOutput,
+  type ConvertOptions,
   type OutputRequest,
   planConversion,
   type PlanParams,
@@ -64,6 +66,12 @@ export interface PlanGgufPublicationParams {
   readonly deletesLocal?: boolean;
   /** Makes each type by itself. @default false: as disk and network have it */
   readonly oneByOne?: boolean;
+  /** Runs the plan of some outputs. @default by this process alone */
+  readonly convertPlan?: (
+    plan: ConversionPlan,
+    outputs: readonly OutputRequest[],
+    options: ConvertOptions,
+  ) => Promise<ConversionReport>;
 }
 
 /**
@@ -74,7 +82,7 @@ export interface PlanGgufPublicationParams {
  */
 export async function planGgufPublication(params: PlanGgufPublicationParams): Promise<PublicationPlan> {
   const { target, directory, journal, conversion, force = false } = params;
-  const { deletesLocal = false, oneByOne = false } = params;
+  const { deletesLocal = false, oneByOne = false, convertPlan } = params;
   const { survey, requests } = await surveyOutputs(params);
   const items = ggufItems(survey);
   const repository = await openTarget({
@@ -92,13 +100,16 @@ export async function planGgufPublication(params: PlanGgufPublicationParams): Pr
   });
   const groups: PublicationGroup[] = [];
   for (const pass of passes) {
+    const made = pass.map((item) => requests[items.indexOf(item)]!);
     const plan = await planConversion({
       ...conversion,
       directory,
-      outputs: pass.map((item) => requests[items.indexOf(item)]!),
+      outputs: made,
       force: force || inTheWay(pass).every((path) => journal.owns(path)),
     });
-    groups.push(groupOf(pass, plan));
+    const run = (options: ConvertOptions): Promise<ConversionReport> =>
+      convertPlan === undefined ? convert(plan, options) : convertPlan(plan, made, options);
+    groups.push(groupOf(pass, plan, run));
   }
   return {
     target: { ...target, exists: repository !== undefined },
@@ -137,7 +148,11 @@ function inTheWay(items: readonly PublicationItem[]): string[] {
   return items.flatMap(({ targets }) => targets).filter((path) => existsSync(path));
 }
 
-function groupOf(items: readonly PublicationItem[], plan: ConversionPlan): PublicationGroup {
+function groupOf(
+  items: readonly PublicationItem[],
+  plan: ConversionPlan,
+  run: (options: ConvertOptions) => Promise<ConversionReport>,
+): PublicationGroup {
   const { sourceBytes, networkBytes } = plan;
   return {
     items,
@@ -149,7 +164,7 @@ function groupOf(items: readonly PublicationItem[], plan: ConversionPlan): Publi
         const figures = plan.measuresErrors && errors ? { weightError: relativeError(errors) } : {};
         return { figures, details };
       };
-      await convert(plan, {
+      await run({
         onEvent,
         onWritten: ({ outputs }) => note(outputs.map(madeOf)),
         ...(signal === undefined ? {} : { signal }),
