@@ -1,7 +1,7 @@
 // What a conversion by a queue does when Redis goes away, comes back, forgets, or cannot hold it.
 
 import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openModel } from "@quern/checkpoints/node";
 import { convert, type ConversionPlan, planConversion } from "@quern/pipeline";
@@ -9,7 +9,7 @@ import {
   connectQueue,
   delegateToQueue,
   parseQueueAddress,
-  type QueueEvent,
+  type QueueDelegateParams,
   type QueuePatience,
   shareOutput,
   sharePath,
@@ -52,35 +52,38 @@ describe.skipIf(redisProgram === undefined)(
     const client = (place: QueuePlace, folder: string): ProgramProcess =>
       place.convert(demoCheckpoint, ["-t", `${types}`, "-o", `${folder}/`, "--no-work"]);
 
-    /** The same in this process, with another patience; what is called when a tensor is done. */
+    /** The same in this process, with another patience. */
     async function convertHere(params: {
       readonly server: RedisServer;
       readonly folder: string;
       readonly patience: QueuePatience;
       readonly works: boolean;
-      readonly onEvent?: (event: QueueEvent) => void;
     }): Promise<void> {
-      const { server, folder, patience, works, onEvent } = params;
+      const { server, folder, patience, works } = params;
       const connection = await connectQueue({ address: parseQueueAddress(server.url), patience });
       closing.push(() => connection.close());
-      const outputs = types.map((type) => ({ type }));
       const plan = await planHere(folder);
-      const request = {
-        model: { path: sharePath(demoCheckpoint) },
-        outputs: outputs.map((output) => shareOutput(output, sharePath)),
-        directory: sharePath(folder),
-        measureErrors: false,
-      };
       const delegate = delegateToQueue({
         connection,
-        request,
-        name: "here",
+        ...requested(plan),
         works,
-        lease: 1000,
-        ...(onEvent && { onEvent }),
       });
       await convert(plan, { delegate });
     }
+
+    /** What workers are told of such a plan. */
+    const requested = ({
+      outputs,
+    }: ConversionPlan): Pick<QueueDelegateParams, "request" | "name" | "lease"> => ({
+      request: {
+        model: { path: sharePath(demoCheckpoint) },
+        outputs: types.map((type) => shareOutput({ type }, sharePath)),
+        directory: sharePath(dirname(outputs[0]!.files[0]!.path)),
+        measureErrors: false,
+      },
+      name: "here",
+      lease: 1000,
+    });
 
     const planHere = async (folder: string): Promise<ConversionPlan> =>
       planConversion({
@@ -228,6 +231,30 @@ describe.skipIf(redisProgram === undefined)(
         expect(await run.ended, run.text).toBe(0);
         expect(await hashesOf(folders[index]!)).toEqual(local);
       }
+    });
+
+    it("ends when another machine has begun to write the same files", async () => {
+      const server = await RedisServer.start();
+      closing.push(() => server.stop());
+      const plan = await planHere(await temporaryFolder());
+      const begin = async (signal: AbortSignal): Promise<unknown> => {
+        const connection = await connectQueue({ address: parseQueueAddress(server.url) });
+        closing.push(() => connection.close());
+        const delegate = delegateToQueue({ connection, ...requested(plan), works: false });
+        const work = plan.tensors.map((_, tensor) => ({ tensor, outputs: [0] }));
+        return delegate.run({ plan, work, signal, onStart: () => undefined, onDone: async () => undefined });
+      };
+      const [first, second] = [new AbortController(), new AbortController()];
+      const taken = expect(begin(first.signal)).rejects.toMatchObject({ code: "QUEUE_RUN_TAKEN" });
+      const connection = await connectQueue({ address: parseQueueAddress(server.url) });
+      closing.push(() => connection.close());
+      await until(async () => (await connection.redis.zcard("quern:runs")) === 1);
+      const stopped = expect(begin(second.signal)).rejects.toThrow("enough");
+      await taken;
+      expect(await connection.redis.zcard("quern:runs")).toBe(1);
+      second.abort(new Error("enough"));
+      await stopped;
+      expect(await connection.redis.keys("*")).toEqual([]);
     });
   },
 );

@@ -1,17 +1,6 @@
 // Conversions on several machines: real processes of the compiled program, and a real Redis that asks for a password.
 
-import {
-  cp,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  stat,
-  symlink,
-  truncate,
-  utimes,
-  writeFile,
-} from "node:fs/promises";
+import { cp, open, readdir, readFile, stat, symlink, truncate, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { work } from "@quern/queue";
@@ -99,10 +88,10 @@ describe.skipIf(redisProgram === undefined)(
       const argv = ["convert", demoCheckpoint, "-t", "IQ4_XS,Q4_K_M", "--imatrix", imatrix];
       argv.push("--split-max-tensors", "9", "--no-tensor-first-split", "--tensor-type", "attn_k=q8_0");
       const errors = async (place: string): Promise<unknown> => {
-        const { outputs } = JSON.parse(await readFile(`${place}.json`, "utf8")) as {
-          outputs: readonly { readonly errors: unknown }[];
+        const { conversion } = JSON.parse(await readFile(`${place}.json`, "utf8")) as {
+          conversion: { outputs: readonly { readonly errors: object }[] };
         };
-        return outputs.map((output) => output.errors);
+        return conversion.outputs.map((output) => output.errors);
       };
       const [alone, shared] = [join(folder, "alone"), join(folder, "shared")];
       const to = (place: string): string[] => ["-o", `${place}/`, "--report", `${place}.json`];
@@ -222,9 +211,10 @@ describe.skipIf(redisProgram === undefined)(
         ...queue,
       ]);
       await until(async () => (await place.connection.redis.zcard("quern:runs")) > 0);
-      const unshared = worker("--root", elsewhere, "--idle", "2");
       await cp(demoCheckpoint, join(elsewhere, "demo"), { recursive: true });
-      await mkdir(join(elsewhere, "out"));
+      const unshared = worker("--root", elsewhere, "--idle", "1");
+      await run.says(/does not work: .*on storage that all machines share.*\(QUEUE_NOT_SHARED\)/);
+      await unshared.says(/refused: .*QUEUE_NOT_SHARED/);
       expect(await unshared.ended).toBe(0);
       await cp(join(folder, "out"), join(elsewhere, "out"), { recursive: true });
       worker("--root", elsewhere);
