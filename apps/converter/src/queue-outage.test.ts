@@ -208,6 +208,7 @@ describe.skipIf(redisProgram === undefined)(
       const place = await open();
       const folder = join(await temporaryFolder(), "out");
       const run = client(place, folder);
+      await place.isPosted();
       const helper = place.worker(["--idle", "1"]);
       await place.holdAtWork(helper);
       await run.kill();

@@ -42,6 +42,7 @@ export async function attendRun(params: {
   const { connection, run, plan, converter, name, lease, signal, onEvent } = params;
   const over = new AbortController();
   let jobs = 0;
+  const client = connection.another();
   const worker = new Worker<unknown, JobResult>(
     queueName(run),
     async (job) => {
@@ -62,7 +63,7 @@ export async function attendRun(params: {
       }
     },
     {
-      connection: connection.another(),
+      connection: client,
       prefix: PREFIX,
       name,
       concurrency: JOBS_IN_HAND,
@@ -84,6 +85,7 @@ export async function attendRun(params: {
     // A Redis that is gone is told nothing any more.
     if (connection.lost.aborted) over.abort(connection.lost.reason);
     await closeWorker(worker, connection);
+    client.disconnect();
     if (over.signal.aborted && !connection.lost.aborted) await expireRun(connection, run);
   }
 }

@@ -20,7 +20,7 @@ export interface QueueConnection {
   /** That of the address. */
   readonly name: string;
   readonly redis: Redis;
-  /** A client of its own, such as BullMQ wants. */
+  /** A client of its own, such as BullMQ wants, until it is disconnected. */
   another(): Redis;
   /** Aborts with `QUEUE_LOST` when Redis has been away for too long. */
   readonly lost: AbortSignal;
@@ -45,7 +45,7 @@ export async function connectQueue(params: {
   await probe(address, { patience: connect, ...(signal && { signal }) });
 
   const lost = new AbortController();
-  const clients: Redis[] = [];
+  const clients = new Set<Redis>();
   const another = (): Redis => {
     const client = newClient(address, {
       maxRetriesPerRequest: null,
@@ -53,7 +53,8 @@ export async function connectQueue(params: {
       // Machines that are switched off close no connections.
       socketTimeout: silence,
     });
-    clients.push(client);
+    clients.add(client);
+    client.once("end", () => clients.delete(client));
     return client;
   };
   const redis = another();
