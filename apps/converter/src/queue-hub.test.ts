@@ -7,7 +7,7 @@ import { redisProgram } from "@quern/queue/testing";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { hashesOf, ProgramProcess } from "./testing/program-process.ts";
 import { QueuePlace } from "./testing/queue-place.ts";
-import { demoCheckpoint, temporaryFolder } from "./testing/run-cli.ts";
+import { demoCheckpoint, runCli, temporaryFolder } from "./testing/run-cli.ts";
 
 /** Enough work that processes can be caught at it. */
 const types = "Q3_K_M,Q4_K_M,Q5_K_M";
@@ -123,9 +123,9 @@ describe.skipIf(redisProgram === undefined)(
       const options = ["-t", types, "--repo", id, "-o", join(cwd, "files")];
       const queue = ["--queue", place.server.url];
       const argv = ["publish", "hf:org/quern-demo", ...options];
-      const refused = place.start([...argv, ...queue, "--sequential"], env(TOKENS.client));
-      expect(await refused.ended).toBe(2);
-      expect(refused.text).toContain("USAGE_QUEUE");
+      const refused = await runCli({ argv: [...argv, ...queue, "--sequential"], env: env(TOKENS.client) });
+      expect(refused.exitCode).toBe(2);
+      expect(refused.stderr).toContain("USAGE_QUEUE");
       const helper = place.worker([], env(TOKENS.first));
       const run = place.start([...argv, ...queue, "--no-work"], env(TOKENS.client));
       expect(await run.ended, run.text).toBe(0);

@@ -8,7 +8,7 @@ import { redisProgram } from "@quern/queue/testing";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { hashesOf, ProgramProcess, until } from "./testing/program-process.ts";
 import { QueuePlace } from "./testing/queue-place.ts";
-import { demoCheckpoint, temporaryFolder } from "./testing/run-cli.ts";
+import { demoCheckpoint, runCli, temporaryFolder } from "./testing/run-cli.ts";
 
 const PASSWORD = "geheim/1%";
 
@@ -294,10 +294,10 @@ describe.skipIf(redisProgram === undefined)(
         [[...queue, "--to", "gptq"], "USAGE_CONTAINER"],
         [["--no-work"], "USAGE_QUEUE"],
       ] as const) {
-        const run = start([...argv, ...options]);
-        expect(await run.ended, run.text).toBe(2);
-        expect(run.text).toContain(code);
-        expect(run.text).not.toContain("falsch");
+        const { exitCode, stderr } = await runCli({ argv: [...argv, ...options] });
+        expect(exitCode, stderr).toBe(2);
+        expect(stderr).toContain(code);
+        expect(stderr).not.toContain("falsch");
       }
       expect(await readdir(folder)).toEqual([]);
     });
