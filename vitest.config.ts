@@ -8,5 +8,12 @@ export default defineConfig({
     include: ["packages/*/src/**/*.test.ts", "apps/*/src/**/*.test.ts", "tools/**/*.test.ts"],
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    tags: [
+      {
+        name: "kernels",
+        description:
+          "Compares what kernels compute with references or with files made otherwise: also run on the Wasm kernels.",
+      },
+    ],
   },
 });

@@ -1,4 +1,5 @@
 // Whole files against the real llama.cpp: any small model, any type that the kernels write.
+// @module-tag kernels
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
