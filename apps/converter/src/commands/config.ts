@@ -32,17 +32,16 @@ export function defineConfig(command: Command, host: Host): void {
     environment: ["QUERN_THREADS", "QUERN_MEMORY", "QUERN_KERNELS", "XDG_CONFIG_HOME"],
     seeAlso: ["doctor"],
   });
-  addAnswerOptions(command)
-    .addOption(new Option("--schema", "the JSON schema of the files").conflicts("json"))
-    .action(async ({ json, schema }: ConfigOptions) => {
-      if (schema) {
-        host.stdout.write(`${JSON.stringify(settingsSchema(), undefined, 2)}\n`);
-        return;
-      }
-      const { effective, files } = await readSettings(host);
-      if (json) writeJsonLine(host.stdout, { settings: effective.map(record), files });
-      else host.stdout.write(format(effective, host));
-    });
+  command.addOption(new Option("--schema", "print the JSON schema of settings files").conflicts("json"));
+  addAnswerOptions(command).action(async ({ json, schema }: ConfigOptions) => {
+    if (schema) {
+      host.stdout.write(`${JSON.stringify(settingsSchema(), undefined, 2)}\n`);
+      return;
+    }
+    const { effective, files } = await readSettings(host);
+    if (json) writeJsonLine(host.stdout, { settings: effective.map(record), files });
+    else host.stdout.write(format(effective, host));
+  });
 }
 
 function record({ setting, value, source }: EffectiveSetting): Record<string, unknown> {

@@ -21,7 +21,7 @@ import { openNamedModel } from "./open-named.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
 import { addMessageOptions, addResourceOptions, type ResourceOptions } from "./shared-options.ts";
 import { openCalibration } from "./verify-calibration.ts";
-import { verifyTarget } from "./verify-target.ts";
+import { manifestOfFile, verifyTarget } from "./verify-target.ts";
 
 /** Tensors that are made again unless more are asked for. */
 const DEFAULT_SAMPLE = 8;
@@ -97,7 +97,7 @@ async function runVerify(params: {
   const { path, options, host } = params;
   checkOptions(options);
   const target = verifyTarget({ path, manifest: options.manifest, cwd: host.cwd });
-  const manifest = await readManifest(target.manifest);
+  const manifest = manifestOfFile(await readManifest(target.manifest), target.file);
   const reporter = reporterName(options);
   const interrupted = "nothing has been changed";
   const files = await runReported({

@@ -41,7 +41,7 @@ export function formatEvaluationPlan(params: {
       ["texts", domains.map(printable).join(", ")],
       [
         "tokens",
-        `${formatInteger(count * rule.context)} in ${formatInteger(count)} windows of ${formatInteger(rule.context)}, ` +
+        `${formatInteger(count * rule.context)} in ${formatInteger(count)} ${count === 1 ? "window" : "windows"} of ${formatInteger(rule.context)}, ` +
           `${formatInteger(count * positions.count)} scored`,
       ],
       ...(save === undefined
