@@ -19,11 +19,11 @@ export function addQueueOptions(command: Command): Command {
   return command
     .option(
       "--root <folder>",
-      "folder that all machines share, wherever it is on each: files below it are found below the root of every worker, and workers touch nothing else (default: paths are the same everywhere)",
+      "folder shared by all machines, at whatever path each of them has it: files are named relative to it, and workers touch nothing outside it (default: paths are the same on all machines)",
     )
     .option(
       "--lease <seconds>",
-      "after how many seconds without a sign of life the work of this machine is given to others",
+      "seconds of silence after which this machine's work is given to others",
       secondsArgument,
       DEFAULT_LEASE,
     );

@@ -1,25 +1,24 @@
 /** Every variable of the environment that commands look at, and what it does. */
 const VARIABLES = {
-  CI: "when set, progress is plain lines even on a terminal",
-  DEBUG: "when set, errors say where they come from, as with --debug",
-  FORCE_COLOR: "colours even in a pipe; 0: none",
+  CI: "when set, show progress as plain lines even on a terminal",
+  DEBUG: "when set, show where errors come from, as --debug does",
+  FORCE_COLOR: "colours even in a pipe; 0 for none",
   HF_ENDPOINT: "address of the Hub (default: https://huggingface.co)",
-  HF_HOME: "folder of the Hub's tools: cache and token (default: ~/.cache/huggingface)",
+  HF_HOME: "folder of the Hub's tools, with cache and token (default: ~/.cache/huggingface)",
   HF_HUB_CACHE: "folder of the shared cache (default: hub in HF_HOME)",
   HF_HUB_OFFLINE: "1, ON, YES or TRUE: as --offline",
-  HF_TOKEN: "access token for the Hub; never written anywhere",
-  HF_TOKEN_PATH: "file with the access token, where HF_TOKEN is not set (default: token in HF_HOME)",
+  HF_TOKEN: "access token for the Hub; never stored or shown",
+  HF_TOKEN_PATH: "file with the access token, if HF_TOKEN is not set (default: token in HF_HOME)",
   NO_COLOR: "when set, no colours",
-  QUERN_MEMORY: "memory for buffers, such as 400MB or 1GiB, where --memory is not given",
-  QUERN_THREADS: "worker threads, where --threads is not given",
-  QUERN_KERNELS: "native, wasm, or the path of a native addon: which kernels run",
+  QUERN_MEMORY: "default of --memory, such as 400MB or 1GiB",
+  QUERN_THREADS: "default of --threads",
+  QUERN_KERNELS: "kernels to run: native, wasm, or the path of a native addon",
   QUERN_KERNELS_ISA: "instruction set of the native kernels, such as avx2 (default: the best one)",
-  QUERN_QUEUE_PASSWORD:
-    "password for the Redis of --queue, where its address has none; never written anywhere",
-  TMPDIR: "folder of temporary files",
+  QUERN_QUEUE_PASSWORD: "password for the Redis of --queue, if its address has none; never stored or shown",
+  TMPDIR: "folder for temporary files",
   TERM: "dumb: no colours, and progress in plain lines",
-  XDG_CACHE_HOME: "folder of caches, for HF_HOME (default: ~/.cache)",
-  XDG_CONFIG_HOME: "folder of configurations: settings are in quern/config.json (default: ~/.config)",
+  XDG_CACHE_HOME: "folder for caches, used for HF_HOME (default: ~/.cache)",
+  XDG_CONFIG_HOME: "folder for configuration; settings are in quern/config.json (default: ~/.config)",
 } as const;
 
 export type EnvironmentVariable = keyof typeof VARIABLES;
