@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import type { CheckpointShard } from "@quern/checkpoints";
 import { ShardReader } from "@quern/checkpoints/node";
 import { type KernelBackend, loadKernels } from "@quern/kernels";
+import { sha256Of } from "@quern/tensor/node";
 import type { Service } from "@quern/threads";
 import { FileWriter, type WrittenFile } from "../../node/file-writer.ts";
 import { changeInputs } from "../tasks/change-inputs.ts";
@@ -119,10 +119,7 @@ async function comparing(files: readonly WrittenFile[]): Promise<Files> {
   return {
     write: (file, bytes, offset) => comparer.expectEqual(file, bytes, offset),
     read,
-    hash: async (...range) =>
-      createHash("sha256")
-        .update(await read(...range))
-        .digest("hex"),
+    hash: async (...range) => sha256Of(await read(...range)),
     close: () => comparer.close(),
   };
 }
