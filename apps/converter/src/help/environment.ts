@@ -6,7 +6,7 @@ const VARIABLES = {
   HF_ENDPOINT: "address of the Hub (default: https://huggingface.co)",
   HF_HOME: "folder of the Hub's tools, with cache and token (default: ~/.cache/huggingface)",
   HF_HUB_CACHE: "folder of the shared cache (default: hub in HF_HOME)",
-  HF_HUB_OFFLINE: "1, ON, YES or TRUE: as --offline",
+  HF_HUB_OFFLINE: "1, ON, YES or TRUE: make no network requests",
   HF_TOKEN: "access token for the Hub; never stored or shown",
   HF_TOKEN_PATH: "file with the access token, if HF_TOKEN is not set (default: token in HF_HOME)",
   NO_COLOR: "when set, no colours",
