@@ -5,18 +5,18 @@ export const COMMANDS: readonly LazyCommand[] = [
   {
     name: "convert",
     description:
-      "Convert a Hugging Face checkpoint, or a GGUF file, to GGUF files, or to a quantized checkpoint.",
+      "Convert a Hugging Face checkpoint or a GGUF file to GGUF files, or to a quantized checkpoint.",
     load: async () => (await import("./commands/convert.ts")).defineConvert,
   },
   {
     name: "plan",
-    description: "Show what quern convert would write, and what it would take, without writing anything.",
+    description: "Show what quern convert would write and what it would need, without writing anything.",
     load: async () => (await import("./commands/plan.ts")).definePlan,
   },
   {
     name: "publish",
     description:
-      "Quantize a model and publish the files on the Hub, with a model card; goes on after a crash.",
+      "Quantize a model and publish the files on the Hub with a model card; resumes after a crash.",
     load: async () => (await import("./commands/publish.ts")).definePublish,
   },
   {
@@ -26,7 +26,7 @@ export const COMMANDS: readonly LazyCommand[] = [
   },
   {
     name: "split",
-    description: "Divide a GGUF file among several, as llama-gguf-split does; a split set is divided anew.",
+    description: "Split a GGUF file into several, as llama-gguf-split does; also splits a split set again.",
     load: async () => (await import("./commands/split.ts")).defineSplit,
   },
   {
@@ -36,28 +36,28 @@ export const COMMANDS: readonly LazyCommand[] = [
   },
   {
     name: "edit",
-    description: "Change the metadata of a GGUF file; tensor data stays as it is.",
+    description: "Change the metadata of a GGUF file without touching its tensor data.",
     load: async () => (await import("./commands/edit.ts")).defineEdit,
   },
   {
     name: "quantize",
-    description: "Quantize a GGUF file, or a Hugging Face checkpoint, with the arguments of llama-quantize.",
+    description: "Quantize a GGUF file or a Hugging Face checkpoint, with the arguments of llama-quantize.",
     load: async () => (await import("./commands/quantize.ts")).defineQuantize,
   },
   {
     name: "eval",
     description:
-      "Measure how well a model predicts texts, and how far it is from another: what quantization has cost.",
+      "Measure how well a model predicts texts and how far it diverges from another: what quantization cost.",
     load: async () => (await import("./commands/evaluate.ts")).defineEvaluate,
   },
   {
     name: "report",
-    description: "Make one page of the figures of a conversion and of an evaluation.",
+    description: "Combine the figures of conversions and evaluations into one page.",
     load: async () => (await import("./commands/report.ts")).defineReport,
   },
   {
     name: "verify",
-    description: "Check files against their manifest, and make some tensors again from their source.",
+    description: "Check files against their manifest, and optionally against the source they were made from.",
     load: async () => (await import("./commands/verify.ts")).defineVerify,
   },
   {
@@ -68,18 +68,18 @@ export const COMMANDS: readonly LazyCommand[] = [
   {
     name: "calibrate",
     description:
-      "Run a model on texts and collect what its linear layers read: what quantizing well needs to know.",
+      "Run a model on texts and collect statistics of the inputs of its linear layers, for better quantization.",
     load: async () => (await import("./commands/calibrate.ts")).defineCalibrate,
   },
   {
     name: "imatrix",
     description:
-      "Compute an importance matrix (quern imatrix <model>), as llama-imatrix does; or show and combine some.",
+      "Compute an importance matrix (quern imatrix <model>) as llama-imatrix does, or show and merge existing ones.",
     load: async () => (await import("./commands/imatrix.ts")).defineImatrix,
   },
   {
     name: "recipes",
-    description: "List the recipes that `quern convert --recipe` accepts, or show one.",
+    description: "List the recipes that `quern convert --recipe` accepts, or print one.",
     load: async () => (await import("./commands/recipes.ts")).defineRecipes,
   },
   {
@@ -94,17 +94,18 @@ export const COMMANDS: readonly LazyCommand[] = [
   },
   {
     name: "completions",
-    description: "Print a script with which a shell completes what you type.",
+    description: "Print a completion script for your shell.",
     load: async () => (await import("./commands/completions.ts")).defineCompletions,
   },
   {
     name: "config",
-    description: "Show the settings that hold here, and where they come from.",
+    description: "Show the settings in effect here and where they come from.",
     load: async () => (await import("./commands/config.ts")).defineConfig,
   },
   {
     name: "doctor",
-    description: "Check what quern needs: kernels, threads, memory, disk space, token, Hub; say what to do.",
+    description:
+      "Check kernels, threads, memory, disk space, token and Hub, and say how to fix what is wrong.",
     load: async () => (await import("./commands/doctor.ts")).defineDoctor,
   },
 ];

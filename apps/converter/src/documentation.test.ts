@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { COMMANDS } from "./commands.ts";
 import { EXIT_CODE_MEANINGS } from "./exit-codes.ts";
 import { type MarkdownBlock, markdownBlocks } from "./testing/examples/markdown-blocks.ts";
 import { Sandbox } from "./testing/examples/sandbox.ts";
@@ -117,7 +118,7 @@ it("has no link to what is not there", () => {
   expect(dead).toEqual([]);
 });
 
-it("names files and properties in instructions that there are", () => {
+it("names only files and properties that exist in instructions", () => {
   const files = ["packages", "tools", "apps", "fixtures"].flatMap(repositoryFiles).map((name) => `/${name}`);
   const sources = files
     .filter((name) => /\.(ts|mjs|py)$/.test(name) && !name.endsWith("/documentation.test.ts"))
@@ -134,6 +135,11 @@ it("names files and properties in instructions that there are", () => {
       .map((word) => `${file}: ${word}`);
   });
   expect(unknown).toEqual([]);
+});
+
+it("lists every command in the table of the command line", () => {
+  const text = readFileSync(repositoryPath("apps/converter/README.md"), "utf8");
+  expect(COMMANDS.filter(({ name }) => !text.includes(`\n| \`quern ${name}`))).toEqual([]);
 });
 
 describe("tables of exit codes", () => {

@@ -16,6 +16,8 @@ const hints: Readonly<Record<string, string>> = {
   GGUF_EDIT_REFUSED: "Pass --force if you know what you are doing.",
   GGUF_UNDO_PENDING: "Run quern edit with --restore and nothing else to take the interrupted edit back.",
   IMPORTANCE_REQUIRED: "Pass --imatrix with a file made by llama-imatrix, or choose a larger type.",
+  MANIFEST_NOT_FOUND:
+    "quern convert --manifest writes one beside GGUF files; folders of quantized checkpoints have one. --manifest names another place.",
   MIXTURE_REQUANTIZES:
     "Start from the unquantized model; or pass --allow-requantize, and see in the report what error that adds.",
   OUTPUT_EXISTS: "Pass --force to replace it, or name another output.",

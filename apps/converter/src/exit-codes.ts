@@ -26,8 +26,8 @@ export const EXIT_CODE_MEANINGS: Readonly<Record<ExitCode, string>> = {
   2: "wrong usage: unknown option, missing argument, impossible combination",
   3: "bad input: checkpoint, model, tokenizer, text, imatrix or GGUF file",
   4: "output problem: file exists (--force replaces it), folder not writable, disk full",
-  5: "files are not what their manifest says, or not what their source becomes",
-  130: "interrupted (SIGINT, SIGTERM); what is complete stays for the same command to go on with",
+  5: "files do not match their manifest or their source",
+  130: "interrupted (SIGINT, SIGTERM); the same command resumes the work",
 };
 
 /** First match decides. Left: a whole error code, or with "*" at its end the beginning of one. */

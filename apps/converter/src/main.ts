@@ -15,8 +15,11 @@ import { version } from "./version.ts";
 
 const manual: Manual = {
   examples: [
-    { does: "A checkpoint to GGUF: model-Q4_K_M.gguf in the current folder", run: "quern convert model" },
-    { does: "All about a command", run: "quern help convert" },
+    {
+      does: "A checkpoint to GGUF: <Name>-<size>-Q4_K_M.gguf in the current folder",
+      run: "quern convert model",
+    },
+    { does: "Help on a command", run: "quern help convert" },
   ],
   environment: Object.keys(ENVIRONMENT) as EnvironmentVariable[],
 };
@@ -52,7 +55,7 @@ export async function main(argv: readonly string[], host: Host = processHost()):
 /** All of the command line; commands are loaded as they are named. */
 export function createProgram(host: Host): Command {
   const program = new Command("quern")
-    .summary("Grinds language models down: Hugging Face checkpoints to quantized GGUF files.")
+    .summary("Quantizes language models: Hugging Face checkpoints to GGUF files and quantized checkpoints.")
     .version(version, "-V, --version")
     .option("--debug", "show where an error comes from (or set DEBUG)")
     .exitOverride()

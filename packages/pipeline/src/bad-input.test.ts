@@ -1,3 +1,5 @@
+// @module-tag kernels
+
 import { execFileSync } from "node:child_process";
 import {
   chmod,

@@ -1,3 +1,5 @@
+// @module-tag kernels
+
 import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,4 +1,5 @@
 // Errors of tensors against those of the written files, computed here from their definitions.
+// @module-tag kernels
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

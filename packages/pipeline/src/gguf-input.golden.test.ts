@@ -1,4 +1,5 @@
 // GGUF files quantized as `llama-quantize` does; fixtures/golden/gguf-input.json has the hashes of its files.
+// @module-tag kernels
 import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,3 +1,5 @@
+// @module-tag kernels
+
 import { link, mkdtemp, open, readdir, readFile, rename, rm, symlink, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

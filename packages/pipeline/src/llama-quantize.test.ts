@@ -1,4 +1,5 @@
 // Whole files against the real llama.cpp: any small model, any type that the kernels write.
+// @module-tag kernels
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -185,6 +186,6 @@ describe.skipIf("missing" in found)(
       await fc.assert(property, { numRuns: 150 });
       // Most are written; those that both refuse say little.
       expect(same).toBeGreaterThan(30);
-    }, 60_000);
+    });
   },
 );

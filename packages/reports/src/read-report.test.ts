@@ -38,9 +38,10 @@ describe("readReport", () => {
   it.each([
     [[], "the file: expected an object"],
     ["text", "the file: expected an object"],
-    [{}, "format: expected a string"],
+    [{}, 'format: expected "quern-report" or "quern-evaluation"'],
+    [{ format: 1 }, "format: expected a string"],
     [{ format: "other", version: 1 }, 'format: expected "quern-report" or "quern-evaluation"'],
-    [{ format: "quern-report", version: 2 }, "version: expected 1, the only one that there is so far"],
+    [{ format: "quern-report", version: 2 }, "version: expected 1, the only one so far"],
     [changed(["conversion", "model"], 5), "conversion.model: expected a string"],
     [changed(["conversion", "outputs", 1, "bytes"], "<b>"), "conversion.outputs[1].bytes: expected a number"],
     [

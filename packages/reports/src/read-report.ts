@@ -28,11 +28,14 @@ export function readReport(value: unknown): ReportContents {
   if (format !== "quern-report" && format !== "quern-evaluation") {
     refuse("format", '"quern-report" or "quern-evaluation"');
   }
-  if (version !== 1) refuse("version", "1, the only one that there is so far");
+  if (version !== 1) refuse("version", "1, the only one so far");
   return format === "quern-report" ? contents(value, "") : { evaluation: evaluation(value, "") };
 }
 
-const head = objectOf<{ format: string; version: number }>({ format: text, version: number });
+const head = objectOf<{ format?: string; version?: number }>({
+  format: optional(text),
+  version: optional(number),
+});
 
 const outputError = objectOf<OutputError>({
   squaredErrors: amount,

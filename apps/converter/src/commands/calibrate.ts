@@ -42,14 +42,14 @@ export const CALIBRATION_MEMORY = "a quarter of the machine's, at most 4 GiB";
 export function defineCalibrate(command: Command, host: Host): void {
   addManual(command, {
     description: [
-      "For the input of every linear layer the statistics file holds sums by column, a histogram and X^T X. GPTQ, AWQ and SmoothQuant need them; as an importance matrix they serve, too. The result does not depend on threads and memory.",
-      "A run that was interrupted goes on behind the last block that was complete when the same command is given again.",
+      "For the input X of every linear layer, the statistics file holds column sums, a histogram and the Hessian X^T X. GPTQ, AWQ and SmoothQuant need them, and the file also serves as an importance matrix. The result does not depend on threads or memory.",
+      "After an interruption, the same command resumes behind the last complete block.",
     ],
     examples: [
-      { does: "What it would take", run: "quern calibrate model --dry-run" },
+      { does: "What it would need", run: "quern calibrate model --dry-run" },
       { does: "On the bundled texts", run: "quern calibrate model --tokens 4096" },
       {
-        does: "On your own, twice as many tokens of the first",
+        does: "On your own texts, with twice as many tokens from the first",
         run: "quern calibrate model --data texts.txt:2 chats.jsonl --tokens 2048 -o mine.safetensors",
       },
     ],
@@ -60,12 +60,12 @@ export function defineCalibrate(command: Command, host: Host): void {
     .argument("<model>", MODEL_ARGUMENT)
     .option(
       "--data <file...>",
-      "texts (.txt), conversations or texts (.jsonl, .parquet), each with its share of the tokens as file:weight (default: a bundled mixture)",
+      "texts (.txt), or texts or conversations (.jsonl, .parquet), each with an optional share of the tokens as file:weight (default: a bundled mixture)",
       dataArgument,
     )
     .option(
       "-o, --output <path>",
-      "statistics file to write, or folder (default: <name>-statistics.safetensors in the current folder)",
+      "statistics file to write, or a folder (default: <name>-statistics.safetensors in the current folder)",
     )
     .addOption(
       new Option("--tokens <count>", `tokens to run the model on (default: ${DEFAULT_TOKENS})`)
@@ -76,24 +76,21 @@ export function defineCalibrate(command: Command, host: Host): void {
     .option("--window <tokens>", "tokens that the model sees at once", positiveArgument, DEFAULT_WINDOW)
     .option(
       "--hold-out <k>",
-      "keep every k-th window of each text apart, to check on; 0: none",
+      "hold out every k-th window of each text for validation; 0 for none",
       countArgument,
       10,
     )
     .option(
       "--keep-windows <count>",
-      "of so many windows that are kept apart, store all inputs of attention: for AWQ with the loss of a parent; 0: none",
+      "for this many of the held-out windows, store all inputs of attention, for AWQ that minimizes the loss of whole attention blocks; 0 for none",
       countArgument,
       0,
     )
     .option(
       "--no-hessians",
-      "leave out X^T X, which GPTQ and its like need, and which takes most of the file and half of the time",
+      "leave out the Hessians X^T X, which GPTQ needs, and which take most of the file and half of the time",
     )
-    .option(
-      "-f, --force",
-      "replace a file that exists, and what a run with other options has left unfinished",
-    )
+    .option("-f, --force", "replace an existing file, and what a run with other options left unfinished")
     .option("-n, --dry-run", "show the plan, and run nothing");
   addMessageOptions(addHubOptions(addResourceOptions(command, CALIBRATION_MEMORY))).action(
     async (model: string, options: CalibrateOptions) => {

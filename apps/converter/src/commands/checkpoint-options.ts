@@ -46,28 +46,28 @@ const SHARED = [
 /** Declares what decides about quantized checkpoints. */
 export function addCheckpointOptions(command: Command): Command {
   return command
-    .optionsGroup("Checkpoints in safetensors, instead of GGUF files:")
+    .optionsGroup("Quantized checkpoints (safetensors) instead of GGUF files:")
     .addOption(
       new Option(
         "--to <container>",
-        "what to write, by the usual recipe unless --recipe names another one (default: gguf)",
+        "format to write, with its default recipe unless --recipe names another (default: gguf)",
       ).choices([GGUF, ...CONTAINERS.map(({ name }) => name)]),
     )
     .addOption(
       suggest(
         new Option(
           "--recipe <name or file>",
-          'how to quantize: one of those that "quern recipes" lists, or a YAML file like them',
+          'how to quantize: a recipe listed by "quern recipes", or a YAML file of the same form',
         ),
         { values: PRESETS.map(({ name }) => name), files: true },
       ),
     )
-    .option("--bits <count>", "other bits than those of the recipe", positiveArgument)
+    .option("--bits <count>", "bits per weight instead of the recipe's", positiveArgument)
     .addOption(
       suggest(
         new Option(
           "--group-size <inputs>",
-          "other groups than those of the recipe: a number, channel, tensor or block",
+          "group size instead of the recipe's: a number, channel, tensor or block",
         ).argParser(groupSizeArgument),
         { values: ["32", "64", "128", "channel", "tensor", "block"] },
       ),
@@ -76,7 +76,7 @@ export function addCheckpointOptions(command: Command): Command {
       suggest(
         new Option(
           "--compat <programs>",
-          `refuse what these cannot load, separated by commas: ${LOADERS.join(", ")}`,
+          `refuse what these programs cannot load, comma-separated: ${LOADERS.join(", ")}`,
         ).argParser(loadersArgument),
         { values: LOADERS, list: true },
       ),

@@ -15,12 +15,12 @@ const SHELLS = { bash: bashCompletions, zsh: zshCompletions, fish: fishCompletio
 export function defineCompletions(command: Command, host: Host): void {
   addManual(command, {
     description: [
-      "The script completes commands, options, types, recipes, containers and files. It is made of the definitions of the commands, and starts no program while you type: make it anew after an update.",
+      "The script completes commands, options, types, recipes, containers and files. It runs no program while you type, so generate it again after an update.",
     ],
     examples: [
       { does: "bash, for this session", run: "source <(quern completions bash)" },
       {
-        does: "bash, for all",
+        does: "bash, permanently",
         run: "quern completions bash > ~/.quern-completions && echo 'source ~/.quern-completions' >> ~/.bashrc",
       },
       { does: "zsh, in a folder of fpath", run: "quern completions zsh > _quern" },

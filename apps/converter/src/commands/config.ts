@@ -17,32 +17,31 @@ interface ConfigOptions {
 export function defineConfig(command: Command, host: Host): void {
   addManual(command, {
     description: [
-      "Settings are defaults of options. Options on the command line come first, then variables of the environment, then quern.config.json in the current folder, then quern/config.json in the user's folder of configurations ($XDG_CONFIG_HOME, or ~/.config).",
-      "Keys that this version does not know give a warning, so that files of newer versions work. A token is refused: files like these are shared.",
+      "Settings are defaults for options. Options on the command line take precedence, then environment variables, then quern.config.json in the current folder, then quern/config.json in the user's configuration folder ($XDG_CONFIG_HOME, or ~/.config).",
+      "Unknown keys only give a warning, so that files for newer versions work. Tokens are refused, since such files get shared.",
     ],
     examples: [
-      { does: "What holds here, and where it comes from", run: "quern config" },
+      { does: "Show what is in effect, and why", run: "quern config" },
       {
-        does: "Set something for this folder",
+        does: "Set defaults for this folder",
         run: `echo '{ "threads": 1, "memory": "1GiB" }' > quern.config.json`,
       },
-      { does: "The same for programs", run: "quern config --json" },
-      { does: "A schema for editors", run: "quern config --schema > quern.schema.json" },
+      { does: "As JSON", run: "quern config --json" },
+      { does: "A JSON schema for editors", run: "quern config --schema > quern.schema.json" },
     ],
     environment: ["QUERN_THREADS", "QUERN_MEMORY", "QUERN_KERNELS", "XDG_CONFIG_HOME"],
     seeAlso: ["doctor"],
   });
-  addAnswerOptions(command)
-    .addOption(new Option("--schema", "the JSON schema of the files").conflicts("json"))
-    .action(async ({ json, schema }: ConfigOptions) => {
-      if (schema) {
-        host.stdout.write(`${JSON.stringify(settingsSchema(), undefined, 2)}\n`);
-        return;
-      }
-      const { effective, files } = await readSettings(host);
-      if (json) writeJsonLine(host.stdout, { settings: effective.map(record), files });
-      else host.stdout.write(format(effective, host));
-    });
+  command.addOption(new Option("--schema", "print the JSON schema of settings files").conflicts("json"));
+  addAnswerOptions(command).action(async ({ json, schema }: ConfigOptions) => {
+    if (schema) {
+      host.stdout.write(`${JSON.stringify(settingsSchema(), undefined, 2)}\n`);
+      return;
+    }
+    const { effective, files } = await readSettings(host);
+    if (json) writeJsonLine(host.stdout, { settings: effective.map(record), files });
+    else host.stdout.write(format(effective, host));
+  });
 }
 
 function record({ setting, value, source }: EffectiveSetting): Record<string, unknown> {

@@ -36,16 +36,16 @@ export function addConvertOptions({ command, cwd }: { command: Command; cwd: str
       suggest(
         new Option(
           "-t, --type <types>",
-          `types to write, separated by commas, all in one pass over the weights (default: ${defaultType})`,
+          `types to write, comma-separated, all in one pass over the weights (default: ${defaultType})`,
         ).argParser(typesArgument),
         { values: OUTPUT_TYPES, list: true },
       ),
     )
     .option(
       "-o, --output <path>",
-      "file to write (one type), or folder: one that exists or ends in / (default: <name>-<TYPE>.gguf in the current folder); of checkpoints, the folder that is made (default: <name>-<recipe>)",
+      "file to write (for a single type), or a folder: an existing one, or a path ending in / (default: <Name>-<size>-<TYPE>.gguf in the current folder); for --to and --recipe, the folder to create (default: <name>-<recipe>)",
     )
-    .option("-f, --force", "replace output files that exist")
+    .option("-f, --force", "replace existing output files")
     .option(...RESTART_OPTION);
   addReportOption(command);
   addManifestOption(command);
@@ -54,7 +54,7 @@ export function addConvertOptions({ command, cwd }: { command: Command; cwd: str
   addQuantizationOptions({ command, cwd }).addOption(
     new Option(
       "--flavour <flavour>",
-      "whose file to equal, byte for byte: the converter's (convert_hf_to_gguf.py --outtype) or the quantizer's (llama-quantize)",
+      "which program's file to reproduce byte for byte: convert_hf_to_gguf.py --outtype (converter) or llama-quantize (quantizer)",
     ).choices(["converter", "quantizer"]),
   );
   addModelOptions(command);

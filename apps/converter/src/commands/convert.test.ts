@@ -1,3 +1,5 @@
+// @module-tag kernels
+
 import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";

@@ -12,18 +12,18 @@ import { MODEL_ARGUMENT } from "./open-named.ts";
 export function defineConvert(command: Command, host: Host): void {
   addManual(command, {
     description: [
-      "Every weight is read once, whatever is written: several types come from one pass over the checkpoint, without a file in between. The plan checks names, shapes, types, disk space and memory before any weight is read; --dry-run, or quern plan, shows it and stops.",
-      "Files have the bytes of llama.cpp's convert_hf_to_gguf.py and llama-quantize, on every machine. With --to or --recipe the result is a quantized checkpoint in safetensors for vLLM, transformers and others.",
-      "A file gets its name when it is complete and on disk; until then it is called <file>.partial.",
+      "Every weight is read once: several types are written in one pass over the checkpoint, without an intermediate file. Names, shapes, types, disk space and memory are checked before any weight is read; --dry-run, or quern plan, shows that plan and stops.",
+      "GGUF files are byte for byte those of llama.cpp's convert_hf_to_gguf.py and llama-quantize, on every machine. With --to or --recipe the result is a quantized checkpoint in safetensors, for vLLM, transformers and others.",
+      "Until a file is complete and on disk it is called <file>.partial. After an interruption or a crash, the same command resumes where it stopped.",
     ],
     examples: [
-      { does: "The usual type", run: "quern convert model" },
+      { does: "The default type, Q4_K_M", run: "quern convert model" },
       { does: "Two types, one pass", run: "quern convert model -t Q5_K_M,Q8_0 -o out/" },
       { does: "From the Hub, without a download", run: "quern convert hf:org/model -t Q8_0 -o hub.gguf" },
       { does: "With an importance matrix", run: "quern convert model -t IQ4_XS --imatrix imatrix.gguf" },
       { does: "Files of at most 2 GB", run: "quern convert model -t BF16 --split-max-size 2G -o parts/" },
       {
-        does: "Better rounding, and a page of what it cost",
+        does: "Better rounding, and a report of the errors",
         run: "quern convert model --rounding gptq --statistics statistics.safetensors -o gptq.gguf --report report.html",
       },
       {
@@ -31,17 +31,20 @@ export function defineConvert(command: Command, host: Host): void {
         run: "quern convert model --to gptq --statistics statistics.safetensors",
       },
       {
-        does: "With the help of every machine that runs quern worker",
+        does: "With the help of all machines that run quern worker",
         run: "quern convert model -t Q6_K -o shared.gguf --queue redis://localhost",
       },
-      { does: "One for MLX, by weights alone", run: "quern convert model --to mlx --bits 3 -o model-3bit" },
+      {
+        does: "A checkpoint for MLX, without calibration data",
+        run: "quern convert model --to mlx --bits 3 -o model-3bit",
+      },
     ],
     environment: [...HUB_VARIABLES, ...KERNEL_VARIABLES, ...QUEUE_VARIABLES],
     seeAlso: ["plan", "worker", "quantize", "calibrate", "imatrix", "recipes", "types", "models"],
   });
   command
     .argument("<model>", MODEL_ARGUMENT)
-    .option("-n, --dry-run", "show the whole plan, tensor by tensor, and write nothing, as quern plan does");
+    .option("-n, --dry-run", "show the whole plan, tensor by tensor, and write nothing (same as quern plan)");
   addQueuedOptions(addConvertOptions({ command, cwd: host.cwd })).action(
     (model: string, options: ConvertOptions & QueuedOptions) => runConvert({ command, model, options, host }),
   );

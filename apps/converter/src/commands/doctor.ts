@@ -26,20 +26,20 @@ export function defineDoctor(command: Command, host: Host): void {
   reportsSettings(command);
   addManual(command, {
     description: [
-      "One line for each of: version, kernels and why these run, threads, memory with the limit of a container, disk space, cache, settings, token and Hub. What is wrong comes with what to do about it. The Hub is asked once, for at most five seconds; the token is sent to it and shown nowhere.",
+      "One line each for version, kernels and why these were chosen, threads, memory (with a container's limit), disk space, cache, settings, token and Hub; problems come with advice. The Hub is asked once, for at most five seconds; the token is sent to it and never shown.",
     ],
     examples: [
       { does: "Everything", run: "quern doctor" },
-      { does: "Only what is wrong, without the network", run: "quern doctor --quiet --offline" },
-      { does: "For programs, and of another folder", run: "quern doctor --json --output model" },
+      { does: "Only problems, without the network", run: "quern doctor --quiet --offline" },
+      { does: "As JSON, for another output folder", run: "quern doctor --json --output model" },
     ],
     environment: [...HUB_VARIABLES, ...KERNEL_VARIABLES, "TMPDIR"],
     exitCodes: { 0: "nothing is wrong, or warnings only", 1: "there are problems" },
     seeAlso: ["config"],
   });
   command
-    .option("-o, --output <folder>", "folder of results, whose disk space is looked at", ".")
-    .option("--offline", "ask nobody");
+    .option("-o, --output <folder>", "output folder whose disk space to check", ".")
+    .option("--offline", "make no network requests");
   addAnswerOptions(command).action((options: DoctorOptions) => runDoctor(options, host));
 }
 

@@ -38,32 +38,32 @@ export function addEditOptions(command: Command): Command {
     .option("-o, --output <path>", "file or folder to write to")
     .option(
       "--in-place",
-      "change the file itself: its header is overwritten when the new one fits, otherwise a copy takes its name",
+      "change the file itself: overwrite its header if the new one fits, else replace the file by a copy",
     )
     .option(
       "--reserve <size>",
-      "room to keep in the header of a new file for later edits in place",
+      "space to reserve in the header of a new file for later edits in place",
       sizeArgument,
     )
-    .option("--restore", "take back an edit in place that was interrupted")
+    .option("--restore", "undo an interrupted edit in place")
     .optionsGroup("Metadata:")
     .option(
       "--set <key=type:value>",
-      "set or replace a value, for example general.name=string:Mine; repeatable",
+      "set or replace a metadata value, for example general.name=string:Mine; repeatable",
       metadataArgument,
     )
-    .option("--remove <key>", "remove a value; repeatable", collect)
+    .option("--remove <key>", "remove a metadata key; repeatable", collect)
     .option("--chat-template <file or text>", "set the chat template, in Jinja")
     .option(
       "--chat-template-name <name>",
-      "give the chat template a name instead of replacing the default one",
+      "add the chat template under this name instead of replacing the default one",
     );
   for (const [option, key] of Object.entries(generalTexts)) {
     command.option(`--${option} <text>`, `set ${key}`);
   }
   return addCopyOptions(
     command.optionsGroup("Output:"),
-    "replace output files that exist, and make changes that usually break a model",
+    "replace existing output files, and allow changes that usually break a model",
   );
 }
 

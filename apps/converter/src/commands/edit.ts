@@ -23,7 +23,7 @@ import { writeWarnings } from "./warnings.ts";
 export function defineEdit(command: Command, host: Host): void {
   addManual(command, {
     description: [
-      "In place, only the header is overwritten, however large the file is; where the new one does not fit, a complete copy takes the place of the file. Changes that usually break a model are refused without --force.",
+      "With --in-place only the header is overwritten, however large the file is; if the new header does not fit, the file is replaced by a complete copy. Changes that usually break a model are refused without --force.",
     ],
     examples: [
       {
@@ -34,7 +34,7 @@ export function defineEdit(command: Command, host: Host): void {
         does: "In place",
         run: "quern edit model.gguf --in-place --set llama.context_length=uint32:8192 --remove general.size_label",
       },
-      { does: "What would change", run: "quern edit model.gguf --in-place --license mit --dry-run" },
+      { does: "Show what would change", run: "quern edit model.gguf --in-place --license mit --dry-run" },
     ],
     seeAlso: ["inspect"],
   });

@@ -34,16 +34,16 @@ const EVALUATION_MEMORY = "a quarter of the machine's, at most 4 GiB";
 export function defineEvaluate(command: Command, host: Host): void {
   addManual(command, {
     description: [
-      "Figures are those of llama-perplexity: perplexity with its error, and against a reference the divergence of the distributions, changes of probabilities, and how often both prefer the same token.",
+      "Gives the figures of llama-perplexity: perplexity with its standard error, and against a reference the KL divergence, changes of token probabilities, and how often both prefer the same token.",
     ],
     examples: [
       { does: "Perplexity", run: "quern eval model.gguf --windows 2" },
       {
-        does: "What quantization has cost, as a page",
+        does: "What quantization cost, as a page",
         run: "quern eval model.gguf --against model --data texts.txt --context 128 --windows 2 --report cost.html",
       },
-      { does: "Keep the reference", run: "quern eval model --windows 2 --save-reference model.reference" },
-      { does: "Compare with what was kept", run: "quern eval model.gguf --against model.reference" },
+      { does: "Save a reference", run: "quern eval model --windows 2 --save-reference model.reference" },
+      { does: "Compare with the saved reference", run: "quern eval model.gguf --against model.reference" },
     ],
     environment: [...HUB_VARIABLES, ...KERNEL_VARIABLES],
     seeAlso: ["report", "calibrate"],
@@ -52,16 +52,16 @@ export function defineEvaluate(command: Command, host: Host): void {
     .argument("<model>", MODEL_ARGUMENT)
     .option(
       "--against <reference>",
-      "model to compare with, such as the unquantized one; or a file written with --save-reference",
+      "model to compare with, such as the unquantized one, or a file written by --save-reference",
     )
     .option(
       "--data <file...>",
-      "texts (.txt, .jsonl, .parquet), each reported by itself (default: bundled texts that are not in those of quern calibrate)",
+      "texts (.txt, .jsonl, .parquet), reported separately (default: bundled texts, different from those of quern calibrate)",
       dataArgument,
     )
     .option(
       "-c, --context <tokens>",
-      `tokens that the model sees at once (default: ${DEFAULT_RULE.context})`,
+      `tokens per window (default: ${DEFAULT_RULE.context})`,
       positiveArgument,
     )
     .option("--windows <count>", "windows to stop after; texts take turns (default: all)", positiveArgument)
@@ -73,22 +73,22 @@ export function defineEvaluate(command: Command, host: Host): void {
     .addOption(
       new Option(
         "--score <part>",
-        "which positions count: the second half of each window, as llama-perplexity has it, or all, without special tokens (default: half)",
+        "which positions count: the second half of each window, as in llama-perplexity, or all of them, without special tokens (default: half)",
       ).choices(SCORED_PARTS),
     )
     .option(
       "--report <file>",
-      "write the result as a page to look at (out.html, with its figures in out.json beside it), or as figures alone (out.json)",
+      "write the result as a page (.html, with .json beside it) or only as figures (.json)",
     )
     .addOption(
       new Option(
         "--save-reference <file>",
-        "keep what a later --against needs of this model: the most likely tokens of each position",
+        "save what a later --against needs of this model: the most likely tokens at each position",
       ).conflicts("against"),
     )
     .option(
       "--likeliest <count>",
-      "tokens of each position that --save-reference keeps",
+      "tokens per position that --save-reference keeps",
       positiveArgument,
       DEFAULT_LIKELIEST,
     )

@@ -18,9 +18,9 @@ export function addHubOptions(command: Command): Command {
     .optionsGroup("Hub:")
     .option(
       "--cache",
-      "keep what is read of a repository in the cache of the Hub, weights whole (default: what is there is used, and nothing kept)",
+      "download to the shared Hub cache and read from there (default: use what is cached, stream the rest, keep nothing)",
     )
-    .option("--offline", "ask for nothing: use what is in the cache (default: as HF_HUB_OFFLINE says)");
+    .option("--offline", "use only what is cached; no network requests (default: as HF_HUB_OFFLINE says)");
 }
 
 /** The cache of the Hub, and how the options and the environment want it to be used. */

@@ -1,3 +1,5 @@
+// @module-tag kernels
+
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ImportanceFile, openImportanceFile } from "@quern/statistics";

@@ -39,11 +39,11 @@ interface ComputeOptions extends ResourceOptions, HubOptions, MessageOptions {
 export function defineImatrixCompute(command: Command, host: Host): void {
   addManual(command, {
     description: [
-      "Text is cut as llama.cpp cuts it, and read with the vocabulary of the GGUF file that the model is or becomes.",
+      "Text is split into chunks as llama-imatrix does, and tokenized with the vocabulary of the GGUF file that the model is or becomes.",
     ],
     examples: [
       {
-        does: "Four chunks of a text",
+        does: "On four chunks of a text",
         run: "quern imatrix model -f texts.txt -c 128 --chunks 4 -o mine.gguf",
       },
     ],
@@ -56,7 +56,7 @@ export function defineImatrixCompute(command: Command, host: Host): void {
     .allowExcessArguments()
     .option(
       "-f, --data <file[:weight]>",
-      "text to run the model on, more than once for several (default: a bundled mixture)",
+      "text to run the model on; repeatable (default: a bundled mixture)",
       dataArgument,
     )
     .option("-o, --output <file>", "file to write", "imatrix.gguf")

@@ -29,11 +29,11 @@ interface MergeOptions {
 export function defineImatrixMerge(command: Command, host: Host): void {
   addManual(command, {
     description: [
-      "Files of different models, damaged files and outputs that exist are refused. One tensor at a time is in memory.",
+      "Refuses files of different models, damaged files and existing outputs. Holds one tensor at a time in memory.",
     ],
     examples: [
-      { does: "The older format", run: "quern imatrix merge imatrix.gguf -o imatrix.dat" },
-      { does: "Add two up", run: "quern imatrix merge imatrix.gguf imatrix.dat -o both.gguf" },
+      { does: "Convert to the older format", run: "quern imatrix merge imatrix.gguf -o imatrix.dat" },
+      { does: "Merge two", run: "quern imatrix merge imatrix.gguf imatrix.dat -o both.gguf" },
     ],
     seeAlso: ["imatrix", "imatrix show"],
   });

@@ -25,11 +25,11 @@ export interface ShownTensor {
 export function defineImatrixShow(command: Command, host: Host): void {
   addManual(command, {
     description: [
-      "A column tells what is missing or wrong: experts that no token chose, columns that only met zeros, numbers that cannot be.",
+      "The last column tells what is missing or wrong: experts that no token was routed to, columns that only saw zeros, invalid numbers.",
     ],
     examples: [
       { does: "A table", run: "quern imatrix show imatrix.gguf" },
-      { does: "For programs", run: "quern imatrix show imatrix.gguf --json" },
+      { does: "As JSON", run: "quern imatrix show imatrix.gguf --json" },
     ],
     seeAlso: ["imatrix", "imatrix merge"],
   });

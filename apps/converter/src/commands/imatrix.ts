@@ -30,8 +30,8 @@ export function defineImatrix(command: Command, host: Host): void {
   addManual(command, {
     examples: [
       { does: "Compute one", run: "quern imatrix model -f texts.txt -c 128 --chunks 4 -o mine.gguf" },
-      { does: "What is in it", run: "quern imatrix show mine.gguf" },
-      { does: "Add two up", run: "quern imatrix merge mine.gguf imatrix.gguf -o both.gguf" },
+      { does: "Show what is in it", run: "quern imatrix show mine.gguf" },
+      { does: "Merge two", run: "quern imatrix merge mine.gguf imatrix.gguf -o both.gguf" },
     ],
     environment: [...HUB_VARIABLES, ...KERNEL_VARIABLES],
     seeAlso: ["quantize", "convert", "calibrate"],

@@ -151,9 +151,10 @@ async function broken(name: string, bytes: string | Uint8Array): Promise<string>
 describe("quern inspect on broken files", () => {
   it.each([
     ["nothing at all", "empty.gguf", "", "GGUF_"],
-    ["nothing at all, of no known name", "empty", "", "SAFETENSORS_TRUNCATED"],
+    ["nothing at all, of no known name", "empty", "", "SOURCE_UNKNOWN_FORMAT"],
+    ["nothing at all under the name of safetensors", "empty.safetensors", "", "SAFETENSORS_TRUNCATED"],
     ["something else under the name of a GGUF file", "other.gguf", "<html>not found</html>", "GGUF_NOT_GGUF"],
-    ["text", "readme.md", "Hello, this is a text file, not a model.", "SAFETENSORS_"],
+    ["text", "readme.md", "Hello, this is a text file, not a model.", "SOURCE_UNKNOWN_FORMAT"],
     ["no more than the magic", "magic.gguf", "GGUF", "GGUF_TRUNCATED"],
     [
       "another version",

@@ -15,13 +15,11 @@ import { addAnswerOptions } from "./shared-options.ts";
 
 export function defineInspect(command: Command, host: Host): void {
   addManual(command, {
-    description: [
-      "Weights are not read: the headers of a model of any size, on disk or on the Hub, take a moment.",
-    ],
+    description: ["Only headers are read, so this is quick for models of any size, on disk or on the Hub."],
     examples: [
       { does: "A GGUF file", run: "quern inspect model.gguf" },
       { does: "A checkpoint on the Hub", run: "quern inspect hf:org/model" },
-      { does: "For programs", run: "quern inspect model.gguf --json --full" },
+      { does: "As JSON, with long arrays", run: "quern inspect model.gguf --json --full" },
     ],
     environment: HUB_VARIABLES,
     seeAlso: ["edit", "types"],
@@ -31,7 +29,7 @@ export function defineInspect(command: Command, host: Host): void {
       "<path>",
       "GGUF file, safetensors file, folder of a checkpoint, or repository of the Hub (hf:owner/name)",
     )
-    .option("--full", "show long arrays and texts of the metadata whole");
+    .option("--full", "show long metadata arrays and texts in full");
   addHubOptions(command);
   addAnswerOptions(command).action(
     async (path: string, options: HubOptions & { readonly full?: true; readonly json?: true }) => {

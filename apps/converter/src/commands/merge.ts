@@ -8,11 +8,11 @@ import { addCopyOptions, type CopyOptions, runCopy } from "./copy-messages.ts";
 export function defineMerge(command: Command, host: Host): void {
   addManual(command, {
     description: [
-      "The bytes are those of llama-gguf-split --merge; with --no-split-keys, those of the file that was split.",
+      "Writes the bytes of llama-gguf-split --merge; with --no-split-keys, those of the file that was split.",
     ],
     examples: [
-      { does: "A set to join", run: "quern split model.gguf part --max-tensors 16" },
-      { does: "One file again", run: "quern merge part-00001-of-00002.gguf whole.gguf --no-split-keys" },
+      { does: "A split set", run: "quern split model.gguf part --max-tensors 16" },
+      { does: "Join it again", run: "quern merge part-00001-of-00002.gguf whole.gguf --no-split-keys" },
     ],
     seeAlso: ["split"],
   });

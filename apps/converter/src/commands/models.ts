@@ -7,7 +7,7 @@ import { addAnswerOptions } from "./shared-options.ts";
 
 export function defineModels(command: Command, host: Host): void {
   addManual(command, {
-    examples: [{ does: "One a line", run: "quern models" }],
+    examples: [{ does: "One per line", run: "quern models" }],
     seeAlso: ["convert", "inspect"],
   });
   addAnswerOptions(command).action((options: { readonly json?: true }) => {

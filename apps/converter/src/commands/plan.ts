@@ -9,13 +9,13 @@ import { MODEL_ARGUMENT } from "./open-named.ts";
 export function definePlan(command: Command, host: Host): void {
   addManual(command, {
     description: [
-      "The same as quern convert --dry-run, with the same options: what would be written, tensor by tensor, how large it would be, and what it would take. Whatever would stop the conversion before its first weight stops the plan, too.",
+      "The same as quern convert --dry-run, with the same options. Lists every tensor with its type and size, and estimates time and memory. Whatever would stop a conversion before it reads weights stops the plan, too.",
     ],
     examples: [
       { does: "Types and sizes of all tensors", run: "quern plan model -t Q2_K" },
-      { does: "Several types, for programs", run: "quern plan model -t Q4_K_M,Q8_0 --json" },
+      { does: "Several types, as JSON", run: "quern plan model -t Q4_K_M,Q8_0 --json" },
       {
-        does: "A checkpoint that vLLM has to load",
+        does: "Could vLLM load this checkpoint?",
         run: "quern plan model --recipe rtn-w4-g128 --compat vllm",
       },
     ],

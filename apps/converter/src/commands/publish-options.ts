@@ -59,36 +59,36 @@ export function addPublishOptions({ command, cwd }: { command: Command; cwd: str
   command
     .requiredOption(
       "--repo <owner/name>",
-      "repository to publish to; it is created where it is not there",
+      "repository to publish to; created if it does not exist",
       idArgument,
     )
     .addOption(
-      new Option("-t, --type <types>", "types to publish, separated by commas (default: Q4_K_M)").argParser(
+      new Option("-t, --type <types>", "types to publish, comma-separated (default: Q4_K_M)").argParser(
         typesArgument,
       ),
     )
     .option("--revision <name>", "branch, tag or commit of a model of the Hub")
-    .option("-n, --dry-run", "show what would be made and uploaded, and do nothing")
+    .option("-n, --dry-run", "show what would be made and uploaded, without doing it")
     .optionsGroup("Repository:")
-    .option("--private", "create the repository so that nobody else sees it")
+    .option("--private", "create the repository as a private one")
     .option("--pr", "open a pull request instead of adding to the main branch")
     .optionsGroup("Model card:")
-    .option("--base-model <owner/name>", "model of the Hub that a folder holds", idArgument)
+    .option("--base-model <owner/name>", "Hub model that a local folder is a copy of", idArgument)
     .option(
       "--report-file <file>",
-      "JSON that --report of quern convert or quern eval has written: its figures go into the card; repeatable",
+      "JSON written by --report of quern convert or quern eval, whose figures go into the card; repeatable",
       (text: string, previous: readonly string[] | undefined) => [...(previous ?? []), text],
     )
-    .option("--measure-errors", "measure what becomes of the weights, and tell it in the card")
+    .option("--measure-errors", "measure the error of every tensor, and give the figures in the card")
     .optionsGroup("Files:")
-    .option("-o, --output-dir <folder>", "folder of the files (default: one called as the repository)")
-    .option("--delete-local", "remove files once the repository is seen to hold them")
+    .option("-o, --output-dir <folder>", "folder for the files (default: named after the repository)")
+    .option("--delete-local", "delete local files once the repository is verified to hold them")
     .option(
       "--one-by-one",
-      "one pass over the weights for each type, uploaded while the next one is made (default: where weights are on this machine, or the disk is small)",
+      "one pass over the weights per type, each uploaded while the next is made (default: for local weights, or when disk space is short)",
     )
-    .option("--restart", "begin anew where another publication to this repository was not finished")
-    .option("-f, --force", "replace files that are in the way");
+    .option("--restart", "start over instead of resuming an unfinished publication to this repository")
+    .option("-f, --force", "replace existing files");
   addCheckpointOptions(command).optionsGroup("Split files (default: above 50 GB, the Hub's limit):");
   addSplitOptions({ command });
   addQuantizationOptions({ command, cwd });

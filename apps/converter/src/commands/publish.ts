@@ -9,22 +9,22 @@ import { addPublishOptions, type PublishOptions, SHARED_WITH_CHECKPOINTS } from 
 export function definePublish(command: Command, host: Host): void {
   addManual(command, {
     description: [
-      "Files are made as quern convert makes them, and each is uploaded as soon as it is complete, with a model card that says what it is, how large, how to run it and what it was made of. A commit adds the files of one type.",
-      "Run again after a crash or an interruption, the same command goes on: files that are complete are not made again, and what the Hub has is not sent again. What was done is written down in <owner>--<name>.publication.jsonl beside the files.",
-      'Of a README.md that is there, only the part between the marks of this program is replaced, or added at its end. The token (HF_TOKEN or the token file) needs the role "write".',
+      "Makes the files that quern convert makes, and uploads each type in a commit of its own as soon as it is complete, together with a model card: types and sizes, how to run them, what they were made from.",
+      "After a crash or an interruption the same command resumes: complete files are not made again, and what the Hub has received is not sent again. Progress is recorded in <owner>--<name>.publication.jsonl beside the files.",
+      "In a README.md that exists already, only the part between the quern markers is replaced, or added at the end. The token (HF_TOKEN or the token file) needs write access.",
     ],
     examples: [
       {
-        does: "What would be done",
+        does: "Show what would be done",
         run: "quern publish hf:org/model -t Q4_K_M,Q8_0 --repo me/model-GGUF --dry-run",
       },
       { does: "Two types", run: "quern publish hf:org/model -t Q4_K_M,Q8_0 --repo me/model-GGUF" },
       {
-        does: "Of a folder, one type at a time, removed once they are published",
+        does: "From a folder, one type at a time, each deleted here once it is published",
         run: "quern publish model --base-model org/model -t Q6_K,Q5_K_M --repo me/small-GGUF --delete-local",
       },
       {
-        does: "As a pull request, with figures of an evaluation in the card",
+        does: "As a pull request, with the figures of an evaluation in the card",
         run: "quern publish hf:org/model -t Q8_0 --repo me/other-GGUF --pr --report-file evaluation.json",
       },
       {

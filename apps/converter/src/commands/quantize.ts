@@ -13,16 +13,16 @@ import { requestedQuantization } from "./shared-options.ts";
 export function defineQuantize(command: Command, host: Host): void {
   addManual(command, {
     description: [
-      "Arguments and bytes are those of llama-quantize. Types go by name in any case, by the short names Q3_K, Q4_K and Q5_K, or by number; COPY copies. Without an output the file is called ggml-model-<TYPE>.gguf and lies beside the model. A file that exists is replaced only with --force.",
+      "Takes the arguments of llama-quantize and writes the same bytes. A type can be given by name in any case, by the short names Q3_K, Q4_K and Q5_K, or by number; COPY copies. Without an output the file is called ggml-model-<TYPE>.gguf and lies beside the model. An existing file is replaced only with --force.",
     ],
     examples: [
-      { does: "To a file of this name", run: "quern quantize model-BF16.gguf out.gguf Q4_K_M" },
+      { does: "To a named file", run: "quern quantize model-BF16.gguf out.gguf Q4_K_M" },
       {
         does: "With an importance matrix, on two threads",
         run: "quern quantize --imatrix imatrix.gguf model-BF16.gguf small.gguf IQ3_XXS 2",
       },
       {
-        does: "A checkpoint will do, too",
+        does: "Straight from a checkpoint",
         run: "quern quantize --tensor-type ffn_down=q6_k model mixed.gguf Q4_K_M",
       },
     ],

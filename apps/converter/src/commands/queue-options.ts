@@ -21,11 +21,11 @@ export function addQueueOptions(command: Command): Command {
   return command
     .option(
       "--root <folder>",
-      "folder that all machines share, wherever it is on each: files below it are found below the root of every worker, and workers touch nothing else (default: paths are the same everywhere)",
+      "folder shared by all machines, at whatever path each of them has it: files are named relative to it, and workers touch nothing outside it (default: paths are the same on all machines)",
     )
     .option(
       "--lease <seconds>",
-      "after how many seconds without a sign of life the work of this machine is given to others",
+      "seconds of silence after which this machine's work is given to others",
       secondsArgument,
       DEFAULT_LEASE,
     );
@@ -36,8 +36,8 @@ export function addQueuedOptions(command: Command): Command {
   return addQueueOptions(
     command
       .optionsGroup("Several machines:")
-      .option("--queue <address>", `convert with the help of workers: Redis at ${QUEUE_ADDRESS}`)
-      .option("--no-work", "leave all tensors to the workers"),
+      .option("--queue <address>", `convert with the help of quern workers, by way of the Redis at ${QUEUE_ADDRESS}`)
+      .option("--no-work", "leave all the work to the workers"),
   );
 }
 

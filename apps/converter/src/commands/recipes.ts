@@ -17,14 +17,14 @@ interface RecipesOptions {
 export function defineRecipes(command: Command, host: Host): void {
   addManual(command, {
     description: [
-      "A recipe says how a model is quantized: format, bits, groups, rounding, transforms, and what is different for some layers.",
+      "A recipe says how a model is quantized: format, bits, groups, rounding, transforms, and exceptions for some layers.",
     ],
     examples: [
-      { does: "All of them", run: "quern recipes" },
-      { does: "One as a file, to be changed", run: "quern recipes w4a16 > mine.yaml" },
-      { does: "A schema for editors", run: "quern recipes --schema > recipe.schema.json" },
+      { does: "List all recipes", run: "quern recipes" },
+      { does: "Save one as a file to edit", run: "quern recipes w4a16 > mine.yaml" },
+      { does: "A JSON schema for editors", run: "quern recipes --schema > recipe.schema.json" },
       {
-        does: "Use what was changed",
+        does: "Use the edited file",
         run: "quern plan model --recipe mine.yaml --statistics statistics.safetensors",
       },
     ],

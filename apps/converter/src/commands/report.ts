@@ -21,7 +21,7 @@ interface ReportOptions {
 export function defineReport(command: Command, host: Host): void {
   addManual(command, {
     description: [
-      "The page is one file without scripts that works offline: errors by type, layer and role, size against error, and divergences of an evaluation.",
+      "The page is a single file without scripts, and works offline: errors by type, layer and role, size against error, and divergences of an evaluation.",
     ],
     examples: [
       { does: "One page of both", run: "quern report conversion.json evaluation.json -o both.html" },
@@ -30,7 +30,7 @@ export function defineReport(command: Command, host: Host): void {
     seeAlso: ["convert", "eval"],
   });
   command
-    .argument("<files...>", "JSON files that --report has written")
+    .argument("<files...>", "JSON files written by --report")
     .requiredOption("-o, --output <path>", "page to write (.html), or all figures in one file (.json)")
     .option("-f, --force", "replace a file that exists");
   addAnswerOptions(command, "the result as a JSON line on standard output").action(

@@ -15,34 +15,34 @@ export interface RoundingOptions {
 /** Declares how layers are rounded by what they read, and how that becomes known. */
 export function addRoundingOptions(command: Command): Command {
   return command
-    .optionsGroup("Rounding by inputs:")
+    .optionsGroup("Rounding by layer inputs:")
     .addOption(
       new Option(
         "--rounding <method>",
-        "of GGUF: round linear layers so that errors make up for each other, where that is better on inputs held out; needs --statistics or --sequential",
+        "for GGUF: round linear layers so that errors compensate each other, wherever that is better on held-out inputs; needs --statistics or --sequential",
       ).choices(["gptq", "coordinate-descent"]),
     )
     .addOption(
       new Option(
         "--transform <name>",
-        "of checkpoints that become GGUF: fold factors for the inputs of layers into what makes these, before --rounding",
+        "for checkpoints that become GGUF: before --rounding, scale the inputs of layers and fold the inverse factors into the layers before them",
       ).choices(["awq", "smooth-quant"]),
     )
     .addOption(
       new Option(
         "--statistics <file>",
-        'what "quern calibrate" has found out about the model; of GGUF also the importance matrix',
+        'statistics file written by "quern calibrate"; for GGUF it also serves as the importance matrix',
       ).conflicts("imatrix"),
     )
     .addOption(
       new Option(
         "--sequential",
-        "run the model along with its quantization instead: layers are rounded for what they read once those before them are",
+        "instead of --statistics: run the model while quantizing it, so that each layer is rounded for the outputs of the layers already quantized before it",
       ).conflicts("statistics"),
     )
     .option(
       "--data <file...>",
-      "texts for --sequential, each with its share of the tokens as file:weight (default: a bundled mixture)",
+      "texts for --sequential, each with an optional share of the tokens as file:weight (default: a bundled mixture)",
     )
     .option("--tokens <count>", "tokens for --sequential (default: 32768)", positiveArgument);
 }

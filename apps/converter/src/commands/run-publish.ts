@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import type { Checkpoint, GgufModel } from "@quern/checkpoints";
 import type { HubAccess } from "@quern/hub";
 import { hubAccessOf } from "@quern/hub/node";
-import { checkWriter, hashFile } from "@quern/hub/upload";
+import { checkWriter } from "@quern/hub/upload";
 import { openLayeredModel, planCheckpoint } from "@quern/pipeline/layers";
 import {
   planCheckpointPublication,
@@ -29,6 +29,7 @@ import { checkpointRecipe } from "./checkpoint-recipe.ts";
 import { type LayerInputs, openLayerInputs } from "./layer-inputs.ts";
 import { namesRepository, openNamedModel } from "./open-named.ts";
 import { publicationPlanRecord } from "./publication-plan-record.ts";
+import { hashOf } from "./provenance.ts";
 import type { PublishOptions } from "./publish-options.ts";
 import { queuedConversion } from "./queue-options.ts";
 import { requestedConversion } from "./run-conversion.ts";
@@ -161,8 +162,7 @@ async function planFolder(work: PublicationWork, source: Checkpoint): Promise<Pu
   const folder = resolve(directory, checkpointFolderName({ recipe, model }));
   const { baseModel } = await originOf(source, options, access);
   const { statistics, sequential, data, tokens } = options;
-  const { sha256 } =
-    statistics === undefined ? { sha256: null } : await hashFile(resolve(host.cwd, statistics));
+  const sha256 = statistics === undefined ? null : await hashOf(resolve(host.cwd, statistics));
   return planCheckpointPublication({
     ...work,
     name: recipe.name,

@@ -64,15 +64,18 @@ export function addQuantizationOptions({ command, cwd }: { command: Command; cwd
     .optionsGroup("Quantization:")
     .option(
       "--imatrix <file>",
-      "importance matrix made by llama-imatrix, in GGUF or its older format, or a statistics file",
+      "importance matrix from llama-imatrix (GGUF or the older format), or a statistics file",
     )
     .option(
       "--include-weights <name>",
-      "use the importance matrix only for tensors whose names contain this; repeatable",
+      "use the importance matrix only for tensors whose name contains this; repeatable",
       repeated,
     )
     .addOption(
-      new Option("--exclude-weights <name>", "do not use it for tensors whose names contain this; repeatable")
+      new Option(
+        "--exclude-weights <name>",
+        "do not use the importance matrix for tensors whose name contains this; repeatable",
+      )
         .argParser(repeated)
         .conflicts("includeWeights"),
     )
@@ -80,7 +83,7 @@ export function addQuantizationOptions({ command, cwd }: { command: Command; cwd
       suggest(
         new Option(
           "--intermediate <type>",
-          "type that weights of a checkpoint pass through before they are quantized, as in the usual two steps: auto, f32, f16 or bf16 (default: auto)",
+          "type that weights of a checkpoint are rounded to before they are quantized, as in llama.cpp's two steps: auto, f32, f16 or bf16 (default: auto)",
         ).argParser(intermediateArgument),
         { values: INTERMEDIATE_TYPES },
       ),
@@ -91,15 +94,15 @@ export function addQuantizationOptions({ command, cwd }: { command: Command; cwd
     .addOption(ggmlTypeOption("--token-embedding-type <type>", "type of token_embd.weight"))
     .option(
       "--tensor-type <pattern=type>",
-      "type of the tensors whose name matches a regular expression; repeatable, the first match wins",
+      "type of tensors whose name matches a regular expression; repeatable, the first match wins",
       (text) => addRules(tensorTypeArgument(text)),
     )
-    .option("--tensor-type-file <file>", "more such rules, separated by spaces or line ends", (path) =>
+    .option("--tensor-type-file <file>", "file of such rules, separated by whitespace", (path) =>
       addRules(...tensorTypeFileArgument(resolve(cwd, path))),
     )
     .option(
       "--allow-requantize",
-      "quantize tensors again that are quantized already; the error that this adds is reported at the end",
+      "allow tensors that are already quantized to be quantized again; the added error is reported",
     );
   return addRoundingOptions(command).optionsGroup("Quantization:");
 }
@@ -118,23 +121,26 @@ export function addModelOptions(command: Command): Command {
   };
   return command
     .optionsGroup("Model:")
-    .option("--pre <name>", "pre-tokenizer name (tokenizer.ggml.pre) where tokenizer.json does not tell")
+    .option(
+      "--pre <name>",
+      "pre-tokenizer name (tokenizer.ggml.pre), for when it cannot be derived from tokenizer.json",
+    )
     .option(
       "--metadata <key=type:value>",
-      "set or replace a value of the metadata, for example general.name=string:Mine; repeatable",
+      "set or replace a metadata value, for example general.name=string:Mine; repeatable",
       (text) => setPairs(metadataArgument(text, undefined)),
     )
     .option(
       "--override-kv <key=type:value>",
-      "the same in the words of llama-quantize, with int, float, bool or str as type; repeatable",
+      "the same in llama-quantize's syntax, with int, float, bool or str as type; repeatable",
       (text) => setPairs([overrideArgument(text)]),
     )
     .option(
       "--prune-layers <numbers>",
-      "blocks to leave out, numbered from 0 and separated by commas; those behind them move up",
+      "blocks to leave out, comma-separated and numbered from 0; the blocks after them move up",
       layersArgument,
     )
-    .option("--keep-split", "of a split GGUF: write the same parts again instead of one file");
+    .option("--keep-split", "for a split GGUF: keep the same parts instead of writing one file");
 }
 
 /** Declares what a run may use. @param memory The default of the budget, in words. */
@@ -161,14 +167,14 @@ export function addResourceOptions(
 /** Flag and description, for commands that go on with what an interrupted run has left. */
 export const RESTART_OPTION = [
   "--restart",
-  "throw away what an interrupted run has left unfinished, instead of going on with it",
+  "discard what an interrupted run left behind instead of resuming it",
 ] as const;
 
 /** Declares the report of a conversion. */
 export function addReportOption(command: Command): Command {
   return command.option(
     "--report <file>",
-    "measure what becomes of every tensor, and write a page to look at (.html, and .json beside it) or the figures alone (.json)",
+    "measure the error of every tensor, and write a page (.html, with .json beside it) or only the figures (.json)",
   );
 }
 
@@ -176,7 +182,7 @@ export function addReportOption(command: Command): Command {
 export function addManifestOption(command: Command): Command {
   return command.option(
     "--manifest",
-    "write what files are made of, how, and their hashes into <file>.manifest.json beside them, and in short into their metadata; for quern verify",
+    "also write <file>.manifest.json for quern verify: source, options and hashes, with a summary in the file's metadata",
   );
 }
 
@@ -197,11 +203,11 @@ function addLoudness(command: Command, json: string): Command {
   return command
     .optionsGroup("Messages:")
     .option("--json", json)
-    .option("-q, --quiet", "say nothing but the result and errors")
+    .option("-q, --quiet", "print only the result and errors")
     .addOption(
       new Option(
         "-v, --verbose",
-        "say more: all of the plan, every step, where settings come from",
+        "print more: the whole plan, every step, where settings come from",
       ).conflicts("quiet"),
     );
 }

@@ -25,15 +25,17 @@ export function addSplitOptions(params: { command: Command; short?: boolean }): 
     .addOption(
       new Option(
         `${flags("max-size")} <size>`,
-        "bytes of tensor data in one file at most, such as 500M or 2G (as in llama.cpp: powers of 1000), or 2GiB",
+        "maximum tensor data per file, such as 500M or 2G (powers of 1000, as in llama.cpp) or 2GiB",
       )
         .argParser(splitSizeArgument)
         .conflicts("splitMaxTensors"),
     )
     .addOption(
-      new Option(`${flags("max-tensors")} <count>`, "tensors in one file at most").argParser(countArgument),
+      new Option(`${flags("max-tensors")} <count>`, "maximum number of tensors per file").argParser(
+        countArgument,
+      ),
     )
-    .option("--no-tensor-first-split", "keep the first file free of tensors: metadata only");
+    .option("--no-tensor-first-split", "put only metadata into the first file");
 }
 
 /**

@@ -10,13 +10,11 @@ import { addSplitOptions, type SplitOptions, splitRequest } from "./split-option
 
 export function defineSplit(command: Command, host: Host): void {
   addManual(command, {
-    description: [
-      "The bytes are those of llama-gguf-split --split. Without --max-size and --max-tensors there is nothing to do.",
-    ],
+    description: ["Writes the bytes of llama-gguf-split --split. Needs --max-size or --max-tensors."],
     examples: [
-      { does: "Files of at most 500 kB, beside it", run: "quern split model.gguf --max-size 500K" },
+      { does: "Files of at most 500 kB, beside the original", run: "quern split model.gguf --max-size 500K" },
       {
-        does: "By count, to a folder",
+        does: "By number of tensors, into a folder",
         run: "quern split model.gguf out/ --max-tensors 16 --no-tensor-first-split",
       },
     ],

@@ -1,3 +1,5 @@
+// @module-tag kernels
+
 import { mkdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { openModel } from "@quern/checkpoints/node";

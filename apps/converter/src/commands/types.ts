@@ -11,7 +11,7 @@ export function defineTypes(command: Command, host: Host): void {
   addManual(command, {
     examples: [
       { does: "A table", run: "quern types" },
-      { does: "For programs", run: "quern types --json" },
+      { does: "As JSON", run: "quern types --json" },
     ],
     seeAlso: ["convert", "quantize", "recipes"],
   });

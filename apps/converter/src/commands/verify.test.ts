@@ -96,6 +96,20 @@ describe("quern verify", () => {
     expect(other.stderr).toContain("VERIFICATION_OTHER_CALIBRATION");
   });
 
+  it("reads the file that it is told to, though it was renamed with its manifest", async () => {
+    const folder = await temporaryFolder();
+    await inFolder(folder, ["convert", demoCheckpoint, "-t", "Q8_0", "-o", "model.gguf", "--manifest"]);
+    for (const ending of ["", ".manifest.json"]) {
+      await cp(join(folder, `model.gguf${ending}`), join(folder, `other.gguf${ending}`));
+    }
+    expect((await verify(folder, "other.gguf", "--source", demoCheckpoint)).exitCode).toBe(0);
+    await damage(join(folder, "other.gguf"), 0.5);
+    const bad = await verify(folder, "other.gguf", "--source", demoCheckpoint, "--all");
+    expect(bad.exitCode).toBe(exitCodes.mismatch);
+    expect(bad.stdout).toMatch(/^other\.gguf, .+ is not what the source becomes$/m);
+    expect((await verify(folder, "model.gguf")).exitCode).toBe(0);
+  });
+
   it("makes what came from the Hub again from there", async () => {
     const folder = await temporaryFolder();
     const server = await HubServer.start({ id: `org/${basename(demoCheckpoint)}`, folder: demoCheckpoint });

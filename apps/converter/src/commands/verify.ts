@@ -21,7 +21,7 @@ import { openNamedModel } from "./open-named.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
 import { addMessageOptions, addResourceOptions, type ResourceOptions } from "./shared-options.ts";
 import { openCalibration } from "./verify-calibration.ts";
-import { verifyTarget } from "./verify-target.ts";
+import { manifestOfFile, verifyTarget } from "./verify-target.ts";
 
 /** Tensors that are made again unless more are asked for. */
 const DEFAULT_SAMPLE = 8;
@@ -40,25 +40,25 @@ interface VerifyOptions extends ResourceOptions, HubOptions, MessageOptions {
 export function defineVerify(command: Command, host: Host): void {
   addManual(command, {
     description: [
-      "A manifest says what files are made of, how, and which hashes they and their tensors have. It is beside GGUF files that were written with --manifest, and in every folder of a quantized checkpoint.",
-      "Without --source every byte is compared with the manifest. With it, headers and some tensors, or all, are made again from the weights that the files were made of, which are read by range, and compared byte by byte; nothing is written. What depends on calibration needs the same file again.",
+      "A manifest records what files were made from and how, and the hashes of files and tensors. It lies beside GGUF files written with --manifest, and in every folder of a quantized checkpoint.",
+      "All bytes are checked against the hashes of the manifest. With --source, headers and a sample of tensors (or --all) are also made again from the original weights and compared byte by byte; nothing is written. What was quantized with a calibration file needs that file again.",
     ],
     examples: [
       {
         does: "A file with a manifest",
         run: "quern convert model -t Q4_K_M -o model-Q4_K_M.gguf --manifest",
       },
-      { does: "Whether it is what it was", run: "quern verify model-Q4_K_M.gguf" },
+      { does: "Is it unchanged?", run: "quern verify model-Q4_K_M.gguf" },
       {
-        does: "Whether the checkpoint becomes that file",
+        does: "Does the checkpoint really become this file?",
         run: "quern verify model-Q4_K_M.gguf --source model --all",
       },
       {
-        does: "A few tensors of what came from the Hub, which the manifest names",
+        does: "Check a few tensors against the Hub repository that the manifest names",
         run: "quern convert hf:org/model -t Q8_0 -o hub.gguf --manifest && quern verify hub.gguf --source --sample 4",
       },
       {
-        does: "A folder that was rounded by statistics",
+        does: "A folder that was quantized with statistics",
         run: "quern convert model --to gptq --statistics statistics.safetensors -o gptq && quern verify gptq --source model --statistics statistics.safetensors",
       },
     ],
@@ -66,20 +66,23 @@ export function defineVerify(command: Command, host: Host): void {
     seeAlso: ["convert", "quantize", "inspect"],
   });
   command
-    .argument("<path>", "GGUF file with a manifest (any one of a split set), or folder of a checkpoint")
+    .argument(
+      "<path>",
+      "GGUF file with a manifest (any one of a split set), a manifest, or folder of a checkpoint",
+    )
     .option("--manifest <file>", "manifest (default: the one beside the file, or in the folder)")
     .optionsGroup("Source:")
     .option(
       "--source [model]",
-      "make tensors again from a folder, a GGUF file or a repository (default: the one that the manifest names, where it is one of the Hub), and compare them byte by byte",
+      "make tensors again from this folder, GGUF file or repository (default: the Hub repository that the manifest names), and compare them byte by byte",
     )
     .option(
       "--sample <count>",
-      `how many tensors to make again, of all types and sizes (default: ${DEFAULT_SAMPLE})`,
+      `how many tensors to make again, spread over types and sizes (default: ${DEFAULT_SAMPLE})`,
       positiveArgument,
     )
     .option("--all", "make all tensors again")
-    .option("--seed <number>", "choose other tensors (default: 0)", countArgument)
+    .option("--seed <number>", "seed for the choice of tensors (default: 0)", countArgument)
     .option("--imatrix <file>", "the importance matrix that was used")
     .option("--statistics <file>", "the statistics that were used");
   addResourceOptions(command);
@@ -97,7 +100,7 @@ async function runVerify(params: {
   const { path, options, host } = params;
   checkOptions(options);
   const target = verifyTarget({ path, manifest: options.manifest, cwd: host.cwd });
-  const manifest = await readManifest(target.manifest);
+  const manifest = manifestOfFile(await readManifest(target.manifest), target.file);
   const reporter = reporterName(options);
   const interrupted = "nothing has been changed";
   const files = await runReported({

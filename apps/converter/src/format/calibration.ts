@@ -2,7 +2,7 @@ import type { CalibrationPlan, CalibrationReport } from "@quern/calibration";
 import type { ModelSource } from "@quern/pipeline";
 import { QuernError } from "@quern/tensor";
 import { formatBytes } from "./bytes.ts";
-import { formatDuration } from "./duration.ts";
+import { formatDuration, formatEstimate } from "./duration.ts";
 import { formatInteger, formatParameters } from "./number.ts";
 import { networkFacts } from "./network.ts";
 import { printable } from "./printable.ts";
@@ -122,8 +122,7 @@ function hessiansText({ stages, memory }: CalibrationPlan): string {
 function estimatedTime({ estimate }: CalibrationPlan): string {
   const { seconds, operations } = estimate;
   const tera = (operations.linear + operations.attention + operations.hessians) / 1e12;
-  const time = seconds < 1 ? "about a second or less" : `about ${formatDuration(Math.round(seconds) * 1000)}`;
-  return `${time} (${tera < 10 ? tera.toPrecision(2) : formatInteger(Math.round(tera))} TFLOP)`;
+  return `${formatEstimate(seconds)} (${tera < 10 ? tera.toPrecision(2) : formatInteger(Math.round(tera))} TFLOP)`;
 }
 
 function rateText(tokensPerSecond: number): string {

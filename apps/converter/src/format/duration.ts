@@ -16,3 +16,8 @@ export function formatDuration(milliseconds: number): string {
   const minutes = Math.round(seconds / 60);
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
+
+/** How long work is going to take. Below a second, starting threads takes longer than the work: a figure would pretend to know. */
+export function formatEstimate(seconds: number): string {
+  return seconds < 1 ? "about a second or less" : `about ${formatDuration(Math.round(seconds) * 1000)}`;
+}

@@ -7,7 +7,7 @@ import type {
 } from "@quern/evaluation";
 import type { ModelSource } from "@quern/pipeline";
 import { formatBytes } from "./bytes.ts";
-import { formatDuration } from "./duration.ts";
+import { formatDuration, formatEstimate } from "./duration.ts";
 import { formatBitsPerWeight, formatInteger, formatParameters } from "./number.ts";
 import { networkFacts } from "./network.ts";
 import { printable } from "./printable.ts";
@@ -41,14 +41,14 @@ export function formatEvaluationPlan(params: {
       ["texts", domains.map(printable).join(", ")],
       [
         "tokens",
-        `${formatInteger(count * rule.context)} in ${formatInteger(count)} windows of ${formatInteger(rule.context)}, ` +
+        `${formatInteger(count * rule.context)} in ${formatInteger(count)} ${count === 1 ? "window" : "windows"} of ${formatInteger(rule.context)}, ` +
           `${formatInteger(count * positions.count)} scored`,
       ],
       ...(save === undefined
         ? []
         : [["file", `${printable(save.path)} (${formatBytes(save.bytes)})`] as const]),
       ...networkFacts(sources),
-      ["time", estimatedTime(estimate.seconds)],
+      ["time", formatEstimate(estimate.seconds)],
       ["threads", threads === 0 ? "the main thread" : String(threads)],
       [
         "memory",
@@ -162,9 +162,4 @@ function describeModel(model: EvaluatedModel, name = `${printable(model.name)} �
   const { architecture, parameters, bytes, types } = model;
   const kinds = types.map(({ type }) => type).join(", ");
   return `${name}${printable(architecture)} · ${formatParameters(parameters)} parameters · ${formatBitsPerWeight(bytes, parameters)} bits each (${kinds})`;
-}
-
-/** Below a second, starting threads takes longer than the work: a figure would pretend to know. */
-function estimatedTime(seconds: number): string {
-  return seconds < 1 ? "about a second or less" : `about ${formatDuration(Math.round(seconds) * 1000)}`;
 }

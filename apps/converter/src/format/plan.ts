@@ -1,7 +1,7 @@
 import type { BlockRounding, ConversionPlan, PlannedOutput, PlannedTensor } from "@quern/pipeline";
 import type { SequentialPlan } from "@quern/calibration";
 import { formatBytes } from "./bytes.ts";
-import { formatDuration } from "./duration.ts";
+import { formatEstimate } from "./duration.ts";
 import { formatInteger, formatParameters } from "./number.ts";
 import { formatOutputs } from "./outputs.ts";
 import { networkFact } from "./network.ts";
@@ -45,7 +45,7 @@ export function formatPlanSummary(params: {
   });
   const facts = formatFacts({
     facts: [
-      ["time", estimatedTime(resources.seconds)],
+      ["time", formatEstimate(resources.seconds)],
       ...(plan.resumes ? [["goes on", "with what an interrupted run has left"] as const] : []),
       ["threads", resources.threads === 0 ? "the main thread" : String(resources.threads)],
       [
@@ -76,12 +76,7 @@ function describeRounding({ name, tensors, stages, inputs }: BlockRounding): str
 
 /** "32,768 tokens, which takes about 12 s and 310 MB more" */
 function describeRun({ tokens, estimate, memory }: SequentialPlan): string {
-  return `${formatInteger(tokens)} tokens, which takes ${estimatedTime(estimate.seconds)} and ${formatBytes(memory.used)} for buffers more`;
-}
-
-/** Below a second, starting threads and syncing files takes longer than the work: a figure would pretend to know. */
-function estimatedTime(seconds: number): string {
-  return seconds < 1 ? "about a second or less" : `about ${formatDuration(Math.round(seconds) * 1000)}`;
+  return `${formatInteger(tokens)} tokens, which takes ${formatEstimate(estimate.seconds)} and ${formatBytes(memory.used)} for buffers more`;
 }
 
 /** Every tensor of every output: where it comes from, what becomes of it, and why it does not get the type asked for. */

@@ -60,7 +60,7 @@ export class Progress {
   /** "ETA 48 s", empty as long as it would be a guess; at the end what is still going on. */
   get timeLeft(): string {
     if (this.total > 0 && this.done === this.total) {
-      return "flushing to disk";
+      return "finishing";
     }
     const left = this.estimator.millisecondsFor(this.total - this.done);
     // Tenths of a second would flicker; an estimate is not that good anyway.

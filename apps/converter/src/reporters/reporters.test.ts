@@ -72,9 +72,7 @@ describe("PlainReporter", () => {
     expect(stream.lines).toHaveLength(12);
     expect(stream.lines[0]).toBe("converting 2 tensors");
     expect(stream.lines[5]).toBe(" 50.0%  1.00 MB of 2.00 MB  200 kB/s  ETA 5 s  blk.0.ffn_gate.weight");
-    expect(stream.lines[10]).toBe(
-      "  100%  2.00 MB of 2.00 MB  200 kB/s  flushing to disk  blk.0.ffn_gate.weight",
-    );
+    expect(stream.lines[10]).toBe("  100%  2.00 MB of 2.00 MB  200 kB/s  finishing  blk.0.ffn_gate.weight");
     expect(stream.lines[11]).toBe("wrote /models/demo.gguf (290 B)");
   });
 

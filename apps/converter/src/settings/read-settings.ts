@@ -110,10 +110,18 @@ function unknownKeys(file: string, content: Readonly<Record<string, unknown>>): 
   );
 }
 
+const EXPECTED: Readonly<Record<Setting["kind"], string>> = {
+  "text or number": "a text or a whole number",
+  "whole number": "a whole number",
+  "yes or no": "true or false",
+};
+
 /** The value as an option has it. */
 function checked({ key, kind }: Setting, value: unknown, file: string): string | boolean {
   if (kind === "yes or no" && typeof value === "boolean") return value;
   if (kind !== "yes or no" && typeof value === "number" && Number.isSafeInteger(value)) return String(value);
   if (kind === "text or number" && typeof value === "string") return value;
-  throw new QuernError("SETTINGS_INVALID", `${file}: "${key}" is not a ${kind}`, { subject: { file, key } });
+  throw new QuernError("SETTINGS_INVALID", `${file}: "${key}": expected ${EXPECTED[kind]}`, {
+    subject: { file, key },
+  });
 }

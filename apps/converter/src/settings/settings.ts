@@ -40,13 +40,13 @@ export const SETTINGS: readonly Setting[] = [
   {
     key: "cache",
     kind: "yes or no",
-    description: "whether what is read of the Hub is kept in its cache",
+    description: "whether downloads are kept in the shared Hub cache",
     usual: "no",
   },
   {
     key: "offline",
     kind: "yes or no",
-    description: "whether the Hub is asked for nothing, and its cache used",
+    description: "whether only the cache is used, without network requests",
     usual: "as HF_HUB_OFFLINE says",
   },
   {

@@ -20,11 +20,6 @@ export interface FileHashes {
 /** Bytes that are read at a time; two such pieces are in memory. */
 const PIECE = 2 ** 22;
 
-/** @returns SHA-256 of text (as UTF-8) or bytes, in lower-case hex */
-export function sha256Of(content: string | Uint8Array): string {
-  return createHash("sha256").update(content).digest("hex");
-}
-
 /**
  * Hashes a file and regions of it, in one pass and in bounded memory: a piece is read while the one before it is hashed.
  *

@@ -1,3 +1,3 @@
-export { hashFile, sha256Of } from "./hash-file.ts";
+export { hashFile } from "./hash-file.ts";
 export type { FileHashes, Region } from "./hash-file.ts";
 export { readManifest, writeManifest } from "./manifest-file.ts";

@@ -27,10 +27,9 @@ export async function readManifest(path: string): Promise<Manifest> {
     text = await readFile(path, "utf8");
   } catch (cause) {
     if (cause instanceof QuernError) throw cause;
-    throw new QuernError("MANIFEST_NOT_FOUND", `${path}: cannot be read: ${(cause as Error).message}`, {
-      subject: { file: path },
-      cause,
-    });
+    const isMissing = (cause as NodeJS.ErrnoException).code === "ENOENT";
+    const problem = isMissing ? "there is no manifest" : "the manifest cannot be read";
+    throw new QuernError("MANIFEST_NOT_FOUND", `${path}: ${problem}`, { subject: { file: path }, cause });
   }
   const { parseManifest } = await loadFormat();
   return parseManifest({ text, file: path });

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { QuernError } from "@quern/tensor";
 import { partialPathOf } from "@quern/tensor/node";
-import { journalPathOf, type JournalLines, readLines } from "./read-journal.ts";
+import { journalPathOf, type FoundJournal, readLines } from "./read-journal.ts";
 import { JOURNAL_VERSION } from "./records.ts";
 
 /** What decides the bytes of a checkpoint: a digest for each part, by what people call it. */
@@ -10,8 +10,8 @@ export type RunIdentity = Readonly<Record<string, string>>;
 /** "format" of journals of checkpoints. */
 export const CHECKPOINT_FORMAT = "quern-checkpoint-journal";
 
-/** A journal of a checkpoint. */
-export interface CheckpointJournalState extends JournalLines {
+/** What the journal of a checkpoint says. */
+export interface CheckpointJournalState extends FoundJournal {
   /** Of the run; undefined where another program has written it. */
   readonly identity: RunIdentity | undefined;
   /** Whatever it has noted, in its order; not checked. */
@@ -25,13 +25,10 @@ export interface CheckpointJournalState extends JournalLines {
  * @throws QuernError the codes of `readLines`
  */
 export async function readCheckpointJournal(path: string): Promise<CheckpointJournalState | undefined> {
-  const entries: unknown[] = [];
-  const lines = await readLines(path, (line) => {
-    const entry = parse(line);
-    if (entry !== undefined) entries.push(entry);
-    return entry !== undefined;
-  });
-  return lines && { ...lines, identity: identityOf(parse(lines.first)), entries };
+  const lines = await readLines(path, parse);
+  if (lines === undefined) return undefined;
+  const { first, records: entries, owner, bytes } = lines;
+  return { path, owner, bytes, identity: identityOf(parse(first)), entries };
 }
 
 /** What is noted before a folder gets its name. */

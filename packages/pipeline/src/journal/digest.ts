@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
+import { sha256Of } from "@quern/tensor/node";
 
 /** SHA-256 of a value as JSON. @returns hexadecimal digits in lower case */
 export function digestOf(value: unknown): string {
-  return createHash("sha256").update(JSON.stringify(value)).digest("hex");
+  return sha256Of(JSON.stringify(value));
 }

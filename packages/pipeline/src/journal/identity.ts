@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import { basename } from "node:path";
+import { sha256Of } from "@quern/tensor/node";
 import type { ConversionPlan, PlannedFile, PlannedOutput } from "../plan.ts";
 import { digestOf } from "./digest.ts";
 import { importanceIdentity, type ImportanceIdentity } from "./importance-identity.ts";
@@ -120,8 +120,7 @@ function outputIdentity({ type, flavour, intermediate, files, tensors }: Planned
 }
 
 function fileIdentity({ path, fileSize, layout }: PlannedFile): OutputFileIdentity {
-  const header = createHash("sha256").update(layout.header).digest("hex");
-  return { name: basename(path), size: fileSize, header };
+  return { name: basename(path), size: fileSize, header: sha256Of(layout.header) };
 }
 
 async function roundingIdentity({

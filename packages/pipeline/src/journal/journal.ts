@@ -7,8 +7,8 @@ import type { JournalState } from "./read-journal.ts";
 import { JOURNAL_FORMAT, JOURNAL_VERSION } from "./records.ts";
 
 /**
- * Notes what of partial files, or of an unfinished folder, is complete: a line for each tensor or layer, written once its bytes are. A crash of the process loses none of it; one
- * of the machine may, or what it speaks of, which is why whoever goes on hashes everything again.
+ * Records which tensors or layers of partial files, or of an unfinished folder, are complete: a line for each, written once its bytes are. A
+ * crash of the process loses no line. A crash of the machine may lose lines, or bytes that they speak of: whoever resumes hashes everything again.
  */
 export class ConversionJournal {
   readonly path: string;

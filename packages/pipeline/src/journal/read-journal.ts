@@ -3,21 +3,25 @@ import { stat } from "node:fs/promises";
 import { partialPathOf, reportingAs } from "@quern/tensor/node";
 import type { ConversionIdentity } from "./identity.ts";
 import type { JournalOwner } from "./owner.ts";
-import { parseHeader, parseRecord, type TensorRecord } from "./records.ts";
+import { ownerAfter, parseHeader, parseRecord, type TensorRecord } from "./records.ts";
 
-/** What a journal says. */
-export interface JournalState {
+/** What is the same in all journals. */
+export interface FoundJournal {
   readonly path: string;
-  /** Of the conversion; undefined where another program has written it. */
-  readonly identity: ConversionIdentity | undefined;
-  /** Who writes, unless everything has been closed. */
+  /** The process that writes it; undefined once that has closed it. */
   readonly owner: JournalOwner | undefined;
-  /** In the order in which they were finished. */
-  readonly tensors: readonly TensorRecord[];
-  /** Outputs whose files may bear their final names. */
-  readonly finishing: ReadonlySet<number>;
   /** Bytes of all lines that are whole. */
   readonly bytes: number;
+}
+
+/** What the journal of a conversion says. */
+export interface JournalState extends FoundJournal {
+  /** Of the conversion; undefined where another program has written it. */
+  readonly identity: ConversionIdentity | undefined;
+  /** In the order in which they were finished. */
+  readonly tensors: readonly TensorRecord[];
+  /** Outputs whose files may have their final names. */
+  readonly finishing: ReadonlySet<number>;
 }
 
 /** The file beside partial files that says what of them is complete. @param firstFile Final path of the first one. */
@@ -35,58 +39,55 @@ const LONGEST_LINE = 2 ** 26;
  * @throws QuernError `OUTPUT_NOT_WRITABLE`, `OUTPUT_WRITE_FAILED` when it cannot be read
  */
 export async function readJournal(path: string): Promise<JournalState | undefined> {
-  const tensors: TensorRecord[] = [];
-  const finishing = new Set<number>();
-  const lines = await readLines(path, (line) => {
-    const record = parseRecord(line);
-    if (record === undefined) return false;
-    if ("finishing" in record) finishing.add(record.finishing);
-    else if ("tensor" in record) tensors.push(record);
-    return true;
-  });
+  const lines = await readLines(path, parseRecord);
   if (lines === undefined) return undefined;
-  const { first, owner, bytes } = lines;
-  return { path, identity: parseHeader(first)?.identity, owner, tensors, finishing, bytes };
+  const { first, records, owner, bytes } = lines;
+  return {
+    path,
+    owner,
+    bytes,
+    identity: parseHeader(first)?.identity,
+    tensors: records.filter((record) => "tensor" in record),
+    finishing: new Set(records.flatMap((record) => ("finishing" in record ? [record.finishing] : []))),
+  };
 }
 
 /** Lines of a journal, whatever they note. */
-export interface JournalLines {
-  readonly path: string;
+export interface JournalLines<Entry> extends FoundJournal {
   readonly first: string;
-  /** Who writes, unless everything has been closed. */
-  readonly owner: JournalOwner | undefined;
-  /** Bytes of all lines that are whole. */
-  readonly bytes: number;
+  /** Of all lines behind the first. */
+  readonly records: readonly Entry[];
 }
 
 /**
  * Reads the lines of a journal as far as they are whole.
  *
- * @param take Gets each behind the first; false ends it, and the line does not count.
- * @returns undefined where there is none, or not even its first line
+ * @param parse Reads a line behind the first; undefined ends the journal before it.
+ * @returns undefined where there is no journal, or not even its first line
  * @throws QuernError `OUTPUT_NOT_WRITABLE`, `OUTPUT_WRITE_FAILED` when it cannot be read
  */
-export async function readLines(
+export async function readLines<Entry>(
   path: string,
-  take: (line: string) => boolean,
-): Promise<JournalLines | undefined> {
+  parse: (line: string) => Entry | undefined,
+): Promise<JournalLines<Entry> | undefined> {
   if ((await stat(path).catch(() => undefined))?.isFile() !== true) return undefined;
+  const records: Entry[] = [];
   let first: string | undefined;
   let owner: JournalOwner | undefined;
   let bytes = 0;
   await reportingAs(path, async () => {
     for await (const line of wholeLines(path)) {
       if (first === undefined) first = line;
-      else if (!take(line)) break;
       else {
-        const record = parseRecord(line);
-        if (record !== undefined && "owner" in record) owner = record.owner;
-        else if (record !== undefined && "closed" in record) owner = undefined;
+        const record = parse(line);
+        if (record === undefined) break;
+        records.push(record);
+        owner = ownerAfter(record, owner);
       }
       bytes += Buffer.byteLength(line) + 1;
     }
   });
-  return first === undefined ? undefined : { path, first, owner, bytes };
+  return first === undefined ? undefined : { path, first, records, owner, bytes };
 }
 
 async function* wholeLines(path: string): AsyncGenerator<string, void, undefined> {

@@ -66,7 +66,14 @@ export function parseRecord(line: string): JournalRecord | undefined {
   return isRecord ? (value as unknown as JournalRecord) : undefined;
 }
 
-function isOwner(value: unknown): boolean {
+/** Who writes a journal behind a line of it, given who did before. */
+export function ownerAfter(record: unknown, owner: JournalOwner | undefined): JournalOwner | undefined {
+  if (!isObject(record)) return owner;
+  if (isOwner(record["owner"])) return record["owner"];
+  return record["closed"] === true ? undefined : owner;
+}
+
+function isOwner(value: unknown): value is JournalOwner {
   if (!isObject(value)) return false;
   const { host, pid, started } = value;
   return typeof host === "string" && isIndex(pid) && (started === undefined || typeof started === "string");

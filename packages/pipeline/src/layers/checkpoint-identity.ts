@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { sha256Of } from "@quern/tensor/node";
 import { digestOf } from "../journal/digest.ts";
 import type { RunIdentity } from "../journal/checkpoint-journal.ts";
 import { sourceIdentity } from "../journal/source-identity.ts";
@@ -16,7 +16,7 @@ export async function checkpointIdentity(plan: CheckpointPlan): Promise<RunIdent
   const { decisions, transforms } = recipe;
   const headers = checkpoint.shards.shards.map(({ fileName, layout: { header } }) => [
     fileName,
-    createHash("sha256").update(header).digest("hex"),
+    sha256Of(header),
   ]);
   // Sums of products are those of the kernels.
   const sums = inputs !== undefined || transforms.length > 0 ? `${kernels.backend} ${kernels.isa}` : "";

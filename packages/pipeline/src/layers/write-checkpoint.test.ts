@@ -179,7 +179,7 @@ describe("everything else", () => {
   });
 });
 
-describe("statistics", () => {
+describe("statistics", { tags: "kernels" }, () => {
   const GPTQ: RecipeSettings = {
     format: "pack-quantized",
     parameters: { ...W4, bits: 3, tile: groups(32), symmetric: false },

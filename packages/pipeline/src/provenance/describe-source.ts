@@ -1,10 +1,9 @@
-import { createHash } from "node:crypto";
 import type { Checkpoint, CheckpointShard } from "@quern/checkpoints";
 import { readGguf } from "@quern/gguf";
 import type { ManifestSource, ManifestSourceFile } from "@quern/manifest";
 import { isGguf } from "@quern/models";
 import type { ByteSource } from "@quern/tensor";
-import { fileSource } from "@quern/tensor/node";
+import { fileSource, sha256Of } from "@quern/tensor/node";
 import type { ModelSource } from "../plan.ts";
 
 type Location<Kind> = Extract<CheckpointShard["location"], { readonly kind: Kind }>;
@@ -56,7 +55,7 @@ async function ofThisMachine(
   const source = await fileSource({ path, name });
   try {
     const bytes = gguf ? (await readGguf(source)).dataOffset : await safetensorsHeaderSize(source);
-    return { name, bytes: size, headerSha256: sha256(await source.read(0, Math.min(bytes, size))) };
+    return { name, bytes: size, headerSha256: sha256Of(await source.read(0, Math.min(bytes, size))) };
   } finally {
     await source.close();
   }
@@ -74,11 +73,7 @@ async function describeSmallFiles({ files, shards }: Checkpoint): Promise<Manife
   for (const name of names.toSorted()) {
     if ((files.size(name) ?? 0) > LARGEST_FILE) continue;
     const bytes = await files.read(name);
-    if (bytes !== undefined) described.push({ name, bytes: bytes.byteLength, sha256: sha256(bytes) });
+    if (bytes !== undefined) described.push({ name, bytes: bytes.byteLength, sha256: sha256Of(bytes) });
   }
   return described;
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }

@@ -1,11 +1,11 @@
-import { createHash } from "node:crypto";
 import { ggufString } from "@quern/gguf";
 import { type ManifestOrigin, provenancePairs } from "@quern/manifest";
+import { sha256Of } from "@quern/tensor/node";
 import type { OutputRequest } from "../recipe.ts";
 
 /** The origin of files in pairs of text; see `provenancePairs`. */
 export function originPairs(origin: ManifestOrigin): ReadonlyMap<string, string> {
-  return provenancePairs(origin, (text) => createHash("sha256").update(text).digest("hex"));
+  return provenancePairs(origin, sha256Of);
 }
 
 /** The same request, with its origin in the metadata. */

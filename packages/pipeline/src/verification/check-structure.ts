@@ -3,7 +3,7 @@ import type { Manifest, ManifestTensor } from "@quern/manifest";
 import { type ByteSource, QuernError } from "@quern/tensor";
 import { readSafetensors } from "safetensors-js";
 import { originPairs } from "../provenance/provenance-metadata.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, problemOf } from "./finding.ts";
 
 type Place = Omit<ManifestTensor, "file" | "sha256" | "error">;
 
@@ -80,7 +80,7 @@ export async function checkStructure(params: {
         file,
         ...(tensor === undefined ? {} : { tensor }),
         ...(offset === undefined ? {} : { offset }),
-        message: `${error.message} (${error.code})`,
+        message: `${problemOf(error, file)} (${error.code})`,
       },
     ];
   }
@@ -138,6 +138,6 @@ export async function checkSet(params: {
     return [{ kind: "structure", file, message }];
   } catch (error) {
     if (!(error instanceof QuernError)) throw error;
-    return [{ kind: "structure", file, message: `${error.message} (${error.code})` }];
+    return [{ kind: "structure", file, message: `${problemOf(error, file)} (${error.code})` }];
   }
 }

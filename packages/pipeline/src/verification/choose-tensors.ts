@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import type { ManifestTensor } from "@quern/manifest";
+import { sha256Of } from "@quern/tensor/node";
 
 /**
  * Chooses some tensors, the same for the same seed: as many of each type as there is room for, in turns, and within a type spread over
@@ -60,5 +60,5 @@ function spread(group: readonly ManifestTensor[], count: number, seed: number): 
 }
 
 function rankOf({ name }: ManifestTensor, seed: number): string {
-  return createHash("sha256").update(`${seed}\n${name}`).digest("hex");
+  return sha256Of(`${seed}\n${name}`);
 }

@@ -1,3 +1,5 @@
+import type { QuernError } from "@quern/tensor";
+
 /** What a difference is about. */
 export type FindingKind =
   /** A file that is missing, or has another size. */
@@ -24,4 +26,9 @@ export interface Finding {
   readonly offset?: number;
   /** For people: what was found, and what was expected. */
   readonly message: string;
+}
+
+/** What an error says is wrong with a file, without the name of the file: findings have that themselves. */
+export function problemOf({ message }: QuernError, file: string): string {
+  return message.startsWith(`${file}: `) ? message.slice(file.length + 2) : message;
 }

@@ -5,7 +5,7 @@ import { type ByteSource, QuernError } from "@quern/tensor";
 import { fileSource } from "@quern/tensor/node";
 import { checkSet, checkStructure } from "./check-structure.ts";
 import type { FileProgressEvent } from "../provenance/write-manifests.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, problemOf } from "./finding.ts";
 
 /** What checking files has found. */
 export interface FileVerification {
@@ -38,7 +38,7 @@ export async function verifyFiles(params: {
   for (const [index, { name }] of manifest.files.entries()) {
     const source = await open(name).catch((error: unknown) => {
       if (!(error instanceof QuernError)) throw error;
-      findings.push({ kind: "file", file: name, message: error.message });
+      findings.push({ kind: "file", file: name, message: problemOf(error, name) });
     });
     if (!source) continue;
     try {

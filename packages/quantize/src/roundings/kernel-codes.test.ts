@@ -12,7 +12,7 @@ import { columnImportance, diagonalOf } from "../hessian/column-importance.ts";
 import { columnOrder } from "../hessian/column-order.ts";
 import { errorFeedback } from "../hessian/feedback.ts";
 import { oneByOne } from "../testing/one-by-one.ts";
-import { layerUnderTest } from "../testing/tasks.ts";
+import { type LayerUnderTest, layerUnderTest } from "../testing/tasks.ts";
 import { coordinateDescent } from "./coordinate-descent.ts";
 import { gptq } from "./gptq.ts";
 import { hqq } from "./hqq.ts";
@@ -66,23 +66,29 @@ const CHOICES: Readonly<Record<string, Choice>> = {
   hqq: { rounding: hqq({ iterations: 3 }) },
 };
 
+// Neither rows nor columns of the first layer are a multiple of anything; blocks need whole ones.
+const [rows, columns, blockColumns] = [37, 181, 512];
+
 let kernels: Kernels;
+let layer: LayerUnderTest;
+let layerOfBlocks: LayerUnderTest;
 beforeAll(async () => {
   kernels = await loadKernels();
+  layer = await layerUnderTest(rows, columns, { seed: 3, tokens: 400 });
+  layerOfBlocks = await layerUnderTest(rows, blockColumns, { seed: 4, tokens: 700 });
+  // Some blocks are zeros, and some rows have scales of the other sign.
+  layerOfBlocks.matrix.values.fill(0, 256, 1024);
 });
 
 const bits = (values: Float32Array): Int32Array => new Int32Array(values.buffer);
 
 describe("kernels give the codes that come out element by element", () => {
-  // Neither rows nor columns are a multiple of anything.
-  const [rows, columns] = [37, 181];
-
   describe.each(Object.entries(GRIDS))("%s", (_name, grid) => {
     const choices = Object.entries(CHOICES).filter(
       ([, { rounding }]) => rounding.refuses(grid, { rows, columns }) === undefined,
     );
-    it.each(choices)("%s", async (_choice, choice) => {
-      const { matrix, hessian, math } = await layerUnderTest(rows, columns, { seed: 3, tokens: 400 });
+    it.each(choices)("%s", (_choice, choice) => {
+      const { matrix, hessian, math } = layer;
       const task = { ...choice, matrix, hessian, math };
       const wanted = roundMatrix({ ...task, grid: oneByOne(grid) });
       const found = roundMatrix({ ...task, grid });
@@ -95,10 +101,8 @@ describe("kernels give the codes that come out element by element", () => {
   describe.each(Object.keys(BLOCK_LAYOUTS))("blocks of %s", (type) => {
     it.each(Object.keys(CHOICES).filter((name) => CHOICES[name]!.calibrator === undefined && name !== "hqq"))(
       "%s",
-      async (name) => {
-        const { matrix, hessian, math } = await layerUnderTest(rows, 512, { seed: 4, tokens: 700 });
-        // Some blocks are zeros, and some rows have scales of the other sign.
-        matrix.values.fill(0, 256, 1024);
+      (name) => {
+        const { matrix, hessian, math } = layerOfBlocks;
         const grid = ggml({ type }, { kernels });
         const task = { ...CHOICES[name]!, matrix, hessian, math };
         const wanted = roundMatrix({ ...task, grid: oneByOne(grid) });
@@ -111,7 +115,7 @@ describe("kernels give the codes that come out element by element", () => {
   });
 
   it("in Wasm, too", async () => {
-    const { matrix, hessian } = await layerUnderTest(rows, columns, { seed: 3, tokens: 400 });
+    const { matrix, hessian } = layer;
     const { math } = await loadKernels({ backend: "wasm" });
     for (const grid of Object.values(GRIDS)) {
       const rounding = gptq({ passes: 1, refitScales: true, searchScales: true });

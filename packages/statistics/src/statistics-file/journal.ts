@@ -1,8 +1,7 @@
-import { createHash } from "node:crypto";
 import { open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { QuernError } from "@quern/tensor";
-import { findOutputFile, partialPathOf, reportingAs, syncDirectory } from "@quern/tensor/node";
+import { findOutputFile, partialPathOf, reportingAs, sha256Of, syncDirectory } from "@quern/tensor/node";
 import { ReadJson } from "./json-value.ts";
 import type { StatisticsPlan } from "./plan.ts";
 
@@ -39,7 +38,7 @@ export function runOf({ description, layout }: StatisticsPlan): StatisticsRun {
     text: hashes.join(" "),
     options: JSON.stringify(options),
     tool,
-    layout: createHash("sha256").update(layout.header).digest("hex"),
+    layout: sha256Of(layout.header),
   };
 }
 

@@ -14,5 +14,6 @@ export type { PartialFile } from "./output-file.ts";
 export { findOutputFile } from "./find-output-file.ts";
 export { checkOutputPlaces } from "./output-place.ts";
 export type { OutputPlace } from "./output-place.ts";
+export { sha256Of } from "./sha256.ts";
 export { createOutputSet, resumeOutputSet } from "./output-set.ts";
 export type { OutputSet, OutputSetFile } from "./output-set.ts";

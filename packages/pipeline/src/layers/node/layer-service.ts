@@ -1,11 +1,10 @@
-import { createHash } from "node:crypto";
 import type { CheckpointShard } from "@quern/checkpoints";
-import { ShardReader } from "@quern/checkpoints/node";
+import { ShardReader } from "@quern/checkpoints/node/shards";
 import { type KernelBackend, loadKernels } from "@quern/kernels";
+import { sha256Of } from "@quern/tensor/node";
 import type { Service } from "@quern/threads";
 import { FileWriter, type WrittenFile } from "../../node/file-writer.ts";
 import { changeInputs } from "../tasks/change-inputs.ts";
-import { compareBlock } from "../tasks/compare-block.ts";
 import { copyRows } from "../tasks/copy-rows.ts";
 import { evaluateWeights } from "../tasks/evaluate-weights.ts";
 import { largest } from "../tasks/largest.ts";
@@ -17,7 +16,6 @@ import { roundBlocks } from "../tasks/round-blocks.ts";
 import { roundRows } from "../tasks/round-rows.ts";
 import type { LayerResult, LayerTask } from "../tasks/task.ts";
 import type { ReadBytes, WriteBytes } from "../tasks/target.ts";
-import { chooseColumnFactors } from "../tasks/choose-factors.ts";
 import { type OpenReader, readWeights } from "../tasks/weights.ts";
 
 /** What a thread needs to know to work on layers. Plain data. */
@@ -43,14 +41,15 @@ export async function createService(options: LayerServiceOptions): Promise<Servi
     switch (task.kind) {
       case "read":
         return readWeights(task.weights, { firstRow: 0, rows: task.weights.rows }, open);
+      // What computes models is loaded for the few threads that do.
       case "choose-factors":
-        return chooseColumnFactors(task, kernels, open);
+        return (await import("../tasks/choose-factors.ts")).chooseColumnFactors(task, kernels, open);
       case "change-inputs":
         return changeInputs(task);
       case "evaluate":
         return evaluateWeights(task, open);
       case "compare-block":
-        return compareBlock(task, kernels, open);
+        return (await import("../tasks/compare-block.ts")).compareBlock(task, kernels, open);
       case "prepare":
         return prepare(task, kernels);
       case "largest":
@@ -119,10 +118,7 @@ async function comparing(files: readonly WrittenFile[]): Promise<Files> {
   return {
     write: (file, bytes, offset) => comparer.expectEqual(file, bytes, offset),
     read,
-    hash: async (...range) =>
-      createHash("sha256")
-        .update(await read(...range))
-        .digest("hex"),
+    hash: async (...range) => sha256Of(await read(...range)),
     close: () => comparer.close(),
   };
 }

@@ -1,4 +1,4 @@
-import { formatOf, type Layer, type LayerConstants, packLayer } from "@quern/checkpoints";
+import { formatOf, type Layer, type LayerConstants, packLayer } from "@quern/checkpoints/formats";
 import type { QuantizedMatrix } from "@quern/quantize";
 import type { Target, WriteBytes } from "./target.ts";
 

@@ -1,4 +1,4 @@
-import { dequantize, formatOf, type Layer, unpackLayer } from "@quern/checkpoints";
+import { dequantize, formatOf, type Layer, unpackLayer } from "@quern/checkpoints/formats";
 import { byteSize, decodeElements, type ElementType } from "@quern/tensor";
 import type { ReadBytes, Target } from "./target.ts";
 

@@ -1,5 +1,5 @@
 import type { CheckpointTensor } from "@quern/checkpoints";
-import { evaluateRows, type TensorExpression, type TensorReader } from "@quern/models";
+import { evaluateRows, type TensorExpression, type TensorReader } from "@quern/models/expressions";
 import { decodeElements, type ElementType, QuernError } from "@quern/tensor";
 
 /** A matrix of weights: what it is called, and how its rows are made. Plain data. */
