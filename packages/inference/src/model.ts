@@ -9,9 +9,10 @@ import {
   outputInputs,
   planForward,
 } from "@quern/models";
+import { inputQuantizations } from "./input-quantizations.ts";
 import { modelIdentity } from "./model-identity.ts";
 
-/** A model that can be run: nothing of its weights has been read. */
+/** A model that can be run: nothing of its weights has been read, but scales of inputs. */
 export interface RunnableModel {
   /** Of the folder or file. */
   readonly name: string;
@@ -37,14 +38,15 @@ export interface RunnableModel {
 }
 
 /**
- * Describes a model that is to be run.
+ * Describes a model that is to be run, as runtimes run it: where a checkpoint says that inputs of layers are quantized, they are.
  *
  * @throws QuernError the codes of `describeSource`, `forwardModel` and `planForward`: `FORWARD_UNSUPPORTED`, `FORWARD_METADATA`,
  * `FORWARD_TENSOR_MISSING`, `FORWARD_TENSOR_INVALID`
  */
 export async function openRunnable(source: Checkpoint | GgufModel): Promise<RunnableModel> {
   const description = await describeSource(source);
-  const graph = planForward(forwardModel(description));
+  const inputs = await inputQuantizations(description, source);
+  const graph = planForward({ ...forwardModel(description), inputs });
   const output = outputInputs(graph.output);
   return {
     name: source.name,
