@@ -3,6 +3,7 @@ import {
   describeSource,
   forwardModel,
   type ForwardGraph,
+  type InputQuantization,
   type LinearInputs,
   linearInputs,
   type ModelTensor,
@@ -28,6 +29,8 @@ export interface RunnableModel {
   /** By GGUF name. */
   readonly tensors: ReadonlyMap<string, ModelTensor>;
   readonly vocabularySize: number;
+  /** Of linear layers whose inputs are quantized before they are read, by name; the graph has them, too. */
+  readonly quantizedInputs: ReadonlyMap<string, InputQuantization>;
   /** SHA-256 in hexadecimal of the architecture and the names and shapes of all tensors. */
   readonly identity: string;
   /** Where weights are read from. */
@@ -45,8 +48,8 @@ export interface RunnableModel {
  */
 export async function openRunnable(source: Checkpoint | GgufModel): Promise<RunnableModel> {
   const description = await describeSource(source);
-  const inputs = await inputQuantizations(description, source);
-  const graph = planForward({ ...forwardModel(description), inputs });
+  const quantizedInputs = await inputQuantizations(description, source);
+  const graph = planForward({ ...forwardModel(description), inputs: quantizedInputs });
   const output = outputInputs(graph.output);
   return {
     name: source.name,
@@ -57,6 +60,7 @@ export async function openRunnable(source: Checkpoint | GgufModel): Promise<Runn
     ...(output === undefined ? {} : { outputInputs: output }),
     tensors: new Map(description.tensors.map((tensor) => [tensor.name, tensor])),
     vocabularySize: graph.embedding.tokens,
+    quantizedInputs,
     identity: await modelIdentity(description),
     source: { shards: source.shards, tensors: source.tensors },
   };

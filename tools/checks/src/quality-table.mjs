@@ -58,12 +58,12 @@ async function measureRows() {
   for (const model of models) prepared.push(await prepare(model));
   for (const row of ROWS.filter(({ name }) => wanted.test(name))) {
     for (const model of prepared) {
-      const { bits, ...cost } = await measure(row, model);
+      const cost = await measure(row, model);
       const known = figures[row.name] ?? {};
       const all = { ...known.models, [model.name]: cost };
-      figures[row.name] = { bits, commit: stdout.trim(), models: all };
+      figures[row.name] = { commit: stdout.trim(), models: all };
       await writeFile(file, `${JSON.stringify(figures, null, 2)}\n`);
-      console.error(`${row.name}: ${bits.toFixed(2)} bits, ${model.name} ${JSON.stringify(cost)}`);
+      console.error(`${row.name}: ${model.name} ${JSON.stringify(cost)}`);
     }
   }
 }

@@ -11,7 +11,8 @@ export function tableLines(rows, figures) {
     `| | bits | ${models.map((model) => `${model}: mean KLD | perplexity`).join(" | ")} |`,
     `| --- | ---: |${" ---: | ---: |".repeat(models.length)}`,
     ...known.map(({ name }) => {
-      const { bits, models: costs } = figures[name];
+      const { models: costs } = figures[name];
+      const [{ bits }] = Object.values(costs);
       const cells = models.flatMap((model) => cellsOf(costs[model]));
       return `| ${name} | ${bits.toFixed(2)} | ${cells.join(" | ")} |`;
     }),
