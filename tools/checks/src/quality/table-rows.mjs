@@ -28,8 +28,8 @@ export const ROWS = [
   preset("MXFP4", "mxfp4"),
   preset("MXFP4, GPTQ", "mxfp4-gptq", "statistics"),
   {
-    name: "MXFP4, GPTQ, scales searched",
-    recipe: `extends: mxfp4-gptq\nrounding:\n  name: gptq\n${REFINED}    searchScales: true\n`,
+    name: "MXFP4, GPTQ, scales not searched",
+    recipe: `extends: mxfp4-gptq\nrounding:\n  name: gptq\n${REFINED}`,
     inputs: "statistics",
   },
   preset("FP8 by output, inputs by token", "fp8"),
