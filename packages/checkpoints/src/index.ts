@@ -32,6 +32,7 @@ export type {
 export type { GgufModel, GgufModelTensor } from "./gguf-model.ts";
 export { describeQuantization, quantizationOf } from "./reading/describe-quantization.ts";
 export type { QuantizedCheckpoint, QuantizedLayer } from "./reading/describe-quantization.ts";
+export type { QuantizedInputs } from "./reading/quantized-inputs.ts";
 export { planQuantizedCheckpoint } from "./writing/plan-quantized-checkpoint.ts";
 export type { QuantizedCheckpointPlan, TensorOrigin } from "./writing/plan-quantized-checkpoint.ts";
 export type { PlannedLayer } from "./writing/quantized-model.ts";

@@ -80,6 +80,8 @@ export interface EvaluatedModel {
   readonly bytes: number;
   /** Bytes by type, the one with most bytes first. */
   readonly types: readonly { readonly type: string; readonly bytes: number }[];
+  /** Linear layers that read quantized inputs, by type; absent where all read them as they are. */
+  readonly quantizedInputs?: readonly { readonly type: string; readonly layers: number }[];
 }
 
 /** What an evaluation found: plain data. No number in it is infinite or NaN; what cannot be said is absent. */

@@ -1,4 +1,4 @@
-import { describeQuantization } from "@quern/checkpoints";
+import { describeQuantization, type QuantizedInputs } from "@quern/checkpoints";
 import { QuernError, type TensorInfo } from "@quern/tensor";
 import type { DescribedArchitecture } from "./architectures/describe-architecture.ts";
 import { replaceSources } from "./expressions/evaluate.ts";
@@ -6,7 +6,7 @@ import type { TensorExpression } from "./expressions/expression.ts";
 import { dequantizeLayer } from "./expressions/operations/dequantize.ts";
 import { source } from "./expressions/operations/source.ts";
 import type { JsonObject } from "./json-file.ts";
-import type { ModelInput } from "./model.ts";
+import type { ModelInput, ModelModule, StoredInputQuantization } from "./model.ts";
 
 /** A quantized checkpoint as if it were not. */
 export interface DequantizedTensors {
@@ -16,6 +16,8 @@ export interface DequantizedTensors {
   readonly expressions: ReadonlyMap<string, TensorExpression>;
   /** What was described from these tensors, made from those that there are. */
   restore<Described extends DescribedArchitecture>(described: Described): Described;
+  /** How runtimes quantize the inputs of modules, by GGUF name. */
+  inputsOf(modules: readonly ModelModule[]): ReadonlyMap<string, StoredInputQuantization>;
 }
 
 /**
@@ -29,7 +31,7 @@ export async function dequantizedTensors(
   { tensors, readTensor = cannotRead }: Pick<ModelInput, "tensors" | "readTensor">,
 ): Promise<DequantizedTensors> {
   const quantized = await describeQuantization({ config, tensors, readTensor });
-  if (quantized === undefined) return { tensors, expressions: new Map(), restore: (described) => described };
+  if (quantized === undefined) return unquantized(tensors);
   const weights = new Map(quantized.layers.map(({ weight }) => [weight.name, weight]));
   const all = new Map<string, TensorInfo>();
   for (const [name, info] of tensors) {
@@ -52,9 +54,11 @@ export async function dequantizedTensors(
       }),
     ]),
   );
+  const inputs = new Map(quantized.layers.map((layer) => [layer.weight.name, layer.inputs]));
   return {
     tensors: all,
     expressions,
+    inputsOf: (modules) => new Map(modules.flatMap((module) => inputsOf(module, inputs))),
     restore: (described) => ({
       ...described,
       tensors: described.tensors.map((tensor) => ({
@@ -67,6 +71,26 @@ export async function dequantizedTensors(
       })),
     }),
   };
+}
+
+/** A checkpoint whose tensors are as they are. */
+export function unquantized(tensors: ReadonlyMap<string, TensorInfo>): DequantizedTensors {
+  return { tensors, expressions: new Map(), restore: (described) => described, inputsOf: () => new Map() };
+}
+
+/** Of a module whose weights all have the same quantization of inputs, but for the scales. */
+function inputsOf(
+  { name, weights }: ModelModule,
+  inputs: ReadonlyMap<string, QuantizedInputs | undefined>,
+): readonly (readonly [string, StoredInputQuantization])[] {
+  const all = weights.flatMap((weight) => inputs.get(weight) ?? []);
+  const [first] = all;
+  if (first === undefined || all.length < weights.length) return [];
+  const { type, groupSize } = first;
+  const same = all.every((one) => one.type === type && one.groupSize === groupSize);
+  const scales = all.flatMap(({ scale }) => scale ?? []);
+  if (!same || (scales.length > 0 && scales.length < all.length)) return [];
+  return [[name, { type, ...(groupSize && { groupSize }), ...(scales.length > 0 && { scales }) }]];
 }
 
 function cannotRead(name: string): Promise<Uint8Array> {

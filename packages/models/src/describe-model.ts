@@ -2,11 +2,11 @@ import { ggufString, ggufUint32, type GgufMetadata, type GgufValue } from "@quer
 import { QuernError } from "@quern/tensor";
 import { type Architecture, FILE_TYPE, type ModelFacts } from "./architectures/architecture.ts";
 import type { Config } from "./architectures/config.ts";
-import { describeArchitecture, type DescribedArchitecture } from "./architectures/describe-architecture.ts";
+import { describeArchitecture } from "./architectures/describe-architecture.ts";
 import { readPoolingType } from "./architectures/pooling-type.ts";
 import { fillIn, readConfig } from "./architectures/read-config.ts";
 import { architectureOf } from "./architectures/registry.ts";
-import { dequantizedTensors } from "./dequantized-tensors.ts";
+import { dequantizedTensors, unquantized } from "./dequantized-tensors.ts";
 import { generalMetadata } from "./metadata/general-metadata.ts";
 import { countParameters } from "./metadata/size-label.ts";
 import type { ModelDescription, ModelInput, ModelTensor } from "./model.ts";
@@ -36,10 +36,7 @@ export async function describeModel(input: ModelInput): Promise<ModelDescription
   const architecture = architectureOf(given);
   const config = fillIn(given, architecture);
   const source = keepsQuantization(architecture, given)
-    ? {
-        tensors: input.tensors,
-        restore: <Described extends DescribedArchitecture>(described: Described): Described => described,
-      }
+    ? unquantized(input.tensors)
     : await dequantizedTensors(json, input);
 
   const vocabulary = await describeVocabulary({
@@ -69,6 +66,7 @@ export async function describeModel(input: ModelInput): Promise<ModelDescription
     architecture: architecture.name,
     tensors,
     modules,
+    inputs: source.inputsOf(modules),
     metadata({ fileType }) {
       const quantized = architecture.quantization !== undefined && isQuantized(config);
       const number =

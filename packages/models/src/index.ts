@@ -37,6 +37,7 @@ export type { Evaluation, LinearInput } from "./forward/evaluate/evaluation.ts";
 export { normalizeOutput, outputLogits } from "./forward/evaluate/output-logits.ts";
 export { forwardModel } from "./forward/forward-model.ts";
 export type { BlockGraph, EmbeddingGraph, ForwardGraph, OutputGraph } from "./forward/graph.ts";
+export type { InputQuantization } from "./forward/input-quantization.ts";
 export type { ElementwiseFunction, ForwardKernels, ForwardMath } from "./forward/kernels.ts";
 export { loadParameterRows, loadParameters } from "./forward/load-parameters.ts";
 export type { Parameter, ParameterSet } from "./forward/parameters.ts";
@@ -55,6 +56,7 @@ export type {
   ModelModule,
   ModelTensor,
   StoragePolicy,
+  StoredInputQuantization,
 } from "./model.ts";
 export { parseModelCard } from "./metadata/model-card.ts";
 export { plainTensors } from "./plain-tensors.ts";

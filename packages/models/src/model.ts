@@ -2,6 +2,7 @@ import type { GgufMetadata } from "@quern/gguf";
 import type { ElementType, QuernError, TensorInfo } from "@quern/tensor";
 import type { ModuleRole } from "./architectures/module-role.ts";
 import type { TensorExpression } from "./expressions/expression.ts";
+import type { InputQuantization } from "./forward/input-quantization.ts";
 
 /** The small files of a checkpoint (config, tokenizer, model card); paths are relative, with forward slashes. */
 export interface CheckpointFiles {
@@ -82,6 +83,15 @@ export interface ModelModule {
   readonly weights: readonly string[];
 }
 
+/** How runtimes quantize what a linear layer reads. */
+export interface StoredInputQuantization {
+  readonly type: InputQuantization["type"];
+  /** Inputs of a token with a scale in common. @default all of them */
+  readonly groupSize?: number;
+  /** Tensors of the checkpoint with one scale each, for the weights of the module. @default each token has its own */
+  readonly scales?: readonly string[];
+}
+
 /** Everything about a model that is known before a weight is read. */
 export interface ModelDescription {
   /** GGUF architecture name, e.g. "llama". */
@@ -90,6 +100,8 @@ export interface ModelDescription {
   readonly tensors: readonly ModelTensor[];
   /** Modules outside the blocks, then block by block: which linear layers there are and what feeds them. Empty for GGUF. */
   readonly modules: readonly ModelModule[];
+  /** Of linear layers whose inputs runtimes quantize, by GGUF name without ".weight". @default none are */
+  readonly inputs?: ReadonlyMap<string, StoredInputQuantization>;
   /**
    * All metadata in the converter's order. `fileType` is the number for `general.file_type` (llama_ftype), which the
    * converter writes in the midst of the architecture's keys. Of a GGUF file: what it says, `fileType` too.

@@ -1,13 +1,18 @@
 // What formats and roundings cost models, as the table of README has it: every row is `quern convert`, and `quern eval` of what it wrote.
-//   node tools/checks/src/quality-table.mjs --calibrate FILE [--tokens 32768] [--windows 72] [--rows REGEX] --texts FILE,FILE <model> ...
-// Needs the packages built. One statistics file serves all rows of a model. Embeddings and output stay as they are. The bits are those of the
-// layers that are quantized, from the sizes of files.
+//   node tools/checks/src/quality-table.mjs --figures FILE.json [--readme README.md] [--rows REGEX]
+//     [--calibrate FILE --texts FILE,FILE [--tokens 32768] [--windows 72] [--statistics FOLDER] <model> ...]
+// With models it measures the rows that match, and keeps their figures in FILE.json, each with the commit that it was measured on: rows
+// that are not measured anew stay. Then it prints the whole table, and puts it into --readme. Needs the packages built. One statistics
+// file serves all rows of a model; --statistics keeps it for the next run. Embeddings and output stay as they are. The bits are those of
+// the layers that are quantized, from the sizes of files.
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
+import { putTable, tableLines } from "./quality/table-lines.mjs";
 import { ROWS } from "./quality/table-rows.mjs";
 
 const run = promisify(execFile);
@@ -16,44 +21,57 @@ const quern = fileURLToPath(new URL("../../../apps/converter/bin/quern.js", impo
 const { values: options, positionals: models } = parseArgs({
   allowPositionals: true,
   options: {
+    figures: { type: "string" },
+    readme: { type: "string" },
     calibrate: { type: "string" },
     texts: { type: "string" },
     tokens: { type: "string", default: "32768" },
     windows: { type: "string", default: "72" },
+    statistics: { type: "string" },
     rows: { type: "string", default: "." },
   },
 });
-if (models.length === 0 || options.calibrate === undefined || options.texts === undefined) {
-  throw new Error(
-    "name models, with --texts those to compare them on, and with --calibrate one to calibrate with",
-  );
+const { figures: file } = options;
+if (file === undefined) throw new Error("name the file of the figures with --figures");
+if (models.length > 0 && (options.calibrate === undefined || options.texts === undefined)) {
+  throw new Error("models need --texts to compare them on, and with --calibrate one to calibrate with");
 }
-const wanted = new RegExp(options.rows);
+const figures = existsSync(file) ? JSON.parse(await readFile(file, "utf8")) : {};
 const folder = await mkdtemp(join(tmpdir(), "quality-"));
 try {
-  const prepared = [];
-  for (const model of models) prepared.push(await prepare(model));
-  console.log(
-    `Calibrated on ${options.tokens} tokens; ${options.windows} windows of ${basename(options.texts)} and its like.`,
-  );
-  console.log(`| | bits | ${prepared.map(({ name }) => `${name}: mean KLD | perplexity`).join(" | ")} |`);
-  console.log(`| --- | ---: |${" ---: | ---: |".repeat(prepared.length)}`);
-  for (const row of ROWS.filter(({ name }) => wanted.test(name))) {
-    const results = [];
-    for (const model of prepared) results.push(await measure(row, model));
-    const cells = results.flatMap(({ divergence, ratio }) => [
-      divergence.toFixed(5),
-      `${ratio < 1 ? "" : "+"}${(100 * (ratio - 1)).toFixed(2)} %`,
-    ]);
-    console.log(`| ${row.name} | ${results[0].bits.toFixed(2)} | ${cells.join(" | ")} |`);
-  }
+  if (models.length > 0) await measureRows();
 } finally {
   await rm(folder, { recursive: true });
+}
+const lines = tableLines(ROWS, figures);
+console.log(lines.join("\n"));
+if (options.readme !== undefined) {
+  await writeFile(options.readme, putTable(await readFile(options.readme, "utf8"), lines));
+}
+
+async function measureRows() {
+  const wanted = new RegExp(options.rows);
+  const { stdout } = await run("git", ["rev-parse", "--short", "HEAD"], {
+    cwd: new URL(".", import.meta.url),
+  });
+  const prepared = [];
+  for (const model of models) prepared.push(await prepare(model));
+  for (const row of ROWS.filter(({ name }) => wanted.test(name))) {
+    for (const model of prepared) {
+      const cost = await measure(row, model);
+      const known = figures[row.name] ?? {};
+      const all = { ...known.models, [model.name]: cost };
+      figures[row.name] = { commit: stdout.trim(), models: all };
+      await writeFile(file, `${JSON.stringify(figures, null, 2)}\n`);
+      console.error(`${row.name}: ${model.name} ${JSON.stringify(cost)}`);
+    }
+  }
 }
 
 async function prepare(model) {
   const name = basename(model);
-  const statistics = join(folder, `${name}-statistics.safetensors`);
+  const statistics = join(options.statistics ?? folder, `${name}-statistics.safetensors`);
+  if (existsSync(statistics)) return { name, model, statistics };
   await run(process.execPath, [
     quern,
     "calibrate",
@@ -73,7 +91,13 @@ async function measure(row, { model, statistics }) {
   const output = join(folder, row.recipe === undefined ? "output.gguf" : "output");
   const recipe = join(folder, "recipe.yaml");
   if (row.recipe !== undefined) await writeFile(recipe, row.recipe);
-  const converted = await lines([
+  const inputs = {
+    none: [],
+    importance: ["--imatrix", statistics],
+    statistics: ["--statistics", statistics],
+    sequential: ["--sequential", "--data", options.calibrate, "--tokens", options.tokens],
+  };
+  const converted = await said([
     "convert",
     model,
     "--json",
@@ -81,10 +105,9 @@ async function measure(row, { model, statistics }) {
     "--output",
     output,
     ...(row.recipe === undefined ? row.arguments : ["--recipe", recipe]),
-    ...(row.statistics === undefined ? [] : [row.statistics, statistics]),
+    ...inputs[row.inputs ?? "none"],
   ]);
-  const texts = options.texts.split(",");
-  const evaluated = await lines([
+  const evaluated = await said([
     "eval",
     output,
     "--against",
@@ -93,7 +116,7 @@ async function measure(row, { model, statistics }) {
     "--windows",
     options.windows,
     "--data",
-    ...texts,
+    ...options.texts.split(","),
   ]);
   await rm(output, { recursive: true });
   const { comparison } = evaluated.findLast(({ type }) => type === "result").total;
@@ -119,7 +142,7 @@ function bitsOf(plan) {
 }
 
 /** What a command says in JSON. */
-async function lines(commandLine) {
+async function said(commandLine) {
   const { stdout } = await run(process.execPath, [quern, ...commandLine], { maxBuffer: 2 ** 28 });
   return stdout
     .split("\n")

@@ -108,7 +108,6 @@ async function measure({ name, method, statistics, compared }) {
       weights.set(`${module}.weight`, { type: "F32", shape, data: shared(shape[0] * shape[1]) });
     }
   }
-  const activations = method.activations && new Map();
   const errors = [];
   await run(
     // The longest first.
@@ -122,15 +121,12 @@ async function measure({ name, method, statistics, compared }) {
         statistics: statistics.get(group),
         targets: new Map(modules.map((module) => [module, weights.get(`${module}.weight`).data])),
       })),
-    ({ group, statistics: { magnitudes } }, result) => {
-      errors.push(...result.errors);
-      activations?.set(group, result.factors ?? new Float32Array(magnitudes.length).fill(1));
-    },
+    (_, result) => errors.push(...result.errors),
   );
   const rounded = performance.now();
   const total = { positions: 0, divergence: 0, surprise: 0, known: 0 };
   await run(
-    compared.map((window) => ({ kind: "compare", ...window, weights, activations })),
+    compared.map((window) => ({ kind: "compare", ...window, weights })),
     (_, result) => {
       for (const key of Object.keys(total)) total[key] += result[key];
     },

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { EvaluationReport } from "@quern/evaluation";
 import { describe, expect, it } from "vitest";
@@ -168,6 +168,38 @@ describe("quern eval", () => {
     const other = await runCli({ argv: ["eval", file, "--against", reference, "--data", text, "-j", "0"] });
     expect(other.exitCode).toBe(3);
     expect(other.stderr).toContain("EVALUATION_REFERENCE_MISMATCH");
+  });
+
+  it("quantizes inputs as the runtimes of a checkpoint do", async () => {
+    const folder = await temporaryFolder();
+    const path = join(folder, "w8a8");
+    const { exitCode } = await runCli({
+      argv: ["convert", demoCheckpoint, "--recipe", "w8a8", "-o", path, "-q", "-j", "0"],
+    });
+    expect(exitCode).toBe(0);
+    const few = ["--against", demoCheckpoint, "--windows", "4"];
+    const found = await evaluateDemo([path, ...few]);
+    expect(found.model.quantizedInputs).toEqual([{ type: "I8", layers: 28 }]);
+    expect(found.reference).not.toHaveProperty("quantizedInputs");
+
+    const file = join(path, "config.json");
+    const config = await readFile(file, "utf8");
+    const changed = JSON.parse(config) as {
+      quantization_config: { config_groups: { group_0: { input_activations: unknown } } };
+    };
+    changed.quantization_config.config_groups.group_0.input_activations = null;
+    await writeFile(file, JSON.stringify(changed));
+    const weights = await evaluateDemo([path, ...few]);
+    expect(weights.model).not.toHaveProperty("quantizedInputs");
+    const [all, alone] = [found, weights].map(({ total }) => total.comparison!.divergence.mean.value);
+    expect(alone).toBeGreaterThan(0);
+    expect(all).toBeGreaterThan(2 * alone!);
+
+    const { stdout } = await runCli({ argv: ["eval", demoCheckpoint, "--against", path, "-n"] });
+    expect(stdout).not.toContain("inputs of");
+    await writeFile(file, config);
+    const plan = await runCli({ argv: ["eval", path, "-n"] });
+    expect(plan.stdout).toMatch(/ bits each \(I8, BF16\) · inputs of 28 layers as I8$/m);
   });
 
   it("takes the bundled texts, each a domain, and plans without running", async () => {

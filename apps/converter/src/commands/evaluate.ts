@@ -35,6 +35,7 @@ export function defineEvaluate(command: Command, host: Host): void {
   addManual(command, {
     description: [
       "Gives the figures of llama-perplexity: perplexity with its standard error, and against a reference the KL divergence, changes of token probabilities, and how often both prefer the same token.",
+      "Checkpoints whose layers quantize what they read (W8A8, FP8) are run that way, with inputs as vLLM computes them.",
     ],
     examples: [
       { does: "Perplexity", run: "quern eval model.gguf --windows 2" },

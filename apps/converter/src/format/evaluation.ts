@@ -157,9 +157,10 @@ function withError({ value, error }: Estimate, digits: number, factor = 1): stri
 
 const MOST_DECIMALS = 9;
 
-/** "demo · llama · 2.89M parameters · 16.00 bits each (BF16)" */
+/** "demo · llama · 2.89M parameters · 9.51 bits each (I8, BF16) · inputs of 28 layers as I8" */
 function describeModel(model: EvaluatedModel, name = `${printable(model.name)} · `): string {
-  const { architecture, parameters, bytes, types } = model;
+  const { architecture, parameters, bytes, types, quantizedInputs = [] } = model;
+  const inputs = quantizedInputs.map(({ type, layers }) => ` · inputs of ${layers} layers as ${type}`);
   const kinds = types.map(({ type }) => type).join(", ");
-  return `${name}${printable(architecture)} · ${formatParameters(parameters)} parameters · ${formatBitsPerWeight(bytes, parameters)} bits each (${kinds})`;
+  return `${name}${printable(architecture)} · ${formatParameters(parameters)} parameters · ${formatBitsPerWeight(bytes, parameters)} bits each (${kinds})${inputs.join("")}`;
 }

@@ -22,6 +22,7 @@ it.each<[Loader, string, Partial<LayerParameters>, string]>([
   ["vllm", "gptq", { bits: 3 }, "of 4, 8 bits, not of 3"],
   ["vllm", "gptq", { symmetric: false }, "only where it is symmetric"],
   ["vllm", "gptq", { tile: { rows: 1, columns: 16 } }, "not of 16"],
+  ["vllm", "pack-quantized", { bits: 8, symmetric: false }, "of 8 bits only where it is symmetric"],
   ["vllm", "mlx", {}, "does not load mlx"],
   ["transformers", "gptq", { symmetric: false }, "version 2"],
   ["mlx", "gptq", {}, "does not load gptq"],
@@ -34,6 +35,14 @@ it.each<[Loader, string, Partial<LayerParameters>, string]>([
 it("has nothing against 4 bits in symmetric groups of 128", () => {
   for (const loader of LOADERS.filter((name) => name !== "mlx")) {
     expect(compatibility({ format: "gptq", parameters: W4, loader })).toEqual([]);
+  }
+});
+
+it("has nothing against asymmetric grids that kernels have", () => {
+  for (const change of [{ symmetric: false }, { bits: 8 }]) {
+    expect(
+      compatibility({ format: "pack-quantized", parameters: { ...W4, ...change }, loader: "vllm" }),
+    ).toEqual([]);
   }
 });
 

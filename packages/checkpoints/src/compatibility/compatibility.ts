@@ -34,7 +34,7 @@ export function compatibility(params: {
   const expect = (holds: boolean, reason: string): void => {
     if (!holds) reasons.push(`${loader} loads ${name} ${reason}`);
   };
-  const { bits, groupSizes, outputsMultiple = 1, inputsMultiple = 1 } = rule;
+  const { bits, asymmetricBits, groupSizes, outputsMultiple = 1, inputsMultiple = 1 } = rule;
   const groupSize = groupSizeOf(parameters);
   expect(bits?.includes(parameters.bits) ?? true, `of ${bits?.join(", ")} bits, not of ${parameters.bits}`);
   expect(
@@ -42,6 +42,10 @@ export function compatibility(params: {
     `in groups of ${groupSizes?.map(nameOfGroup).join(", ")}, not of ${nameOfGroup(groupSize)}`,
   );
   expect(!rule.symmetric || parameters.symmetric, "only where it is symmetric");
+  expect(
+    parameters.symmetric || (asymmetricBits?.includes(parameters.bits) ?? true),
+    `of ${parameters.bits} bits only where it is symmetric`,
+  );
   expect(
     !rule.noShiftedZeros || parameters.symmetric,
     "only where it is symmetric: asymmetric zeros need version 2",

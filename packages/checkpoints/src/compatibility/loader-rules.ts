@@ -4,6 +4,8 @@ export interface LoaderRule {
   /** -1: whole rows. */
   readonly groupSizes?: readonly number[];
   readonly symmetric?: true;
+  /** Bits of asymmetric grids, where they are others. */
+  readonly asymmetricBits?: readonly number[];
   readonly actOrder?: false;
   /** What outputs and inputs are multiples of. */
   readonly outputsMultiple?: number;
@@ -33,7 +35,8 @@ export const LOADER_RULES: Readonly<Record<Loader, Readonly<Record<string, Loade
     "bnb-nf4": ANY,
     "bnb-fp4": ANY,
     "bnb-int8": ANY,
-    "pack-quantized": { bits: [4, 8], groupSizes: MARLIN_GROUPS },
+    // Of asymmetric types Marlin has uint4 alone (marlin_utils.py, `query_marlin_supported_quant_types`).
+    "pack-quantized": { bits: [4, 8], asymmetricBits: [4], groupSizes: MARLIN_GROUPS },
     "int-quantized": ANY,
     "float-quantized": ANY,
     "nvfp4-pack-quantized": ANY,

@@ -10,6 +10,7 @@ import {
   type ModuleTensors,
   type QuantizationReader,
 } from "./quantization-reader.ts";
+import { configuredInputs } from "./quantized-inputs.ts";
 
 /** What the groups of config.json say about weights. Shapes tell which group a layer is of. */
 function groupings(config: JsonObject): (Grouping & { symmetric: boolean; ordered: boolean })[] {
@@ -70,7 +71,7 @@ function fourBitFloats(module: ModuleTensors): DescribedLayer {
   };
 }
 
-function bytes(module: ModuleTensors): DescribedLayer {
+function bytes(module: ModuleTensors, config: JsonObject): DescribedLayer {
   const { shape, type } = module.need(".weight", 2);
   const [rows, columns] = shape as [number, number];
   const scale = module.need(".weight_scale");
@@ -81,7 +82,9 @@ function bytes(module: ModuleTensors): DescribedLayer {
     : perRow
       ? { rows: 1, columns: "all" }
       : { rows: 128, columns: 128 };
+  const inputs = configuredInputs(module, config);
   return {
+    ...(inputs === undefined ? {} : { inputs }),
     format: type === "I8" ? "int-quantized" : "float-quantized",
     layer: { rows, columns, parameters: { bits: 8, tile, symmetric: true, scaleType: scale.type } },
   };
@@ -92,7 +95,7 @@ export const compressedTensorsReader: QuantizationReader = {
   markers: [".weight_packed", ".weight_scale"],
   companions: [".input_scale", ".input_zero_point", ".input_global_scale"],
   describe(module, config) {
-    if (!module.has(".weight_packed")) return bytes(module);
+    if (!module.has(".weight_packed")) return bytes(module, config);
     return module.need(".weight_packed", 2).type === "U8" ? fourBitFloats(module) : packed(module, config);
   },
 };

@@ -52,6 +52,14 @@ function configOf(format: string, parameters: Partial<LayerParameters>): Record<
   return JSON.parse(new TextDecoder().decode(files.get("config.json"))) as Record<string, unknown>;
 }
 
+/** How a runtime quantizes what a layer reads. */
+function inputsOf(format: string, { activations }: Partial<LayerParameters>, module: string): unknown {
+  if (format === "fp8") return { type: "F8_E4M3", groupSize: 128 };
+  if (activations === undefined) return undefined;
+  const type = format === "int-quantized" ? "I8" : "F8_E4M3";
+  return activations === "static" ? { type, scale: `${module}.input_scale` } : { type };
+}
+
 /** Suffixes of the tensors by which layers that are not packed in words are found. */
 const MARKERS = [".weight.absmax", ".SCB", ".weight_scale_inv", ".weight_scale", ".scales"];
 
@@ -78,6 +86,9 @@ describe.each(CASES)("%s %j", (format, parameters) => {
       Object.entries(MODULES).map(([module, shape]) => [module, "F32", [...shape]]),
     );
     expect([...found!.consumed].toSorted()).toEqual([...quantized.tensors.keys()].toSorted());
+    expect(found!.layers.map(({ inputs }) => inputs)).toEqual(
+      Object.keys(MODULES).map((module) => inputsOf(format, parameters, module)),
+    );
     for (const { module, format: name, layer, parts, weight } of found!.layers) {
       const own = new Map(parts.map((part) => [part.suffix, quantized.bytes.get(part.name)!]));
       const matrix = unpackLayer({ format: formatOf(name), layer, bytes: own, module });

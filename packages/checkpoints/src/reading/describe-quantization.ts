@@ -9,6 +9,7 @@ import {
   type QuantizationReader,
   unknownQuantization,
 } from "./quantization-reader.ts";
+import type { QuantizedInputs } from "./quantized-inputs.ts";
 import { READERS } from "./readers.ts";
 
 /** A linear layer that a checkpoint holds quantized. */
@@ -22,6 +23,8 @@ export interface QuantizedLayer {
   readonly layer: Layer;
   /** Tensors to unpack it from, in the order of the format's parts. */
   readonly parts: readonly { readonly suffix: string; readonly name: string }[];
+  /** How its inputs are quantized when the model runs. @default not at all */
+  readonly inputs?: QuantizedInputs;
 }
 
 /** What is quantized in a checkpoint. */
@@ -97,6 +100,7 @@ export async function describeQuantization(params: {
       parts: parts
         .filter(({ informative }) => !informative)
         .map(({ suffix }) => ({ suffix, name: module + suffix })),
+      ...(described.inputs === undefined ? {} : { inputs: described.inputs }),
     });
   }
   return { method, layers, consumed: new Set([...consumed].filter((name) => tensors.has(name))) };

@@ -11,7 +11,9 @@ export const fineGrainedFp8Reader: QuantizationReader = {
     const [rows, columns] = module.need(".weight", 2).shape as [number, number];
     const { type: scaleType } = module.need(".weight_scale_inv", 2);
     const tile = { rows: 128, columns: 128 };
+    const dynamic = config["activation_scheme"] === "dynamic";
     return {
+      ...(dynamic ? { inputs: { type: "F8_E4M3", groupSize: 128 } } : {}),
       format: "fp8",
       layer: { rows, columns, parameters: { bits: 8, tile, symmetric: true, scaleType } },
     };

@@ -1,5 +1,6 @@
 import { decodeElements, QuernError, type TensorInfo } from "@quern/tensor";
 import type { Layer } from "../formats/format.ts";
+import type { QuantizedInputs } from "./quantized-inputs.ts";
 
 /** Fields of config.json. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -11,6 +12,8 @@ export interface DescribedLayer {
   readonly layer: Layer;
   /** Dimensions before outputs and inputs, of experts that are stacked; their product is part of `layer.rows`. @default none */
   readonly leading?: readonly number[];
+  /** How its inputs are quantized when the model runs. @default not at all */
+  readonly inputs?: QuantizedInputs;
 }
 
 /** How checkpoints of one `quant_method` are read. Adding one is a file here and a line in `readers.ts`. */

@@ -44,6 +44,8 @@ export async function openEvaluationModel(
 
 function factsOf(model: RunnableModel, source: Checkpoint | GgufModel): EvaluatedModel {
   const { name, architecture, identity, vocabularySize, tensors } = model;
+  const inputs = new Map<string, number>();
+  for (const { type } of model.quantizedInputs.values()) inputs.set(type, (inputs.get(type) ?? 0) + 1);
   const stored: Iterable<CheckpointTensor & Partial<GgufModelTensor>> = source.tensors.values();
   const bytes = new Map<string, number>();
   for (const { type, ggmlType = type, size } of stored)
@@ -58,5 +60,6 @@ function factsOf(model: RunnableModel, source: Checkpoint | GgufModel): Evaluate
     parameters,
     bytes: source.totalBytes,
     types: Array.from(bytes, ([type, size]) => ({ type, bytes: size })).sort((a, b) => b.bytes - a.bytes),
+    ...(inputs.size > 0 && { quantizedInputs: Array.from(inputs, ([type, layers]) => ({ type, layers })) }),
   };
 }

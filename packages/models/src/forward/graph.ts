@@ -1,3 +1,4 @@
+import type { InputQuantization } from "./input-quantization.ts";
 import type { Activation, ExpertsRecord } from "./record.ts";
 
 /*
@@ -11,6 +12,8 @@ export interface LinearGraph {
   readonly inputs: number;
   readonly outputs: number;
   readonly hasBias: boolean;
+  /** What happens to its inputs before it is applied. @default nothing */
+  readonly inputQuantization?: InputQuantization;
 }
 
 /** The same layer of several experts or heads, one matrix after the other. */

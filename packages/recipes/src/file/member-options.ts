@@ -22,6 +22,7 @@ export const ROUNDING_OPTIONS: OptionsByName = {
     damping: z.number().min(0).optional(),
     passes: z.int().min(0).optional(),
     refitScales: z.boolean().optional(),
+    searchScales: z.boolean().optional(),
     shift: share.optional(),
   },
   "coordinate-descent": {

@@ -52,7 +52,8 @@ export const floatPresets: readonly QuantizationRecipe[] = [
     description: "MXFP4 in groups of 32, rounded by GPTQ, 16-bit inputs",
     format: "mxfp4-pack-quantized",
     parameters: { bits: 4, groupSize: 32, scaleType: "F8_E8M0" },
-    rounding: GPTQ,
+    // Where the next scale is twice as large, searching them together with codes loses less (figures in the README of the repository).
+    rounding: { ...GPTQ, options: { ...GPTQ.options, searchScales: true } },
     calibrator: LEAST_ERROR,
   },
 ];

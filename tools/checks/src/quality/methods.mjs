@@ -10,7 +10,6 @@ const tiles = (bits, columns) => ({
   name: "uniform",
   options: { bits, symmetric: false, tile: { columns } },
 });
-const bytes = { name: "uniform", options: { bits: 8, symmetric: true, tile: "channel", scaleType: "F32" } };
 
 /** What is compared: see round-group.mjs. Methods of the same heading have the same bits. */
 export const METHODS = {
@@ -21,13 +20,6 @@ export const METHODS = {
     rounding: nearest,
   },
   ...Object.fromEntries([4, 3].flatMap(groups)),
-  W8A8: { grid: bytes, rounding: nearest, activations: true },
-  "W8A8, SmoothQuant": {
-    grid: bytes,
-    rounding: nearest,
-    transform: { name: "smooth-quant" },
-    activations: true,
-  },
 };
 
 function blocks(type) {

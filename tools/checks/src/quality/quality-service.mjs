@@ -2,7 +2,6 @@
 import { loadKernels } from "@quern/kernels";
 import { embedTokens, evaluateBlock, outputLogits } from "@quern/models";
 import { roundGroup } from "./round-group.mjs";
-import { quantizeTokens } from "./quantize-tokens.mjs";
 
 /** @param model graph and parameters of the model, groups of linear layers by the name of the first. */
 export async function createService({ graph, parameters, groups }) {
@@ -66,9 +65,8 @@ export async function createService({ graph, parameters, groups }) {
     },
     round: (task) => roundGroup({ ...task, parameters, kernels }),
     /** Sums over the positions whose next token is in the window. */
-    compare({ tokens, weights, reference, activations }) {
-      const observe = activations && quantizeTokens(activations);
-      const found = logProbabilities(predict({ tokens, weights, observe }));
+    compare({ tokens, weights, reference }) {
+      const found = logProbabilities(predict({ tokens, weights }));
       const size = graph.embedding.tokens;
       const result = { positions: tokens.length - 1, divergence: 0, surprise: 0, known: 0 };
       for (let position = 0; position < result.positions; position++) {

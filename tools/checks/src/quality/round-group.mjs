@@ -16,19 +16,19 @@ import {
  * @param method `{ type }` for what ggml does with a type and the diagonal of the Hessian (`{ type, plain: true }`: without it), or a
  * treatment of @quern/quantize, with `transform` where there is one.
  * @param targets by module, rows x columns in shared memory: what the layers become
- * @returns what the columns were multiplied by, if anything, and the error of the outputs, relative to them
+ * @returns the error of the outputs, relative to them
  */
 export function roundGroup({ modules, method, statistics, targets, parameters, kernels }) {
   const hessian = { matrix: statistics.matrix, tokens: statistics.tokens };
   const layers = modules.map((module) => matrixOf(parameters.get(`${module}.weight`), kernels));
   const { math } = kernels;
   const rounded = method.type ? ggmlRows : treated;
-  const { values, factors } = rounded({ method, layers, hessian, statistics, kernels });
+  const values = rounded({ method, layers, hessian, statistics, kernels });
   modules.forEach((module, i) => targets.get(module).set(values[i]));
   const errors = layers.map(
     (matrix, i) => outputError({ matrix, values: values[i], hessian: hessian.matrix, math }).relative,
   );
-  return { factors, errors };
+  return { errors };
 }
 
 function matrixOf({ type, shape, data }, kernels) {
@@ -49,7 +49,7 @@ function ggmlRows({ method: { type, plain }, layers, hessian, kernels }) {
   const importance = plain
     ? undefined
     : Float32Array.from({ length: n }, (_, j) => hessian.matrix[j * (n + 1)] / hessian.tokens);
-  const values = layers.map(({ rows, columns, values: weights }) => {
+  return layers.map(({ rows, columns, values: weights }) => {
     const source = new Uint8Array(weights.buffer);
     const target = new Float32Array(weights.length);
     const blocks = new Uint8Array(rowSize(type, columns) * rows);
@@ -65,7 +65,6 @@ function ggmlRows({ method: { type, plain }, layers, hessian, kernels }) {
     kernels.dequantize({ type, source: blocks, target, rows, columns });
     return target;
   });
-  return { values };
 }
 
 function treated({ method, layers, hessian, statistics, kernels }) {
@@ -82,10 +81,9 @@ function treated({ method, layers, hessian, statistics, kernels }) {
     chooseFactors({ layers, transform, grid, calibrator, hessian, meanMagnitudes, largestMagnitudes, math })
       .factors;
   const seen = factors ? scaleHessian(hessian, factors) : hessian;
-  const values = layers.map((layer) => {
+  return layers.map((layer) => {
     const matrix = factors ? scaleColumns(layer, factors) : layer;
     const result = roundMatrix({ matrix, ...members, hessian: seen, math });
     return factors ? result.values.map((value, i) => value / factors[i % columns]) : result.values;
   });
-  return { values, factors };
 }

@@ -1,11 +1,12 @@
 import type { LinearGraph, StackedLinearGraph } from "../graph.ts";
 import { matrixOf, numbersOf, parameterOf } from "../parameters.ts";
 import type { Evaluation } from "./evaluation.ts";
+import { quantizeInputs } from "./quantize-inputs.ts";
 
 /** input (rows x inputs) times the transposed weight, plus the bias: rows x outputs. */
 export function applyLinear(
   { kernels, parameters, observe }: Evaluation,
-  { module, inputs, outputs, hasBias }: LinearGraph,
+  { module, inputs, outputs, hasBias, inputQuantization }: LinearGraph,
   { input, rows }: { readonly input: Float32Array; readonly rows: number },
 ): Float32Array {
   observe?.({ module, input, rows, columns: inputs });
@@ -15,7 +16,7 @@ export function applyLinear(
     m: rows,
     n: outputs,
     k: inputs,
-    a: input,
+    a: quantizeInputs(inputQuantization, { input, columns: inputs }),
     b: data,
     bType: type,
     transposeB: true,
@@ -31,7 +32,7 @@ export function applyLinear(
 /** The same with one of several matrices. */
 export function applyMatrix(
   { kernels, parameters, observe }: Evaluation,
-  { module, inputs, outputs, hasBias, matrices }: StackedLinearGraph,
+  { module, inputs, outputs, hasBias, matrices, inputQuantization }: StackedLinearGraph,
   params: { readonly input: Float32Array; readonly rows: number; readonly matrix: number },
 ): Float32Array {
   const { input, rows, matrix } = params;
@@ -42,7 +43,7 @@ export function applyMatrix(
     m: rows,
     n: outputs,
     k: inputs,
-    a: input,
+    a: quantizeInputs(inputQuantization, { input, columns: inputs, matrix }),
     b: matrixOf(weight, { index: matrix, count: matrices }),
     bType: weight.type,
     transposeB: true,

@@ -1,20 +1,30 @@
 import { QuernError } from "@quern/tensor";
+import type { InputQuantization } from "../input-quantization.ts";
 import type { LinearGraph, NormGraph, StackedLinearGraph } from "../graph.ts";
+
+type InputQuantizations = ReadonlyMap<string, InputQuantization>;
 
 /** The tensors of a model by GGUF name, and which of them the plan has found a use for. */
 export class ModelTensors {
   readonly #shapes: ReadonlyMap<string, readonly number[]>;
+  readonly #inputs: InputQuantizations;
   readonly #unused: Set<string>;
 
   /** @param shapes Row-major. */
-  constructor(shapes: ReadonlyMap<string, readonly number[]>) {
+  constructor(shapes: ReadonlyMap<string, readonly number[]>, inputs: InputQuantizations = new Map()) {
     this.#shapes = shapes;
+    this.#inputs = inputs;
     this.#unused = new Set(shapes.keys());
   }
 
   /** Those of a block, or of what stands outside the blocks (prefix ""), whose names start with the prefix. */
   section(prefix: string): TensorSection {
-    return new TensorSection(prefix, this.#shapes, (name) => this.#unused.delete(name));
+    return new TensorSection({
+      prefix,
+      shapes: this.#shapes,
+      inputs: this.#inputs,
+      use: (name) => this.#unused.delete(name),
+    });
   }
 
   /** Tensors that nothing has asked for. */
@@ -27,13 +37,20 @@ export class ModelTensors {
 export class TensorSection {
   readonly #prefix: string;
   readonly #shapes: ReadonlyMap<string, readonly number[]>;
+  readonly #inputs: InputQuantizations;
   readonly #use: (name: string) => void;
   readonly #used = new Set<string>();
 
-  constructor(prefix: string, shapes: ReadonlyMap<string, readonly number[]>, use: (name: string) => void) {
-    this.#prefix = prefix;
-    this.#shapes = shapes;
-    this.#use = use;
+  constructor(params: {
+    prefix: string;
+    shapes: ReadonlyMap<string, readonly number[]>;
+    inputs: InputQuantizations;
+    use: (name: string) => void;
+  }) {
+    this.#prefix = params.prefix;
+    this.#shapes = params.shapes;
+    this.#inputs = params.inputs;
+    this.#use = params.use;
   }
 
   /** Names of the tensors that were asked for. */
@@ -70,7 +87,7 @@ export class TensorSection {
     if (!fits || (expected.outputs ?? outputs) !== outputs) {
       throw this.#misfit(module, shape, `[${expected.outputs ?? "any"}, ${expected.inputs}]`);
     }
-    return { module: this.#prefix + module, inputs, outputs, hasBias: this.#bias(module) };
+    return { inputs, outputs, ...this.#linear(module) };
   }
 
   stacked(
@@ -84,7 +101,7 @@ export class TensorSection {
       const { outputs: rows = "any" } = expected;
       throw this.#misfit(module, shape, `[${expected.matrices}, ${rows}, ${expected.inputs}]`);
     }
-    return { module: this.#prefix + module, matrices, inputs, outputs, hasBias: this.#bias(module) };
+    return { matrices, inputs, outputs, ...this.#linear(module) };
   }
 
   /** @param params.weights Default: `size`. */
@@ -98,6 +115,12 @@ export class TensorSection {
       throw this.#misfit(module, shape, `${weights} weights`);
     }
     return { module: this.#prefix + module, kind, epsilon, size, weights, hasBias: this.#bias(module) };
+  }
+
+  #linear(module: string): Pick<LinearGraph, "module" | "hasBias" | "inputQuantization"> {
+    const name = this.#prefix + module;
+    const inputQuantization = this.#inputs.get(name);
+    return { module: name, hasBias: this.#bias(module), ...(inputQuantization && { inputQuantization }) };
   }
 
   #bias(module: string): boolean {

@@ -2,6 +2,7 @@ import type { GgufMetadata } from "@quern/gguf";
 import { QuernError } from "@quern/tensor";
 import { ARCHITECTURES } from "../../architectures/registry.ts";
 import type { BlockGraph, EmbeddingGraph, ForwardGraph, OutputGraph } from "../graph.ts";
+import type { InputQuantization } from "../input-quantization.ts";
 import type { ForwardRecord } from "../record.ts";
 import { ModelHyperparameters } from "./model-hyperparameters.ts";
 import { ModelTensors } from "./model-tensors.ts";
@@ -16,6 +17,8 @@ export interface ForwardModel {
   readonly metadata: GgufMetadata;
   /** Row-major shapes of all tensors by GGUF name. */
   readonly tensors: ReadonlyMap<string, readonly number[]>;
+  /** Of linear layers whose inputs are quantized, by GGUF name without ".weight". @default none are */
+  readonly inputs?: ReadonlyMap<string, InputQuantization>;
 }
 
 /**
@@ -27,10 +30,10 @@ export interface ForwardModel {
  * - `FORWARD_METADATA` a key that is missing or of no use
  * - `FORWARD_TENSOR_MISSING`, `FORWARD_TENSOR_INVALID` a tensor that is missing or of another shape
  */
-export function planForward({ architecture, metadata, tensors: shapes }: ForwardModel): ForwardGraph {
+export function planForward({ architecture, metadata, tensors: shapes, inputs }: ForwardModel): ForwardGraph {
   const record = recordOf(architecture);
   const hyperparameters = new ModelHyperparameters(architecture, metadata);
-  const tensors = new ModelTensors(shapes);
+  const tensors = new ModelTensors(shapes, inputs);
   const width = hyperparameters.integer("embedding_length");
   const epsilon = normEpsilon(record, hyperparameters);
   const context: Omit<PlanContext, "model"> = { record, hyperparameters, width, epsilon };
