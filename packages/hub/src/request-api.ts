@@ -45,7 +45,7 @@ export function apiFetch(params: {
         throw new TransientFailure(failed(`${new URL(access.endpoint).host} cannot be reached`, cause));
       }
       if (response.status < 300)
-        return new Response(text, { status: response.status, headers: response.headers });
+        return new Response(text, { status: response.status, headers: [...response.headers] });
       const error = refusal({ access, response, subject });
       throw isTransient(response.status)
         ? new TransientFailure(error, retryAfterOf(response.headers))
