@@ -70,12 +70,7 @@ class Exchange implements Handler {
     if (this.#failure !== undefined) controller.abort(this.#failure);
   }
 
-  onResponseStart(
-    controller: Controller,
-    status: number,
-    fields: Fields,
-    statusText = "",
-  ): void {
+  onResponseStart(controller: Controller, status: number, fields: Fields, statusText = ""): void {
     // What comes before the answer, such as 103, is not it.
     if (status < 200) return;
     controller.pause();

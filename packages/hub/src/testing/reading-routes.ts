@@ -116,11 +116,7 @@ function answerTree(
   answerJson(response, all.slice(first, first + PAGE), link);
 }
 
-function answerResolve(
-  exchange: Exchange,
-  _: StoredRepository,
-  { id }: StoredCommit,
-): void | Promise<void> {
+function answerResolve(exchange: Exchange, _: StoredRepository, { id }: StoredCommit): void | Promise<void> {
   const { server, response, file } = exchange;
   if (file === undefined) return refuse(response, 404, "EntryNotFound");
   const commit = { "x-repo-commit": id };
