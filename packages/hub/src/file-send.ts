@@ -1,4 +1,4 @@
-import { type HttpAnswer, type HttpSend, QuernError } from "@quern/tensor";
+import { type HttpAnswer, type HttpFields, type HttpSend, QuernError } from "@quern/tensor";
 import type { HubFileLocation } from "./hub-file.ts";
 import type { HubAccess } from "./access.ts";
 import { isTransient, refusal } from "./failures.ts";
@@ -72,7 +72,7 @@ export function fileSend(params: {
  *
  * @throws QuernError `SOURCE_CHANGED`, `HUB_RESPONSE_INVALID` when the endpoint does not say which version it has
  */
-function checkVersion(headers: Headers, { etag, size }: HubFileLocation, name: string): void {
+function checkVersion(headers: HttpFields | undefined, { etag, size }: HubFileLocation, name: string): void {
   const version = versionOf(headers);
   if (version === undefined) {
     throw new QuernError(
@@ -81,7 +81,7 @@ function checkVersion(headers: Headers, { etag, size }: HubFileLocation, name: s
       { subject: { file: name } },
     );
   }
-  const linkedSize = headers.get("x-linked-size");
+  const linkedSize = headers?.get("x-linked-size") ?? null;
   const changed =
     version !== etag
       ? `its ETag was "${etag}", now it is "${version}"`
@@ -95,7 +95,7 @@ function checkVersion(headers: Headers, { etag, size }: HubFileLocation, name: s
 }
 
 /** The Hub's own ETag, which is the hash of the file: that of the answer may be another host's. */
-function versionOf(headers: Headers): string | undefined {
-  const etag = headers.get("x-linked-etag") ?? headers.get("etag");
+function versionOf(headers: HttpFields | undefined): string | undefined {
+  const etag = headers?.get("x-linked-etag") ?? headers?.get("etag");
   return etag?.replace(/^W\//, "").replaceAll('"', "");
 }

@@ -24,7 +24,8 @@ import {
 const folder = fileURLToPath(new URL("../../../fixtures/golden/llama31-bpe/checkpoint/", import.meta.url));
 const SHARD = "model-00001-of-00003.safetensors";
 const TOKEN = "hf_secret";
-const patience = { retries: 4, retryDelay: 1, stallTimeout: 200 };
+/** A loaded machine may take long to answer, but not a second. */
+const patience = { retries: 4, retryDelay: 1, stallTimeout: 1000 };
 
 let server: HubServer;
 let bytes: Buffer;
@@ -41,15 +42,21 @@ function access(token?: string): HubAccess {
 }
 
 function open(text = "hf:org/tiny", token?: string): Promise<HubRepository> {
-  return openRepository({ reference: parseHubReference(text), access: access(token), patience });
+  const reading = { access: access(token), patience, transport };
+  return openRepository({ reference: parseHubReference(text), ...reading });
 }
 
 async function shard(token?: string): Promise<HubFileLocation> {
   return (await open("hf:org/tiny", token)).files.get(SHARD)!;
 }
 
-async function readAll(location: HubFileLocation, token?: string): Promise<Uint8Array> {
-  const source = await openHubFile({ location, access: access(token), patience, transport });
+async function readAll(
+  location: HubFileLocation,
+  token?: string,
+  retries: number = patience.retries,
+): Promise<Uint8Array> {
+  const reading = { access: access(token), patience: { ...patience, retries }, transport };
+  const source = await openHubFile({ location, ...reading });
   try {
     return await source.read(0, source.size);
   } finally {
@@ -231,7 +238,7 @@ describe.each([
     ])("report %s", async (_, fault, code) => {
       const location = await shard();
       server.faults.push((exchange) => isWeights(exchange) && fault(exchange));
-      const error = await errorOf(readAll(location));
+      const error = await errorOf(readAll(location, undefined, 1));
       expect(error).toMatchObject({ code, subject: { file: `hf:org/tiny/${SHARD}` } });
       expect(error.message).not.toMatch(/Signature/);
     });

@@ -1,4 +1,4 @@
-import { QuernError, type RetryPolicy } from "@quern/tensor";
+import { type HttpSend, QuernError, type RetryPolicy } from "@quern/tensor";
 import type { HubAccess } from "./access.ts";
 import type { HubFileLocation, HubPatience } from "./hub-file.ts";
 import type { HubReference } from "./reference.ts";
@@ -24,6 +24,7 @@ const HASH = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 /**
  * Finds the commit that a reference means, and lists its files.
  *
+ * @param params.transport What sends requests, without following redirects. @default fetch
  * @throws QuernError `HUB_REPOSITORY_NOT_FOUND` (missing, or private), `HUB_REVISION_NOT_FOUND`, `HUB_UNAUTHORIZED`, `HUB_REQUEST_FAILED`,
  * `HUB_RESPONSE_INVALID`, `HUB_REPOSITORY_TOO_LARGE`, `HUB_REDIRECT_INVALID`; `SOURCE_ABORTED`
  */
@@ -32,8 +33,9 @@ export async function openRepository(params: {
   readonly access: HubAccess;
   readonly patience?: HubPatience;
   readonly signal?: AbortSignal;
+  readonly transport?: HttpSend;
 }): Promise<HubRepository> {
-  const { reference, access, patience = {}, signal } = params;
+  const { reference, access, patience = {}, signal, transport } = params;
   const { id, revision } = reference;
   const policy: RetryPolicy = {
     retries: patience.retries ?? 6,
@@ -41,7 +43,7 @@ export async function openRepository(params: {
     signal,
   };
   // The library refuses tokens that do not begin with "hf_", and would send them along redirects: our fetch adds the token.
-  const fetch = apiFetch({ access, subject: { id, revision }, policy });
+  const fetch = apiFetch({ access, subject: { id, revision }, policy, transport });
   try {
     // Threads read files and list nothing: they need not load it.
     const { listFiles, modelInfo } = await import("@huggingface/hub");

@@ -1,5 +1,6 @@
 import {
   type HttpAnswer,
+  type HttpSend,
   QuernError,
   retryAfterOf,
   type RetryPolicy,
@@ -22,8 +23,9 @@ export function apiFetch(params: {
   readonly access: HubAccess;
   readonly subject: HubSubject;
   readonly policy: RetryPolicy;
+  readonly transport: HttpSend | undefined;
 }): typeof globalThis.fetch {
-  const { access, subject, policy } = params;
+  const { access, subject, policy, transport } = params;
   const failed = (problem: string, cause?: unknown): QuernError =>
     new QuernError("HUB_REQUEST_FAILED", `hf:${subject.id}: ${problem}`, {
       subject: { file: `hf:${subject.id}` },
@@ -37,7 +39,13 @@ export function apiFetch(params: {
       let response: HttpAnswer;
       let text: string;
       try {
-        ({ response } = await send({ access, url, headers: Object.fromEntries(headers), signal }));
+        ({ response } = await send({
+          access,
+          url,
+          headers: Object.fromEntries(headers),
+          signal,
+          transport,
+        }));
         text = await readText(response);
       } catch (cause) {
         policy.signal?.throwIfAborted();
@@ -45,7 +53,7 @@ export function apiFetch(params: {
         throw new TransientFailure(failed(`${new URL(access.endpoint).host} cannot be reached`, cause));
       }
       if (response.status < 300)
-        return new Response(text, { status: response.status, headers: response.headers });
+        return new Response(text, { status: response.status, headers: [...response.headers] });
       const error = refusal({ access, response, subject });
       throw isTransient(response.status)
         ? new TransientFailure(error, retryAfterOf(response.headers))

@@ -1,4 +1,4 @@
-import { type HttpAnswer, type HttpSend, QuernError, sendByFetch } from "@quern/tensor";
+import { type HttpAnswer, type HttpFields, type HttpSend, QuernError, sendByFetch } from "@quern/tensor";
 import type { HubAccess } from "./access.ts";
 
 const MOST_REDIRECTS = 5;
@@ -7,8 +7,8 @@ const MOST_REDIRECTS = 5;
 export interface HubResponse {
   readonly response: HttpAnswer;
   readonly url: string;
-  /** Headers of the endpoint's last answer, whether it redirected to another host or not. */
-  readonly endpointHeaders: Headers;
+  /** Headers of the endpoint's last answer, whether it redirected to another host or not; undefined where it was not asked. */
+  readonly endpointHeaders: HttpFields | undefined;
 }
 
 /**
@@ -26,7 +26,7 @@ export async function send(params: {
 }): Promise<HubResponse> {
   const { access, headers, signal, transport = sendByFetch({ fetch }) } = params;
   let { url } = params;
-  let endpointHeaders = new Headers();
+  let endpointHeaders: HttpFields | undefined;
   for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects++) {
     const isEndpoint = new URL(url).origin === new URL(access.endpoint).origin;
     const authorization = isEndpoint && access.token !== undefined;

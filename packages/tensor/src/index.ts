@@ -16,6 +16,6 @@ export { bytesSource } from "./sources/bytes-source.ts";
 export { httpRangeSource } from "./sources/http-range-source.ts";
 export type { HttpRangeSourceParams } from "./sources/http-range-source.ts";
 export { sendByFetch } from "./sources/http-send.ts";
-export type { HttpAnswer, HttpSend } from "./sources/http-send.ts";
+export type { HttpAnswer, HttpFields, HttpSend } from "./sources/http-send.ts";
 export { retryAfterOf, TransientFailure, withRetries } from "./sources/retry.ts";
 export type { RetryPolicy } from "./sources/retry.ts";

@@ -22,7 +22,7 @@ import { demoCheckpoint, temporaryFolder } from "../testing/run-cli.ts";
 const NAME = "model.gguf";
 const TOKEN = "hf_secret";
 /** Impatient: tests cannot wait half a minute for every request that gets nowhere. */
-const patience = { retries: 5, retryDelay: 1, stallTimeout: 150 };
+const patience = { retries: 5, retryDelay: 1, stallTimeout: 1000 };
 
 let expected: Buffer;
 let server: HubServer | undefined;

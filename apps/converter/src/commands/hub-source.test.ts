@@ -17,6 +17,9 @@ import { exitCodes } from "../exit-codes.ts";
 import { type CliRun, demoCheckpoint, repositoryPath, runCli, temporaryFolder } from "../testing/run-cli.ts";
 
 const TOKEN = "hf_secret";
+
+/** What is asked of the host of files before any weights: how long the header is, and the header. */
+const HEADER_REQUESTS = 2;
 const servers: HubServer[] = [];
 afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => server.stop()));
@@ -107,9 +110,8 @@ describe("quern convert from the Hub", () => {
   ])("fails with nothing left behind for %s", async (_, fault, code) => {
     const folder = await temporaryFolder();
     const server = await serve(demoCheckpoint);
-    // The headers are read without a fault: their requests are the first two.
     let requests = 0;
-    server.faults.push((exchange) => isWeights(exchange) && ++requests > 2 && fault(exchange));
+    server.faults.push((exchange) => isWeights(exchange) && ++requests > HEADER_REQUESTS && fault(exchange));
     const argv = ["convert", `hf:${server.repository.id}`, "-t", "Q8_0", "-o", folder, "--json"];
     const { exitCode, stderr } = await run(server, argv);
     expect(exitCode).toBe(exitCodes.input);
@@ -139,6 +141,21 @@ describe("quern convert from the Hub", () => {
     expect(exitCode).toBe(exitCodes.input);
     expect(stderr).toContain("changed since it was opened");
     expect(await readdir(folder)).toEqual([]);
+  });
+
+  it("asks for no more at a time than its memory holds", async () => {
+    const server = await serve(demoCheckpoint);
+    const limits = ["--threads", "2", "--memory", "64KiB"];
+    const argv = ["convert", `hf:${server.repository.id}`, "-t", "Q8_0", "-o", await temporaryFolder()];
+    expect((await run(server, [...argv, ...limits])).exitCode).toBe(0);
+    const weights = server.requests.filter((request) => isWeights({ seen: request })).slice(HEADER_REQUESTS);
+    const sizes = weights.map(({ range }) => {
+      const [first, last] = range!.match(/\d+/g)!.map(Number);
+      return last! - first! + 1;
+    });
+    // Each of two threads has two slabs in hand, of which what is read is a part.
+    expect(Math.max(...sizes)).toBeLessThan((64 * 1024) / 4);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeGreaterThan(2 ** 20);
   });
 
   it("says in the plan what comes over the network", async () => {

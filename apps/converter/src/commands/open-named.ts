@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { setFlagsFromString } from "node:v8";
 import type { Checkpoint, GgufModel } from "@quern/checkpoints";
 import { openCheckpointDirectory, openHubCheckpoint, openModel } from "@quern/checkpoints/node";
 import { hasHubPrefix, looksLikeRepository } from "@quern/hub";
@@ -47,9 +46,6 @@ export function namesRepository(text: string, { cwd }: Host): boolean {
 }
 
 async function openRepositoryOf(text: string, { env }: Host, options: HubOptions): Promise<Checkpoint> {
-  // What comes over the network arrives in small arrays outside the heap. V8 counts them, and would collect garbage in a thread after
-  // every 10 MB: threads that start from now on do so after 64 MB.
-  setFlagsFromString("--initial-old-space-size=64");
   const access = await hubAccessOf(env);
   try {
     return await openHubCheckpoint(text, { access, cache: hubCacheOf(options, { env }) });

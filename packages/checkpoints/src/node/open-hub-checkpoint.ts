@@ -14,6 +14,7 @@ import {
   openCachedRepository,
   openStoredFile,
   readStoredFile,
+  sendByDispatch,
   shareReading,
 } from "@quern/hub/node";
 import { bytesSource, QuernError } from "@quern/tensor";
@@ -94,6 +95,7 @@ async function openListed(
   const repository = await openRepository({
     reference,
     access,
+    transport: sendByDispatch,
     ...(patience && { patience }),
     ...(signal && { signal }),
   });

@@ -26,7 +26,7 @@ import { openStoredFile, readStoredFile } from "./open-stored-file.ts";
 
 const folder = fileURLToPath(new URL("../../../../fixtures/golden/llama31-bpe/checkpoint/", import.meta.url));
 const SHARD = "model-00001-of-00003.safetensors";
-const patience = { retries: 3, retryDelay: 1, stallTimeout: 200 };
+const patience = { retries: 3, retryDelay: 1, stallTimeout: 1000 };
 const reference = { id: "org/tiny" };
 
 let server: HubServer;

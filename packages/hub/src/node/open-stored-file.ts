@@ -33,7 +33,7 @@ export async function openStoredFile({ location, reading, signal }: Params): Pro
  */
 export async function readStoredFile({ location, reading, signal }: Params): Promise<Uint8Array> {
   const { access, cache, patience } = reading;
-  const remote = { location, access, signal, ...(patience && { patience }) };
+  const remote = { location, access, signal, transport: sendByDispatch, ...(patience && { patience }) };
   let path = cache && (await findCachedFile({ cache, location }));
   if (path === undefined) {
     refuseOffline({ location, reading });

@@ -1,11 +1,10 @@
-import type { HttpAnswer, HttpSend } from "@quern/tensor";
+import type { HttpAnswer, HttpFields, HttpSend } from "@quern/tensor";
 import type { Dispatcher } from "undici";
+import { readingDispatcher } from "./reading-dispatcher.ts";
 
 type Handler = Dispatcher.DispatchHandler;
 type Controller = Dispatcher.DispatchController;
-
-/** One for each thread, and only once something is asked: idle connections end by themselves, and keep no process alive. */
-let agent: Promise<Dispatcher> | undefined;
+type Fields = Readonly<Record<string, string | string[] | undefined>>;
 
 /**
  * Sends a GET request by undici's `dispatch`: pieces of the body are handed on as they lie in what the socket read, without the streams
@@ -13,13 +12,29 @@ let agent: Promise<Dispatcher> | undefined;
  */
 export const sendByDispatch: HttpSend = async (url, { headers, signal }) => {
   signal?.throwIfAborted();
-  agent ??= import("undici").then(({ Agent }) => new Agent({ headersTimeout: 0, bodyTimeout: 0 }));
-  const dispatcher = await agent;
+  const dispatcher = readingDispatcher();
   const { origin, pathname, search } = new URL(url);
   const exchange = new Exchange(signal);
   dispatcher.dispatch({ origin, path: pathname + search, method: "GET", headers }, exchange);
   return exchange.answer;
 };
+
+/** Fields as undici gives them, by names in small letters. `Headers` would load the `fetch` of Node in every thread. */
+class AnswerFields implements HttpFields {
+  readonly #fields: ReadonlyMap<string, string>;
+
+  constructor(fields: Fields) {
+    this.#fields = new Map(Object.entries(fields).map(([name, value]) => [name, [value].flat().join(", ")]));
+  }
+
+  get(name: string): string | null {
+    return this.#fields.get(name.toLowerCase()) ?? null;
+  }
+
+  [Symbol.iterator](): Iterator<[string, string]> {
+    return this.#fields[Symbol.iterator]();
+  }
+}
 
 /** A request on its way, and its answer: the connection waits from the end of the header until the body is asked for. */
 class Exchange implements Handler {
@@ -55,24 +70,15 @@ class Exchange implements Handler {
     if (this.#failure !== undefined) controller.abort(this.#failure);
   }
 
-  onResponseStart(
-    controller: Controller,
-    status: number,
-    fields: Readonly<Record<string, string | string[] | undefined>>,
-    statusText = "",
-  ): void {
+  onResponseStart(controller: Controller, status: number, fields: Fields, statusText = ""): void {
     // What comes before the answer, such as 103, is not it.
     if (status < 200) return;
     controller.pause();
     try {
-      const headers = new Headers();
-      for (const [name, value] of Object.entries(fields)) {
-        for (const one of [value ?? []].flat()) headers.append(name, one);
-      }
       this.#begin({
         status,
         statusText,
-        headers,
+        headers: new AnswerFields(fields),
         readBody: (take) => this.#read(controller, take),
         cancel: async () => this.#end(new Error("the answer is not wanted")),
       });

@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Exchange } from "./exchange.ts";
+import type { Content } from "./stored-repository.ts";
 
 export function answerJson(
   response: ServerResponse,
@@ -15,17 +16,18 @@ export function refuse(response: ServerResponse, status: number, code: string): 
 }
 
 /** Answers with a file, or a range of it, as a sound server does. */
-export function answerFile(
+export async function answerFile(
   { seen, response, file, first, last }: Exchange,
   etag: string,
   headers: Readonly<Record<string, string>> = {},
-): void {
+): Promise<void> {
   const { content } = file!;
   const isOther = seen.ifRange !== undefined && seen.ifRange !== etag;
   const isWhole = seen.range === undefined || isOther;
   if (seen.method === "HEAD" || isWhole) {
     response.writeHead(200, { etag, "content-length": content.size, "accept-ranges": "bytes", ...headers });
-    response.end(seen.method === "HEAD" ? undefined : content.read(0, content.size));
+    if (seen.method === "HEAD") response.end();
+    else await sendContent(response, content, 0, content.size);
     return;
   }
   response.writeHead(206, {
@@ -34,5 +36,22 @@ export function answerFile(
     "content-length": last - first + 1,
     ...headers,
   });
-  response.end(content.read(first, last + 1));
+  await sendContent(response, content, first, last + 1);
+}
+
+async function sendContent(
+  response: ServerResponse,
+  content: Content,
+  first: number,
+  end: number,
+): Promise<void> {
+  await content.stream(
+    first,
+    end,
+    (piece) =>
+      new Promise((resolve, reject) => {
+        response.write(piece, (error) => (error ? reject(error) : resolve()));
+      }),
+  );
+  response.end();
 }

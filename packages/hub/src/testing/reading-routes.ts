@@ -69,15 +69,15 @@ export function refusalOf(
 function withCommit(
   exchange: Exchange,
   wanted: "information" | "files",
-  answer: (exchange: Exchange, repository: StoredRepository, commit: StoredCommit) => void,
-): void {
+  answer: (exchange: Exchange, repository: StoredRepository, commit: StoredCommit) => void | Promise<void>,
+): void | Promise<void> {
   const { response, names } = exchange;
   const repository = repositoryOf(exchange);
   const refused = refusalOf(exchange, repository, wanted);
   if (refused !== undefined) return refuse(response, ...refused);
   const commit = repository!.find(names["revision"]!);
   if (commit === undefined) return refuse(response, 404, "RevisionNotFound");
-  answer(exchange, repository!, commit);
+  return answer(exchange, repository!, commit);
 }
 
 function answerInformation(
@@ -116,7 +116,7 @@ function answerTree(
   answerJson(response, all.slice(first, first + PAGE), link);
 }
 
-function answerResolve(exchange: Exchange, _: StoredRepository, { id }: StoredCommit): void {
+function answerResolve(exchange: Exchange, _: StoredRepository, { id }: StoredCommit): void | Promise<void> {
   const { server, response, file } = exchange;
   if (file === undefined) return refuse(response, 404, "EntryNotFound");
   const commit = { "x-repo-commit": id };
@@ -130,11 +130,11 @@ function answerResolve(exchange: Exchange, _: StoredRepository, { id }: StoredCo
   response.end();
 }
 
-function answerSigned(exchange: Exchange): void {
+function answerSigned(exchange: Exchange): void | Promise<void> {
   const { server, seen, response, file, query } = exchange;
   // A host of files that gets two kinds of credentials refuses, as S3 does.
   if (seen.authorization !== undefined) return refuse(response, 400, "InvalidArgument");
   if (!server.isSigned(query)) return refuse(response, 403, "AccessDenied");
   if (file === undefined) return refuse(response, 404, "NoSuchKey");
-  answerFile(exchange, `"at-cdn-${file.etag.slice(0, 8)}"`);
+  return answerFile(exchange, `"at-cdn-${file.etag.slice(0, 8)}"`);
 }

@@ -116,6 +116,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
   const parameters = tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const sources = sourcesOf(tensors, checkpoint.tensors);
   const sourceBytes = sources.reduce((sum, { size }) => sum + size, 0);
+  const networkBytes = remoteBytes(sources, checkpoint.shards);
   const hessians = measureErrors ? await findHessians(importance, tensors) : undefined;
   const seconds = estimateSeconds({
     kernels,
@@ -138,7 +139,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     ? (await loadRounding()).estimateRoundingSeconds({ kernels, rounding: rounded.rounding })
     : 0;
   const peakMemory = Math.max(
-    estimatePeakMemory({ threads, memory, hessians: hessians !== undefined }),
+    estimatePeakMemory({ threads, memory, hessians: hessians !== undefined, network: networkBytes > 0 }),
     rounded?.rounding.resources.peakMemory ?? 0,
   );
   const plan = {
@@ -147,7 +148,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     architecture: model.architecture,
     parameters,
     sourceBytes,
-    networkBytes: remoteBytes(sources, checkpoint.shards),
+    networkBytes,
     tensors,
     outputs,
     warnings,

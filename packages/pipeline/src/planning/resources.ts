@@ -16,13 +16,25 @@ export function memoryBudget(memory: number | undefined): number {
 const PROCESS_BYTES = 110 * 2 ** 20;
 const THREAD_BYTES = 32 * 2 ** 20;
 
-/** @returns estimated peak of the process's resident memory in bytes */
+/**
+ * More of both where weights come over a network: what lists repositories and reads their files, and connections. What is read comes into
+ * the buffers of slabs.
+ */
+const NETWORK_BYTES = 28 * 2 ** 20;
+const NETWORK_THREAD_BYTES = 2 * 2 ** 20;
+
+/**
+ * @param resources.network Whether weights come over a network.
+ * @returns estimated peak of the process's resident memory in bytes
+ */
 export function estimatePeakMemory(resources: {
   threads: number;
   memory: number;
   hessians: boolean;
+  network: boolean;
 }): number {
-  const { threads } = resources;
+  const { threads, network } = resources;
   const buffers = Math.max(threads, 1) * SLABS_IN_FLIGHT * slabBytes(resources);
-  return processMemory(PROCESS_BYTES) + threads * THREAD_BYTES + buffers;
+  const connections = network ? NETWORK_BYTES + threads * NETWORK_THREAD_BYTES : 0;
+  return processMemory(PROCESS_BYTES) + threads * THREAD_BYTES + buffers + connections;
 }

@@ -1,8 +1,13 @@
+/** Fields of a header by name, in letters of any size; those of `fetch` are such. */
+export interface HttpFields extends Iterable<[name: string, value: string]> {
+  get(name: string): string | null;
+}
+
 /** An answer whose header has come; its body comes when it is read. */
 export interface HttpAnswer {
   readonly status: number;
   readonly statusText: string;
-  readonly headers: Headers;
+  readonly headers: HttpFields;
   /**
    * Reads the body, once.
    *

@@ -1,3 +1,5 @@
+import type { HttpFields } from "./http-send.ts";
+
 /** Failure that may pass: trying again makes sense. The error to throw when it does not pass is `error`. */
 export class TransientFailure extends Error {
   readonly error: Error;
@@ -68,7 +70,7 @@ function waitBefore({ retryAfter }: TransientFailure, failures: number, delay: n
  *
  * @returns milliseconds from now; undefined without the header or when it means nothing
  */
-export function retryAfterOf(headers: Headers): number | undefined {
+export function retryAfterOf(headers: HttpFields): number | undefined {
   const text = headers.get("retry-after");
   if (text === null) return undefined;
   const wait = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
