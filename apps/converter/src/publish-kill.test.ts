@@ -31,7 +31,10 @@ afterEach(async () => {
   await store.remove();
 });
 
-/** @param kills Called with each piece of text on standard error, and after each request; true ends the process at once. */
+/**
+ * @param kills Called with each piece of text on standard error, with each request, and with "done: " before it when it was done and is to be
+ * answered; true ends the process at once.
+ */
 function publish(
   folder: string,
   more: readonly string[],
@@ -49,8 +52,15 @@ function publish(
       if (kills(text)) child.kill("SIGKILL");
     };
     server.faults.splice(0);
-    server.faults.push(({ seen }) => {
-      if (kills(`${seen.method} ${seen.path}`)) child.kill("SIGKILL");
+    server.faults.push(({ seen, response }) => {
+      const request = `${seen.method} ${seen.path}`;
+      if (kills(request)) child.kill("SIGKILL");
+      const writeHead = response.writeHead.bind(response) as (...args: unknown[]) => typeof response;
+      response.writeHead = (...args: unknown[]) => {
+        if (!kills(`done: ${request}`)) return writeHead(...args);
+        child.kill("SIGKILL");
+        return response.destroy();
+      };
       return false;
     });
     child.stdout.setEncoding("utf8").on("data", see);
@@ -92,4 +102,21 @@ it("goes on from wherever it was killed, and publishes the same bytes", async ()
   expect(files.get("README.md")).toBeDefined();
   const left = (await readdir(folder)).filter((name) => name.includes(".gguf"));
   expect(left).toEqual([]);
+});
+
+it("opens one pull request, though it was killed before it knew of it", async () => {
+  const folder = await temporaryFolder();
+  const killed = await publish(folder, ["--pr"], (text) => /^done: POST .*\/commit\//.test(text));
+  expect(killed.code, killed.output).toBe(null);
+  expect(server.repositories.get(ID)!.pullRequests).toHaveLength(1);
+  const { code, output } = await publish(folder, ["--pr"], () => false);
+  expect(code, output).toBe(0);
+  const repository = server.repositories.get(ID)!;
+  expect(repository.pullRequests).toHaveLength(1);
+  const { files } = repository.find("refs/pr/1")!;
+  for (const name of (await readdir(folder)).filter((file) => file.endsWith(".gguf"))) {
+    const { content } = files.get(name)!;
+    expect(sha256(content.read(0, content.size))).toBe(sha256(await readFile(join(folder, name))));
+  }
+  expect([...files.keys()].filter((name) => name.endsWith(".gguf"))).toHaveLength(2);
 });

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { appendFileSync, closeSync, fsyncSync, openSync, truncateSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -23,6 +24,8 @@ type Line =
   | { readonly kind: "made"; readonly item: string; readonly made: MadeRecord }
   | { readonly kind: "hashed"; readonly item: string; readonly files: readonly HashedFile[] }
   | { readonly kind: "committed"; readonly item: string; readonly commit: string }
+  /** A request to open a pull request may have been sent: its title has this mark. */
+  | { readonly kind: "opening"; readonly mark: string }
   | { readonly kind: "pull-request"; readonly url: string; readonly branch: string };
 
 /** What is known of an item from this publication, or from one before. */
@@ -44,6 +47,7 @@ export class PublicationJournal {
   readonly #repository: string;
   readonly #items = new Map<string, ItemRecord>();
   #pullRequest: { readonly url: string; readonly branch: string } | undefined;
+  #mark: string | undefined;
   readonly #givenUp = new Set<string>();
   #isNew = true;
   /** Length of the whole lines, where one behind them broke off. */
@@ -83,6 +87,11 @@ export class PublicationJournal {
     return this.#pullRequest;
   }
 
+  /** What the title of the pull request has that no other has, if it may have been opened; undefined before that. */
+  get pullRequestMark(): string | undefined {
+    return this.#mark;
+  }
+
   /** Whether a name is one that a publication has given. */
   owns(target: string): boolean {
     const name = basename(target);
@@ -109,6 +118,13 @@ export class PublicationJournal {
     return this.#append({ kind: "committed", item, commit });
   }
 
+  /** Notes that a pull request is going to be opened. @returns the mark for its title */
+  async openingPullRequest(): Promise<string> {
+    const mark = `publication ${randomBytes(8).toString("hex")}`;
+    await this.#append({ kind: "opening", mark });
+    return mark;
+  }
+
   /** Notes the pull request that further commits go to. */
   openedPullRequest(pullRequest: { readonly url: string; readonly branch: string }): Promise<void> {
     return this.#append({ kind: "pull-request", ...pullRequest });
@@ -120,6 +136,7 @@ export class PublicationJournal {
     await rm(this.path, { force: true });
     this.#items.clear();
     this.#pullRequest = undefined;
+    this.#mark = undefined;
     this.#isNew = true;
     this.#tornAt = undefined;
     if (targets.length > 0) await this.#append({ kind: "given-up", targets });
@@ -184,6 +201,8 @@ export class PublicationJournal {
       this.#items.set(item, { ...known, ...more });
     } else if (line.kind === "given-up") {
       for (const target of line.targets) this.#givenUp.add(target);
+    } else if (line.kind === "opening") {
+      this.#mark = line.mark;
     } else if (line.kind === "pull-request") {
       const { kind: _, ...pullRequest } = line;
       this.#pullRequest = pullRequest;
