@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { appendFileSync, closeSync, fsyncSync, openSync, truncateSync } from "node:fs";
+import { appendFileSync, closeSync, fstatSync, fsyncSync, openSync, truncateSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { QuernError } from "@quern/tensor";
+import { reportingAs } from "@quern/tensor/node";
 import type { MadeRecord } from "./plan.ts";
 
 /** A file that was hashed, by its path in the repository. */
@@ -143,32 +144,31 @@ export class PublicationJournal {
   }
 
   async #append(line: Line): Promise<void> {
-    if (this.#isNew) {
-      await mkdir(dirname(this.path), { recursive: true });
-      this.#isNew = false;
-      this.#write({ kind: "publication", version: 1, repository: this.#repository });
-    }
-    this.#write(line);
+    await reportingAs(this.path, async () => {
+      if (this.#isNew) {
+        await mkdir(dirname(this.path), { recursive: true });
+        this.#write({ kind: "publication", version: 1, repository: this.#repository });
+        this.#isNew = false;
+      }
+      this.#write(line);
+    });
     this.#apply(line);
   }
 
+  /** What may not be on disk as a whole counts for nothing, as where a process has ended in the midst of it. */
   #write(line: Line): void {
+    if (this.#tornAt !== undefined) truncateSync(this.path, this.#tornAt);
+    this.#tornAt = undefined;
+    const file = openSync(this.path, "a");
+    const { size } = fstatSync(file);
     try {
-      if (this.#tornAt !== undefined) truncateSync(this.path, this.#tornAt);
-      this.#tornAt = undefined;
-      const file = openSync(this.path, "a");
-      try {
-        appendFileSync(file, `${JSON.stringify(line)}\n`);
-        fsyncSync(file);
-      } finally {
-        closeSync(file);
-      }
-    } catch (cause) {
-      throw new QuernError(
-        "OUTPUT_WRITE_FAILED",
-        `${this.path}: the journal cannot be written: ${(cause as Error).message}`,
-        { subject: { file: this.path }, cause },
-      );
+      appendFileSync(file, `${JSON.stringify(line)}\n`);
+      fsyncSync(file);
+    } catch (error) {
+      this.#tornAt = size;
+      throw error;
+    } finally {
+      closeSync(file);
     }
   }
 
