@@ -4,6 +4,7 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { QuernError } from "@quern/tensor";
 import { reportingAs } from "@quern/tensor/node";
+import type { MeasuredFigures, Measurement } from "./card/measured.ts";
 import type { MadeRecord } from "./plan.ts";
 
 /** A file that was hashed, by its path in the repository. */
@@ -16,6 +17,14 @@ export interface HashedFile {
   readonly gitHash?: string;
 }
 
+/** What an evaluation has found out about an item. */
+export interface EvaluatedRecord {
+  /** Digest of what decided about the figures beside the files. */
+  readonly identity: string;
+  readonly figures: MeasuredFigures;
+  readonly measurement: Measurement;
+}
+
 type Line =
   | { readonly kind: "publication"; readonly version: 1; readonly repository: string }
   /** The names of the item were free, or were those of an earlier publication: what bears them from now on is this item, complete. */
@@ -23,6 +32,7 @@ type Line =
   /** Names that an earlier publication gave, which was given up. */
   | { readonly kind: "given-up"; readonly targets: readonly string[] }
   | { readonly kind: "made"; readonly item: string; readonly made: MadeRecord }
+  | { readonly kind: "evaluated"; readonly item: string; readonly evaluated: EvaluatedRecord }
   | { readonly kind: "hashed"; readonly item: string; readonly files: readonly HashedFile[] }
   | { readonly kind: "committed"; readonly item: string; readonly commit: string }
   /** A request to open a pull request may have been sent: its title has this mark. */
@@ -35,6 +45,7 @@ export interface ItemRecord {
   /** Names without folders. */
   readonly targets: readonly string[];
   readonly made?: MadeRecord;
+  readonly evaluated?: EvaluatedRecord;
   readonly files?: readonly HashedFile[];
   readonly commit?: string;
 }
@@ -107,6 +118,11 @@ export class PublicationJournal {
   /** Notes that the files of an item are complete. */
   made(item: string, made: MadeRecord): Promise<void> {
     return this.#append({ kind: "made", item, made });
+  }
+
+  /** Notes what an evaluation of an item has found out. */
+  evaluated(item: string, evaluated: EvaluatedRecord): Promise<void> {
+    return this.#append({ kind: "evaluated", item, evaluated });
   }
 
   /** Notes the hashes of the files of an item. */
@@ -194,18 +210,18 @@ export class PublicationJournal {
     if (line.kind === "begun") {
       const { item, identity, targets } = line;
       this.#items.set(item, { identity, targets });
-    } else if (line.kind === "made" || line.kind === "hashed" || line.kind === "committed") {
+    } else if (line.kind === "opening") {
+      this.#mark = line.mark;
+    } else if (line.kind === "given-up") {
+      for (const target of line.targets) this.#givenUp.add(target);
+    } else if (line.kind === "pull-request") {
+      const { kind: _, ...pullRequest } = line;
+      this.#pullRequest = pullRequest;
+    } else if (line.kind !== "publication") {
       const { kind: _, item, ...more } = line;
       const known = this.#items.get(item);
       if (known === undefined) throw invalid(this.path, `it does not say how ${item} began`);
       this.#items.set(item, { ...known, ...more });
-    } else if (line.kind === "given-up") {
-      for (const target of line.targets) this.#givenUp.add(target);
-    } else if (line.kind === "opening") {
-      this.#mark = line.mark;
-    } else if (line.kind === "pull-request") {
-      const { kind: _, ...pullRequest } = line;
-      this.#pullRequest = pullRequest;
     }
   }
 }
