@@ -6,6 +6,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { HubServer, UploadStore, writingRoutes } from "@quern/hub/testing";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { canFailWrites, compileWriteFaults, failingWrites } from "./testing/write-faults.ts";
 import { demoCheckpoint, repositoryPath, runCli, temporaryFolder } from "./testing/run-cli.ts";
 
 const TOKEN = "hf_publisher";
@@ -39,12 +40,20 @@ function publish(
   folder: string,
   more: readonly string[],
   kills: (text: string) => boolean,
+  environment: Record<string, string> = {},
 ): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve, reject) => {
-    const argv = ["publish", demoCheckpoint, "-t", TYPES, "--repo", ID, "-j", "1", "-o", folder, ...more];
+    const what = more.includes("--to") ? [] : ["-t", TYPES];
+    const argv = ["publish", demoCheckpoint, ...what, "--repo", ID, "-j", "1", "-o", folder, ...more];
     const child = spawn(process.execPath, [repositoryPath("apps/converter/bin/quern.js"), ...argv], {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { PATH: process.env["PATH"], HF_ENDPOINT: server.endpoint, HF_TOKEN: TOKEN, HF_HOME: folder },
+      env: {
+        PATH: process.env["PATH"],
+        HF_ENDPOINT: server.endpoint,
+        HF_TOKEN: TOKEN,
+        HF_HOME: folder,
+        ...environment,
+      },
     });
     let output = "";
     const see = (text: string): void => {
@@ -120,3 +129,32 @@ it("opens one pull request, though it was killed before it knew of it", async ()
   }
   expect([...files.keys()].filter((name) => name.endsWith(".gguf"))).toHaveLength(2);
 });
+
+it.runIf(canFailWrites)(
+  "ends the run of a checkpoint that was killed when all but its journal was done",
+  async () => {
+    const folder = await temporaryFolder();
+    const library = compileWriteFaults(await temporaryFolder());
+    const path = ".partial.journal";
+    const killed = await publish(
+      folder,
+      ["--to", "mlx"],
+      () => false,
+      failingWrites(library, { call: "remove", path, after: 0, error: "killed" }),
+    );
+    expect(killed.code, killed.output).toBe(null);
+    const names = async (): Promise<string[]> =>
+      (await readdir(folder)).filter((name) => !name.endsWith(".jsonl")).sort();
+    const [model, journal] = await names();
+    expect(journal).toBe(`${model}.partial.journal`);
+    const { code, output } = await publish(folder, ["--to", "mlx"], () => false);
+    expect(code, output).toBe(0);
+    expect(await names()).toEqual([model]);
+    const { files } = server.repositories.get(ID)!.head;
+    for (const name of await readdir(join(folder, model!))) {
+      if (name === "README.md") continue;
+      const { content } = files.get(name)!;
+      expect(sha256(content.read(0, content.size))).toBe(sha256(await readFile(join(folder, model!, name))));
+    }
+  },
+);

@@ -25,12 +25,13 @@ await runCases({
     );
     const id = "org/model";
     const hub = await startHub({ id, folder: checkpoint, scratch });
+    const filesOf =
+      (types, ...more) =>
+      (folder) => ["convert", checkpoint, "-t", types, "-o", `${folder}/`, "--json", ...more];
     const files = {
       isFinal: (name) => name.endsWith(".gguf"),
       kept,
-      argv:
-        (...more) =>
-        (folder) => ["convert", checkpoint, "-t", options.types, "-o", `${folder}/`, "--json", ...more],
+      argv: (...more) => filesOf(options.types, ...more),
     };
     const folder = {
       isFinal: (name) => name.startsWith("model/"),
@@ -51,7 +52,7 @@ await runCases({
           prepare: putOldFiles,
           check: checkSets,
         },
-        { ...files, name: "Wasm, no threads", argv: files.argv("-j", "0", "--kernels", "wasm") },
+        { ...files, name: "Wasm without threads", argv: files.argv("-j", "0", "--kernels", "wasm") },
         {
           ...files,
           name: "from the Hub",
@@ -61,7 +62,7 @@ await runCases({
         {
           ...files,
           name: "sequential",
-          argv: files.argv("--rounding", "gptq", "--sequential", "--tokens", "512"),
+          argv: filesOf("Q4_K_M", "--rounding", "gptq", "--sequential", "--tokens", "512"),
         },
         { ...folder, name: "mlx", argv: folder.argv("--to", "mlx") },
         {
@@ -73,7 +74,7 @@ await runCases({
         { ...folder, name: "gptq", argv: folder.argv("--to", "gptq", "--statistics", statistics) },
         {
           ...folder,
-          name: "gptq, sequential",
+          name: "gptq sequential",
           argv: folder.argv("--to", "gptq", "--sequential", "--tokens", "512"),
         },
       ],

@@ -3,12 +3,14 @@
 //   node tools/faults/src/kill-publish.mjs <checkpoint> [--kills 200] [--seed 1,2,3,4] [--case <names>] [--types Q4_K_M,Q8_0] [--scratch <folder>]
 import { deepStrictEqual } from "node:assert";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { startPublishingHub } from "./publishing-hub.mjs";
 import { runCases } from "./run-cases.mjs";
 
 const ID = "mill/model-GGUF";
 const TOKEN = "hf_publisher";
 const CARD = "README.md";
+const texts = fileURLToPath(new URL("../../../fixtures/evaluation/text.txt", import.meta.url));
 
 await runCases({
   program: "kill-publish.mjs",
@@ -46,6 +48,10 @@ await runCases({
         { ...publication("files are removed", usual, "--delete-local"), isFinal: () => false },
         publication("pull request", usual, "--pr"),
         publication("five types", ["-t", "Q2_K,Q4_K_M,Q6_K,Q8_0,BF16"], "--pr"),
+        publication("evaluated", usual, "--eval", texts, "--context", "64", "--windows", "2"),
+        publication("sequential", [
+          ...["-t", "Q4_K_M", "--rounding", "gptq", "--sequential", "--tokens", "512"],
+        ]),
         {
           ...publication("checkpoint", ["--to", "mlx"]),
           isFinal: (file) => /^[^/]+(?<!\.partial)\//.test(file),

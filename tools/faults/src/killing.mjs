@@ -2,7 +2,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const quern = fileURLToPath(new URL("../../../apps/converter/bin/quern.js", import.meta.url));
@@ -89,6 +89,7 @@ async function killRound({ one, expected, place, scratch, library, rows, random,
     if (!run.killed) {
       if (run.code !== 0) throw new Error(`${place}: exit code ${run.code}\n${run.stderr}`);
       compare({ one, folder, expected, place });
+      checkBeside(folder, place);
       await one.remote?.ended();
       return killed;
     }
@@ -235,6 +236,12 @@ function compare({ one, folder, expected, place }) {
       : "is missing";
     throw new Error(`${place}: ${name} ${what}`);
   }
+}
+
+/** Checks that nothing that is named after the folder lies beside it. */
+function checkBeside(folder, place) {
+  const left = readdirSync(dirname(folder)).filter((name) => name.startsWith(`${basename(folder)}.`));
+  if (left.length > 0) throw new Error(`${place}: ${left.join(", ")} is left over`);
 }
 
 /** By path within the folder. */

@@ -3,7 +3,7 @@
  * the calls that change files. What it is to do is told by environment variables:
  *
  *   WRITE_FAULTS_PATH   only files whose path contains this
- *   WRITE_FAULTS_CALL   "write", "sync", "place" (a file gets a name), or "any" of them and of those that remove or resize
+ *   WRITE_FAULTS_CALL   "write", "sync", "place" (a file gets a name), "remove", or "any" of them and of those that resize and make folders
  *   WRITE_FAULTS_AFTER  bytes that are written before ("write"), or calls that are made before (all others)
  *   WRITE_FAULTS_ERROR  number of the error that every later call fails with; 0: the process is killed (SIGKILL), amidst a write
  *   WRITE_FAULTS_COUNT  file that gets the number of calls when the process ends
@@ -22,7 +22,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum kind { WRITING = 1, SYNCING = 2, PLACING = 4, OTHER = 8 };
+enum kind { WRITING = 1, SYNCING = 2, PLACING = 4, REMOVING = 8, OTHER = 16 };
 
 static const char *wanted_path;
 static const char *count_path;
@@ -41,7 +41,8 @@ __attribute__((constructor)) static void begin(void) {
   if (strcmp(call, "write") == 0) wanted_kinds = WRITING;
   else if (strcmp(call, "sync") == 0) wanted_kinds = SYNCING;
   else if (strcmp(call, "place") == 0) wanted_kinds = PLACING;
-  else wanted_kinds = WRITING | SYNCING | PLACING | OTHER;
+  else if (strcmp(call, "remove") == 0) wanted_kinds = REMOVING;
+  else wanted_kinds = WRITING | SYNCING | PLACING | REMOVING | OTHER;
   after = limit == NULL ? -1 : atoll(limit);
   error_number = error == NULL ? EIO : atoi(error);
 }
@@ -166,11 +167,11 @@ int link(const char *from, const char *to) {
 }
 
 int unlink(const char *path) {
-  return is_wanted(OTHER, path) && !passes() ? -1 : NEXT(unlink)(path);
+  return is_wanted(REMOVING, path) && !passes() ? -1 : NEXT(unlink)(path);
 }
 
 int rmdir(const char *path) {
-  return is_wanted(OTHER, path) && !passes() ? -1 : NEXT(rmdir)(path);
+  return is_wanted(REMOVING, path) && !passes() ? -1 : NEXT(rmdir)(path);
 }
 
 int mkdir(const char *path, mode_t mode) {

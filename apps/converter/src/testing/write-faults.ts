@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url";
 const source = fileURLToPath(new URL("./write-faults.c", import.meta.url));
 const compiler = process.env["CC"] ?? "cc";
 
-/** Which calls fail: those that write, that wait until a file is on disk, or that give a file its name. */
-export type FaultyCall = "write" | "sync" | "place";
+/** Which calls fail: those that write, that wait until a file is on disk, that give a file its name, or that remove it. */
+export type FaultyCall = "write" | "sync" | "place" | "remove";
 
 /** From when on a call fails, and how. */
 export interface WriteFault {
@@ -16,7 +16,8 @@ export interface WriteFault {
   readonly path: string;
   /** Bytes that are written before ("write"), or calls that succeed before. */
   readonly after: number;
-  readonly error: "EIO" | "ENOSPC";
+  /** "killed": the process ends. */
+  readonly error: "EIO" | "ENOSPC" | "killed";
 }
 
 /** Whether {@link compileWriteFaults} works here: where the dynamic linker puts a library in front of others, and there is a compiler. */
@@ -50,6 +51,6 @@ export function failingWrites(
     WRITE_FAULTS_CALL: call,
     WRITE_FAULTS_PATH: path,
     WRITE_FAULTS_AFTER: String(after),
-    WRITE_FAULTS_ERROR: String(constants.errno[error]),
+    WRITE_FAULTS_ERROR: String(error === "killed" ? 0 : constants.errno[error]),
   };
 }
