@@ -49,9 +49,7 @@ await runCases({
         publication("pull request", usual, "--pr"),
         publication("five types", ["-t", "Q2_K,Q4_K_M,Q6_K,Q8_0,BF16"], "--pr"),
         publication("evaluated", usual, "--eval", texts, "--context", "64", "--windows", "2"),
-        publication("sequential", [
-          ...["-t", "Q4_K_M", "--rounding", "gptq", "--sequential", "--tokens", "512"],
-        ]),
+        publication("sequential", ["-t", "Q4_K_M", "--tokens", "512"], "--rounding", "gptq", "--sequential"),
         {
           ...publication("checkpoint", ["--to", "mlx"]),
           isFinal: (file) => /^[^/]+(?<!\.partial)\//.test(file),
