@@ -15,7 +15,7 @@ import { killRuns } from "./killing.mjs";
  * @param {Function} params.makeCases Gets the checkpoint, the options, and a folder for whatever a case needs; gives cases, and `stop`,
  *   called at the end, if there is something to stop.
  */
-export async function runCases({ program, options: more = {}, unit, makeCases }) {
+export async function runCases({ program, options: more, unit, makeCases }) {
   const { values: options, positionals } = parseArgs({
     allowPositionals: true,
     options: {
