@@ -7,7 +7,7 @@ const source = fileURLToPath(new URL("./write-faults.c", import.meta.url));
 const compiler = process.env["CC"] ?? "cc";
 
 /** Which calls fail: those that write, that wait until a file is on disk, that give a file its name, or that remove it. */
-export type FaultyCall = "write" | "sync" | "place" | "remove";
+type FaultyCall = "write" | "sync" | "place" | "remove";
 
 /** From when on a call fails, and how. */
 export interface WriteFault {
