@@ -1,5 +1,6 @@
 import type { ConversionEvent } from "@quern/pipeline";
 import type { CheckpointEvent } from "@quern/pipeline/layers";
+import type { MeasuredFigures } from "./card/measured.ts";
 
 /** News of what makes items. */
 export type MakeEvent = ConversionEvent | CheckpointEvent;
@@ -18,6 +19,17 @@ export interface PublicationStartEvent {
 export interface MakingEvent {
   readonly type: "item:make";
   readonly items: readonly string[];
+}
+
+export interface EvaluatingEvent {
+  readonly type: "item:evaluate";
+  readonly item: string;
+}
+
+export interface EvaluatedEvent {
+  readonly type: "item:evaluated";
+  readonly item: string;
+  readonly figures: MeasuredFigures;
 }
 
 export interface UploadingEvent {
@@ -59,6 +71,8 @@ export interface PublicationProgressEvent {
 export type PublicationEvent =
   | PublicationStartEvent
   | MakingEvent
+  | EvaluatingEvent
+  | EvaluatedEvent
   | UploadingEvent
   | PublishedEvent
   | DeletedEvent

@@ -2,8 +2,12 @@ export { planCheckpointPublication } from "./checkpoint/plan-checkpoint-publicat
 export type { PlanCheckpointPublicationParams } from "./checkpoint/plan-checkpoint-publication.ts";
 export type { CardFacts, PlanGgufPublicationParams } from "./gguf/plan-gguf-publication.ts";
 export { planGgufPublication } from "./gguf/plan-gguf-publication.ts";
+export type { MeasuredFigures } from "./card/measured.ts";
+export type { ItemEvaluation } from "./evaluation.ts";
 export type {
   DeletedEvent,
+  EvaluatedEvent,
+  EvaluatingEvent,
   MakingEvent,
   PublicationEvent,
   PublicationProgressEvent,
@@ -15,7 +19,7 @@ export type {
   UploadingEvent,
 } from "./events.ts";
 export { PublicationJournal } from "./journal.ts";
-export type { HashedFile, ItemRecord } from "./journal.ts";
+export type { EvaluatedRecord, HashedFile, ItemRecord } from "./journal.ts";
 export type {
   ItemState,
   LocalFile,

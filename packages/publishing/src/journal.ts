@@ -1,7 +1,10 @@
-import { appendFileSync, closeSync, fsyncSync, openSync, truncateSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { appendFileSync, closeSync, fstatSync, fsyncSync, openSync, truncateSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { QuernError } from "@quern/tensor";
+import { reportingAs } from "@quern/tensor/node";
+import type { MeasuredFigures, Measurement } from "./card/measured.ts";
 import type { MadeRecord } from "./plan.ts";
 
 /** A file that was hashed, by its path in the repository. */
@@ -14,6 +17,14 @@ export interface HashedFile {
   readonly gitHash?: string;
 }
 
+/** What an evaluation has found out about an item. */
+export interface EvaluatedRecord {
+  /** Digest of what decided about the figures beside the files. */
+  readonly identity: string;
+  readonly figures: MeasuredFigures;
+  readonly measurement: Measurement;
+}
+
 type Line =
   | { readonly kind: "publication"; readonly version: 1; readonly repository: string }
   /** The names of the item were free, or were those of an earlier publication: what bears them from now on is this item, complete. */
@@ -21,8 +32,11 @@ type Line =
   /** Names that an earlier publication gave, which was given up. */
   | { readonly kind: "given-up"; readonly targets: readonly string[] }
   | { readonly kind: "made"; readonly item: string; readonly made: MadeRecord }
+  | { readonly kind: "evaluated"; readonly item: string; readonly evaluated: EvaluatedRecord }
   | { readonly kind: "hashed"; readonly item: string; readonly files: readonly HashedFile[] }
   | { readonly kind: "committed"; readonly item: string; readonly commit: string }
+  /** A request to open a pull request may have been sent: its title has this mark. */
+  | { readonly kind: "opening"; readonly mark: string }
   | { readonly kind: "pull-request"; readonly url: string; readonly branch: string };
 
 /** What is known of an item from this publication, or from one before. */
@@ -31,6 +45,7 @@ export interface ItemRecord {
   /** Names without folders. */
   readonly targets: readonly string[];
   readonly made?: MadeRecord;
+  readonly evaluated?: EvaluatedRecord;
   readonly files?: readonly HashedFile[];
   readonly commit?: string;
 }
@@ -44,6 +59,7 @@ export class PublicationJournal {
   readonly #repository: string;
   readonly #items = new Map<string, ItemRecord>();
   #pullRequest: { readonly url: string; readonly branch: string } | undefined;
+  #mark: string | undefined;
   readonly #givenUp = new Set<string>();
   #isNew = true;
   /** Length of the whole lines, where one behind them broke off. */
@@ -83,6 +99,11 @@ export class PublicationJournal {
     return this.#pullRequest;
   }
 
+  /** What the title of the pull request has that no other has, if it may have been opened; undefined before that. */
+  get pullRequestMark(): string | undefined {
+    return this.#mark;
+  }
+
   /** Whether a name is one that a publication has given. */
   owns(target: string): boolean {
     const name = basename(target);
@@ -99,6 +120,11 @@ export class PublicationJournal {
     return this.#append({ kind: "made", item, made });
   }
 
+  /** Notes what an evaluation of an item has found out. */
+  evaluated(item: string, evaluated: EvaluatedRecord): Promise<void> {
+    return this.#append({ kind: "evaluated", item, evaluated });
+  }
+
   /** Notes the hashes of the files of an item. */
   hashed(item: string, files: readonly HashedFile[]): Promise<void> {
     return this.#append({ kind: "hashed", item, files });
@@ -107,6 +133,13 @@ export class PublicationJournal {
   /** Notes that the repository has the files of an item. */
   committed(item: string, commit: string): Promise<void> {
     return this.#append({ kind: "committed", item, commit });
+  }
+
+  /** Notes that a pull request is going to be opened. @returns the mark for its title */
+  async openingPullRequest(): Promise<string> {
+    const mark = `publication ${randomBytes(8).toString("hex")}`;
+    await this.#append({ kind: "opening", mark });
+    return mark;
   }
 
   /** Notes the pull request that further commits go to. */
@@ -120,38 +153,38 @@ export class PublicationJournal {
     await rm(this.path, { force: true });
     this.#items.clear();
     this.#pullRequest = undefined;
+    this.#mark = undefined;
     this.#isNew = true;
     this.#tornAt = undefined;
     if (targets.length > 0) await this.#append({ kind: "given-up", targets });
   }
 
   async #append(line: Line): Promise<void> {
-    if (this.#isNew) {
-      await mkdir(dirname(this.path), { recursive: true });
-      this.#isNew = false;
-      this.#write({ kind: "publication", version: 1, repository: this.#repository });
-    }
-    this.#write(line);
+    await reportingAs(this.path, async () => {
+      if (this.#isNew) {
+        await mkdir(dirname(this.path), { recursive: true });
+        this.#write({ kind: "publication", version: 1, repository: this.#repository });
+        this.#isNew = false;
+      }
+      this.#write(line);
+    });
     this.#apply(line);
   }
 
+  /** What may not be on disk as a whole counts for nothing, as where a process has ended in the midst of it. */
   #write(line: Line): void {
+    if (this.#tornAt !== undefined) truncateSync(this.path, this.#tornAt);
+    this.#tornAt = undefined;
+    const file = openSync(this.path, "a");
+    const { size } = fstatSync(file);
     try {
-      if (this.#tornAt !== undefined) truncateSync(this.path, this.#tornAt);
-      this.#tornAt = undefined;
-      const file = openSync(this.path, "a");
-      try {
-        appendFileSync(file, `${JSON.stringify(line)}\n`);
-        fsyncSync(file);
-      } finally {
-        closeSync(file);
-      }
-    } catch (cause) {
-      throw new QuernError(
-        "OUTPUT_WRITE_FAILED",
-        `${this.path}: the journal cannot be written: ${(cause as Error).message}`,
-        { subject: { file: this.path }, cause },
-      );
+      appendFileSync(file, `${JSON.stringify(line)}\n`);
+      fsyncSync(file);
+    } catch (error) {
+      this.#tornAt = size;
+      throw error;
+    } finally {
+      closeSync(file);
     }
   }
 
@@ -177,16 +210,18 @@ export class PublicationJournal {
     if (line.kind === "begun") {
       const { item, identity, targets } = line;
       this.#items.set(item, { identity, targets });
-    } else if (line.kind === "made" || line.kind === "hashed" || line.kind === "committed") {
-      const { kind: _, item, ...more } = line;
-      const known = this.#items.get(item);
-      if (known === undefined) throw invalid(this.path, `it does not say how ${item} began`);
-      this.#items.set(item, { ...known, ...more });
+    } else if (line.kind === "opening") {
+      this.#mark = line.mark;
     } else if (line.kind === "given-up") {
       for (const target of line.targets) this.#givenUp.add(target);
     } else if (line.kind === "pull-request") {
       const { kind: _, ...pullRequest } = line;
       this.#pullRequest = pullRequest;
+    } else if (line.kind !== "publication") {
+      const { kind: _, item, ...more } = line;
+      const known = this.#items.get(item);
+      if (known === undefined) throw invalid(this.path, `it does not say how ${item} began`);
+      this.#items.set(item, { ...known, ...more });
     }
   }
 }

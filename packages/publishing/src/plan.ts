@@ -2,6 +2,7 @@ import type { HubAccess, HubPatience } from "@quern/hub";
 import type { QuernError } from "@quern/tensor";
 import type { MeasuredFigures } from "./card/measured.ts";
 import type { Card } from "./card/merge-card.ts";
+import type { ItemEvaluation } from "./evaluation.ts";
 import type { MakeEvent } from "./events.ts";
 import type { HashedFile, PublicationJournal } from "./journal.ts";
 
@@ -71,8 +72,11 @@ export interface PublicationGroup {
   readonly sourceBytes: number;
   /** Those of them that come over the network. */
   readonly networkBytes: number;
-  /** @param options.note Takes down what is known of each item, all of whose files are there. */
-  /** Makes the files. */
+  /**
+   * Makes the files.
+   *
+   * @param options.note Takes down what is known of each item, all of whose files are there.
+   */
   make(options: {
     readonly signal: AbortSignal | undefined;
     readonly onEvent: (event: MakeEvent) => void;
@@ -113,6 +117,8 @@ export interface PublicationPlan {
   readonly directory: string;
   /** Whether files of an item are removed once the repository holds them. */
   readonly deletesLocal: boolean;
+  /** What measures items before they are uploaded. */
+  readonly evaluation?: ItemEvaluation;
   /** The card; undefined where nothing is known that one could be made of. */
   makeCard(state: CardState): Promise<Card | undefined>;
   readonly journal: PublicationJournal;

@@ -7,9 +7,11 @@ import { openRepository, readHubFile } from "@quern/hub";
 import {
   answerStatus,
   firstOf,
+  hangUpOnceDone,
   HubServer,
   isCommit,
   isUpload,
+  loseAnswer,
   memoryContent,
   resetUpload,
   storedFile,
@@ -233,6 +235,38 @@ describe("a publication", () => {
     expect([...server.repositories.get(ID)!.head.files.keys()]).toEqual([".gitattributes"]);
     expect((await card("refs/pr/1")).text.match(/^\| \[/gm)).toHaveLength(2);
     expect(await run({ target })).toMatchObject({ commit: report.commit });
+  });
+
+  it.each([
+    ["an answer that is lost", hangUpOnceDone],
+    ["a request that is lost", loseAnswer],
+    ["a gateway that gives up", answerStatus(504)],
+  ])("goes to one pull request in spite of %s", async (_name, fault) => {
+    server.faults.push(firstOf(1, isCommit, fault));
+    const events: PublicationEvent[] = [];
+    const target = { opensPullRequest: true };
+    const report = await run({ target }, (event) => events.push(event));
+    expect(report.branch).toBe("refs/pr/1");
+    expect(server.repositories.get(ID)!.pullRequests).toEqual([
+      { num: 1, title: expect.stringMatching(/^Add Q4_K_M \(publication [0-9a-f]{16}\)$/) as string },
+    ]);
+    expect(events.filter(({ type }) => type === "pull-request")).toHaveLength(1);
+    expect((await card("refs/pr/1")).text.match(/^\| \[/gm)).toHaveLength(2);
+    expect(await run({ target })).toMatchObject({ commit: report.commit });
+  });
+
+  it("goes to the pull request of a run that ended before it had noted it", async () => {
+    const target = { opensPullRequest: true };
+    const journal = await PublicationJournal.open(folder, ID);
+    journal.openedPullRequest = () => Promise.reject(new Error("killed"));
+    await expect(run({ target, journal })).rejects.toThrow("killed");
+    const before = uploads();
+    const report = await run({ target });
+    expect(report.branch).toBe("refs/pr/1");
+    expect(server.repositories.get(ID)!.pullRequests).toHaveLength(1);
+    // The file of the first type was there.
+    expect(uploads() - before).toBe(1);
+    expect((await card("refs/pr/1")).text.match(/^\| \[/gm)).toHaveLength(2);
   });
 
   it("writes again when somebody else's commit comes in between", async () => {

@@ -1,47 +1,30 @@
 // Kills `quern calibrate` at random moments with SIGKILL, lets it go on, and compares byte by byte with a run that nobody disturbs.
-//   node tools/faults/src/kill-calibrate.mjs <checkpoint> [--kills 50] [--seed 1] [--tokens 4096] [--scratch <folder>]
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+//   node tools/faults/src/kill-calibrate.mjs <checkpoint> [--kills 200] [--seed 1,2,3,4] [--case <names>] [--tokens 2048] [--scratch <folder>]
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { killRuns, printKills } from "./killing.mjs";
+import { runCases } from "./run-cases.mjs";
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    kills: { type: "string", default: "50" },
-    seed: { type: "string", default: "1" },
-    tokens: { type: "string", default: "4096" },
-    scratch: { type: "string" },
+const OUTPUT = "s.safetensors";
+
+await runCases({
+  program: "kill-calibrate.mjs",
+  options: { tokens: { type: "string", default: "2048" } },
+  unit: "blocks kept",
+  makeCases: ({ checkpoint, options }) => {
+    const shared = {
+      isFinal: (name) => name === OUTPUT,
+      kept: (events) => events.find(({ type }) => type === "start")?.resumed || undefined,
+    };
+    const argv =
+      (...more) =>
+      (folder) => {
+        const output = join(folder, OUTPUT);
+        return ["calibrate", checkpoint, "--tokens", options.tokens, "-o", output, "--json", ...more];
+      };
+    return {
+      cases: [
+        { ...shared, name: "statistics", argv: argv() },
+        { ...shared, name: "with windows", argv: argv("--hold-out", "2", "--keep-windows", "1") },
+      ],
+    };
   },
 });
-const [checkpoint] = positionals;
-if (checkpoint === undefined) throw new Error("name a checkpoint: kill-calibrate.mjs <folder>");
-
-const scratch = mkdtempSync(join(options.scratch ?? tmpdir(), "kill-calibrate-"));
-try {
-  const rows = await killRuns({
-    kills: Number(options.kills),
-    seed: Number(options.seed),
-    scratch,
-    cases: [
-      {
-        name: "statistics",
-        argv: (folder) => [
-          "calibrate",
-          checkpoint,
-          "--tokens",
-          options.tokens,
-          "-o",
-          join(folder, "s.safetensors"),
-          "--json",
-        ],
-        isFinal: (name) => name === "s.safetensors",
-        kept: (events) => events.find(({ type }) => type === "start")?.resumed || undefined,
-      },
-    ],
-  });
-  printKills(rows, "blocks kept");
-} finally {
-  rmSync(scratch, { recursive: true, force: true });
-}

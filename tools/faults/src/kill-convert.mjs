@@ -1,103 +1,115 @@
 // Kills `quern convert` at random moments with SIGKILL, lets it go on, and compares byte by byte with a run that nobody disturbs.
-//   node tools/faults/src/kill-convert.mjs <checkpoint> [--kills 200] [--seed 1] [--types Q4_K_M,Q8_0] [--scratch <folder>]
-// Cases: several outputs; split sets over older files; Wasm kernels without threads.
-// With --to mlx, or --to gptq and others for which inputs are known from --statistics: a quantized checkpoint.
+//   node tools/faults/src/kill-convert.mjs <checkpoint> [--kills 200] [--seed 1,2,3,4] [--case <names>] [--types Q4_K_M,Q8_0] [--scratch <folder>]
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { killRuns, printKills } from "./killing.mjs";
+import { fileURLToPath } from "node:url";
+import { startHub } from "../../bench/src/start-hub.mjs";
+import { runCases } from "./run-cases.mjs";
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    kills: { type: "string", default: "200" },
-    seed: { type: "string", default: "1" },
-    types: { type: "string", default: "Q4_K_M,Q8_0" },
-    to: { type: "string" },
-    statistics: { type: "string" },
-    scratch: { type: "string" },
+const quern = fileURLToPath(new URL("../../../apps/converter/bin/quern.js", import.meta.url));
+
+await runCases({
+  program: "kill-convert.mjs",
+  options: { types: { type: "string", default: "Q4_K_M,Q8_0" } },
+  unit: "tensors kept",
+  async makeCases({ checkpoint, options, scratch }) {
+    const statistics = join(scratch, "statistics.safetensors");
+    execFileSync(
+      process.execPath,
+      [quern, "calibrate", checkpoint, "--tokens", "512", "-o", statistics, "-q"],
+      {
+        stdio: "ignore",
+      },
+    );
+    const id = "org/model";
+    const hub = await startHub({ id, folder: checkpoint, scratch });
+    const filesOf =
+      (types, ...more) =>
+      (folder) => ["convert", checkpoint, "-t", types, "-o", `${folder}/`, "--json", ...more];
+    const files = {
+      isFinal: (name) => name.endsWith(".gguf"),
+      kept,
+      argv: (...more) => filesOf(options.types, ...more),
+    };
+    const folder = {
+      isFinal: (name) => name.startsWith("model/"),
+      kept,
+      check: checkFolder,
+      argv:
+        (...more) =>
+        (where) => ["convert", checkpoint, "-o", join(where, "model"), "--json", ...more],
+    };
+    return {
+      stop: hub.stop,
+      cases: [
+        { ...files, name: "several outputs", argv: files.argv() },
+        {
+          ...files,
+          name: "split over old files",
+          argv: files.argv("--split-max-tensors", "25", "--force"),
+          prepare: putOldFiles,
+          check: checkSets,
+        },
+        { ...files, name: "Wasm without threads", argv: files.argv("-j", "0", "--kernels", "wasm") },
+        {
+          ...files,
+          name: "from the Hub",
+          argv: (where) => files.argv()(where).with(1, `hf:${id}`),
+          env: { PATH: process.env.PATH, HF_ENDPOINT: hub.endpoint, HF_HOME: join(scratch, "home") },
+        },
+        {
+          ...files,
+          name: "sequential",
+          argv: filesOf("Q4_K_M", "--rounding", "gptq", "--sequential", "--tokens", "512"),
+        },
+        { ...folder, name: "mlx", argv: folder.argv("--to", "mlx") },
+        {
+          ...folder,
+          name: "mlx over a folder",
+          argv: folder.argv("--to", "mlx", "--force"),
+          prepare: putOldFolder,
+        },
+        { ...folder, name: "gptq", argv: folder.argv("--to", "gptq", "--statistics", statistics) },
+        {
+          ...folder,
+          name: "gptq sequential",
+          argv: folder.argv("--to", "gptq", "--sequential", "--tokens", "512"),
+        },
+      ],
+    };
   },
 });
-const [checkpoint] = positionals;
-if (checkpoint === undefined) throw new Error("name a checkpoint: kill-convert.mjs <folder>");
 
-const isFinal = (name) => name.endsWith(".gguf");
-const kept = (events) => events.find(({ type }) => type === "resume")?.tensors;
-const argv = (folder, ...more) => [
-  "convert",
-  checkpoint,
-  "-t",
-  options.types,
-  "-o",
-  `${folder}/`,
-  "--json",
-  ...more,
-];
-
-const scratch = mkdtempSync(join(options.scratch ?? tmpdir(), "kill-convert-"));
-try {
-  const files = [
-    { name: "several outputs", argv, isFinal, kept },
-    {
-      name: "split, over old files",
-      argv: (folder) => argv(folder, "--split-max-tensors", "25", "--force"),
-      isFinal,
-      kept,
-      prepare: putOldFiles,
-      check: checkSets,
-    },
-    {
-      name: "Wasm, no threads",
-      argv: (folder) => argv(folder, "-j", "0", "--kernels", "wasm"),
-      isFinal,
-      kept,
-    },
-  ];
-  const rows = await killRuns({
-    kills: Number(options.kills),
-    seed: Number(options.seed),
-    scratch,
-    cases: options.to === undefined ? files : [checkpointCase(options.to, options.statistics)],
-  });
-  printKills(rows, "tensors kept");
-} finally {
-  rmSync(scratch, { recursive: true, force: true });
-}
-
-/** A folder: it has its name once all of it is there. */
-function checkpointCase(to, statistics) {
-  return {
-    name: `checkpoint, ${to}`,
-    argv: (folder) => [
-      "convert",
-      checkpoint,
-      "--to",
-      to,
-      ...(statistics === undefined ? [] : ["--statistics", statistics]),
-      "-o",
-      join(folder, "model"),
-      "--json",
-    ],
-    isFinal: (name) => name === "model" || name.startsWith("model/"),
-    kept,
-    check: (states, expected) => {
-      if (states.size !== 0 && states.size !== expected.size)
-        throw new Error(`the folder has ${states.size} files of ${expected.size}`);
-    },
-  };
+function kept(events) {
+  return events.find(({ type }) => type === "resume")?.tensors;
 }
 
 /** Files with the names of the sets, as an older conversion might have left them. */
 function putOldFiles(folder, files) {
-  const old = new Map();
-  for (const name of files.keys()) {
-    const text = `older ${name}`;
-    writeFileSync(join(folder, name), text);
-    old.set(name, createHash("sha256").update(text).digest("hex"));
-  }
-  return old;
+  return new Map([...files.keys()].map((name) => [name, putOldFile(folder, name)]));
+}
+
+/** An older folder, with a file that the new one has not. */
+function putOldFolder(folder) {
+  mkdirSync(join(folder, "model"));
+  const names = ["model/config.json", "model/notes.txt"];
+  return new Map(names.map((name) => [name, putOldFile(folder, name)]));
+}
+
+function putOldFile(folder, name) {
+  const text = `older ${name}`;
+  writeFileSync(join(folder, name), text);
+  return createHash("sha256").update(text).digest("hex");
+}
+
+/** A folder has its name once all of it is there, and nothing of an older one. */
+function checkFolder(states, expected) {
+  const found = [...states.values()];
+  const news = found.filter((state) => state === "new").length;
+  if (news === 0 || (news === expected.size && news === found.length)) return;
+  throw new Error(`the folder has ${news} files of ${expected.size}, and ${found.length - news} others`);
 }
 
 /** The first file of a set, without which no reader finds the others, never stands beside those of another time. */

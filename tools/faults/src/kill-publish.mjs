@@ -1,83 +1,63 @@
 // Kills `quern publish` at random moments with SIGKILL, lets it go on, and compares what the repository and the folder come to with a
 // publication that nobody disturbed.
-//   node tools/faults/src/kill-publish.mjs <checkpoint> [--kills 200] [--seed 1] [--types Q4_K_M,Q8_0] [--scratch <folder>]
-// Cases: files that stay; files that are removed once they are published.
+//   node tools/faults/src/kill-publish.mjs <checkpoint> [--kills 200] [--seed 1,2,3,4] [--case <names>] [--types Q4_K_M,Q8_0] [--scratch <folder>]
 import { deepStrictEqual } from "node:assert";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { killRuns, printKills } from "./killing.mjs";
+import { fileURLToPath } from "node:url";
 import { startPublishingHub } from "./publishing-hub.mjs";
-
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    kills: { type: "string", default: "200" },
-    seed: { type: "string", default: "1" },
-    types: { type: "string", default: "Q4_K_M,Q8_0" },
-    scratch: { type: "string" },
-  },
-});
-const [checkpoint] = positionals;
-if (checkpoint === undefined) throw new Error("name a checkpoint: kill-publish.mjs <folder>");
+import { runCases } from "./run-cases.mjs";
 
 const ID = "mill/model-GGUF";
 const TOKEN = "hf_publisher";
 const CARD = "README.md";
+const texts = fileURLToPath(new URL("../../../fixtures/evaluation/text.txt", import.meta.url));
 
-const scratch = mkdtempSync(join(options.scratch ?? tmpdir(), "kill-publish-"));
-const hub = await startPublishingHub({ id: ID, scratch, token: TOKEN, partSize: 1_000_000 });
-try {
-  const isFinal = (name) => /\.(gguf|manifest\.json)$/.test(name);
-  const shared = {
-    isFinal,
-    isRecord: (name) => name.endsWith(".publication.jsonl"),
-    // Of a run that went on: types that were there.
-    kept: (events) => {
-      const start = events.find(({ type }) => type === "publish:start");
-      return start && (start.published.length + start.made.length || undefined);
-    },
-    env: {
-      PATH: process.env.PATH,
-      HF_ENDPOINT: hub.endpoint,
-      HF_TOKEN: TOKEN,
-      HF_HOME: join(scratch, "home"),
-    },
-  };
-  const argv = (folder, ...more) => [
-    "publish",
-    checkpoint,
-    "-t",
-    options.types,
-    "--repo",
-    ID,
-    "-o",
-    folder,
-    "--json",
-    ...more,
-  ];
-  const rows = await killRuns({
-    kills: Number(options.kills),
-    seed: Number(options.seed),
-    scratch,
-    cases: [
-      { ...shared, name: "files stay", argv, remote: repository(hub) },
-      {
-        ...shared,
-        name: "files are removed",
-        argv: (folder) => argv(folder, "--delete-local"),
-        remote: repository(hub),
-        // Whole files come and go.
-        isFinal: () => false,
+await runCases({
+  program: "kill-publish.mjs",
+  options: { types: { type: "string", default: "Q4_K_M,Q8_0" } },
+  unit: "items kept",
+  async makeCases({ checkpoint, options, scratch }) {
+    const hub = await startPublishingHub({ id: ID, scratch, token: TOKEN, partSize: 400_000 });
+    const shared = {
+      isRecord: (name) => name.endsWith(".publication.jsonl"),
+      // Of a run that went on: items that were there.
+      kept: (events) => {
+        const start = events.find(({ type }) => type === "publish:start");
+        return start && (start.published.length + start.made.length || undefined);
       },
-    ],
-  });
-  printKills(rows, "types kept");
-} finally {
-  hub.stop();
-  rmSync(scratch, { recursive: true, force: true });
-}
+      env: {
+        PATH: process.env.PATH,
+        HF_ENDPOINT: hub.endpoint,
+        HF_TOKEN: TOKEN,
+        HF_HOME: join(scratch, "home"),
+      },
+    };
+    const publication = (name, types, ...more) => ({
+      ...shared,
+      name,
+      isFinal: (file) => /\.(gguf|manifest\.json)$/.test(file),
+      argv: (folder) => ["publish", checkpoint, ...types, "--repo", ID, "-o", folder, "--json", ...more],
+      remote: repository(hub),
+    });
+    const usual = ["-t", options.types];
+    return {
+      stop: hub.stop,
+      cases: [
+        publication("files stay", usual),
+        // Whole files come and go.
+        { ...publication("files are removed", usual, "--delete-local"), isFinal: () => false },
+        publication("pull request", usual, "--pr"),
+        publication("five types", ["-t", "Q2_K,Q4_K_M,Q6_K,Q8_0,BF16"], "--pr"),
+        publication("evaluated", usual, "--eval", texts, "--context", "64", "--windows", "2"),
+        publication("sequential", ["-t", "Q4_K_M", "--tokens", "512"], "--rounding", "gptq", "--sequential"),
+        {
+          ...publication("checkpoint", ["--to", "mlx"]),
+          isFinal: (file) => /^[^/]+(?<!\.partial)\//.test(file),
+        },
+      ],
+    };
+  },
+});
 
 /** What the repository must be like, as `killRuns` takes it. */
 function repository(hub) {
@@ -106,10 +86,11 @@ function repository(hub) {
         }
       }
     },
-    /** The same commits of the same files and cards, and no large file sent that was there. */
+    /** The same commits of the same files and cards, as many pull requests, and no large file sent that was there. */
     async ended() {
-      const { commits, again } = await hub.ask("state");
+      const { commits, pullRequests, again } = await hub.ask("state");
       deepStrictEqual(commits, expected.commits);
+      deepStrictEqual(pullRequests, expected.pullRequests);
       deepStrictEqual(again, []);
     },
   };

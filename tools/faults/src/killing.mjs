@@ -1,11 +1,12 @@
 // Runs the command line, kills it at random moments, lets it go on, and looks at every file that it leaves.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, watch } from "node:fs";
-import { join, relative } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const quern = fileURLToPath(new URL("../../../apps/converter/bin/quern.js", import.meta.url));
+const shim = fileURLToPath(new URL("../../../apps/converter/src/testing/write-faults.c", import.meta.url));
 
 /** A generator of numbers in [0, 1) that gives the same ones for the same seed (mulberry32). */
 function randomFrom(seed) {
@@ -18,8 +19,17 @@ function randomFrom(seed) {
   };
 }
 
-/** When to kill: at any time of a run, soon after its first file is there, or soon after a file has its final name. */
-const MOMENTS = ["any time", "begun", "named"];
+/**
+ * When to kill: at any time of a run; at one of its calls that change files, any or one of the last ones, among which files get their names and
+ * journals end; a write is done by half.
+ */
+const MOMENTS = ["any time", "a call", "a last call"];
+
+/** How many calls the last ones are. */
+const LAST_CALLS = 16;
+
+/** Of runs that go on, so many are killed again. */
+const KILLED_AGAIN = 1 / 2;
 
 /**
  * Kills runs of each case until there have been enough kills, each time lets the run go on to its end, perhaps after further kills, and
@@ -33,62 +43,70 @@ const MOMENTS = ["any time", "begun", "named"];
  *   final name; `isRecord(name)` tells files that stay and are not compared; `env` is for the process; `remote` is where things go besides:
  *   `reset()`, `undisturbed()` and `ended()` behind a run that nobody disturbed and behind one that has come to its end, `check()` after a
  *   kill, `requests`, how many of them an undisturbed run made, and `onRequest`, called at each.
- * @param {number} params.kills How many.
+ * @param {number} params.kills How many, all cases and seeds together.
+ * @param {readonly number[]} params.seeds Each gives a part of the kills.
  * @param {string} params.scratch A folder for everything.
- * @param {number} params.seed
  * @returns one row for each case and moment: how many kills there were, what they left and how much was kept
  */
-export async function killRuns({ cases, kills, scratch, seed }) {
-  const random = randomFrom(seed);
+export async function killRuns({ cases, kills, scratch, seeds }) {
+  const library = join(scratch, "write-faults.so");
+  execFileSync(process.env.CC ?? "cc", ["-shared", "-fPIC", "-O1", "-o", library, shim, "-ldl"]);
   const expected = [];
-  for (const one of cases) expected.push(await undisturbed(one, join(scratch, "expected")));
+  for (const one of cases) expected.push(await undisturbed({ one, scratch, library }));
   const rows = new Map();
-  for (let killed = 0, round = 0; killed < kills; round++) {
-    const which = round % cases.length;
-    const one = cases[which];
-    const folder = join(scratch, "killed");
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder, { recursive: true });
-    const old = one.prepare?.(folder, expected[which].files) ?? new Map();
-    await one.remote?.reset();
-    let run;
-    for (;;) {
-      // One run of three is killed again while it goes on.
-      const disturb = killed < kills && (run === undefined || random() < 1 / 3);
-      const moments = one.remote === undefined ? MOMENTS : [...MOMENTS, "asked"];
-      const moment = moments[Math.floor(random() * moments.length)];
-      const share = random();
-      run = await runOnce({
-        one,
-        folder,
-        ...(disturb && { moment, share, seconds: expected[which].seconds }),
-      });
-      if (!run.killed) {
-        if (run.code !== 0)
-          throw new Error(`${one.name}, round ${round}: exit code ${run.code}\n${run.stderr}`);
-        addKept(rows, one, run);
-        break;
-      }
-      killed++;
-      addKept(rows, one, run);
-      await one.remote?.check();
-      const phase = inspect({ one, folder, old, expected: expected[which], round });
-      const key = `${one.name}|${moment}|${phase}`;
-      const row = rows.get(key) ?? { case: one.name, moment, phase, kills: 0, seconds: 0 };
-      row.kills++;
-      row.seconds += run.seconds;
-      rows.set(key, row);
+  let killed = 0;
+  for (const [index, seed] of seeds.entries()) {
+    const random = randomFrom(seed);
+    const wanted = Math.round((kills * (index + 1)) / seeds.length);
+    for (let round = 0; killed < wanted; round++) {
+      const which = round % cases.length;
+      const place = `${cases[which].name}, seed ${seed}, round ${round}`;
+      const work = { one: cases[which], expected: expected[which], place, scratch, library, rows, random };
+      killed += await killRound({ ...work, most: wanted - killed });
       process.stderr.write(`\r${killed} of ${kills} kills`);
-      // It had nothing left to do but to say so: the next one would be another run.
-      if (phase === "complete" && one.remote === undefined) break;
     }
-    compare({ one, folder, expected: expected[which], round });
-    await one.remote?.ended();
   }
   process.stderr.write("\n");
   return [...rows.values()].sort((a, b) =>
     a.case + a.moment + a.phase < b.case + b.moment + b.phase ? -1 : 1,
   );
+}
+
+/** One publication, conversion or calibration from its beginning to its end. @returns how often it was killed */
+async function killRound({ one, expected, place, scratch, library, rows, random, most }) {
+  const folder = join(scratch, "killed");
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const old = one.prepare?.(folder, expected.files) ?? new Map();
+  await one.remote?.reset();
+  for (let killed = 0; ;) {
+    const disturb = killed < most && (killed === 0 || random() < KILLED_AGAIN);
+    const moments = one.remote === undefined ? MOMENTS : [...MOMENTS, "a request"];
+    const moment = moments[Math.floor(random() * moments.length)];
+    const share = random();
+    const run = await runOnce({ one, folder, library, ...(disturb && { moment, share, expected }) });
+    addKept(rows, one, run);
+    if (!run.killed) {
+      if (run.code !== 0) throw new Error(`${place}: exit code ${run.code}\n${run.stderr}`);
+      compare({ one, folder, expected, place });
+      checkBeside(folder, place);
+      await one.remote?.ended();
+      return killed;
+    }
+    killed++;
+    await one.remote?.check();
+    const phase = inspect({ one, folder, old, expected, place });
+    const key = `${one.name}|${moment}|${phase}`;
+    const row = rows.get(key) ?? { case: one.name, moment, phase, kills: 0, seconds: 0 };
+    row.kills++;
+    row.seconds += run.seconds;
+    rows.set(key, row);
+    // It had nothing left to do but to say so: the next one would be another run.
+    if (phase === "complete" && one.remote === undefined) {
+      compare({ one, folder, expected, place });
+      return killed;
+    }
+  }
 }
 
 /** How much runs went on with that came after a kill. */
@@ -110,49 +128,55 @@ function addKept(rows, one, run) {
   rows.set(key, row);
 }
 
-async function undisturbed(one, folder) {
+async function undisturbed({ one, scratch, library }) {
+  const folder = join(scratch, "expected");
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   await one.remote?.reset();
-  const run = await runOnce({ one, folder });
+  const count = join(scratch, "calls");
+  const run = await runOnce({ one, folder, library, count });
   if (run.code !== 0) throw new Error(`${one.name}: exit code ${run.code}\n${run.stderr}`);
   await one.remote?.undisturbed();
-  return { files: hashes(folder, one), seconds: run.seconds };
+  return { files: hashes(folder, one), seconds: run.seconds, calls: Number(readFileSync(count, "utf8")) };
 }
 
 /** @returns what came of a run; killed at a moment, if one is named */
-function runOnce({ one, folder, moment, share, seconds }) {
+function runOnce({ one, folder, library, count, moment, share, expected }) {
   return new Promise((resolve, reject) => {
     const started = performance.now();
     const child = spawn(process.execPath, [quern, ...one.argv(folder)], {
       stdio: ["ignore", "pipe", "pipe"],
-      env: one.env ?? process.env,
+      env: {
+        ...(one.env ?? process.env),
+        LD_PRELOAD: library,
+        UV_USE_IO_URING: "0",
+        WRITE_FAULTS_PATH: folder,
+        WRITE_FAULTS_CALL: "any",
+        WRITE_FAULTS_ERROR: "0",
+        ...(count && { WRITE_FAULTS_COUNT: count }),
+        ...(moment?.endsWith("call") && {
+          WRITE_FAULTS_AFTER: String(callOf(moment, share, expected.calls)),
+        }),
+      },
     });
     let stdout = "";
     let stderr = "";
-    let armed = false;
     const kill = () => child.kill("SIGKILL");
-    const arm = (milliseconds) => {
-      if (armed) return;
-      armed = true;
-      setTimeout(kill, milliseconds);
-    };
-    let watcher;
-    if (moment === "any time") arm(share * seconds * 1000);
-    else if (moment === "asked") {
+    let timer;
+    if (moment === "any time") timer = setTimeout(kill, share * expected.seconds * 1000);
+    else if (moment === "a request") {
       let left = Math.floor(share * one.remote.requests);
-      one.remote.onRequest = () => left-- === 0 && arm(((share * 1000) % 1) * 4);
-    } else if (moment !== undefined) {
-      watcher = watch(folder, (_event, name) => {
-        if (moment === "begun") arm(share * seconds * 700);
-        else if (name !== null && one.isFinal(name)) arm(share * 8);
-      });
+      // At once, or while it is answered.
+      const wait = ((share * 1000) % 1) * 4;
+      one.remote.onRequest = () => {
+        if (left-- === 0) timer = setTimeout(kill, wait);
+      };
     }
     child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text));
     child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text));
     child.on("error", reject);
     child.on("close", (code, signal) => {
-      watcher?.close();
+      clearTimeout(timer);
       if (one.remote !== undefined) one.remote.onRequest = undefined;
       resolve({
         code,
@@ -163,6 +187,12 @@ function runOnce({ one, folder, moment, share, seconds }) {
       });
     });
   });
+}
+
+/** How many calls go before. */
+function callOf(moment, share, calls) {
+  const first = moment === "a call" ? 0 : Math.max(0, calls - LAST_CALLS);
+  return first + Math.floor(share * (calls - first));
 }
 
 function eventsIn(stdout) {
@@ -177,13 +207,13 @@ function eventsIn(stdout) {
 }
 
 /** Checks that no final name has anything but a whole file. @returns how far the run had come */
-function inspect({ one, folder, old, expected, round }) {
+function inspect({ one, folder, old, expected, place }) {
   const states = new Map();
   const found = hashes(folder, one);
   for (const [name, hash] of found) {
     if (!one.isFinal(name)) continue;
     const state = hash === expected.files.get(name) ? "new" : hash === old.get(name) ? "old" : "partial";
-    if (state === "partial") throw new Error(`${one.name}, round ${round}: ${name} is neither old nor whole`);
+    if (state === "partial") throw new Error(`${place}: ${name} is neither old nor whole`);
     states.set(name, state);
   }
   one.check?.(states, expected.files);
@@ -195,7 +225,7 @@ function inspect({ one, folder, old, expected, round }) {
 }
 
 /** Checks that there are the files of the undisturbed run, and nothing else. */
-function compare({ one, folder, expected, round }) {
+function compare({ one, folder, expected, place }) {
   const found = hashes(folder, one);
   for (const name of new Set([...found.keys(), ...expected.files.keys()])) {
     if (found.get(name) === expected.files.get(name)) continue;
@@ -204,8 +234,14 @@ function compare({ one, folder, expected, round }) {
         ? "is another file"
         : "is left over"
       : "is missing";
-    throw new Error(`${one.name}, round ${round}: ${name} ${what}`);
+    throw new Error(`${place}: ${name} ${what}`);
   }
+}
+
+/** Checks that nothing that is named after the folder lies beside it. */
+function checkBeside(folder, place) {
+  const left = readdirSync(dirname(folder)).filter((name) => name.startsWith(`${basename(folder)}.`));
+  if (left.length > 0) throw new Error(`${place}: ${left.join(", ")} is left over`);
 }
 
 /** By path within the folder. */
@@ -218,28 +254,5 @@ function hashes(folder, { isRecord }) {
       .filter(([name]) => isRecord?.(name) !== true)
       .map(([name, path]) => [name, createHash("sha256").update(readFileSync(path)).digest("hex")])
       .sort(),
-  );
-}
-
-/** Prints what {@link killRuns} gives. */
-export function printKills(rows, unit) {
-  const line = (...cells) =>
-    console.log(
-      cells.map((cell, index) => (index < 3 ? String(cell).padEnd(22) : String(cell).padStart(12))).join(""),
-    );
-  line("case", "killed when", "left", "kills", "mean s", `mean ${unit}`);
-  for (const row of rows) {
-    const runs = row.runs ?? row.kills;
-    line(
-      row.case,
-      row.moment,
-      row.phase,
-      row.kills || "",
-      (row.seconds / runs).toFixed(2),
-      row.runs ? (row.kept / row.runs).toFixed(1) : "",
-    );
-  }
-  console.log(
-    `${rows.reduce((sum, { kills }) => sum + kills, 0)} kills; every run ended in the bytes of an undisturbed one, and no final name ever had anything else.`,
   );
 }

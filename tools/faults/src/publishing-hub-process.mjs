@@ -35,13 +35,16 @@ const answers = {
     return {};
   },
   state() {
-    const commits = [...(server.repositories.get(id)?.commits.values() ?? [])];
+    const repository = server.repositories.get(id);
+    const commits = [...(repository?.commits.values() ?? [])];
     return {
+      pullRequests: repository?.pullRequests.length ?? 0,
       requests,
       again,
       received: store.received,
       commits: commits.map(({ title, files }) => ({
-        title,
+        // Marks are others each time.
+        title: title.replace(/publication [0-9a-f]{16}/, "publication"),
         files: [...files]
           .map(([path, { content }]) => [path, hashOf(content)])
           .sort(([one], [other]) => (one < other ? -1 : 1)),

@@ -2,7 +2,7 @@ import type { PublicationPlan } from "@quern/publishing";
 
 /** The plan as `--json` has it. */
 export function publicationPlanRecord(plan: PublicationPlan): Record<string, unknown> {
-  const { target, items, groups, directory, deletesLocal } = plan;
+  const { target, items, groups, directory, deletesLocal, evaluation } = plan;
   return {
     type: "plan",
     repository: target.id,
@@ -11,6 +11,7 @@ export function publicationPlanRecord(plan: PublicationPlan): Record<string, unk
     pullRequest: target.opensPullRequest,
     directory,
     deletesLocal,
+    ...(evaluation && { evaluation: evaluation.estimate }),
     items: items.map(({ item, state }) => ({
       item: item.name,
       state,

@@ -1,6 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { WeightedFile } from "@quern/corpus";
+import { DEFAULT_RULE } from "@quern/evaluation";
 import { parseHubReference } from "@quern/hub";
-import { typesArgument } from "./arguments.ts";
+import { positiveArgument, typesArgument } from "./arguments.ts";
+import { dataArgument } from "./data-argument.ts";
 import { addCheckpointOptions, type CheckpointOptions } from "./checkpoint-options.ts";
 import type { QueuedOptions } from "./convert-by-queue.ts";
 import { addQueuedOptions } from "./queue-options.ts";
@@ -40,6 +43,10 @@ export interface PublishOptions
   readonly baseModel?: string;
   readonly reportFile?: readonly string[];
   readonly measureErrors?: true;
+  /** True: the bundled texts. */
+  readonly eval?: true | readonly WeightedFile[];
+  readonly context?: number;
+  readonly windows?: number;
 }
 
 /** Options of publications that checkpoints share with GGUF files. */
@@ -80,6 +87,20 @@ export function addPublishOptions({ command, cwd }: { command: Command; cwd: str
       (text: string, previous: readonly string[] | undefined) => [...(previous ?? []), text],
     )
     .option("--measure-errors", "measure the error of every tensor, and give the figures in the card")
+    .addOption(
+      new Option(
+        "--eval [file...]",
+        "compare each file with the model before it is uploaded, as quern eval --against does, and tell divergence and perplexity in the card; on these texts (default: the bundled ones)",
+      ).argParser((text: string, previous: true | WeightedFile[] | undefined) =>
+        dataArgument(text, previous === true ? undefined : previous),
+      ),
+    )
+    .option(
+      "-c, --context <tokens>",
+      `tokens that the model sees at once with --eval (default: ${DEFAULT_RULE.context})`,
+      positiveArgument,
+    )
+    .option("--windows <count>", "windows to stop after with --eval (default: all)", positiveArgument)
     .optionsGroup("Files:")
     .option("-o, --output-dir <folder>", "folder for the files (default: named after the repository)")
     .option("--delete-local", "delete local files once the repository is verified to hold them")

@@ -1,15 +1,17 @@
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { EvaluationReport } from "@quern/evaluation";
 import { openRepository, readHubFile } from "@quern/hub";
 import { HubServer, UploadStore, writingRoutes } from "@quern/hub/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { exitCodes } from "../exit-codes.ts";
-import { type CliRun, demoCheckpoint, runCli, temporaryFolder } from "../testing/run-cli.ts";
+import { type CliRun, demoCheckpoint, repositoryPath, runCli, temporaryFolder } from "../testing/run-cli.ts";
 
 const TOKEN = "hf_publisher";
 const READER = "hf_reader";
 const ID = "mill/demo-GGUF";
+const texts = repositoryPath("fixtures/evaluation/text.txt");
 
 let home: string;
 let store: UploadStore;
@@ -61,6 +63,11 @@ function published(): Map<string, string> {
   );
 }
 
+function card(): string {
+  const { content } = server.repositories.get(ID)!.head.files.get("README.md")!;
+  return content.read(0, content.size).toString();
+}
+
 describe("quern publish", () => {
   it("streams from the Hub to the Hub what quern convert makes of the folder", async () => {
     const result = await publish("-t", "Q4_K_M,Q8_0", "--private", "--measure-errors");
@@ -94,12 +101,9 @@ describe("quern publish", () => {
       expect(published().get(name)).toBe(hash);
       expect(result.stdout).toContain(hash);
     }
-    const readme = server.repositories.get(ID)!.head.files.get("README.md")!.content;
-    const card = readme.read(0, readme.size).toString();
-    const { commit } = { commit: server.repository.head.id };
-    expect(card).toContain(`org/quern-demo/tree/${commit}`);
-    expect(card).toContain("quantized_by: mill");
-    expect(card).toMatch(/Q4_K_M \|.*\| [\d.]+ % \| what most people take/);
+    expect(card()).toContain(`org/quern-demo/tree/${server.repository.head.id}`);
+    expect(card()).toContain("quantized_by: mill");
+    expect(card()).toMatch(/Q4_K_M \|.*\| [\d.]+ % \| what most people take/);
   });
 
   it("publishes what can be downloaded and verified against the source", async () => {
@@ -114,6 +118,88 @@ describe("quern publish", () => {
     const verified = await run(["verify", gguf!, "--source", "hf:org/quern-demo"]);
     expect(verified.stderr).not.toContain("error:");
     expect(verified.exitCode).toBe(exitCodes.ok);
+  });
+
+  describe("with --eval", () => {
+    const rule = ["--context", "64", "--windows", "2"];
+    const measured = ["-t", "Q4_K_M", "--eval", texts, ...rule];
+    const evaluations = ({ stdout }: CliRun): number => stdout.split('"item:evaluate"').length - 1;
+
+    it("tells in the card what quern eval finds out", async () => {
+      const result = await publish(...measured, "--json");
+      expect(result.exitCode, result.stderr).toBe(exitCodes.ok);
+      expect(evaluations(result)).toBe(1);
+      const [name] = [...published().keys()].filter((path) => path.endsWith("Q4_K_M.gguf"));
+      const file = join(home, "demo-GGUF", name!);
+      const evaluated = await run([
+        "eval",
+        file,
+        "--against",
+        "hf:org/quern-demo",
+        "--data",
+        texts,
+        ...rule,
+        "--json",
+      ]);
+      const { total, corpus } = JSON.parse(evaluated.stdout.trim().split("\n").at(-1)!) as EvaluationReport;
+      const { divergence, agreement } = total.comparison!;
+      const figures = [
+        divergence.mean.value.toPrecision(3),
+        `${(100 * agreement.value).toPrecision(3)} %`,
+        total.perplexity.value.toPrecision(5),
+      ];
+      expect(card()).toContain(` | ${figures.join(" | ")} | `);
+      expect(card()).toMatch(new RegExp(`measured on ${corpus.tokens} tokens in windows of 64;`));
+      // Figures are kept, as the files are.
+      const commits = server.repositories.get(ID)!.commits.size;
+      const again = await publish("-t", "Q4_K_M", "--json");
+      expect(again.exitCode, again.stderr).toBe(exitCodes.ok);
+      expect(evaluations(await publish(...measured, "--json"))).toBe(0);
+      expect(server.repositories.get(ID)!.commits.size).toBe(commits);
+      // Other texts, other figures.
+      const other = await publish(
+        "-t",
+        "Q4_K_M",
+        "--eval",
+        texts,
+        "--context",
+        "32",
+        "--windows",
+        "2",
+        "--json",
+      );
+      expect(evaluations(other)).toBe(1);
+      expect(card()).toContain("in windows of 32;");
+    });
+
+    it("evaluates no file twice when uploading fails", async () => {
+      server.faults.push(({ seen, response }) => {
+        if (!seen.path.includes("/commit/")) return false;
+        response.writeHead(400).end();
+        return true;
+      });
+      const failed = await publish(...measured, "--delete-local", "--json");
+      expect(failed.exitCode).toBe(exitCodes.input);
+      expect(evaluations(failed)).toBe(1);
+      server.faults.length = 0;
+      const again = await publish(...measured, "--delete-local", "--json");
+      expect(again.exitCode, again.stderr).toBe(exitCodes.ok);
+      expect(evaluations(again)).toBe(0);
+      expect(card()).toMatch(/ \| 0\.\d+ \| [\d.]+ % \| [\d.]+ \| /);
+    });
+
+    it.each([
+      ["texts that are not there", ["--eval", "none.txt"], /none\.txt/],
+      ["windows that there are not", ["--eval", texts, "--context", "100000"], /100000|100,000/],
+      ["options of --eval without it", ["--windows", "2"], /--eval, which is not asked for/],
+      ["a checkpoint", ["--to", "mlx", "--eval", texts], /--eval is about GGUF files/],
+    ])("refuses %s before anything is made", async (_name, options, message) => {
+      const result = await publish(...options);
+      expect([exitCodes.usage, exitCodes.input]).toContain(result.exitCode);
+      expect(result.stderr).toMatch(message);
+      expect(server.repositories.has(ID)).toBe(false);
+      expect(await readdir(home)).toEqual([]);
+    });
   });
 
   it("shows what it would do, and does nothing", async () => {

@@ -28,6 +28,10 @@ export function definePublish(command: Command, host: Host): void {
         run: "quern publish hf:org/model -t Q8_0 --repo me/other-GGUF --pr --report-file evaluation.json",
       },
       {
+        does: "With divergence and perplexity of each file in the card",
+        run: "quern publish hf:org/model -t Q4_K_M,Q8_0 --repo me/measured-GGUF --eval texts.txt --context 128",
+      },
+      {
         does: "A checkpoint for vLLM and transformers",
         run: "quern publish hf:org/model --to compressed-tensors --recipe w8a8 --repo me/model-W8A8",
       },

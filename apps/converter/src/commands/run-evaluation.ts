@@ -4,7 +4,6 @@ import { localPaths } from "@quern/checkpoints/node";
 import type { WeightedFile } from "@quern/corpus";
 import {
   evaluate,
-  type EvaluationInput,
   type EvaluationPlan,
   type EvaluationRequest,
   type EvaluationRule,
@@ -22,9 +21,9 @@ import { writeReport } from "../report/write-report.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { measuredInTokens } from "../reporters/measure.ts";
 import { styleFor } from "../terminal.ts";
-import { tool } from "../version.ts";
 import { evaluationPlanRecord } from "./evaluation-plan-record.ts";
-import { type ModelText, openModelText, openTexts } from "./model-text.ts";
+import { evaluationInput, evaluationResources } from "./evaluation-request.ts";
+import { openTexts } from "./model-text.ts";
 import { type HubOptions, keepModel } from "./hub-options.ts";
 import { openNamedModel } from "./open-named.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
@@ -96,12 +95,10 @@ async function makePlan(
 ): Promise<{ readonly plan: EvaluationPlan; readonly sources: readonly ModelSource[] }> {
   const { text, reference, save, options, host } = params;
   const score = text.rule.score ?? saved?.header.rule.score ?? "half";
-  const { input: model, chatTemplate } = await openInput({ path: params.model, score, host, options });
-  const against =
-    saved ??
-    (reference === undefined
-      ? undefined
-      : (await openInput({ path: reference, score, host, options })).input);
+  const inputOf = async (path: string): ReturnType<typeof evaluationInput> =>
+    evaluationInput(await openNamedModel(path, host, options), score);
+  const { input: model, chatTemplate } = await inputOf(params.model);
+  const against = saved ?? (reference === undefined ? undefined : (await inputOf(reference)).input);
   const texts =
     saved !== undefined && text.files === undefined
       ? undefined
@@ -109,35 +106,18 @@ async function makePlan(
   try {
     const plan = await planEvaluation({
       model,
-      tool,
       rule: text.rule,
       ...(against === undefined ? {} : { reference: against }),
       ...(texts === undefined ? {} : { sources: texts.sources }),
       ...(text.limit === undefined ? {} : { limit: text.limit }),
       ...(save === undefined ? {} : { save }),
-      ...(options.memory === undefined ? {} : { memory: options.memory }),
-      ...(options.threads === undefined ? {} : { threads: options.threads }),
-      ...(options.kernels === undefined ? {} : { backend: options.kernels }),
+      ...evaluationResources(options),
     });
     const inputs = against === undefined || "header" in against ? [model] : [model, against];
     return { plan, sources: inputs.map(({ source }) => source) };
   } finally {
     await texts?.close();
   }
-}
-
-/** Conventions of llama.cpp read texts as llama.cpp does, those of transformers as transformers does. */
-async function openInput(params: {
-  readonly path: string;
-  readonly score: EvaluationRule["score"];
-  readonly host: Host;
-  readonly options: HubOptions;
-}): Promise<{ input: EvaluationInput; chatTemplate: ModelText["chatTemplate"] }> {
-  const { path, score, host, options } = params;
-  const source = await openNamedModel(path, host, options);
-  const as = score === "half" ? "llama.cpp" : "original";
-  const { tokenizer, chatTemplate } = await openModelText({ source, as });
-  return { input: { source, tokenizer }, chatTemplate };
 }
 
 /** A file whose first bytes are a length, as safetensors has it, and "{"; whatever else is there is for `openModel` to say. */

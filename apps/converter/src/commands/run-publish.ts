@@ -28,6 +28,7 @@ import { tool } from "../version.ts";
 import { checkpointRecipe } from "./checkpoint-recipe.ts";
 import { type LayerInputs, openLayerInputs } from "./layer-inputs.ts";
 import { namesRepository, openNamedModel } from "./open-named.ts";
+import { planPublicationEvaluation } from "./publication-evaluation.ts";
 import { publicationPlanRecord } from "./publication-plan-record.ts";
 import { hashOf } from "./provenance.ts";
 import type { PublishOptions } from "./publish-options.ts";
@@ -188,6 +189,7 @@ async function planFiles(work: PublicationWork): Promise<PublicationPlan> {
   const { options, host, access, source, inputs, directory, journal, target, convertPlan } = work;
   const { repo: id, type: types = [DEFAULT_TYPE] } = options;
   const reports = options.reportFile ?? [];
+  const evaluation = await planPublicationEvaluation({ source, options, host });
   return planGgufPublication({
     target,
     outputs: types.map((type) => ({ type, ...requestedQuantization(options) })),
@@ -204,6 +206,7 @@ async function planFiles(work: PublicationWork): Promise<PublicationPlan> {
       settings: conversionSettings(options),
       reports: await Promise.all(reports.map((file) => readReportFile(resolve(host.cwd, file)))),
     },
+    ...(evaluation && { evaluation }),
     force: options.force === true,
     deletesLocal: options.deleteLocal === true,
     oneByOne: options.oneByOne === true,

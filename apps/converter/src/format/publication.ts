@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { ItemState, PublicationPlan, PublicationReport } from "@quern/publishing";
+import type { ItemEvaluation, ItemState, PublicationPlan, PublicationReport } from "@quern/publishing";
 import { formatBytes } from "./bytes.ts";
 import { formatDuration } from "./duration.ts";
 import { printable } from "./printable.ts";
@@ -18,7 +18,7 @@ export function formatPublicationPlan(params: {
   readonly style: Style;
 }): string {
   const { plan, style } = params;
-  const { target, items, groups, directory, deletesLocal } = plan;
+  const { target, items, groups, directory, deletesLocal, evaluation } = plan;
   const table = formatTable({
     columns: [{ title: "Type" }, { title: "Size", align: "right" }, { title: "State" }, { title: "File" }],
     rows: items.map(({ item, state }) => [
@@ -45,6 +45,7 @@ export function formatPublicationPlan(params: {
               groups.map(({ items: made }) => made.map(({ name }) => name).join(" + ")).join(", then "),
             ] as const,
           ]),
+      ...(evaluation === undefined ? [] : [["evaluation", evaluationText(evaluation.estimate)] as const]),
       ...(networkBytes === 0
         ? []
         : [["network", `${formatBytes(networkBytes)} of weights to read`] as const]),
@@ -82,6 +83,11 @@ export function formatPublicationReport(params: {
     style,
   });
   return `${table}\n${facts}`;
+}
+
+function evaluationText({ windows, context, seconds, peakMemory }: ItemEvaluation["estimate"]): string {
+  const time = formatDuration(seconds * 1000);
+  return `of each type on ${windows} windows of ${context} tokens: about ${time}, ${formatBytes(peakMemory)} of memory`;
 }
 
 function namesOf([first = "", ...others]: readonly string[]): string {

@@ -1,3 +1,4 @@
+import type { EvaluatedEvent } from "@quern/publishing";
 import { formatBytes } from "../format/bytes.ts";
 import { formatInteger } from "../format/number.ts";
 import { printable } from "../format/printable.ts";
@@ -61,6 +62,12 @@ export class PlainReporter implements Reporter {
       case "item:make":
         this.line(`making ${event.items.join(", ")}`);
         break;
+      case "item:evaluate":
+        this.line(`evaluating ${event.item}`);
+        break;
+      case "item:evaluated":
+        this.line(describeFigures(event));
+        break;
       case "item:upload":
         this.line(`uploading ${describeFiles(event.files)} (${formatBytes(event.bytes)})`);
         break;
@@ -104,6 +111,15 @@ function describeWork(event: Extract<WorkEvent, { type: "start" }>): string {
   return "tensors" in event
     ? `${formatInteger(event.tensors)} tensors`
     : `${formatInteger(event.tokens)} tokens`;
+}
+
+function describeFigures({ item, figures }: EvaluatedEvent): string {
+  const { divergence, perplexity } = figures;
+  const parts = [
+    ...(divergence === undefined ? [] : [`KL divergence ${divergence.toPrecision(3)}`]),
+    ...(perplexity === undefined ? [] : [`perplexity ${perplexity.toPrecision(5)}`]),
+  ];
+  return `evaluated ${item}: ${parts.join(", ")}`;
 }
 
 function describeFiles([first = "", ...others]: readonly string[]): string {

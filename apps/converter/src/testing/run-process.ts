@@ -15,13 +15,15 @@ export interface ProcessRun {
  * Runs the command line in a process of its own.
  *
  * @param onText Called with everything so far on standard error and standard output, and what sends a signal.
+ * @param env Default: that of this process.
  */
 export function runProcess(
   argv: readonly string[],
   onText?: (text: { stdout: string; stderr: string }, kill: (signal: NodeJS.Signals) => void) => void,
+  env: NodeJS.ProcessEnv = process.env,
 ): Promise<ProcessRun> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [program, ...argv], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [program, ...argv], { stdio: ["ignore", "pipe", "pipe"], env });
     let stdout = "";
     let stderr = "";
     const told = (): void => onText?.({ stdout, stderr }, (signal) => child.kill(signal));

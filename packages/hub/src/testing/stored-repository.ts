@@ -48,6 +48,8 @@ export class StoredRepository {
   /** Ids of commits by full name of branch, or by name of tag. */
   readonly refs: Map<string, string> = new Map();
   readonly commits: Map<string, StoredCommit> = new Map();
+  /** Those that were opened, oldest first. */
+  readonly pullRequests: { readonly num: number; readonly title: string }[] = [];
 
   constructor(id: string) {
     this.id = id;

@@ -16,7 +16,16 @@ export const resetUpload: Fault = ({ request }) => {
   return true;
 };
 
-/** Hangs up without having answered, though the request has come whole. */
+/** Lets the request be done, and hangs up instead of answering. */
+export const hangUpOnceDone: Fault = ({ response }) => {
+  response.writeHead = () => {
+    response.destroy();
+    return response;
+  };
+  return false;
+};
+
+/** Hangs up without having done anything, though the request has come whole. */
 export const loseAnswer: Fault = ({ request }) => {
   request.on("end", () => request.socket.destroy());
   request.resume();

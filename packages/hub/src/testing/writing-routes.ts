@@ -1,4 +1,5 @@
 import { answerJson, refuse } from "./answers.ts";
+import { DISCUSSIONS } from "./discussions-route.ts";
 import type { Exchange, Route } from "./exchange.ts";
 import { repositoryOf } from "./reading-routes.ts";
 import { memoryContent, storedFile, type StoredFile, StoredRepository } from "./stored-repository.ts";
@@ -30,6 +31,7 @@ export function writingRoutes(store: UploadStore): readonly Route[] {
       pattern: /^\/api\/whoami-v2$/,
       answer: (exchange) => answerAccount(exchange, store),
     },
+    DISCUSSIONS,
     {
       host: "hub",
       method: "POST",
@@ -227,6 +229,7 @@ function answerCommit(exchange: Exchange, body: string, store: UploadStore): voi
   const pullRequest = Math.max(0, ...numbers.map(Number)) + 1;
   const branch = opens ? `refs/pr/${pullRequest}` : names["branch"]!;
   const { id } = repository.commit({ files, title, branch });
+  if (opens) repository.pullRequests.push({ num: pullRequest, title });
   const url = `${server.endpoint}/${repository.id}`;
   answerJson(response, {
     success: true,

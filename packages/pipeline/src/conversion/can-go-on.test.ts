@@ -25,6 +25,11 @@ describe("another try", () => {
     expect(canGoOn(new QuernError(code, "…"), signal)).toBe(false);
   });
 
+  it("does not mend a file that could not be brought to disk", () => {
+    const cause = Object.assign(new Error("EIO: i/o error, fsync"), { code: "EIO", syscall: "fsync" });
+    expect(canGoOn(new QuernError("OUTPUT_WRITE_FAILED", "…", { cause }), AbortSignal.abort())).toBe(false);
+  });
+
   it("mends an interruption, whatever came of it, and no bug", () => {
     expect(canGoOn(new TypeError("…"), AbortSignal.abort())).toBe(true);
     expect(canGoOn(new TypeError("…"), signal)).toBe(false);

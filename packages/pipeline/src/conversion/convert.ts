@@ -102,9 +102,10 @@ async function execute(params: {
   const finished = new FinishedTensors(plan);
   try {
     const report = await run({ ...params, outputs, finished });
+    // While there is a journal, a run that is killed here is gone on with, and leaves nothing.
+    await plan.rounding?.inputs.discard?.();
     await onWritten?.(report);
     await outputs.journal.remove();
-    await plan.rounding?.inputs.discard?.();
     emit({ type: "done", report });
     return report;
   } catch (error) {

@@ -1,5 +1,7 @@
 import type { ReportContents } from "@quern/reports";
 
+type Evaluation = NonNullable<ReportContents["evaluation"]>;
+
 /** What was measured of an output; as far as it was. */
 export interface MeasuredFigures {
   /** Relative error of the weights, 0..1. */
@@ -13,6 +15,8 @@ export interface MeasuredFigures {
 
 /** On what perplexity and divergence were measured, in words. */
 export interface Measurement {
+  /** SHA-256 of the windows and of the rule that they were made by. */
+  readonly hash: string;
   readonly tokens: number;
   readonly context: number;
   readonly reference?: string;
@@ -35,26 +39,38 @@ export function measuredFigures(
       figures = { ...figures, weightError: converted.errors.relativeError };
     }
     if (evaluation === undefined || !isNameOf(evaluation.model.name, files)) continue;
-    const { perplexity, comparison } = evaluation.total;
-    figures = {
-      ...figures,
-      perplexity: perplexity.value,
-      ...(comparison && {
-        divergence: comparison.divergence.mean.value,
-        agreement: comparison.agreement.value,
-      }),
-    };
+    figures = { ...figures, ...evaluatedFigures(evaluation) };
   }
   return figures;
 }
 
+/** What an evaluation says of its model. */
+export function evaluatedFigures({ total: { perplexity, comparison } }: Evaluation): MeasuredFigures {
+  return {
+    perplexity: perplexity.value,
+    ...(comparison && {
+      divergence: comparison.divergence.mean.value,
+      agreement: comparison.agreement.value,
+    }),
+  };
+}
+
 /** The text that evaluations ran on, where all of them ran on the same. */
-export function measurementOf(reports: readonly ReportContents[]): Measurement | undefined {
-  const evaluations = reports.flatMap(({ evaluation }) => evaluation ?? []);
-  const [first, ...others] = evaluations;
-  if (first === undefined || others.some(({ corpus }) => corpus.hash !== first.corpus.hash)) return undefined;
-  const { tokens, context } = first.corpus;
-  return { tokens, context, ...(first.reference && { reference: first.reference.name }) };
+export function measurementOf(evaluations: readonly Evaluation[]): Measurement | undefined {
+  return commonMeasurement(
+    evaluations.map(({ corpus: { hash, tokens, context }, reference }) => ({
+      hash,
+      tokens,
+      context,
+      ...(reference && { reference: reference.name }),
+    })),
+  );
+}
+
+/** What figures were measured on, where all of them were measured on the same. */
+export function commonMeasurement(measurements: readonly Measurement[]): Measurement | undefined {
+  const [first, ...others] = measurements;
+  return others.every(({ hash }) => hash === first?.hash) ? first : undefined;
 }
 
 /** Models are called by their files, without ending and number of a part. */

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
-import { type ModelSource, sourceIdentity } from "@quern/pipeline";
+import { journalPathOf, type ModelSource, sourceIdentity } from "@quern/pipeline";
 import { hashFiles } from "../hash-files.ts";
 import type { LocalFile, PublicationItem } from "../plan.ts";
 
@@ -30,7 +31,9 @@ export async function checkpointItem(params: {
   };
 }
 
+/** A folder beside which its journal lies is complete, but its run has not come to its end: another one goes on with it. */
 async function filesOf(folder: string): Promise<readonly LocalFile[] | undefined> {
+  if (existsSync(journalPathOf(folder))) return undefined;
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => undefined);
   if (entries === undefined) return undefined;
   const files: LocalFile[] = [];

@@ -15,7 +15,8 @@ import type { ReportContents } from "@quern/reports";
 import type { Card } from "../card/merge-card.ts";
 import { markedSection } from "../card/merge-card.ts";
 import { ggufCard, type GgufCardParams } from "../card/gguf-card.ts";
-import { measuredFigures, measurementOf } from "../card/measured.ts";
+import { commonMeasurement, measuredFigures, measurementOf } from "../card/measured.ts";
+import type { ItemEvaluation } from "../evaluation.ts";
 import { itemStates } from "../item-states.ts";
 import type { PublicationJournal } from "../journal.ts";
 import { openTarget } from "../open-target.ts";
@@ -60,6 +61,8 @@ export interface PlanGgufPublicationParams {
   readonly directory: string;
   readonly journal: PublicationJournal;
   readonly card: CardFacts;
+  /** Measures files before they are uploaded: divergence and perplexity for the card. */
+  readonly evaluation?: ItemEvaluation;
   /** Whether files that are in the way are replaced. @default false */
   readonly force?: boolean;
   /** Whether files of a type are removed once the repository holds them. @default false */
@@ -82,7 +85,7 @@ export interface PlanGgufPublicationParams {
  */
 export async function planGgufPublication(params: PlanGgufPublicationParams): Promise<PublicationPlan> {
   const { target, directory, journal, conversion, force = false } = params;
-  const { deletesLocal = false, oneByOne = false, convertPlan } = params;
+  const { deletesLocal = false, oneByOne = false, evaluation, convertPlan } = params;
   const { survey, requests } = await surveyOutputs(params);
   const items = ggufItems(survey);
   const repository = await openTarget({
@@ -117,6 +120,7 @@ export async function planGgufPublication(params: PlanGgufPublicationParams): Pr
     groups,
     directory,
     deletesLocal,
+    ...(evaluation && { evaluation }),
     makeCard: async (state) => cardOf({ ...params, survey, items }, state),
     journal,
     warnings: survey.warnings,
@@ -187,20 +191,22 @@ function cardOf(
   state: CardState,
 ): Card | undefined {
   const { importance } = survey;
-  const outputs = survey.outputs
-    .filter((_, index) => state.items.has(items[index]!.name))
-    .map(({ type, files, bitsPerWeight }) => ({
-      type,
-      bitsPerWeight,
-      files: files.map(({ path, fileSize }) => ({ name: basename(path), bytes: fileSize })),
-      figures: {
-        ...journal.item(type)?.made?.figures,
-        ...measuredFigures(
-          card.reports,
-          files.map(({ path }) => basename(path)),
-        ),
-      },
-    }));
+  const listed = survey.outputs.filter((_, index) => state.items.has(items[index]!.name));
+  const evaluated = listed.flatMap(({ type }) => journal.item(type)?.evaluated?.measurement ?? []);
+  const reported = card.reports.flatMap(({ evaluation }) => evaluation ?? []);
+  const outputs = listed.map(({ type, files, bitsPerWeight }) => ({
+    type,
+    bitsPerWeight,
+    files: files.map(({ path, fileSize }) => ({ name: basename(path), bytes: fileSize })),
+    figures: {
+      ...journal.item(type)?.made?.figures,
+      ...measuredFigures(
+        card.reports,
+        files.map(({ path }) => basename(path)),
+      ),
+      ...journal.item(type)?.evaluated?.figures,
+    },
+  }));
   if (outputs.length === 0) return undefined;
   return ggufCard({
     repository: target.id,
@@ -213,7 +219,7 @@ function cardOf(
     outputs,
     importance: importance && { file: basename(importance.file), datasets: importance.datasets },
     settings: card.settings,
-    measurement: measurementOf(card.reports),
+    measurement: commonMeasurement([...evaluated, ...reported.map((report) => measurementOf([report])!)]),
     earlier: markedSection(state.existing),
     files: state.files,
   });

@@ -1,6 +1,12 @@
 import { type HubRepository, readHubFile } from "@quern/hub";
-import { type CommitEvent, commitFiles, type FileToCommit } from "@quern/hub/upload";
-import { QuernError } from "@quern/tensor";
+import {
+  type CommitEvent,
+  commitFiles,
+  type FileToCommit,
+  findPullRequest,
+  type PullRequest,
+} from "@quern/hub/upload";
+import { QuernError, TransientFailure, withRetries } from "@quern/tensor";
 import { mergeCard } from "../card/merge-card.ts";
 import type { PublicationEvent, PublishedItemReport } from "../events.ts";
 import { holds } from "../holds.ts";
@@ -11,8 +17,24 @@ import type { ProgressSum } from "./progress-sum.ts";
 
 const README = "README.md";
 
-/** Commits of others that may come between reading the card and writing it. */
-const MOST_CONFLICTS = 5;
+/** Commits of others that may come between reading the card and writing it, and answers to the opening of a pull request that may be lost. */
+const MOST_REPETITIONS = 5;
+
+/** Before the first repetition, in milliseconds. */
+const WAIT = 500;
+
+const REPEATED: ReadonlySet<string> = new Set(["HUB_CONFLICT", "HUB_COMMIT_UNCERTAIN"]);
+
+/** What a commit is to add. */
+interface CommitWork {
+  readonly title: string;
+  /** That the repository holds afterwards. */
+  readonly items: ReadonlySet<string>;
+  readonly files: readonly FileToCommit[];
+  /** The same ones. They are not committed again where a run that ended before it knew has done that. */
+  readonly hashed?: readonly HashedFile[];
+  readonly onEvent?: (event: CommitEvent) => void;
+}
 
 /** The branch that a publication adds to. */
 export class Destination {
@@ -96,48 +118,64 @@ export class Destination {
   }
 
   /** Commits files and the card, if there is anything to commit; again, when the branch moved on meanwhile. */
-  async #commit(work: {
-    readonly title: string;
-    /** That the repository holds afterwards. */
-    readonly items: ReadonlySet<string>;
-    readonly files: readonly FileToCommit[];
-    /** The same ones. They are not committed again where a run that ended before it knew has done that. */
-    readonly hashed?: readonly HashedFile[];
-    readonly onEvent?: (event: CommitEvent) => void;
-  }): Promise<void> {
+  #commit(work: CommitWork): Promise<void> {
+    const { patience } = this.#plan.target;
+    const policy = {
+      retries: MOST_REPETITIONS,
+      retryDelay: patience?.retryDelay ?? WAIT,
+      signal: this.#signal,
+    };
+    return withRetries(policy, async () => {
+      try {
+        await this.#commitOnce(work);
+      } catch (error) {
+        const isRepeated = error instanceof QuernError && REPEATED.has(error.code);
+        throw isRepeated ? new TransientFailure(error) : error;
+      }
+    });
+  }
+
+  async #commitOnce(work: CommitWork): Promise<void> {
     const { target, journal } = this.#plan;
     const { access, id, patience } = target;
-    for (let conflicts = 0; ; conflicts++) {
-      const there = (await this.#open())!;
-      const card = await this.#card(there, work.items, work.files);
-      const isHeld = work.hashed !== undefined && holds(there, work.hashed);
-      const files = [...(isHeld ? [] : work.files), ...(card === undefined ? [] : [card])];
-      this.commit = there.commit;
-      if (files.length === 0) return;
-      const opens = target.opensPullRequest && journal.pullRequest === undefined;
-      try {
-        const { commit, pullRequest } = await commitFiles({
-          access,
-          id,
-          title: work.title,
-          files,
-          branch: this.branch,
-          parent: there.commit,
-          openPullRequest: opens,
-          patience,
-          signal: this.#signal,
-          ...(work.onEvent && { onEvent: work.onEvent }),
-        });
-        this.commit = commit;
-        if (pullRequest === undefined) return;
-        await journal.openedPullRequest(pullRequest);
-        this.#emit({ type: "pull-request", url: pullRequest.url });
-        return;
-      } catch (error) {
-        const isConflict = error instanceof QuernError && error.code === "HUB_CONFLICT";
-        if (!isConflict || conflicts === MOST_CONFLICTS) throw error;
-      }
-    }
+    if (target.opensPullRequest) await this.#findPullRequest();
+    const there = (await this.#open())!;
+    const card = await this.#card(there, work.items, work.files);
+    const isHeld = work.hashed !== undefined && holds(there, work.hashed);
+    const files = [...(isHeld ? [] : work.files), ...(card === undefined ? [] : [card])];
+    this.commit = there.commit;
+    if (files.length === 0) return;
+    const opens = target.opensPullRequest && journal.pullRequest === undefined;
+    const mark = opens ? (journal.pullRequestMark ?? (await journal.openingPullRequest())) : undefined;
+    const { commit, pullRequest } = await commitFiles({
+      access,
+      id,
+      title: mark === undefined ? work.title : `${work.title} (${mark})`,
+      files,
+      branch: this.branch,
+      parent: there.commit,
+      openPullRequest: opens,
+      patience,
+      signal: this.#signal,
+      ...(work.onEvent && { onEvent: work.onEvent }),
+    });
+    this.commit = commit;
+    if (pullRequest !== undefined) await this.#opened(pullRequest);
+  }
+
+  /** Finds the pull request that was opened without an answer, or by a run that ended before it had noted it. */
+  async #findPullRequest(): Promise<void> {
+    const { target, journal } = this.#plan;
+    const { pullRequestMark: mark } = journal;
+    if (mark === undefined || journal.pullRequest !== undefined) return;
+    const { access, id, patience } = target;
+    const found = await findPullRequest({ access, id, mark, patience, signal: this.#signal });
+    if (found !== undefined) await this.#opened(found);
+  }
+
+  async #opened(pullRequest: PullRequest): Promise<void> {
+    await this.#plan.journal.openedPullRequest(pullRequest);
+    this.#emit({ type: "pull-request", url: pullRequest.url });
   }
 
   /** The card, where it is another than that of the repository. */

@@ -28,6 +28,11 @@ export class ProgressSum {
     this.#tell(`uploading ${path}`);
   }
 
+  /** Something is done that is not counted. */
+  at(place: string): void {
+    this.#tell(place);
+  }
+
   #tell(place: string): void {
     const done = [...this.#groups.values(), ...this.#items.values()].reduce((sum, bytes) => sum + bytes, 0);
     this.#emit({ type: "progress", place, done: Math.round(done), total: this.#total });

@@ -4,6 +4,7 @@ import { freeBytes } from "../gguf/plan-groups.ts";
 import type { ItemState, PublicationGroup, PublicationItem, PublicationPlan } from "../plan.ts";
 import { deleteLocal } from "./delete-local.ts";
 import { Destination } from "./destination.ts";
+import { evaluateItem } from "./evaluate-item.ts";
 import { ProgressSum } from "./progress-sum.ts";
 
 export interface PublishOptions {
@@ -14,8 +15,8 @@ export interface PublishOptions {
 }
 
 /**
- * Runs a plan: creates the repository, makes what is missing, and uploads each item as soon as it is there, while the next one is made. An
- * item is one commit, with the card of what the repository then holds. Local files go, where the plan says so, once the repository is seen
+ * Runs a plan: creates the repository, makes what is missing, evaluates it where that is asked for, and uploads each item as soon as it is
+ * there, while the next one is made. An item is one commit, with the card of what the repository then holds. Local files go, where the plan says so, once the repository is seen
  * to hold them.
  *
  * @throws the reason of `signal`; QuernError `HUB_*`, `PUBLISH_*`, `UPLOAD_FILE_UNREADABLE`, and what making an item throws
@@ -48,6 +49,8 @@ export async function publish(
   const progress = new ProgressSum(plan, emit);
   const destination = new Destination({ plan, progress, emit, signal });
   const reports = new Map<string, PublishedItemReport>();
+  const evaluate = (item: PublicationItem): Promise<void> =>
+    evaluateItem({ item, plan, progress, emit, signal });
   const finish = async (item: PublicationItem): Promise<void> => {
     reports.set(item.name, await destination.add(item));
     if (plan.deletesLocal) await deleteLocal({ item, journal, emit });
@@ -61,6 +64,7 @@ export async function publish(
   };
   try {
     for (const { item, state } of items) {
+      if (state !== "planned") await evaluate(item);
       if (state === "published") reports.set(item.name, destination.known(item));
       if (state === "published" && plan.deletesLocal) await deleteLocal({ item, journal, emit });
       if (state === "made") enqueue(item);
@@ -77,7 +81,10 @@ export async function publish(
         },
       });
       progress.made(group);
-      for (const item of group.items) enqueue(item);
+      for (const item of group.items) {
+        await evaluate(item);
+        enqueue(item);
+      }
     }
     await uploads;
     await destination.updateCard();

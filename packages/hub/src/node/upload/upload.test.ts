@@ -11,6 +11,7 @@ import {
   answerStatus,
   everyNth,
   firstOf,
+  hangUpOnceDone,
   HubServer,
   isCommit,
   isUpload,
@@ -25,6 +26,7 @@ import {
   commitFiles,
   type CommittedFiles,
   createRepository,
+  findPullRequest,
   hashFile,
 } from "./index.ts";
 
@@ -218,11 +220,38 @@ describe.each([
     expect(await readBack("refs/pr/1")).toMatchObject({ text: "# More\n" });
   });
 
-  it("opens no second pull request when an answer is lost", async () => {
-    server.faults.push(firstOf(1, isCommit, loseAnswer));
-    const work = upload(file, { openPullRequest: true });
-    expect(await errorOf(work)).toMatchObject({ code: "HUB_REQUEST_FAILED" });
+  it.each([
+    ["is lost", hangUpOnceDone, 1],
+    ["is lost before anything was done", loseAnswer, 0],
+    ["is that of a gateway", answerStatus(504), 0],
+  ])("opens no second pull request when an answer %s", async (_name, fault, opened) => {
+    server.faults.push(firstOf(1, isCommit, fault));
+    const mark = "upload 0123456789abcdef";
+    const work = upload(file, { openPullRequest: true, title: `Add a file (${mark})` });
+    expect(await errorOf(work)).toMatchObject({ code: "HUB_COMMIT_UNCERTAIN" });
     expect(server.requests.filter(({ path }) => path.includes("/commit/")).length).toBe(1);
+    expect(server.repositories.get(ID)!.pullRequests).toHaveLength(opened);
+    // On a page behind the first.
+    for (const name of ["one", "two", "three"]) {
+      const more = { path: "README.md", content: { text: name } };
+      await upload(file, { openPullRequest: true, title: `Add ${name}`, files: [more] });
+    }
+    const found = await findPullRequest({ access: access(), id: ID, mark, patience });
+    expect(found).toEqual(
+      opened === 0 ? undefined : { url: `${server.endpoint}/${ID}/discussions/1`, branch: "refs/pr/1" },
+    );
+  });
+
+  it("says so when a listing of pull requests is none", async () => {
+    for (const answer of ["[]", "null", "<html>", '{"count":1,"start":0,"discussions":[{"num":"1"}]}']) {
+      server.faults.splice(0, 1, ({ seen, response }) => {
+        if (!seen.path.endsWith("/discussions")) return false;
+        response.writeHead(200).end(answer);
+        return true;
+      });
+      const work = findPullRequest({ access: access(), id: ID, mark: "x", patience });
+      expect(await errorOf(work)).toMatchObject({ code: "HUB_RESPONSE_INVALID" });
+    }
   });
 });
 

@@ -60,7 +60,13 @@ export function writeFetch(params: {
     const path = init?.progressHint?.path;
     const isCommit = target.pathname.includes(`/api/models/${id}/commit/`);
     // Sent a second time when the first answer is lost, it would open a second pull request.
-    const isRepeatable = !(isCommit && target.searchParams.has("create_pr"));
+    const opens = isCommit && target.searchParams.has("create_pr");
+    const uncertain = (cause: QuernError): QuernError =>
+      new QuernError(
+        "HUB_COMMIT_UNCERTAIN",
+        `${cause.message}; whether the pull request was opened is not known`,
+        { subject: { file: `hf:${id}` }, cause },
+      );
 
     const attempt = async (url: string, redirects = 0): Promise<Response> => {
       const token = isEndpoint(url) ? access.token : undefined;
@@ -86,7 +92,7 @@ export function writeFetch(params: {
         if (cause instanceof QuernError) throw cause;
         const { host } = new URL(url);
         const error = failed(`the connection to ${host} failed: ${(cause as Error).message}`, cause);
-        throw isRepeatable ? new TransientFailure(error) : error;
+        throw opens ? uncertain(error) : new TransientFailure(error);
       }
       if (response.ok) return response;
       report(-sent);
@@ -99,6 +105,7 @@ export function writeFetch(params: {
       const { status } = response;
       const error = writeRefusal({ access, id, response, text: await response.text() });
       if (!isEndpoint(url) && EXPIRED.has(status)) throw new ExpiredAddress(error);
+      if (opens && status >= 500) throw uncertain(error);
       const collides = isCommit && !fixedParent && COLLISION.has(status);
       throw isTransient(status) || collides
         ? new TransientFailure(error, retryAfterOf(response.headers))

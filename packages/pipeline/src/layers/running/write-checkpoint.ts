@@ -66,8 +66,9 @@ export async function writeCheckpoint(
       started: performance.now(),
       onFound: (found) => (finished = found),
     });
-    await run.done();
+    // While there is a journal, a run that is killed here is gone on with, and leaves nothing.
     await plan.inputs?.discard?.();
+    await run.done();
     onEvent?.({ type: "done", report });
     return report;
   } catch (error) {
