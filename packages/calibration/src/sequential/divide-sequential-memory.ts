@@ -4,6 +4,33 @@ import { hessianBytes } from "../planning/block-passes.ts";
 import { type CollectedInputs, divideBudget, longestOf } from "../planning/divide-memory.ts";
 import type { SequentialMemory } from "./plan.ts";
 
+/** What is captured together in a run. */
+export interface SequentialCapture extends CollectedInputs {
+  /** Whether the model as it was is run, too. */
+  readonly cross: boolean;
+}
+
+/** Bytes of the sums of what is captured together. */
+export function captureSumsBytes(
+  { inputs, holdOutRows, windowRows = [], hessians, cross }: SequentialCapture,
+  threads: number,
+): number {
+  const columns = total(
+    inputs.map((input, index) => sumsBytes(input, holdOutRows[index]!, windowRows[index])),
+  );
+  const products = hessians ? hessianBytes({ inputs, threads }) : 0;
+  return columns + products + (cross ? total(inputs.filter(isComparable).map(crossBytes)) : 0);
+}
+
+/** Bytes that a window takes while it is captured. @param longest Tokens of the longest. */
+export function captureWindowBytes(
+  { inputs, cross }: SequentialCapture,
+  { longest, width }: { readonly longest: number; readonly width: number },
+): number {
+  const window = total(inputs.map((input) => captureBytes(input, longest))) + 4 * longest * width;
+  return cross ? 2 * window : window;
+}
+
 /**
  * Divides memory: what one window takes and the sums of what is captured together, then a window for each thread, more windows, and hidden
  * states (which can be in files).
@@ -16,28 +43,20 @@ import type { SequentialMemory } from "./plan.ts";
  */
 export function divideSequentialMemory(params: {
   readonly budget: number;
-  readonly captures: readonly CollectedInputs[];
-  readonly cross: boolean;
+  readonly captures: readonly SequentialCapture[];
   readonly tokens: readonly number[];
   readonly referenceTokens: number;
   readonly width: number;
   readonly threads: number;
 }): SequentialMemory {
-  const { budget, captures, cross, tokens, referenceTokens, width, threads } = params;
+  const { budget, captures, tokens, referenceTokens, width, threads } = params;
   const longest = longestOf(tokens);
-  const most = (bytes: (captured: CollectedInputs) => number): number => Math.max(...captures.map(bytes));
-  const sums = most(({ inputs, holdOutRows, hessians }) => {
-    const columns = total(inputs.map((input, index) => sumsBytes(input, holdOutRows[index]!)));
-    const products = hessians ? hessianBytes({ inputs, threads }) : 0;
-    return columns + products + (cross ? total(inputs.filter(isComparable).map(crossBytes)) : 0);
-  });
-  const window =
-    most(({ inputs }) => total(inputs.map((input) => captureBytes(input, longest)))) + 4 * longest * width;
+  const most = (bytes: (captured: SequentialCapture) => number): number => Math.max(...captures.map(bytes));
   const stateBytes = 4 * width * total(tokens);
   const division = divideBudget({
     budget,
-    fixed: sums,
-    window: cross ? 2 * window : window,
+    fixed: most((captured) => captureSumsBytes(captured, threads)),
+    window: most((captured) => captureWindowBytes(captured, { longest, width })),
     hessians: 0,
     states: stateBytes + 4 * width * referenceTokens,
     windows: tokens.length,
