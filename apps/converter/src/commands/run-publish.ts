@@ -29,6 +29,7 @@ import { namesRepository, openNamedModel } from "./open-named.ts";
 import { publicationPlanRecord } from "./publication-plan-record.ts";
 import type { PublishOptions } from "./publish-options.ts";
 import { requestedConversion } from "./run-conversion.ts";
+import { transformsOf } from "./rounding-options.ts";
 import { reporterName, runReported } from "./run-reported.ts";
 import { requestedQuantization } from "./shared-options.ts";
 import { writeWarnings } from "./warnings.ts";
@@ -61,7 +62,10 @@ export async function runPublish(params: RunPublishParams): Promise<void> {
   // Looking at a plan of what is public needs no token.
   if (!(options.dryRun && access.token === undefined)) await checkWriter({ access, id: options.repo });
   const source = await openNamedModel(revised(params), host);
-  const inputs = await openLayerInputs({ source, options, output: directoryOf(params), host });
+  const transforms = params.asCheckpoint
+    ? ((await checkpointRecipe({ options, cwd: host.cwd })).transforms ?? [])
+    : transformsOf(options);
+  const inputs = await openLayerInputs({ source, options, transforms, output: directoryOf(params), host });
   try {
     const plan = await planOf({ ...params, access, source, inputs });
     if (!options.quiet) writeWarnings(plan.warnings, host);

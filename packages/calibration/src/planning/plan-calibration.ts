@@ -1,5 +1,5 @@
 import { localPaths } from "@quern/checkpoints/node";
-import { linearOperations, type ModelWindow, parameterBytes, type RunnableModel } from "@quern/inference";
+import { linearOperations, parameterBytes, type RunnableModel } from "@quern/inference";
 import type { KernelBackend } from "@quern/kernels";
 import { isStatisticsPlaced, planStatistics, type StatisticsInput } from "@quern/statistics";
 import { checkOutputPlaces } from "@quern/tensor/node";

@@ -14,6 +14,8 @@ export interface JournalState {
   readonly owner: JournalOwner | undefined;
   /** In the order in which they were finished. */
   readonly tensors: readonly TensorRecord[];
+  /** Notes of factors that have been chosen; their contents are not checked. */
+  readonly factors: readonly object[];
   /** Outputs whose files may bear their final names. */
   readonly finishing: ReadonlySet<number>;
   /** Bytes of all lines that are whole. */
@@ -36,17 +38,19 @@ const LONGEST_LINE = 2 ** 26;
  */
 export async function readJournal(path: string): Promise<JournalState | undefined> {
   const tensors: TensorRecord[] = [];
+  const factors: object[] = [];
   const finishing = new Set<number>();
   const lines = await readLines(path, (line) => {
     const record = parseRecord(line);
     if (record === undefined) return false;
     if ("finishing" in record) finishing.add(record.finishing);
     else if ("tensor" in record) tensors.push(record);
+    else if ("factors" in record) factors.push(record);
     return true;
   });
   if (lines === undefined) return undefined;
   const { first, owner, bytes } = lines;
-  return { path, identity: parseHeader(first)?.identity, owner, tensors, finishing, bytes };
+  return { path, identity: parseHeader(first)?.identity, owner, tensors, factors, finishing, bytes };
 }
 
 /** Lines of a journal, whatever they note. */
