@@ -142,7 +142,7 @@ describe("a model that changes block by block before it is quantized", () => {
       expect(isSame(await source.read({ module, ...ALL }), expected), module).toBe(true);
     }
     await source.blockDone(0);
-    const [{ name }] = model.inputs[1]! as [{ name: string }];
+    const { name } = model.inputs[1]![0]!;
     expect(isSame(await source.read({ module: name, ...ALL }), after.get(name)!)).toBe(true);
     await source.close();
   });
