@@ -45,6 +45,7 @@ export async function runAlong(params: LayerInputsParams): Promise<LayerInputs> 
     plan = await planSequential({
       model,
       windows,
+      changes: transforms.length > 0,
       ...(needs && { folds: { hessians: needs.hessians, keepWindows } }),
       temporary: output,
       saves: true,

@@ -1,7 +1,14 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { collectCalibrationWindows, planSequential, sequentialInputs } from "@quern/calibration";
 import { openCheckpointDirectory, openGgufModel } from "@quern/checkpoints/node";
+import { checkpointTokenizer } from "@quern/corpus";
+import { openTextFiles } from "@quern/corpus/node";
+import { openRunnable } from "@quern/inference";
+import { openLayeredModel, planCheckpoint, writeCheckpoint } from "@quern/pipeline/layers";
+import { resolveRecipe } from "@quern/recipes";
+import { parseRecipe } from "@quern/recipes/file";
 import { beforeAll, describe, expect, it } from "vitest";
 import { demoCheckpoint, repositoryPath, runCli, temporaryFolder } from "../testing/run-cli.ts";
 
@@ -112,6 +119,54 @@ describe("quern convert with transforms and --sequential", () => {
     expect(layers.length).toBe(14);
     // With inputs that were not those of the rotated model, rounding for them would be worse than none.
     for (const { module, outputError } of layers) expect(outputError.rounded, module).toBeLessThan(0.1);
+  });
+
+  it("can compare inputs with those of the model as it was, which is changed alike", async () => {
+    const cwd = await temporaryFolder();
+    const source = await openCheckpointDirectory(tiny);
+    const files = await openTextFiles({
+      files: [{ path: join(demoCheckpoint, "tokenizer.json"), weight: 1 }],
+    });
+    const runnable = await openRunnable(source);
+    const windows = await collectCalibrationWindows({
+      model: runnable,
+      sources: files.sources,
+      tokenizer: await checkpointTokenizer(source.files),
+      rule: { kind: "packed", length: 128 },
+      tokens: 2048,
+      holdOut: 4,
+    });
+    await files.close();
+    const recipe = parseRecipe({
+      text: RECIPE.replace("name: gptq }", "name: gptq, options: { shift: 0.25 } }"),
+      file: "recipe.yaml",
+    });
+    const model = await openLayeredModel(source);
+    const folds = { hessians: true };
+    const weights: Buffer[] = [];
+    for (const threads of [0, 2]) {
+      const temporary = join(cwd, `run-${threads}`);
+      const plan = await planSequential({ model: runnable, windows, cross: true, folds, temporary, threads });
+      const inputs = sequentialInputs(plan);
+      const { folder, layers } = await writeCheckpoint(
+        await planCheckpoint({
+          model,
+          recipe: resolveRecipe(recipe, model.linears),
+          recipeName: recipe.name,
+          output: join(cwd, `output-${threads}`),
+          tool: "tests:1",
+          inputs,
+          threads,
+        }),
+      );
+      await inputs.close();
+      expect(layers.length).toBe(14);
+      for (const { module, outputError } of layers) {
+        expect(outputError!.rounded, module).toBeLessThan(2 * outputError!.nearest!);
+      }
+      weights.push(await readFile(join(folder, "model.safetensors")));
+    }
+    expect(weights[0]!.equals(weights[1]!)).toBe(true);
   });
 
   it("still refuses to rotate GGUF", async () => {

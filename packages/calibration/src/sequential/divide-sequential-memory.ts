@@ -10,25 +10,35 @@ export interface SequentialCapture extends CollectedInputs {
   readonly cross: boolean;
 }
 
-/** Bytes of the sums of what is captured together. */
-export function captureSumsBytes(
-  { inputs, holdOutRows, windowRows = [], hessians, cross }: SequentialCapture,
-  threads: number,
-): number {
-  const columns = total(
-    inputs.map((input, index) => sumsBytes(input, holdOutRows[index]!, windowRows[index])),
-  );
-  const products = hessians ? hessianBytes({ inputs, threads }) : 0;
-  return columns + products + (cross ? total(inputs.filter(isComparable).map(crossBytes)) : 0);
+/** How windows are run. */
+interface Running {
+  /** Of each window. */
+  readonly tokens: readonly number[];
+  /** Elements of a hidden state. */
+  readonly width: number;
+  readonly threads: number;
 }
 
-/** Bytes that a window takes while it is captured. @param longest Tokens of the longest. */
-export function captureWindowBytes(
-  { inputs, cross }: SequentialCapture,
-  { longest, width }: { readonly longest: number; readonly width: number },
-): number {
-  const window = total(inputs.map((input) => captureBytes(input, longest))) + 4 * longest * width;
-  return cross ? 2 * window : window;
+/** The least with which all of it can be captured, one after another: bytes of sums, and of a window. */
+export function leastBytes(
+  captures: readonly SequentialCapture[],
+  { tokens, width, threads }: Running,
+): { readonly sums: number; readonly window: number } {
+  const longest = longestOf(tokens);
+  const most = (bytes: (captured: SequentialCapture) => number): number => Math.max(...captures.map(bytes));
+  return {
+    sums: most(({ inputs, holdOutRows, windowRows = [], hessians, cross }) => {
+      const columns = total(
+        inputs.map((input, index) => sumsBytes(input, holdOutRows[index]!, windowRows[index])),
+      );
+      const products = hessians ? hessianBytes({ inputs, threads }) : 0;
+      return columns + products + (cross ? total(inputs.filter(isComparable).map(crossBytes)) : 0);
+    }),
+    window: most(({ inputs, cross }) => {
+      const window = total(inputs.map((input) => captureBytes(input, longest))) + 4 * longest * width;
+      return cross ? 2 * window : window;
+    }),
+  };
 }
 
 /**
@@ -50,13 +60,12 @@ export function divideSequentialMemory(params: {
   readonly threads: number;
 }): SequentialMemory {
   const { budget, captures, tokens, referenceTokens, width, threads } = params;
-  const longest = longestOf(tokens);
-  const most = (bytes: (captured: SequentialCapture) => number): number => Math.max(...captures.map(bytes));
+  const { sums, window } = leastBytes(captures, { tokens, width, threads });
   const stateBytes = 4 * width * total(tokens);
   const division = divideBudget({
     budget,
-    fixed: most((captured) => captureSumsBytes(captured, threads)),
-    window: most((captured) => captureWindowBytes(captured, { longest, width })),
+    fixed: sums,
+    window,
     hessians: 0,
     states: stateBytes + 4 * width * referenceTokens,
     windows: tokens.length,

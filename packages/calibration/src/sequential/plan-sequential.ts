@@ -8,14 +8,14 @@ import { checkOutputPlaces } from "@quern/tensor/node";
 import { resolveThreads } from "@quern/threads";
 import { crossBytes, isComparable } from "../accumulation/cross.ts";
 import type { CalibrationWindows } from "../planning/calibration-windows.ts";
-import { type CollectedInputs, longestOf, memoryBudget } from "../planning/divide-memory.ts";
+import { type CollectedInputs, memoryBudget } from "../planning/divide-memory.ts";
 import { attentionOfBlocks, hessianOperations, type Operations } from "../planning/estimate.ts";
 import { estimateRun } from "../planning/estimate-run.ts";
 import { holdOutRowsOf } from "../planning/hold-out-rows.ts";
 import { keptWindows } from "../planning/kept-windows.ts";
 import { layerWarnings } from "../planning/layer-warnings.ts";
 import { type Stage, stagesOf } from "../stage.ts";
-import { captureSumsBytes, captureWindowBytes, divideSequentialMemory } from "./divide-sequential-memory.ts";
+import { divideSequentialMemory, leastBytes, type SequentialCapture } from "./divide-sequential-memory.ts";
 import type { PlannedFolds, SequentialMode, SequentialPlan, SequentialStage } from "./plan.ts";
 
 export interface PlanSequentialParams {
@@ -27,10 +27,9 @@ export interface PlanSequentialParams {
   readonly hessians?: boolean;
   /** Whether (X_f - X)^T X can be asked for, which takes twice the time and the memory. @default false */
   readonly cross?: boolean;
-  /**
-   * Blocks change before their layers are quantized (`change`), such as by factors that are chosen by what is known of their inputs until
-   * then. Default: they do not.
-   */
+  /** Whether weights change before their layers are quantized (`change`). @default whether `folds` is given */
+  readonly changes?: boolean;
+  /** What is to be known of blocks until they change, such as by factors that are chosen by it. Default: nothing. */
   readonly folds?: FoldsRequest;
   /** Whether the input of the output layer can be asked for. @default false */
   readonly output?: boolean;
@@ -72,13 +71,9 @@ export async function planSequential(params: PlanSequentialParams): Promise<Sequ
   const { width } = model.graph.embedding;
   const budget = memoryBudget(params.memory);
   const folds = params.folds && plannedFolds(params.folds, windows);
-  const fits = (captured: CollectedInputs): boolean => {
-    const capture = { ...captured, cross: false };
-    const window = captureWindowBytes(capture, { longest: longestOf(lengths), width });
-    return captureSumsBytes(capture, threads) + window <= budget;
-  };
+  const { changes = folds !== undefined } = params;
 
-  const stages = stagesOf(model)
+  const captured = stagesOf(model)
     .filter(({ changesStates }) => changesStates || output)
     .map((stage): SequentialStage => {
       const groups = mode === "block" ? [stage.inputs] : stage.inputs.map((input) => [input]);
@@ -87,14 +82,20 @@ export async function planSequential(params: PlanSequentialParams): Promise<Sequ
         hessians,
         holdOutRows: inputs.map((input) => holdOutRowsOf(input, tokens - fittedTokens)),
       }));
-      return { stage, ...(folds && { before: capturesBefore({ stage, captures, folds, fits }) }), captures };
+      return { stage, captures };
     });
+  const compared = captured.flatMap(({ captures }) => captures.map((one) => ({ ...one, cross })));
+  const alone = (one: CollectedInputs): SequentialCapture => ({ ...one, cross: false });
+  const fits = (one: CollectedInputs): boolean => {
+    const { sums, window } = leastBytes([...compared, alone(one)], { tokens: lengths, width, threads });
+    return sums + window <= budget;
+  };
+  const stages = captured.map((stage): SequentialStage =>
+    folds ? { ...stage, before: capturesBefore(stage, folds, fits) } : stage,
+  );
   const memory = divideSequentialMemory({
     budget,
-    captures: stages.flatMap(({ before = [], captures }) => [
-      ...before.map((captured) => ({ ...captured, cross: false })),
-      ...captures.map((captured) => ({ ...captured, cross })),
-    ]),
+    captures: [...compared, ...stages.flatMap(({ before = [] }) => before.map(alone))],
     tokens: lengths,
     referenceTokens: cross ? fittedTokens : 0,
     width,
@@ -152,7 +153,7 @@ export async function planSequential(params: PlanSequentialParams): Promise<Sequ
       threads,
       backend,
       lengths,
-      weights: Math.max(...stages.map(({ stage }) => weightBytes(model, stage, { cross, folds }))),
+      weights: Math.max(...stages.map(({ stage }) => weightBytes(model, stage, { cross, changes }))),
       buffers: memory.used + givenBytes(all, { hessians, cross }),
     }),
     warnings: [
@@ -172,13 +173,11 @@ function plannedFolds(
 }
 
 /** All inputs of a stage together where there is memory for that, otherwise one after another. */
-function capturesBefore(params: {
-  readonly stage: Stage;
-  readonly captures: readonly CollectedInputs[];
-  readonly folds: PlannedFolds;
-  readonly fits: (captured: CollectedInputs) => boolean;
-}): CollectedInputs[] {
-  const { stage, captures, folds, fits } = params;
+function capturesBefore(
+  { stage, captures }: SequentialStage,
+  folds: PlannedFolds,
+  fits: (captured: CollectedInputs) => boolean,
+): CollectedInputs[] {
   const one = (captured: readonly CollectedInputs[]): CollectedInputs => {
     const inputs = captured.flatMap((own) => own.inputs);
     return {
@@ -254,11 +253,11 @@ interface StageRun {
 function weightBytes(
   model: RunnableModel,
   stage: Stage,
-  { cross, folds }: { readonly cross: boolean; readonly folds: PlannedFolds | undefined },
+  { cross, changes }: { readonly cross: boolean; readonly changes: boolean },
 ): number {
   const shapes = stage.tensors.map((name) => model.tensors.get(name)?.shape ?? []);
   const elements = shapes.map((shape) => shape.reduce((product, size) => product * size, 1));
-  const replaced = folds === undefined ? 0 : total(cross ? elements : [...new Set(elements)]);
+  const replaced = changes ? total(cross ? elements : [...new Set(elements)]) : 0;
   return parameterBytes(model, stage.tensors) + 4 * (total(elements) + replaced);
 }
 

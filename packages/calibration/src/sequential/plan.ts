@@ -22,7 +22,7 @@ export interface SequentialPlan {
   readonly hessians: boolean;
   /** Whether (X_f - X)^T X can be asked for, for which the model is run as it was, too. */
   readonly cross: boolean;
-  /** Whether blocks change before their layers are quantized, and what is to be known of them before. */
+  /** What is to be known of blocks until they change. Absent where nothing is. */
   readonly folds?: PlannedFolds;
   /** Tokens that the model is run on, those of the hold-out included. */
   readonly tokens: number;
@@ -58,7 +58,7 @@ export interface PlannedFolds {
 
 export interface SequentialStage {
   readonly stage: Stage;
-  /** What is captured before the block changes, in a run each: one, where there is memory for all. Absent where it does not. */
+  /** What is captured before the block changes, in a run each: one, where there is memory for all. Absent where nothing is to be known then. */
   readonly before?: readonly CollectedInputs[];
   /** What is captured in a run each. */
   readonly captures: readonly CollectedInputs[];
