@@ -1,12 +1,12 @@
 // Runs that are killed while they quantize layers, in processes of their own. Runs the compiled files.
 
 import { createHash } from "node:crypto";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { demoCheckpoint } from "./testing/run-cli.ts";
+import { demoCheckpoint, repositoryPath } from "./testing/run-cli.ts";
 import { runProcess } from "./testing/run-process.ts";
 
 let folder: string;
@@ -15,17 +15,16 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+async function hashOf(path: string): Promise<string> {
+  return createHash("sha256")
+    .update(await readFile(path))
+    .digest("hex");
+}
+
 /** Hash of each file. */
 async function hashesOf(path: string): Promise<Record<string, string>> {
   const names = (await readdir(path)).sort();
-  const hashes = names.map(async (name) => {
-    return [
-      name,
-      createHash("sha256")
-        .update(await readFile(join(path, name)))
-        .digest("hex"),
-    ] as const;
-  });
+  const hashes = names.map(async (name) => [name, await hashOf(join(path, name))] as const);
   return Object.fromEntries(await Promise.all(hashes));
 }
 
@@ -126,6 +125,61 @@ it("goes on with a GGUF file that is rounded along with the model, and makes the
   expect(outputOf(whole.stdout)).toMatchObject(result);
   expect((await readdir(folder)).sort()).toEqual(["killed.gguf", "whole.gguf"]);
   await Promise.all([rm(output), rm(join(folder, "whole.gguf"))]);
+});
+
+describe.each([
+  ["checkpoint", ["--recipe"]],
+  ["GGUF file", ["-t", "Q4_0", "--rounding", "gptq", "--transform", "smooth-quant"]],
+] as const)("a %s with factors that are folded in along with the model", (what, options) => {
+  it("is gone on with in each block, and becomes the same", async () => {
+    const recipe = join(folder, "recipe.yaml");
+    await writeFile(
+      recipe,
+      "name: awq-and-gptq\nformat: gptq\nparameters: { bits: 4, groupSize: 32, symmetric: true }\n" +
+        "transforms: [{ name: awq, options: { steps: 4 } }]\nrounding: { name: gptq }\n",
+    );
+    const model = repositoryPath("fixtures/golden/llama2-spm/checkpoint");
+    const texts = ["--sequential", "--data", join(demoCheckpoint, "tokenizer.json"), "--tokens", "5632"];
+    const argv = [
+      "convert",
+      model,
+      ...options,
+      ...(what === "checkpoint" ? [recipe] : []),
+      ...texts,
+      "--json",
+      "-j",
+      "1",
+      "-o",
+    ];
+    const isFile = what !== "checkpoint";
+    const done = isFile ? roundedIn : doneIn;
+    const whole = await runProcess([...argv, join(folder, "whole")]);
+    expect(whole.code, whole.stderr).toBe(0);
+    const output = join(folder, "killed");
+    // Of the 7 layers of each of 2 blocks.
+    let finished = 0;
+    for (const moment of [0, 3, 10]) {
+      const killed = await runProcess([...argv, output], ({ stdout }, kill) => {
+        const reached = moment === 0 ? stdout.includes('"start"') : done(stdout) + finished >= moment;
+        if (reached) kill("SIGKILL");
+      });
+      expect(killed.signal).toBe("SIGKILL");
+      finished += done(killed.stdout);
+    }
+    const journal = await readFile(`${output}.partial.journal`, "utf8");
+    expect(journal.split('"factors"').length - 1).toBe(2);
+    const last = await runProcess([...argv, output]);
+    expect(last.code, last.stderr).toBe(0);
+    expect(last.stdout).toContain('"type":"resume"');
+    // The first block is complete.
+    expect(done(last.stdout)).toBeLessThanOrEqual(7);
+    const [made, expected] = await Promise.all(
+      [output, join(folder, "whole")].map((path) => (isFile ? hashOf(path) : hashesOf(path))),
+    );
+    expect(made).toEqual(expected);
+    expect((await readdir(folder)).sort()).toEqual(["killed", "recipe.yaml", "whole"]);
+    for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true });
+  });
 });
 
 it("tells an unfinished run of another recipe, and throws it away when that is wanted", async () => {

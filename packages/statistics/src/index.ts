@@ -13,7 +13,13 @@ export { statisticsAsImportance } from "./importance/statistics-view.ts";
 export { writeImportance } from "./importance/write-importance.ts";
 export type { WrittenImportance } from "./importance/write-importance.ts";
 export { newShared } from "./input-source.ts";
-export type { AllocateShared, InputRequest, InputSource, InputStatistics } from "./input-source.ts";
+export type {
+  AllocateShared,
+  InputRequest,
+  InputSource,
+  InputStatistics,
+  KeptInputs,
+} from "./input-source.ts";
 export { checkStatisticsModel } from "./statistics-file/check-model.ts";
 export type {
   JsonValue,

@@ -1,3 +1,5 @@
+import type { WeightChanges } from "@quern/models";
+
 /** What is known of the inputs of a linear layer, or of one matrix of stacked layers. Arrays belong to whoever asked. */
 export interface InputStatistics {
   /** How many inputs there were. */
@@ -47,6 +49,14 @@ export type AllocateShared = (size: number) => SharedArrayBuffer;
 /** New memory. */
 export const newShared: AllocateShared = (size) => new SharedArrayBuffer(size);
 
+/** Inputs that were kept apart, as they are. */
+export interface KeptInputs {
+  /** Whether `heldOut` is there for layers that saw tokens. */
+  readonly heldOut: boolean;
+  /** Rows of `windows`, which are there for inputs of attention; 0 for none. */
+  readonly windowRows: number;
+}
+
 /**
  * Where algorithms get to know what layers read: a statistics file, or a model that is run while its layers are quantized one after
  * another. Whoever asks does so block by block, and within a block in the order of the computation.
@@ -54,6 +64,8 @@ export const newShared: AllocateShared = (size) => new SharedArrayBuffer(size);
 export interface InputSource {
   /** Whether inputs depend on what earlier layers have become: `replace` must be called for all that change. */
   readonly follows: boolean;
+  /** What `read` has of inputs as they are, where inputs follow what layers become. */
+  readonly kept?: KeptInputs;
   /**
    * Sources with the same identity give the same inputs. Work that was interrupted is gone on with only where that is known.
    *
@@ -71,6 +83,14 @@ export interface InputSource {
   begin?(params: { readonly run: string; readonly finished: number }): Promise<number>;
   /** @throws QuernError `STATISTICS_UNKNOWN_MODULE`, `STATISTICS_NOT_COLLECTED` */
   read(request: InputRequest): Promise<InputStatistics>;
+  /**
+   * Where inputs follow what layers become: the model is another one from now on, such as with factors folded into it; it is not that
+   * layers have been quantized. Called before anything of the blocks that change is replaced; what is read from then on is of the new model,
+   * `cross` included.
+   *
+   * @param changes What becomes of tensors of the checkpoint.
+   */
+  change?(changes: WeightChanges): Promise<void>;
   /**
    * A tensor has become another.
    *

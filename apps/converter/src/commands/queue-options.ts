@@ -36,7 +36,10 @@ export function addQueuedOptions(command: Command): Command {
   return addQueueOptions(
     command
       .optionsGroup("Several machines:")
-      .option("--queue <address>", `convert with the help of quern workers, by way of the Redis at ${QUEUE_ADDRESS}`)
+      .option(
+        "--queue <address>",
+        `convert with the help of quern workers, by way of the Redis at ${QUEUE_ADDRESS}`,
+      )
       .option("--no-work", "leave all the work to the workers"),
   );
 }

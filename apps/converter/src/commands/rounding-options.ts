@@ -1,3 +1,4 @@
+import type { QuantizationRecipe } from "@quern/recipes";
 import { type Command, Option } from "commander";
 import { positiveArgument } from "./arguments.ts";
 
@@ -10,6 +11,13 @@ export interface RoundingOptions {
   /** As the user gave them: files with or without weights. */
   readonly data?: readonly string[];
   readonly tokens?: number;
+}
+
+/** What `--transform` asks for. */
+export function transformsOf({
+  transform,
+}: Pick<RoundingOptions, "transform">): NonNullable<QuantizationRecipe["transforms"]> {
+  return transform === undefined ? [] : [{ name: transform }];
 }
 
 /** Declares how layers are rounded by what they read, and how that becomes known. */

@@ -6,6 +6,7 @@ import {
 } from "@quern/calibration";
 import { parseWeightedFile } from "@quern/corpus";
 import { openRunnable } from "@quern/inference";
+import { foldingNeeds } from "@quern/pipeline/layers";
 import { DEFAULT_TOKENS, DEFAULT_WINDOW } from "./calibrate.ts";
 import type { LayerInputs, LayerInputsParams } from "./layer-inputs.ts";
 import { openModelText, openTexts } from "./model-text.ts";
@@ -13,12 +14,16 @@ import { openModelText, openTexts } from "./model-text.ts";
 /** Of how many windows one is kept apart. */
 const HOLD_OUT = 10;
 
+/** Windows of those of which all inputs of attention are kept, for transforms that compare what it makes of them. */
+const KEPT_WINDOWS = 4;
+
 /**
  * Plans to run a model along with its quantization.
  *
  * @throws QuernError the codes of `openRunnable`, `collectCalibrationWindows` and `planSequential`
  */
-export async function runAlong({ source, options, output, host }: LayerInputsParams): Promise<LayerInputs> {
+export async function runAlong(params: LayerInputsParams): Promise<LayerInputs> {
+  const { source, options, transforms, output, host } = params;
   const model = await openRunnable(source);
   const { tokenizer, chatTemplate } = await openModelText({ source, as: "original" });
   const texts = await openTexts({ files: options.data?.map(parseWeightedFile), chatTemplate, host });
@@ -35,9 +40,13 @@ export async function runAlong({ source, options, output, host }: LayerInputsPar
       tokens: options.tokens ?? DEFAULT_TOKENS,
     });
     corpusHash = windows.calibration.summary.hash;
+    const needs = foldingNeeds(transforms);
+    const keepWindows = needs?.parents ? Math.min(KEPT_WINDOWS, windows.holdOut?.windows.length ?? 0) : 0;
     plan = await planSequential({
       model,
       windows,
+      changes: transforms.length > 0,
+      ...(needs && { folds: { hessians: needs.hessians, keepWindows } }),
       temporary: output,
       saves: true,
       ...(memory === undefined ? {} : { memory }),

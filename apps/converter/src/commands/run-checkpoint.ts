@@ -67,7 +67,7 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
   const resolved = resolveRecipe(recipe, model.linears);
   refuseWithoutStatistics({ path: params.model, options, recipe, need: resolved.statistics });
   const output = resolve(host.cwd, options.output ?? checkpointFolderName({ recipe, model }));
-  const inputs = await openLayerInputs({ source, options, output, host });
+  const inputs = await openLayerInputs({ source, options, transforms: resolved.transforms, output, host });
   const { statistics } = inputs;
   try {
     const plan = await makePlan(params, { recipe, resolved, model, output, inputs });

@@ -25,6 +25,7 @@ import { type HubOptions, keepModel } from "./hub-options.ts";
 import { openNamedModel } from "./open-named.ts";
 import { planRecord } from "./plan-record.ts";
 import { provenanceOf } from "./provenance.ts";
+import { transformsOf } from "./rounding-options.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
 import type { ModelOptions, QuantizationOptions, ResourceOptions } from "./shared-options.ts";
 import type { SplitOptions } from "./split-options.ts";
@@ -70,7 +71,7 @@ export async function runConversion(params: RunParams): Promise<void> {
   const reportFiles = target === undefined ? [] : reportPaths(target);
   const source = await openNamedModel(params.model, host, options);
   const output = params.outputs[0]?.path ?? resolve(params.directory, source.name);
-  const inputs = await openLayerInputs({ source, options, output, host });
+  const inputs = await openLayerInputs({ source, options, transforms: transformsOf(options), output, host });
   try {
     const plan = await makePlan({ ...params, source, inputs }, reportFiles);
     const { convertPlan = convert } = params;
@@ -210,11 +211,13 @@ export async function requestedConversion(
 
 /** @throws QuernError `USAGE_ROUNDING` */
 function roundingRequest(
-  { rounding: name, transform }: QuantizationOptions,
+  options: QuantizationOptions,
   { statistics, inputs }: LayerInputs,
 ): Pick<PlanParams, "rounding"> {
+  const { rounding: name } = options;
+  const transforms = transformsOf(options);
   if (name === undefined) {
-    const stray = inputs === undefined ? transform && "--transform" : "--sequential";
+    const stray = inputs === undefined ? options.transform && "--transform" : "--sequential";
     if (stray === undefined) return {};
     throw new QuernError("USAGE_ROUNDING", `${stray} is for --rounding: expected it, too.`);
   }
@@ -227,7 +230,7 @@ function roundingRequest(
   return {
     rounding: {
       method: { name },
-      ...(transform !== undefined && { transforms: [{ name: transform }] }),
+      ...(transforms.length > 0 && { transforms }),
       ...(statistics && { statistics }),
       ...(inputs && { inputs }),
     },

@@ -34,6 +34,7 @@ import { hashOf } from "./provenance.ts";
 import type { PublishOptions } from "./publish-options.ts";
 import { queuedConversion } from "./queue-options.ts";
 import { requestedConversion } from "./run-conversion.ts";
+import { transformsOf } from "./rounding-options.ts";
 import { reporterName, runReported } from "./run-reported.ts";
 import { requestedQuantization } from "./shared-options.ts";
 import { writeWarnings } from "./warnings.ts";
@@ -78,7 +79,10 @@ export async function runPublish(params: RunPublishParams): Promise<void> {
   // Looking at a plan of what is public needs no token.
   if (!(options.dryRun && access.token === undefined)) await checkWriter({ access, id: options.repo });
   const source = await openNamedModel(revised(params), host);
-  const inputs = await openLayerInputs({ source, options, output: directoryOf(params), host });
+  const transforms = params.asCheckpoint
+    ? ((await checkpointRecipe({ options, cwd: host.cwd })).transforms ?? [])
+    : transformsOf(options);
+  const inputs = await openLayerInputs({ source, options, transforms, output: directoryOf(params), host });
   try {
     const plan = await planOf({ ...params, access, source, inputs, ...(convertPlan && { convertPlan }) });
     if (!options.quiet) writeWarnings(plan.warnings, host);

@@ -1,13 +1,7 @@
 import { localPaths } from "@quern/checkpoints/node";
-import { linearOperations, type ModelWindow, parameterBytes, type RunnableModel } from "@quern/inference";
+import { linearOperations, parameterBytes, type RunnableModel } from "@quern/inference";
 import type { KernelBackend } from "@quern/kernels";
-import {
-  isStatisticsPlaced,
-  type KeptWindows,
-  planStatistics,
-  type StatisticsInput,
-} from "@quern/statistics";
-import { QuernError } from "@quern/tensor";
+import { isStatisticsPlaced, planStatistics, type StatisticsInput } from "@quern/statistics";
 import { checkOutputPlaces } from "@quern/tensor/node";
 import { resolveThreads } from "@quern/threads";
 import type { CalibrationPlan, PlannedStage } from "../plan.ts";
@@ -18,6 +12,7 @@ import { divideMemory, memoryBudget } from "./divide-memory.ts";
 import { attentionOfBlocks, hessianOperations, type Operations } from "./estimate.ts";
 import { estimateRun } from "./estimate-run.ts";
 import { holdOutRowsOf } from "./hold-out-rows.ts";
+import { keptWindows } from "./kept-windows.ts";
 import { layerWarnings } from "./layer-warnings.ts";
 
 export interface PlanCalibrationParams {
@@ -154,25 +149,6 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
       ...(hessians ? layerWarnings({ tokens: tokens - heldTokens, blocks: model.inputs }) : []),
     ],
   };
-}
-
-/** The first windows, as one after another. */
-function keptWindows(held: readonly ModelWindow[], count: number): KeptWindows | undefined {
-  if (count > held.length) {
-    throw new QuernError(
-      "CALIBRATION_KEEP_WINDOWS",
-      `${count} windows cannot be kept whole: ${held.length} are kept apart; expected more tokens, or fewer windows`,
-      { subject: { key: "keepWindows" } },
-    );
-  }
-  if (count === 0) return undefined;
-  let rows = 0;
-  const starts = held.slice(0, count).flatMap((window) => {
-    const first = rows;
-    rows += window.tokens.length;
-    return window.starts.map((start) => first + start);
-  });
-  return { rows, starts };
 }
 
 function operationsOf(params: {

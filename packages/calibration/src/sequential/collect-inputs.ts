@@ -25,6 +25,7 @@ export interface ReferenceRun {
 
 /** What has been added up, in memory that the next inputs take. */
 export interface InputSumsOfRun {
+  readonly collected: CollectedInputs;
   readonly inputs: readonly LinearInputs[];
   readonly pass: BlockPass;
   readonly memory: PassMemory;
@@ -48,12 +49,20 @@ export async function collectInputs(params: {
   readonly onWindow: (tokens: number) => void;
 }): Promise<InputSumsOfRun> {
   const { context, arena, collected, parameters, reference, onWindow } = params;
-  const { inputs, holdOutRows, hessians } = collected;
+  const { inputs, holdOutRows, windowRows, hessians } = collected;
   const { windows, batch, threads } = context;
   const stage = capturingStage(params.stage, inputs);
   const tokens = longestOf(windows.map((window) => window.tokens.length));
   const [pass] = blockPasses({ inputs, memory: hessians ? Infinity : undefined, threads: threads.length });
-  const memory = allocatePass({ arena, pass: pass!, inputs, holdOutRows, batch, tokens });
+  const memory = allocatePass({
+    arena,
+    pass: pass!,
+    inputs,
+    holdOutRows,
+    ...(windowRows && { windowRows }),
+    batch,
+    tokens,
+  });
   const other = reference && new Comparison({ context, reference, stage, tokens, captured: pass!.captured });
   const common = { context, stage, inputs: pass!.captured, keep: true, onWindow };
   for (let first = 0; first < windows.length; first += batch) {
@@ -68,7 +77,7 @@ export async function collectInputs(params: {
       ...(others && { others }),
     });
   }
-  return { inputs, pass: pass!, memory, cross: other?.sums ?? new Map() };
+  return { collected, inputs, pass: pass!, memory, cross: other?.sums ?? new Map() };
 }
 
 /** A stage of which only some inputs are wanted. */

@@ -2,6 +2,7 @@ import {
   type AllocateShared,
   type InputRequest,
   type InputStatistics,
+  type KeptWindows,
   mirrorLowerHalf,
   newShared,
 } from "@quern/statistics";
@@ -18,9 +19,18 @@ export function inputStatistics(params: {
   readonly sums: InputSumsOfRun;
   readonly input: number;
   readonly request: InputRequest;
+  /** Those that are kept whole, if any are. */
+  readonly windows?: KeptWindows | undefined;
 }): InputStatistics {
   const { sums, input, request } = params;
-  const { matrix = 0, hessian, cross, heldOut, allocate = newShared } = request;
+  const {
+    matrix = 0,
+    hessian,
+    cross,
+    heldOut,
+    windows: wantsWindows = false,
+    allocate = newShared,
+  } = request;
   const { name, columns } = sums.inputs[input]!;
   const { calibration, tokens, holdOut } = sums.memory.sums.get(input)!;
   checkRange(name, calibration.sumOfSquares);
@@ -28,6 +38,7 @@ export function inputStatistics(params: {
     numbers.subarray(matrix * columns, (matrix + 1) * columns) as Numbers;
   const count = tokens[matrix]!;
   const rows = holdOut?.samples[matrix]!.rows;
+  const windows = wantsWindows ? holdOut?.windows?.rows : undefined;
   return {
     tokens: count,
     mean: means(of(calibration.sum), count),
@@ -37,6 +48,7 @@ export function inputStatistics(params: {
     ...(hessian && { hessian: hessianOf(sums, { input, matrix, allocate }) }),
     ...(cross && { cross: crossOf(sums, { input, matrix, allocate }) }),
     ...(heldOut && rows !== undefined && rows.length > 0 && { heldOut: sharedCopy(rows, allocate) }),
+    ...(windows && { windows: { rows: sharedCopy(windows, allocate), starts: params.windows!.starts } }),
   };
 }
 

@@ -12,10 +12,11 @@ import { type CollectedInputs, memoryBudget } from "../planning/divide-memory.ts
 import { attentionOfBlocks, hessianOperations, type Operations } from "../planning/estimate.ts";
 import { estimateRun } from "../planning/estimate-run.ts";
 import { holdOutRowsOf } from "../planning/hold-out-rows.ts";
+import { keptWindows } from "../planning/kept-windows.ts";
 import { layerWarnings } from "../planning/layer-warnings.ts";
 import { type Stage, stagesOf } from "../stage.ts";
-import { divideSequentialMemory } from "./divide-sequential-memory.ts";
-import type { SequentialMode, SequentialPlan, SequentialStage } from "./plan.ts";
+import { divideSequentialMemory, leastBytes, type SequentialCapture } from "./divide-sequential-memory.ts";
+import type { PlannedFolds, SequentialMode, SequentialPlan, SequentialStage } from "./plan.ts";
 
 export interface PlanSequentialParams {
   readonly model: RunnableModel;
@@ -26,6 +27,10 @@ export interface PlanSequentialParams {
   readonly hessians?: boolean;
   /** Whether (X_f - X)^T X can be asked for, which takes twice the time and the memory. @default false */
   readonly cross?: boolean;
+  /** Whether weights change before their layers are quantized (`change`). @default whether `folds` is given */
+  readonly changes?: boolean;
+  /** What is to be known of blocks until they change, such as by factors that are chosen by it. Default: nothing. */
+  readonly folds?: FoldsRequest;
   /** Whether the input of the output layer can be asked for. @default false */
   readonly output?: boolean;
   /** Absolute path that temporary files are named after. */
@@ -40,12 +45,20 @@ export interface PlanSequentialParams {
   readonly backend?: KernelBackend;
 }
 
+/** What is to be known of blocks before they change. */
+export interface FoldsRequest {
+  /** Whether X^T X is. */
+  readonly hessians: boolean;
+  /** Of so many windows that are kept apart, all inputs of attention are. @default 0 */
+  readonly keepWindows?: number;
+}
+
 /**
  * Plans a run of a model that goes along with its quantization: in which memory, how often blocks are run, and how long that takes. No
  * weights are read.
  *
- * @throws QuernError `CALIBRATION_MEMORY` for a budget that is too small (the message has the least), `PLAN_THREADS`, `OUTPUT_*` for a
- * folder that cannot take temporary files, `KERNEL_*`
+ * @throws QuernError `CALIBRATION_MEMORY` for a budget that is too small (the message has the least), `CALIBRATION_KEEP_WINDOWS` for more
+ * windows than are kept apart, `PLAN_THREADS`, `OUTPUT_*` for a folder that cannot take temporary files, `KERNEL_*`
  */
 export async function planSequential(params: PlanSequentialParams): Promise<SequentialPlan> {
   const { model, windows, temporary, backend } = params;
@@ -56,8 +69,11 @@ export async function planSequential(params: PlanSequentialParams): Promise<Sequ
   const tokens = total(lengths);
   const fittedTokens = total(fitted);
   const { width } = model.graph.embedding;
+  const budget = memoryBudget(params.memory);
+  const folds = params.folds && plannedFolds(params.folds, windows);
+  const { changes = folds !== undefined } = params;
 
-  const stages = stagesOf(model)
+  const captured = stagesOf(model)
     .filter(({ changesStates }) => changesStates || output)
     .map((stage): SequentialStage => {
       const groups = mode === "block" ? [stage.inputs] : stage.inputs.map((input) => [input]);
@@ -68,10 +84,18 @@ export async function planSequential(params: PlanSequentialParams): Promise<Sequ
       }));
       return { stage, captures };
     });
+  const compared = captured.flatMap(({ captures }) => captures.map((one) => ({ ...one, cross })));
+  const alone = (one: CollectedInputs): SequentialCapture => ({ ...one, cross: false });
+  const fits = (one: CollectedInputs): boolean => {
+    const { sums, window } = leastBytes([...compared, alone(one)], { tokens: lengths, width, threads });
+    return sums + window <= budget;
+  };
+  const stages = captured.map((stage): SequentialStage =>
+    folds ? { ...stage, before: capturesBefore(stage, folds, fits) } : stage,
+  );
   const memory = divideSequentialMemory({
-    budget: memoryBudget(params.memory),
-    captures: stages.flatMap(({ captures }) => captures),
-    cross,
+    budget,
+    captures: [...compared, ...stages.flatMap(({ before = [] }) => before.map(alone))],
     tokens: lengths,
     referenceTokens: cross ? fittedTokens : 0,
     width,
@@ -87,7 +111,16 @@ export async function planSequential(params: PlanSequentialParams): Promise<Sequ
     sources: localPaths(model.source.shards),
     force: true,
   });
-  const operations = operationsOf({ model, stages, cross, hessians, lengths, runTokens, fittedTokens });
+  const operations = operationsOf({
+    model,
+    stages,
+    folds,
+    cross,
+    hessians,
+    lengths,
+    runTokens,
+    fittedTokens,
+  });
   const all = stages.flatMap(({ stage }) => stage.inputs);
   return {
     model,
@@ -95,12 +128,21 @@ export async function planSequential(params: PlanSequentialParams): Promise<Sequ
     mode,
     hessians,
     cross,
+    ...(folds && { folds }),
     tokens,
     stages,
-    work: runTokens * total(stages.map(({ captures }, index) => captures.length + advances(stages, index))),
+    work:
+      runTokens * total(stages.map(({ captures }, index) => captures.length + advances(stages, index))) +
+      tokens * total(stages.map(({ before = [] }) => before.length)),
     temporary,
     temporaryBytes,
-    identity: identityOf(model.identity, [mode, hessians, cross, ...hashesOf(windows)]),
+    identity: identityOf(model.identity, [
+      mode,
+      hessians,
+      cross,
+      ...hashesOf(windows),
+      ...(params.folds ? [params.folds] : []),
+    ]),
     saves,
     memory,
     threads,
@@ -111,7 +153,7 @@ export async function planSequential(params: PlanSequentialParams): Promise<Sequ
       threads,
       backend,
       lengths,
-      weights: Math.max(...stages.map(({ stage }) => weightBytes(model, stage))),
+      weights: Math.max(...stages.map(({ stage }) => weightBytes(model, stage, { cross, changes }))),
       buffers: memory.used + givenBytes(all, { hessians, cross }),
     }),
     warnings: [
@@ -122,6 +164,36 @@ export async function planSequential(params: PlanSequentialParams): Promise<Sequ
   };
 }
 
+function plannedFolds(
+  { hessians, keepWindows = 0 }: FoldsRequest,
+  { holdOut }: CalibrationWindows,
+): PlannedFolds {
+  const windows = keptWindows(holdOut?.windows ?? [], keepWindows);
+  return { hessians, ...(windows && { windows }) };
+}
+
+/** All inputs of a stage together where there is memory for that, otherwise one after another. */
+function capturesBefore(
+  { stage, captures }: SequentialStage,
+  folds: PlannedFolds,
+  fits: (captured: CollectedInputs) => boolean,
+): CollectedInputs[] {
+  const one = (captured: readonly CollectedInputs[]): CollectedInputs => {
+    const inputs = captured.flatMap((own) => own.inputs);
+    return {
+      inputs,
+      hessians: folds.hessians,
+      holdOutRows: captured.flatMap((own) => own.holdOutRows),
+      // The first input of a block is that of attention.
+      windowRows: inputs.map((input) =>
+        stage.changesStates && input === stage.inputs[0] ? (folds.windows?.rows ?? 0) : 0,
+      ),
+    };
+  };
+  const all = one(captures);
+  return fits(all) ? [all] : captures.map((captured) => one([captured]));
+}
+
 /** After the last stage, nothing needs hidden states. */
 function advances(stages: readonly SequentialStage[], index: number): number {
   return index < stages.length - 1 ? 1 : 0;
@@ -130,6 +202,7 @@ function advances(stages: readonly SequentialStage[], index: number): number {
 function operationsOf(params: {
   readonly model: RunnableModel;
   readonly stages: readonly SequentialStage[];
+  readonly folds: PlannedFolds | undefined;
   readonly cross: boolean;
   readonly hessians: boolean;
   /** Tokens of each window. */
@@ -137,35 +210,55 @@ function operationsOf(params: {
   readonly runTokens: number;
   readonly fittedTokens: number;
 }): Operations {
-  const { model, stages, cross, hessians, lengths, runTokens, fittedTokens } = params;
-  /** The layers that each run through a stage gets to. */
-  const runsOf = ({ stage, captures }: SequentialStage, index: number): (readonly LinearInputs[])[] => {
+  const { model, stages, folds, cross, hessians, lengths, runTokens, fittedTokens } = params;
+  const tokens = total(lengths);
+  /** The layers that each run through a stage gets to, and how many tokens it is for. */
+  const runsOf = ({ stage, before = [], captures }: SequentialStage, index: number): StageRun[] => {
     const { inputs } = stage;
     // A block is run as far as the last of the inputs that are captured.
-    const before = captures.map((captured) => inputs.slice(0, inputs.indexOf(captured.inputs.at(-1)!)));
-    return [...before, ...(advances(stages, index) === 1 ? [inputs] : [])];
+    const upTo = (captured: CollectedInputs): readonly LinearInputs[] =>
+      inputs.slice(0, inputs.indexOf(captured.inputs.at(-1)!));
+    return [
+      ...before.map((captured) => ({ layers: upTo(captured), tokens })),
+      ...captures.map((captured) => ({ layers: upTo(captured), tokens: runTokens })),
+      ...(advances(stages, index) === 1 ? [{ layers: inputs, tokens: runTokens }] : []),
+    ];
   };
-  const ofStage = (stage: SequentialStage, index: number): number =>
-    total(runsOf(stage, index).map((layers) => inputOperations(model, layers)));
+  const linearOfStage = (stage: SequentialStage, index: number): number =>
+    total(runsOf(stage, index).map((run) => run.tokens * inputOperations(model, run.layers)));
   const attention = attentionOfBlocks(model, lengths);
   // Attention comes behind its queries, which are the first layers.
   const attentionOfStage = (stage: SequentialStage, index: number): number =>
-    (attention[stage.stage.block] ?? 0) * runsOf(stage, index).filter((layers) => layers.length > 0).length;
+    (attention[stage.stage.block] ?? 0) *
+    total(runsOf(stage, index).map((run) => (run.layers.length > 0 ? run.tokens / tokens : 0)));
   const all = stages.flatMap(({ stage }) => stage.inputs);
   // Both triangles, and as many additions as multiplications.
   const crossOperations = cross ? 2 * hessianOperations(all.filter(isComparable)) : 0;
   return {
-    linear: runTokens * total(stages.map(ofStage)) + fittedTokens * crossOperations,
-    attention: (runTokens / total(lengths)) * total(stages.map(attentionOfStage)),
-    hessians: hessians ? fittedTokens * hessianOperations(all) : 0,
+    linear: total(stages.map(linearOfStage)) + fittedTokens * crossOperations,
+    attention: total(stages.map(attentionOfStage)),
+    hessians: (Number(hessians) + Number(folds?.hessians ?? false)) * fittedTokens * hessianOperations(all),
   };
 }
 
-/** Of a block as it is read, and of what its layers become in F32: memory is used again for other blocks only. */
-function weightBytes(model: RunnableModel, stage: Stage): number {
-  const replaced = stage.tensors.map((name) => model.tensors.get(name)?.shape ?? []);
-  const elements = replaced.map((shape) => shape.reduce((product, size) => product * size, 1));
-  return parameterBytes(model, stage.tensors) + 4 * total(elements);
+interface StageRun {
+  readonly layers: readonly LinearInputs[];
+  readonly tokens: number;
+}
+
+/**
+ * Of a block as it is read, and of what its layers become in F32: memory is used again for other blocks only. Where it changes before that,
+ * what it becomes is in F32, too, whose memory those layers take that come next, unless it is kept to compare with.
+ */
+function weightBytes(
+  model: RunnableModel,
+  stage: Stage,
+  { cross, changes }: { readonly cross: boolean; readonly changes: boolean },
+): number {
+  const shapes = stage.tensors.map((name) => model.tensors.get(name)?.shape ?? []);
+  const elements = shapes.map((shape) => shape.reduce((product, size) => product * size, 1));
+  const replaced = changes ? total(cross ? elements : [...new Set(elements)]) : 0;
+  return parameterBytes(model, stage.tensors) + 4 * (total(elements) + replaced);
 }
 
 /** What the largest input takes that has been given to whoever asked. */

@@ -1,5 +1,6 @@
 import type { RunnableModel } from "@quern/inference";
 import type { KernelBackend } from "@quern/kernels";
+import type { KeptWindows } from "@quern/statistics";
 import type { QuernError } from "@quern/tensor";
 import type { CalibrationWindows } from "../planning/calibration-windows.ts";
 import type { CollectedInputs } from "../planning/divide-memory.ts";
@@ -21,6 +22,8 @@ export interface SequentialPlan {
   readonly hessians: boolean;
   /** Whether (X_f - X)^T X can be asked for, for which the model is run as it was, too. */
   readonly cross: boolean;
+  /** What is to be known of blocks until they change. Absent where nothing is. */
+  readonly folds?: PlannedFolds;
   /** Tokens that the model is run on, those of the hold-out included. */
   readonly tokens: number;
   /** The blocks in order, and the output layer if it is wanted. */
@@ -45,8 +48,18 @@ export interface SequentialPlan {
   readonly warnings: readonly QuernError[];
 }
 
+/** What is known of a block before it changes. */
+export interface PlannedFolds {
+  /** Whether X^T X is. */
+  readonly hessians: boolean;
+  /** Windows of which the inputs of attention are kept whole. */
+  readonly windows?: KeptWindows;
+}
+
 export interface SequentialStage {
   readonly stage: Stage;
+  /** What is captured before the block changes, in a run each: one, where there is memory for all. Absent where nothing is to be known then. */
+  readonly before?: readonly CollectedInputs[];
   /** What is captured in a run each. */
   readonly captures: readonly CollectedInputs[];
 }

@@ -1,7 +1,8 @@
-import type { LinearInputs } from "@quern/models";
-import type { InputRequest, InputSource, InputStatistics } from "@quern/statistics";
+import { joinChanges, type LinearInputs, type WeightChanges } from "@quern/models";
+import type { InputRequest, InputSource, InputStatistics, KeptInputs } from "@quern/statistics";
 import { QuernError } from "@quern/tensor";
 import { SharedArena } from "../accumulation/shared-arena.ts";
+import type { CollectedInputs } from "../planning/divide-memory.ts";
 import { captureBatch } from "../running/capture-batch.ts";
 import type { Stage } from "../stage.ts";
 import { BlockWeights } from "./block-weights.ts";
@@ -26,6 +27,7 @@ export interface SequentialProgress {
 /** See `sequentialInputs`. */
 export class SequentialSource implements InputSource {
   readonly follows = true;
+  readonly kept: KeptInputs;
   readonly #plan: SequentialPlan;
   readonly #onProgress: (progress: SequentialProgress) => void;
   readonly #signal: AbortSignal | undefined;
@@ -35,6 +37,10 @@ export class SequentialSource implements InputSource {
   #saved = SavedRuns.none();
   /** The block that is being quantized. */
   #block = 0;
+  /** What has become of it: it may change, and then be replaced layer by layer. */
+  #state: "original" | "changed" | "replaced" = "original";
+  /** What becomes of the checkpoint before anything is quantized. */
+  #changes: WeightChanges = new Map();
   /** Its weights, once anything of it has been asked for. */
   #weights: BlockWeights | undefined;
   #sums: InputSumsOfRun | undefined;
@@ -52,6 +58,8 @@ export class SequentialSource implements InputSource {
     this.#plan = params.plan;
     this.#signal = params.signal;
     this.#onProgress = params.onProgress;
+    const { windows, folds } = params.plan;
+    this.kept = { heldOut: windows.holdOut !== undefined, windowRows: folds?.windows?.rows ?? 0 };
   }
 
   identity(): Promise<string> {
@@ -73,8 +81,22 @@ export class SequentialSource implements InputSource {
     return this.#inTurn(async () => {
       const found = findInput(this.#plan, request);
       await this.#enter(found.block);
-      const sums = await this.#collect(found.input);
-      return inputStatistics({ sums, input: sums.inputs.indexOf(found.input), request });
+      const sums = await this.#collect(this.#captured(found.input, request));
+      const { windows } = this.#plan.folds ?? {};
+      return inputStatistics({ sums, input: sums.inputs.indexOf(found.input), request, windows });
+    });
+  }
+
+  change(changes: WeightChanges): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#state === "replaced")
+        throw orderError("a block cannot change when layers of it are replaced");
+      this.#changes = joinChanges(this.#changes, changes);
+      this.#weights?.release();
+      this.#weights = undefined;
+      this.#sums = undefined;
+      this.#state = "changed";
+      (await this.#run)?.parameters.change(changes);
     });
   }
 
@@ -84,8 +106,10 @@ export class SequentialSource implements InputSource {
       const { stage, captures } = this.#stage();
       const weights = await this.#loaded(stage);
       weights.check(tensor, values);
-      // In one run through the block, everything is collected before anything changes.
-      if (this.#plan.mode === "block") await this.#collect(captures[0]!.inputs[0]!);
+      // In one run through the block, everything is collected before anything is replaced.
+      if (this.#plan.mode === "block") await this.#collect(captures[0]!);
+      else if (this.#sums !== undefined && !captures.includes(this.#sums.collected)) this.#sums = undefined;
+      this.#state = "replaced";
       weights.replace(tensor, values);
       const module = tensor.replace(/\.(weight|bias)$/, "");
       const isOfReaders = this.#sums?.inputs.some(({ modules }) => modules.includes(module));
@@ -125,6 +149,7 @@ export class SequentialSource implements InputSource {
     this.#run ??= startRun(this.#plan, {
       from: this.#block,
       saved: this.#saved,
+      changes: this.#changes,
       ...(signal && { signal }),
     });
     return this.#run;
@@ -169,12 +194,21 @@ export class SequentialSource implements InputSource {
     this.#weights?.release();
     this.#weights = undefined;
     this.#sums = undefined;
+    this.#state = "original";
     this.#block = next;
   }
 
-  /** Runs the block for an input, unless that is there. */
-  async #collect(input: LinearInputs): Promise<InputSumsOfRun> {
-    if (this.#sums?.inputs.includes(input) === true) return this.#sums;
+  /** What an input is captured with. */
+  #captured(input: LinearInputs, { hessian, cross }: InputRequest): CollectedInputs {
+    const { before, captures } = this.#stage();
+    const isBefore =
+      this.#state === "original" && !cross && (!hessian || this.#plan.folds?.hessians === true);
+    return ((isBefore && before) || captures).find(({ inputs }) => inputs.includes(input))!;
+  }
+
+  /** Runs the block for some inputs, unless these are there. */
+  async #collect(collected: CollectedInputs): Promise<InputSumsOfRun> {
+    if (this.#sums?.collected === collected) return this.#sums;
     this.#sums = undefined;
     const { stage, captures } = this.#stage();
     const weights = await this.#loaded(stage);
@@ -184,11 +218,13 @@ export class SequentialSource implements InputSource {
       context: { ...this.#context(run), states: quantized },
       arena: this.#arena,
       stage,
-      collected: captures.find(({ inputs }) => inputs.includes(input))!,
+      collected,
       parameters: weights.current,
-      ...(reference && {
-        reference: { states: reference, parameters: weights.original, arena: this.#referenceArena },
-      }),
+      // Only the inputs of the model as it will be quantized are compared.
+      ...(reference &&
+        captures.includes(collected) && {
+          reference: { states: reference, parameters: weights.original, arena: this.#referenceArena },
+        }),
       onWindow: this.#onWindow(stage),
     });
     return this.#sums;

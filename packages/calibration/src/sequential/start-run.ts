@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import { embedWindows, HiddenStates, openParameters, type ParameterSource } from "@quern/inference";
+import type { WeightChanges } from "@quern/models";
 import { closeThreads, compiledModule, startThreads } from "@quern/threads";
 import { type CalibrationThread, createService } from "../node/calibration-service.ts";
 import { type CalibrationWindow, windowsOf } from "../running/capture-batch.ts";
@@ -24,14 +25,21 @@ export interface SequentialRun {
  */
 export async function startRun(
   plan: SequentialPlan,
-  params: { readonly from: number; readonly saved: SavedRuns; readonly signal?: AbortSignal },
+  params: {
+    readonly from: number;
+    readonly saved: SavedRuns;
+    /** What has become of the checkpoint. */
+    readonly changes: WeightChanges;
+    readonly signal?: AbortSignal;
+  },
 ): Promise<SequentialRun> {
-  const { from, saved, signal } = params;
+  const { from, saved, changes, signal } = params;
   signal?.throwIfAborted();
   const { model, memory, temporary, cross } = plan;
   const windows = windowsOf(plan.windows);
   const fitted = windows.filter(({ heldOut }) => !heldOut);
   const parameters = openParameters(model);
+  parameters.change(changes);
   const closing: (() => Promise<unknown>)[] = [() => parameters.close()];
   const close = async (): Promise<void> => void (await Promise.all(closing.map((end) => end())));
   const createStates = async (of: typeof windows, bytes: number): Promise<HiddenStates> => {

@@ -1,10 +1,13 @@
 import { ShardReader } from "@quern/checkpoints/node";
 import {
+  foldTensor,
+  joinChanges,
   loadParameterRows,
   loadParameters,
   type Parameter,
   type ParameterSet,
   type TensorReader,
+  type WeightChanges,
 } from "@quern/models";
 import { BufferPool } from "@quern/threads";
 import type { RunnableModel } from "../model.ts";
@@ -15,6 +18,8 @@ export interface ParameterSource {
   load(names: readonly string[]): Promise<ParameterSet>;
   /** Rows of a matrix. @param rows Indices in ascending order. */
   loadRows(name: string, rows: readonly number[]): Promise<Parameter>;
+  /** Tensors of the checkpoint are others from now on: whatever is loaded, is made from what they become. */
+  change(changes: WeightChanges): void;
   /** Numbers of one's own in place of a tensor. @param params.shape Row-major. */
   share(params: { readonly values: Float32Array; readonly shape: readonly number[] }): Parameter;
   /** The memory of parameters is used for others from now on: nothing may use them any more. */
@@ -26,7 +31,9 @@ export interface ParameterSource {
 }
 
 /** Opens the files of a model when they are first needed. */
-export function openParameters({ source, tensors }: RunnableModel): ParameterSource {
+export function openParameters({ source, tensors: described }: RunnableModel): ParameterSource {
+  let tensors = described;
+  let changed: WeightChanges = new Map();
   const shards = new ShardReader(source.shards);
   const all = [...source.tensors.values()];
   const pool = new BufferPool();
@@ -57,6 +64,10 @@ export function openParameters({ source, tensors }: RunnableModel): ParameterSou
     },
     async loadRows(name, rows) {
       return shared(await loadParameterRows({ tensor: tensors.get(name)!, reader: rowReader, rows }), pool);
+    },
+    change(changes) {
+      changed = joinChanges(changed, changes);
+      tensors = new Map([...described].map(([name, tensor]) => [name, foldTensor(tensor, changed)]));
     },
     share({ values, shape }) {
       const data = new Float32Array(pool.take(values.byteLength));

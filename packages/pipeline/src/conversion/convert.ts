@@ -2,6 +2,7 @@ import type { OutputSet } from "@quern/tensor/node";
 import type { ConversionEvent, ConversionReport } from "../events.ts";
 import { closeThreads, runTasks } from "@quern/threads";
 import type { ConversionJournal } from "../journal/journal.ts";
+import type { KnownFactors } from "../layers/running/known-factors.ts";
 import type { TensorRecord } from "../journal/records.ts";
 import type { ConversionPlan } from "../plan.ts";
 import { canGoOn } from "./can-go-on.ts";
@@ -144,7 +145,8 @@ async function run(params: {
   };
   let runners: readonly SlabRunner[] = [];
   try {
-    const folded = await foldedPlan(plan, signal);
+    const folding = await foldingOf(plan, outputs);
+    const folded = folding === undefined || folding.later.size > 0 ? plan : await folding.plan(signal);
     const tasks = delegate === undefined ? planSlabs(folded).count : recorded.length;
     runners = await startSlabRunners(plan, { files: sets.flatMap((set) => set.files), tasks });
     const redone = await checkRecorded({
@@ -164,7 +166,7 @@ async function run(params: {
     const rounding = folded.rounding && unfinishedRounding(folded.rounding, { places, finished });
     let kernels = runners[0]!.description;
     if (delegate === undefined) {
-      const { slabs } = planSlabs(folded, finished);
+      const { slabs } = planSlabs(folded, finished, folding?.later);
       await convertSlabs({ slabs, runners, partDone, tracker, profiler, signal });
       profiler.slabsDone({ idle: runners.map((runner) => runner.idleTime()) });
     }
@@ -177,7 +179,15 @@ async function run(params: {
     }
     if (rounding !== undefined) {
       const { roundTensors } = await import("./round-tensors.ts");
-      await roundTensors({ plan, rounding, sets, places, finished, partDone, tracker, signal });
+      const { known } = folding ?? {};
+      await roundTensors({ plan, rounding, known, sets, places, finished, partDone, tracker, signal });
+      if (folding !== undefined && folding.later.size > 0) {
+        const { slabs, count } = planSlabs(await folding.plan(signal), finished);
+        runners = await startSlabRunners(plan, { files: sets.flatMap((set) => set.files), tasks: count });
+        await convertSlabs({ slabs, runners, partDone, tracker, signal });
+        await closeThreads(runners);
+        runners = [];
+      }
       profiler.rounded();
     }
     signal.throwIfAborted();
@@ -218,7 +228,8 @@ async function convertSlabs(params: {
   readonly runners: readonly SlabRunner[];
   readonly partDone: (part: TensorPart, crc32: string) => Promise<void>;
   readonly tracker: ProgressTracker;
-  readonly profiler: Profiler;
+  /** Default: the time is that of whatever they follow. */
+  readonly profiler?: Profiler;
   readonly signal: AbortSignal;
 }): Promise<void> {
   const { slabs, runners, partDone, tracker, profiler, signal } = params;
@@ -234,7 +245,7 @@ async function convertSlabs(params: {
     onDone: async (task, result) => {
       if (task.kind !== "slab" || result.kind !== "slab") return;
       const { slab } = task;
-      profiler.add(result.done.times);
+      profiler?.add(result.done.times);
       checksums.add(slab, result.done);
       const complete = tracker.slabDone(slab, result.done);
       if (complete.length === 0) return;
@@ -272,9 +283,20 @@ async function finishOutput(params: {
   await set.finish();
 }
 
+/** Factors that are folded into the weights of a plan. */
+interface PlanFolding {
+  /** Those that have been chosen. */
+  readonly known: KnownFactors;
+  /** Tensors of the model that wait for factors which are chosen while others are rounded. */
+  readonly later: ReadonlySet<string>;
+  /** The plan with all factors folded in; chooses those that are not known. */
+  readonly plan: (signal: AbortSignal) => Promise<ConversionPlan>;
+}
+
 /** What folds factors is loaded only where there are some. */
-async function foldedPlan(plan: ConversionPlan, signal: AbortSignal): Promise<ConversionPlan> {
-  if (plan.rounding === undefined || plan.rounding.foldings.length === 0) return plan;
-  const { foldPlan } = await import("./fold-plan.ts");
-  return foldPlan(plan, signal);
+async function foldingOf(plan: ConversionPlan, outputs: OpenedOutputs): Promise<PlanFolding | undefined> {
+  if (plan.rounding === undefined || plan.rounding.foldings.length === 0) return undefined;
+  const { foldPlan, knownFactors, tensorsFoldedLater } = await import("./fold-plan.ts");
+  const known = knownFactors(outputs);
+  return { known, later: tensorsFoldedLater(plan), plan: (signal) => foldPlan(plan, { signal, known }) };
 }

@@ -1,51 +1,76 @@
-import { foldTensor } from "@quern/models";
+import { type ChosenFolding, foldTensor, weightNames } from "@quern/models";
 import type { Importance } from "@quern/statistics";
 import { BufferPool } from "@quern/threads";
 import type { BlockRounding } from "../layers/block-plan.ts";
-import { foldWeights } from "../layers/running/changed-work.ts";
-import { chooseFoldings, divideInputs, type FoldedFactors } from "../layers/running/fold-factors.ts";
+import { foldedTensors } from "../layers/planning/folded-tensors.ts";
+import { foldWeights, mapLayers } from "../layers/running/changed-work.ts";
+import { chooseFoldings } from "../layers/running/choose-foldings.ts";
+import { divideInputs, type FoldedFactors, foldedFactors } from "../layers/running/folded-factors.ts";
+import { KnownFactors } from "../layers/running/known-factors.ts";
 import { withLayerThreads } from "../layers/running/layer-threads.ts";
 import { MemoryGate } from "../layers/running/memory-gate.ts";
 import type { ConversionPlan } from "../plan.ts";
+import type { OpenedOutputs } from "./open-outputs.ts";
 
 /**
- * Chooses the factors of a plan's transforms, and folds them into all that is read of weights and known of inputs.
+ * Chooses the factors of a plan's transforms as far as they are not known, and folds them into all that is read of weights and known of
+ * inputs.
  *
  * @returns the plan with other weights; the same where there are no transforms
  */
-export async function foldPlan(plan: ConversionPlan, signal: AbortSignal): Promise<ConversionPlan> {
-  const { rounding, importance, checkpoint, backend, hessians: _ofOtherInputs, ...rest } = plan;
+export async function foldPlan(
+  plan: ConversionPlan,
+  { signal, known = new KnownFactors() }: { readonly signal: AbortSignal; readonly known?: KnownFactors },
+): Promise<ConversionPlan> {
+  const { rounding, importance, hessians: _ofOtherInputs, ...rest } = plan;
   if (rounding === undefined || rounding.foldings.length === 0) return plan;
-  const { foldings, checks, transforms, inputs, resources } = rounding;
-  const { threads } = resources;
-  const gate = new MemoryGate(resources.groupMemory);
-  const pool = new BufferPool();
-  const folded = await withLayerThreads({ threads, shards: checkpoint.shards, backend, signal }, (run) =>
-    chooseFoldings({ foldings, checks, transforms, inputs, run, gate, pool }),
+  const folded = foldedFactors(
+    known.of(rounding.foldings) ?? (await choose(plan, { rounding, known, signal })),
   );
   return {
     ...rest,
-    checkpoint,
-    ...(backend === undefined ? {} : { backend }),
     tensors: plan.tensors.map((tensor) => foldTensor(tensor, folded.changes)),
     rounding: foldRounding(rounding, folded),
     ...(importance && { importance: divideImportance(importance, plan.tensors, folded) }),
   };
 }
 
+/** Factors that an earlier run has chosen, to which this one adds. */
+export function knownFactors({ factors, journal }: Pick<OpenedOutputs, "factors" | "journal">): KnownFactors {
+  return new KnownFactors({ entries: factors, note: (entry) => journal.append(entry) });
+}
+
+/**
+ * Tensors of the model that are converted when everything is rounded, as only then all factors that are folded into them are known: none
+ * unless inputs follow what layers become.
+ */
+export function tensorsFoldedLater({ rounding, tensors }: ConversionPlan): ReadonlySet<string> {
+  if (rounding === undefined || !rounding.inputs.follows) return new Set();
+  const folded = foldedTensors(rounding.foldings);
+  const later = tensors.filter(({ expression }) => weightNames(expression).some((name) => folded.has(name)));
+  return new Set(later.map(({ name }) => name));
+}
+
+function choose(
+  { checkpoint, backend }: ConversionPlan,
+  context: { readonly rounding: BlockRounding; readonly known: KnownFactors; readonly signal: AbortSignal },
+): Promise<ChosenFolding[]> {
+  const { rounding, known, signal } = context;
+  const { foldings, checks, transforms, inputs, resources } = rounding;
+  const gate = new MemoryGate(resources.groupMemory);
+  const pool = new BufferPool();
+  return withLayerThreads({ threads: resources.threads, shards: checkpoint.shards, backend, signal }, (run) =>
+    chooseFoldings({ foldings, checks, transforms, inputs, known, run, gate, pool }),
+  );
+}
+
 function foldRounding(rounding: BlockRounding, { changes, factorsOf }: FoldedFactors): BlockRounding {
   return {
     ...rounding,
     changeInputs: async (planned, statistics) => divideInputs(statistics, factorsOf(planned)),
-    stages: rounding.stages.map((stage) => ({
-      ...stage,
-      groups: stage.groups.map((group) => ({
-        ...group,
-        layers: group.layers.map((planned) => ({
-          ...planned,
-          weights: foldWeights(planned.weights, changes),
-        })),
-      })),
+    stages: mapLayers(rounding.stages, (planned) => ({
+      ...planned,
+      weights: foldWeights(planned.weights, changes),
     })),
   };
 }

@@ -22,6 +22,8 @@ export interface OpenedOutputs {
   readonly sets: readonly OutputSet[];
   /** What may be there already. */
   readonly recorded: readonly RecordedTensor[];
+  /** Notes of factors that have been chosen. */
+  readonly factors: readonly object[];
 }
 
 /**
@@ -48,7 +50,8 @@ export async function openOutputs(plan: ConversionPlan): Promise<OpenedOutputs> 
     await (state === undefined ? journal.remove() : journal.close());
     throw error;
   }
-  return { journal, sets, recorded: state === undefined ? [] : recordedIn({ plan, state, sets }) };
+  const recorded = state === undefined ? [] : recordedIn({ plan, state, sets });
+  return { journal, sets, recorded, factors: canKeepRounded(plan) ? (state?.factors ?? []) : [] };
 }
 
 function openSet(params: {

@@ -22,10 +22,12 @@ export interface SlabPlan {
  * Cuts the tensors of a plan into slabs that fit its memory.
  *
  * @param finished Tensors that outputs have already, and do not get again.
+ * @param later Tensors of the model that they do not get yet.
  */
 export function planSlabs(
   plan: ConversionPlan,
   finished: FinishedTensors = new FinishedTensors(plan),
+  later: ReadonlySet<string> = new Set(),
 ): SlabPlan {
   const places = new TensorPlaces(plan);
   const work = plan.tensors
@@ -33,7 +35,9 @@ export function planSlabs(
       const conversions = groupConversions({
         tensor,
         planned: plan.outputs.map((_, output) =>
-          finished.has(output, tensor.name) ? undefined : inSlabs(places.find(output, index)),
+          later.has(tensor.name) || finished.has(output, tensor.name)
+            ? undefined
+            : inSlabs(places.find(output, index)),
         ),
         measuresErrors: plan.measuresErrors,
       });

@@ -1,6 +1,7 @@
 import { type OutputSet, partialPathOf } from "@quern/tensor/node";
 import { digestOf } from "../journal/digest.ts";
 import type { BlockRounding } from "../layers/block-plan.ts";
+import type { KnownFactors } from "../layers/running/known-factors.ts";
 import { writeBlocks } from "../layers/running/write-blocks.ts";
 import type { ConversionPlan } from "../plan.ts";
 import type { FinishedTensors } from "./finished-tensors.ts";
@@ -12,6 +13,8 @@ export async function roundTensors(params: {
   readonly plan: ConversionPlan;
   /** What is left of it. */
   readonly rounding: BlockRounding;
+  /** Factors that are folded in, if any are. */
+  readonly known: KnownFactors | undefined;
   /** Of all outputs, in their order. */
   readonly sets: readonly OutputSet[];
   readonly places: TensorPlaces;
@@ -20,7 +23,7 @@ export async function roundTensors(params: {
   readonly tracker: ProgressTracker;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { plan, rounding, sets, places, finished, partDone, tracker, signal } = params;
+  const { plan, rounding, known, sets, places, finished, partDone, tracker, signal } = params;
   const files = sets.flatMap((set) => set.files);
   /** One tensor is read back after another, while others are rounded. */
   let recorded: Promise<void> = Promise.resolve();
@@ -30,6 +33,7 @@ export async function roundTensors(params: {
   };
   await writeBlocks({
     rounding,
+    ...(known && { known }),
     shards: plan.checkpoint.shards,
     ...(plan.backend === undefined ? {} : { backend: plan.backend }),
     signal,

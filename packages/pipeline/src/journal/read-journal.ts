@@ -20,6 +20,8 @@ export interface JournalState extends FoundJournal {
   readonly identity: ConversionIdentity | undefined;
   /** In the order in which they were finished. */
   readonly tensors: readonly TensorRecord[];
+  /** Notes of factors that were chosen; what they hold is not checked. */
+  readonly factors: readonly object[];
   /** Outputs whose files may have their final names. */
   readonly finishing: ReadonlySet<number>;
 }
@@ -48,6 +50,7 @@ export async function readJournal(path: string): Promise<JournalState | undefine
     bytes,
     identity: parseHeader(first)?.identity,
     tensors: records.filter((record) => "tensor" in record),
+    factors: records.filter((record) => "factors" in record),
     finishing: new Set(records.flatMap((record) => ("finishing" in record ? [record.finishing] : []))),
   };
 }

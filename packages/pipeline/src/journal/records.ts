@@ -26,6 +26,11 @@ export interface TensorRecord {
   readonly errors?: readonly TensorError[];
 }
 
+/** Factors that are folded into weights are chosen for good. */
+interface FactorsRecord {
+  readonly factors: Readonly<Record<string, unknown>>;
+}
+
 /** All tensors of an output are complete and on disk; from now on its files get their final names. */
 interface FinishingRecord {
   readonly finishing: number;
@@ -37,7 +42,7 @@ interface ClosedRecord {
 }
 
 /** A line of a journal behind the first. */
-export type JournalRecord = OwnerRecord | TensorRecord | FinishingRecord | ClosedRecord;
+export type JournalRecord = OwnerRecord | TensorRecord | FactorsRecord | FinishingRecord | ClosedRecord;
 
 export const JOURNAL_FORMAT = "quern-conversion-journal";
 export const JOURNAL_VERSION = 1;
@@ -57,10 +62,11 @@ export function parseHeader(line: string): JournalHeader | undefined {
 export function parseRecord(line: string): JournalRecord | undefined {
   const value = parseObject(line);
   if (value === undefined) return undefined;
-  const { owner, tensor, finishing, closed } = value;
+  const { owner, tensor, factors, finishing, closed } = value;
   const isRecord =
     isOwner(owner) ||
     (typeof tensor === "string" && isTensorRecord(value)) ||
+    isObject(factors) ||
     isIndex(finishing) ||
     closed === true;
   return isRecord ? (value as unknown as JournalRecord) : undefined;

@@ -40,7 +40,7 @@ export interface BlockRounding {
   readonly resources: LayerResources;
   /** One after the other. */
   readonly transforms: readonly MemberSpec[];
-  /** Where the transforms are folded in, before anything is rounded. */
+  /** Where the transforms are folded in: before anything of the model is rounded, or of a block where inputs follow what layers become. */
   readonly foldings: readonly PlannedFolding[];
   /** Blocks that transforms change: each is compared with what it was. */
   readonly checks: readonly PlannedBlockCheck[];

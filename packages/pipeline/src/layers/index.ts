@@ -20,6 +20,8 @@ export type {
   PlannedLinear,
   PlannedStage,
 } from "./plan.ts";
+export { foldingNeeds } from "./planning/plan-foldings.ts";
+export type { FoldingNeeds } from "./planning/plan-foldings.ts";
 export { planCheckpoint } from "./planning/plan-checkpoint.ts";
 export { writeCheckpoint } from "./running/write-checkpoint.ts";
 export type { WriteCheckpointOptions } from "./running/write-checkpoint.ts";

@@ -187,7 +187,7 @@ export interface CheckpointPlan {
   readonly checkpoint: QuantizedCheckpointPlan;
   /** In the order of the computation. */
   readonly stages: readonly PlannedStage[];
-  /** Where the recipe's transforms are folded in, before anything is rounded. */
+  /** Where the recipe's transforms are folded in: before anything of the model is rounded, or of a block where inputs follow what layers become. */
   readonly foldings: readonly PlannedFolding[];
   /** How the model is rotated before anything is rounded. */
   readonly rotation?: PlannedRotation;

@@ -83,7 +83,7 @@ export function planBlockRounding(params: {
   const { foldings, checks, warnings } =
     params.layered === undefined
       ? { foldings: [], checks: [], warnings: [] }
-      : planRoundingFoldings({ model: params.layered, transforms, stages, statistics });
+      : planRoundingFoldings({ model: params.layered, transforms, stages, statistics, inputs });
   if (statistics !== undefined) checkParentInputs(statistics, foldings);
   const resources = layerResources({ memory, threads, stages, foldings, checks });
   const tensors = new Set(layers.map(({ name }) => name));

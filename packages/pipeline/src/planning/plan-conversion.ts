@@ -182,16 +182,10 @@ function changesTensor({ tensors }: PlannedOutput, name: string): boolean {
 
 /** The checkpoint as layers, where transforms are to be folded into it. */
 async function layeredFor(
-  { transforms = [], inputs }: RoundingRequest,
+  { transforms = [] }: RoundingRequest,
   source: ModelSource,
 ): Promise<LayeredModel | undefined> {
   if (transforms.length === 0) return undefined;
-  if (inputs?.follows === true) {
-    throw new QuernError(
-      "PLAN_TRANSFORM_FOLLOWS",
-      "transforms want all inputs before any layer is rounded: they cannot be run along with the model",
-    );
-  }
   if (!isGguf(source)) return (await loadRounding()).openLayeredModel(source);
   throw new QuernError(
     "ROUNDING_TRANSFORM",

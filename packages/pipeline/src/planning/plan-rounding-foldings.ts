@@ -1,10 +1,12 @@
 import { expressionSources } from "@quern/models";
 import type { MemberSpec } from "@quern/quantize";
-import type { Statistics } from "@quern/statistics";
+import type { InputSource, Statistics } from "@quern/statistics";
 import { QuernError } from "@quern/tensor";
 import type { PlannedBlockMatrix } from "../layers/block-plan.ts";
 import type { LayeredModel } from "../layers/linear-layers.ts";
 import type { PlannedBlockCheck, PlannedFolding, PlannedMatrix, PlannedStage } from "../layers/plan.ts";
+import { checkChangesAlong } from "../layers/planning/check-changes-along.ts";
+import { foldedTensors } from "../layers/planning/folded-tensors.ts";
 import { planChecks } from "../layers/planning/plan-checks.ts";
 import { planFoldings } from "../layers/planning/plan-foldings.ts";
 import { rotationOf } from "../layers/planning/plan-rotation.ts";
@@ -13,19 +15,21 @@ import { weightsOf } from "../layers/planning/weights-of.ts";
 /**
  * Where the factors of transforms can be folded into a checkpoint whose tensors become blocks of ggml.
  *
- * @throws QuernError `ROUNDING_TRANSFORM` for rotations and weights that are blocks of ggml already, `QUANTIZE_UNKNOWN`, `QUANTIZE_OPTION`
+ * @throws QuernError `ROUNDING_TRANSFORM` for rotations and weights that are blocks of ggml already, `QUANTIZE_UNKNOWN`, `QUANTIZE_OPTION`,
+ * and the codes of `checkChangesAlong`
  */
 export function planRoundingFoldings(params: {
   readonly model: LayeredModel;
   readonly transforms: readonly MemberSpec[];
   readonly stages: readonly PlannedStage<PlannedBlockMatrix>[];
   readonly statistics: Statistics | undefined;
+  readonly inputs: InputSource;
 }): {
   readonly foldings: readonly PlannedFolding[];
   readonly checks: readonly PlannedBlockCheck[];
   readonly warnings: readonly QuernError[];
 } {
-  const { model, transforms, stages, statistics } = params;
+  const { model, transforms, stages, statistics, inputs } = params;
   const rotation = transforms.find((spec) => rotationOf(spec) !== undefined);
   if (rotation !== undefined) {
     throw new QuernError("ROUNDING_TRANSFORM", `${rotation.name} rotates checkpoints, and not GGUF files`);
@@ -37,12 +41,11 @@ export function planRoundingFoldings(params: {
       return layer === undefined ? [] : [[layer.weights.tensor, layer] as const];
     }),
   );
-  const found = planFoldings({ model, transforms, layers: [...layers.values()], statistics });
-  const changed = new Set(
-    found.foldings.flatMap(({ folding }) =>
-      [...folding.multiplied, ...folding.divided].map(({ tensor }) => tensor),
-    ),
-  );
+  const found = planFoldings({ model, transforms, layers: [...layers.values()], statistics, inputs });
+  if (inputs.follows && found.foldings.length > 0) {
+    checkChangesAlong({ name: "the conversion", inputs, foldings: found.foldings });
+  }
+  const changed = foldedTensors(found.foldings);
   const packed = model.description.tensors.find(
     ({ storage, expression }) =>
       typeof storage === "object" && expressionSources(expression).some((name) => changed.has(name)),

@@ -9,7 +9,7 @@ import { openLayeredModel } from "../layers/linear-layers.ts";
 import { createService } from "../layers/node/layer-service.ts";
 import type { CheckpointPlan, PlannedCopy, PlannedLinear } from "../layers/plan.ts";
 import { planCheckpoint } from "../layers/planning/plan-checkpoint.ts";
-import { writeTensors } from "../layers/running/write-checkpoint.ts";
+import { writeTensors } from "../layers/running/write-tensors.ts";
 import type { Target } from "../layers/tasks/target.ts";
 import { chooseTensors } from "./choose-tensors.ts";
 import { compareBeginning } from "./compare-header.ts";

@@ -145,7 +145,7 @@ async function makeAgain(params: {
   readonly onBytes: (bytes: number, tensor: string) => void;
 }): Promise<void> {
   const { paths, chosen, signal, onDifference, onBytes } = params;
-  const plan = restrict(await foldPlan(params.plan, signal), chosen);
+  const plan = restrict(await foldPlan(params.plan, { signal }), chosen);
   const { slabs, count } = planSlabs(plan);
   const threads = await startThreads({
     count: Math.min(plan.resources.threads, count),

@@ -2,11 +2,12 @@ import { resolve } from "node:path";
 import { planQuantizedCheckpoint } from "@quern/checkpoints";
 import { remoteBytes } from "@quern/checkpoints/node";
 import { loadKernels } from "@quern/kernels";
-import { elementCount, QuernError } from "@quern/tensor";
+import { elementCount } from "@quern/tensor";
 import { resolveThreads } from "@quern/threads";
 import { describeCheckpointOrigin } from "../../provenance/describe-origins.ts";
 import { originPairs } from "../../provenance/provenance-metadata.ts";
 import type { CheckpointPlan, PlanCheckpointParams, PlannedCopy, PlannedStage } from "../plan.ts";
+import { checkChangesAlong } from "./check-changes-along.ts";
 import { checkedLayers, checkLoaders, unfitWarnings } from "./check-recipe.ts";
 import { checkStatistics } from "./check-statistics.ts";
 import { layerResources } from "./memory.ts";
@@ -26,7 +27,7 @@ import { linearStages } from "./stages.ts";
  * @throws QuernError
  * - `PLAN_MEMORY`, `PLAN_THREADS` parameters out of range
  * - `PLAN_ROTATION_IMPOSSIBLE`, `PLAN_TRANSFORMS_TOGETHER` as `planRotation`
- * - `PLAN_TRANSFORM_FOLLOWS` transforms, with inputs that follow what layers become
+ * - `PLAN_TRANSFORM_FOLLOWS` transforms, with a source whose inputs follow what layers become and that cannot run a changed model
  * - `PLAN_NO_LAYERS` a model whose weights no format has a place for as they are stored
  * - `PLAN_LAYER_UNKNOWN` a decision about a layer that the model lacks
  * - `PLAN_STATISTICS_REQUIRED`, `PLAN_STATISTICS_TWICE`, `STATISTICS_OTHER_MODEL`, `STATISTICS_UNKNOWN_MODULE`,
@@ -80,12 +81,10 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     transforms: rotation === undefined ? recipe.transforms : [],
     layers: stages.flatMap(({ groups }) => groups.flatMap((group) => group.layers)),
     statistics,
+    inputs: inputs.source,
   });
-  if ((foldings.length > 0 || rotation !== undefined) && follows) {
-    throw new QuernError(
-      "PLAN_TRANSFORM_FOLLOWS",
-      `${params.recipeName} has transforms, which want all inputs before any layer is quantized: they cannot be run along with the model`,
-    );
+  if ((foldings.length > 0 || rotation !== undefined) && inputs.source?.follows === true) {
+    checkChangesAlong({ name: params.recipeName, inputs: inputs.source, foldings });
   }
   const known = statistics === undefined ? [] : checkStatistics({ statistics, model, stages, foldings });
   const corrected = new Set(

@@ -1,6 +1,6 @@
 import { describeFoldings, type Folding } from "@quern/models";
 import type { MemberSpec } from "@quern/quantize";
-import type { Statistics } from "@quern/statistics";
+import type { InputSource, Statistics } from "@quern/statistics";
 import { QuernError } from "@quern/tensor";
 import { listNames } from "../../name-list.ts";
 import type { LayeredModel } from "../linear-layers.ts";
@@ -8,6 +8,7 @@ import type { PlannedFolding, PlannedMatrix } from "../plan.ts";
 import { transformOf } from "../tasks/choose-factors.ts";
 import { foldingBytes } from "./memory.ts";
 import { planParents } from "./plan-parents.ts";
+import { rotationOf } from "./plan-rotation.ts";
 import { weightsOf } from "./weights-of.ts";
 
 const NAMES = 3;
@@ -23,11 +24,13 @@ export function planFoldings(params: {
   readonly transforms: readonly MemberSpec[];
   readonly layers: readonly Pick<PlannedMatrix, "weights" | "decision">[];
   readonly statistics?: Statistics | undefined;
+  /** Where they are known otherwise. */
+  readonly inputs?: InputSource | undefined;
 }): { readonly foldings: readonly PlannedFolding[]; readonly warnings: readonly QuernError[] } {
-  const { model, transforms, layers, statistics } = params;
+  const { model, transforms, layers } = params;
   if (transforms.length === 0) return { foldings: [], warnings: [] };
-  const usesHessian = transforms.some((spec) => transformOf(spec).needs.includes("hessian"));
-  const parentFor = planParents(model, transforms, statistics);
+  const usesHessian = foldingNeeds(transforms)?.hessians === true;
+  const parentFor = planParents(model, transforms, params);
   const { foldings } = describeFoldings({
     description: model.description,
     tensors: new Map([...model.tensors].map(([name, { info }]) => [name, info])),
@@ -66,6 +69,24 @@ export function planFoldings(params: {
               `factors cannot be folded into what comes before ${others.length} layers, which are rounded without: ${listNames(others, NAMES)}`,
             ),
           ],
+  };
+}
+
+/** What has to be known of inputs to choose factors, beside figures of their columns. */
+export interface FoldingNeeds {
+  /** X^T X. */
+  readonly hessians: boolean;
+  /** Inputs that were kept apart: whole windows of those of attention. */
+  readonly parents: boolean;
+}
+
+/** @returns undefined for transforms that choose no factors, such as rotations */
+export function foldingNeeds(transforms: readonly MemberSpec[]): FoldingNeeds | undefined {
+  const needed = transforms.filter((spec) => rotationOf(spec) === undefined).map(transformOf);
+  if (needed.length === 0) return undefined;
+  return {
+    hessians: needed.some(({ needs }) => needs.includes("hessian")),
+    parents: needed.some(({ comparesParents }) => comparesParents === true),
   };
 }
 

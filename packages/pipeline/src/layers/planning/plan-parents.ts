@@ -7,7 +7,7 @@ import {
   weightNames,
 } from "@quern/models";
 import type { MemberSpec } from "@quern/quantize";
-import type { Statistics } from "@quern/statistics";
+import type { InputSource, Statistics } from "@quern/statistics";
 import { QuernError } from "@quern/tensor";
 import type { LayeredModel } from "../linear-layers.ts";
 import type { PlannedFolding, PlannedParent } from "../plan.ts";
@@ -22,14 +22,19 @@ import { HELD_OUT_ROWS } from "./memory.ts";
 export function planParents(
   { description, tensors, checkpoint }: LayeredModel,
   transforms: readonly MemberSpec[],
-  statistics: Statistics | undefined,
+  {
+    statistics,
+    inputs,
+  }: { readonly statistics?: Statistics | undefined; readonly inputs?: InputSource | undefined },
 ): (folding: Folding) => PlannedParent | undefined {
   if (!transforms.some((spec) => transformOf(spec).comparesParents === true)) return () => undefined;
   const blocks = new Map(planForward(forwardModel(description)).blocks.map((block) => [block.layer, block]));
   const known = new Map(description.tensors.map((tensor) => [tensor.name, tensor]));
   // Whether statistics have what is needed, and are of the model at all, is checked apart.
   const windowRows = (module: string): number =>
-    statistics?.has(module) === true ? (statistics.input(module).windows?.rows ?? 0) : 0;
+    statistics === undefined
+      ? (inputs?.kept?.windowRows ?? 0)
+      : ((statistics.has(module) ? statistics.input(module).windows?.rows : undefined) ?? 0);
   return (folding) => {
     const block = folding.layer === undefined ? undefined : blocks.get(folding.layer);
     // Weights that are stored as inputs x outputs have no rows of their own.

@@ -3,7 +3,9 @@ import type { BufferPool } from "@quern/threads";
 import type { PlannedBlockMatrix } from "../block-plan.ts";
 import type { PlannedStage } from "../plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
-import type { StageFollower } from "./quantize-stages.ts";
+import { foldWeights, mapLayers } from "./changed-work.ts";
+import type { FoldAlong } from "./fold-along.ts";
+import type { StageFollower } from "./quantize-along.ts";
 
 /**
  * After each stage, the source of inputs gets what the blocks of its tensors stand for: as they are read back from the file, whichever run
@@ -13,9 +15,14 @@ export function followBlocks(params: {
   readonly inputs: InputSource;
   readonly run: RunLayerTask;
   readonly pool: BufferPool;
+  readonly folding: FoldAlong;
 }): StageFollower<PlannedBlockMatrix> {
-  const { inputs, run, pool } = params;
+  const { inputs, run, pool, folding } = params;
   return {
+    async blockBegins(stages) {
+      const changes = await folding.begin(stages[0]!.block);
+      return mapLayers(stages, (planned) => ({ ...planned, weights: foldWeights(planned.weights, changes) }));
+    },
     async stageDone(stage) {
       for (const [tensor, matrices] of byTensor(stage)) {
         const lease = pool.lease();

@@ -1,12 +1,22 @@
 import { ShardReader } from "@quern/checkpoints/node";
-import { evaluateRows, replaceTensors, source, type TensorReader } from "@quern/models";
+import {
+  evaluateRows,
+  foldExpression,
+  joinChanges,
+  replaceTensors,
+  source,
+  type TensorReader,
+  type WeightChanges,
+} from "@quern/models";
 import type { InputSource } from "@quern/statistics";
 import type { BufferPool } from "@quern/threads";
 import { decodeElements, elementCount } from "@quern/tensor";
 import type { LayeredModel } from "../linear-layers.ts";
 import type { PlannedLinear, PlannedStage } from "../plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
-import type { StageFollower } from "./quantize-stages.ts";
+import { changeStages } from "./changed-work.ts";
+import type { FoldAlong } from "./fold-along.ts";
+import type { StageFollower } from "./quantize-along.ts";
 
 export interface LayerFollower extends StageFollower<PlannedLinear> {
   close(): Promise<void>;
@@ -21,14 +31,23 @@ export function followLayers(params: {
   readonly inputs: InputSource;
   readonly run: RunLayerTask;
   readonly pool: BufferPool;
+  /** What has become of the whole model before anything is quantized. */
+  readonly changes: WeightChanges;
+  readonly folding: FoldAlong;
 }): LayerFollower {
-  const { model, inputs, run, pool } = params;
+  const { model, inputs, run, pool, folding } = params;
   const { description } = model;
   const shards = new ShardReader(model.checkpoint.shards);
   const changed = new Map<string, Float32Array>();
-  const reader = weightReader(model, shards, changed);
+  let { changes } = params;
+  const reader = weightReader(model, { shards, changed, changes: () => changes });
   const uses = usesOf(model);
   return {
+    async blockBegins(stages) {
+      const own = await folding.begin(stages[0]!.block);
+      changes = joinChanges(params.changes, own);
+      return changeStages(stages, { changes: own });
+    },
     async stageDone(stage) {
       const written = writtenOf(stage);
       for (const { name: tensor, expression, shape } of description.tensors) {
@@ -94,9 +113,13 @@ async function readBack(
 /** Reads the weights of the checkpoint in F32, quantized ones dequantized, and those that have changed as they are now. */
 function weightReader(
   { tensors, checkpoint }: LayeredModel,
-  shards: ShardReader,
-  changed: ReadonlyMap<string, Float32Array>,
+  params: {
+    readonly shards: ShardReader;
+    readonly changed: ReadonlyMap<string, Float32Array>;
+    readonly changes: () => WeightChanges;
+  },
 ): TensorReader {
+  const { shards, changed, changes } = params;
   const stored = shards.reading({
     tensors: [...checkpoint.tensors.values()],
     buffer: (size) => new Uint8Array(size),
@@ -108,8 +131,10 @@ function weightReader(
       const columns = info.shape.at(-1) ?? 1;
       const known = changed.get(name)?.slice(start * columns, (start + count) * columns);
       if (known !== undefined) return new Uint8Array(known.buffer);
-      const bytes = await evaluateRows(expression, { reader: stored, firstRow: start, rows: count });
-      return new Uint8Array(decodeElements({ type: info.type, bytes }).buffer);
+      const folded = foldExpression(expression, changes());
+      const bytes = await evaluateRows(folded, { reader: stored, firstRow: start, rows: count });
+      const type = folded === expression ? info.type : "F32";
+      return new Uint8Array(decodeElements({ type, bytes }).buffer);
     },
   };
 }

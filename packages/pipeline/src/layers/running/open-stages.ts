@@ -1,4 +1,5 @@
 import type { PlannedMatrix, PlannedStage } from "../plan.ts";
+import type { FoldAlong } from "./fold-along.ts";
 import type { LayerWork } from "./quantize-group.ts";
 
 /**
@@ -11,10 +12,13 @@ export async function openStages<M extends PlannedMatrix>(params: {
   readonly stages: readonly PlannedStage<M>[];
   readonly work: Pick<LayerWork<M>, "inputs" | "isFinished">;
   readonly run: string | undefined;
+  readonly folding: Pick<FoldAlong, "hasBegun">;
 }): Promise<readonly PlannedStage<M>[]> {
-  const { stages, work, run } = params;
-  const open = stages.find(({ groups }) =>
-    groups.some(({ layers }) => layers.some((planned) => !work.isFinished(planned))),
+  const { stages, work, run, folding } = params;
+  const open = stages.find(
+    ({ block, groups }) =>
+      !folding.hasBegun(block) ||
+      groups.some(({ layers }) => layers.some((planned) => !work.isFinished(planned))),
   );
   if (open === undefined) return [];
   const { inputs } = work;

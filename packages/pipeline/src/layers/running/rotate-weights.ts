@@ -27,6 +27,7 @@ export async function rotateWeights(params: {
   );
   const { whole } = rotation;
   return {
+    changes,
     stages: changeStages(plan.stages, { changes, whole }),
     copies: plan.copies.map((copy) =>
       copy === plan.untied

@@ -3,11 +3,14 @@ import type { KernelBackend } from "@quern/kernels";
 import { BufferPool } from "@quern/threads";
 import type { BlockRounding, PlannedBlockMatrix } from "../block-plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
+import { foldAlong } from "./fold-along.ts";
 import { followBlocks } from "./follow-blocks.ts";
+import { KnownFactors } from "./known-factors.ts";
 import type { WrittenFile } from "../../node/file-writer.ts";
 import { openStages } from "./open-stages.ts";
 import { MemoryGate } from "./memory-gate.ts";
 import type { LayerWork } from "./quantize-group.ts";
+import { quantizeAlong } from "./quantize-along.ts";
 import { quantizeStages } from "./quantize-stages.ts";
 import { withLayerThreads } from "./layer-threads.ts";
 import { roundBlockMatrix } from "./round-block-matrix.ts";
@@ -24,6 +27,8 @@ export interface WriteBlocksParams {
   readonly files: readonly WrittenFile[];
   /** Text that decides all blocks, but for the source of inputs. Default: nothing is kept for a later run. */
   readonly run?: string;
+  /** Where inputs follow what layers become: gets the factors that are folded in. Default: nothing is known of them. */
+  readonly known?: KnownFactors;
   /** Whether blocks of a matrix are there already. @default none are */
   readonly isFinished?: (planned: PlannedBlockMatrix) => boolean;
   /** Writes blocks into one of the files of all outputs. */
@@ -49,12 +54,13 @@ export async function writeBlocks(params: WriteBlocksParams): Promise<void> {
 }
 
 async function roundStages(params: WriteBlocksParams, run: RunLayerTask): Promise<void> {
-  const { rounding, measuresOutputs, isFinished = () => false, write, onRows, onWritten, onTensor } = params;
-  const { name, inputs, resources } = rounding;
+  const { rounding, measuresOutputs, known = new KnownFactors(), isFinished = () => false } = params;
+  const { write, onRows, onWritten, onTensor } = params;
+  const { name, stages, inputs, resources } = rounding;
   const { threads, chunkWeights, groupMemory } = resources;
   const tensors = new RoundedTensors(name);
   const pool = new BufferPool();
-  const follower = inputs.follows ? followBlocks({ inputs, run, pool }) : undefined;
+  const gate = new MemoryGate(groupMemory);
   const work: LayerWork<PlannedBlockMatrix> = {
     inputs,
     changeInputs: rounding.changeInputs ?? (async (_planned, statistics) => statistics),
@@ -81,13 +87,17 @@ async function roundStages(params: WriteBlocksParams, run: RunLayerTask): Promis
       lease.release();
       const whole = tensors.add(planned, rounded);
       if (whole === undefined) return;
-      const known = onTensor(planned, whole);
+      const isKnown = onTensor(planned, whole);
       // Elsewhere rounding goes on meanwhile.
-      if (follower !== undefined) await known;
+      if (inputs.follows) await isKnown;
     },
   };
-  const stages = follower
-    ? await openStages({ stages: rounding.stages, work, run: params.run })
-    : rounding.stages;
-  await quantizeStages({ stages, gate: new MemoryGate(groupMemory), work, ...(follower && { follower }) });
+  if (!inputs.follows) return quantizeStages({ stages, gate, work });
+  const folding = foldAlong({ ...rounding, known, run, gate, pool });
+  await quantizeAlong({
+    stages: await openStages({ stages, work, run: params.run, folding }),
+    gate,
+    work,
+    follower: followBlocks({ inputs, run, pool, folding }),
+  });
 }

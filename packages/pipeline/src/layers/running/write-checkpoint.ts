@@ -1,35 +1,15 @@
-import {
-  BufferPool,
-  closeThreads,
-  compiledModule,
-  startThreads,
-  type TaskQueue,
-  taskQueue,
-} from "@quern/threads";
-import { digestOf } from "../../journal/digest.ts";
+import { closeThreads, compiledModule, startThreads, taskQueue } from "@quern/threads";
 import { canGoOn } from "../../conversion/can-go-on.ts";
-import type { RunIdentity } from "../../journal/checkpoint-journal.ts";
 import type { CheckpointEvent, CheckpointReport, LayerResultFigures } from "../events.ts";
 import { modelCard } from "../model-card.ts";
 import { createService } from "../node/layer-service.ts";
-import type { CheckpointPlan, PlannedLinear } from "../plan.ts";
-import type { LayerResult, LayerTask, RunLayerTask } from "../tasks/task.ts";
+import type { CheckpointPlan } from "../plan.ts";
 import { folderManifest } from "../../provenance/folder-manifest.ts";
-import { type CheckpointSink, checkpointSink } from "./checkpoint-sink.ts";
-import { copyTensors } from "./copy-tensors.ts";
-import type { ChangedWork } from "./changed-work.ts";
-import { FinishedWork } from "./finished-work.ts";
-import { foldFactors } from "./fold-factors.ts";
-import { followLayers } from "./follow-layers.ts";
-import { MemoryGate } from "./memory-gate.ts";
-import { openStages } from "./open-stages.ts";
+import type { FinishedWork } from "./finished-work.ts";
 import { type OpenRun, openRun } from "./open-run.ts";
 import type { PartialFolder } from "./partial-folder.ts";
-import type { LayerWork } from "./quantize-group.ts";
-import { quantizeLayer } from "./quantize-layer.ts";
-import { quantizeStages } from "./quantize-stages.ts";
-import { rotateWeights } from "./rotate-weights.ts";
 import { TaskTimes } from "./task-times.ts";
+import { writeTensors, type WrittenTensors } from "./write-tensors.ts";
 
 export interface WriteCheckpointOptions {
   /** Ends the run; what it has finished stays for a later one. The reason of the signal is thrown. */
@@ -155,133 +135,6 @@ async function writeInto(
     kernels,
     warnings: plan.warnings,
   };
-}
-
-interface WrittenTensors {
-  readonly finished: FinishedWork;
-  /** How many tensors were there already. */
-  readonly resumed: number;
-}
-
-/** Makes all tensors of a plan that are not there already. */
-export async function writeTensors(params: {
-  readonly plan: CheckpointPlan;
-  /** Where tensors are hashed and noted, if they are. */
-  readonly run?: Pick<OpenRun, "identity" | "entries" | "note">;
-  readonly signal?: AbortSignal;
-  readonly onEvent?: (event: CheckpointEvent) => void;
-  /** Called with what an earlier run has finished, to which this one adds. */
-  readonly onFound?: (finished: FinishedWork) => void;
-  /** Gives the threads that make and write them. */
-  readonly queueWith: (signal: AbortSignal) => TaskQueue<LayerTask, LayerResult>;
-}): Promise<WrittenTensors> {
-  const { plan, signal, onEvent, onFound, queueWith } = params;
-  const failed = new AbortController();
-  const stop = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
-  const queue = queueWith(stop);
-  const run: RunLayerTask = (task) => queue.run(task) as Promise<never>;
-  const { entries = [], note, identity } = params.run ?? {};
-  const finished = await FinishedWork.of({ plan, entries, run, ...(note && { note }) });
-  onFound?.(finished);
-  const resumed = finished.tensors;
-  const { parameters: total } = plan;
-  let { elements: done, bytes: bytesWritten } = finished.sizes(plan);
-  const progress = (tensor: string, elements: number, bytes: number): void => {
-    done += elements;
-    bytesWritten += bytes;
-    onEvent?.({ type: "progress", tensor, done, total, bytesWritten });
-  };
-  onEvent?.({
-    type: "start",
-    tensors: plan.model.tensors.size,
-    layers: layersOf(plan).length,
-    parameters: total,
-    folder: plan.folder,
-  });
-  if (entries.length > 0) {
-    onEvent?.({ type: "resume", tensors: resumed, redone: finished.redone, done, total });
-  }
-  const sink = checkpointSink({ run, progress, finished, ...(onEvent && { onEvent }) });
-  const pool = new BufferPool();
-  const gateOf = (): MemoryGate => new MemoryGate(plan.resources.groupMemory);
-  try {
-    const { rotation } = plan;
-    const changed =
-      rotation === undefined
-        ? await foldFactors({ plan, run, gate: gateOf(), pool })
-        : await rotateWeights({ plan, rotation, run, gate: gateOf() });
-    await Promise.all([
-      copyTensors({
-        copies: changed.copies.filter((copy) => !finished.hasCopy(copy)),
-        run,
-        onPiece: ({ weights }, rows, bytes) => progress(weights.tensor, rows * weights.columns, bytes),
-        onDone: (copy) => finished.copyDone(copy),
-      }),
-      quantizeLayers({ plan, changed, finished, identity, gate: gateOf(), pool, run, sink, progress }),
-    ]);
-  } catch (error) {
-    // What is still under way ends with it.
-    failed.abort(error);
-    throw error;
-  }
-  return { finished, resumed };
-}
-
-async function quantizeLayers(params: {
-  readonly plan: CheckpointPlan;
-  readonly changed: ChangedWork;
-  readonly finished: FinishedWork;
-  readonly identity: RunIdentity | undefined;
-  readonly gate: MemoryGate;
-  readonly pool: BufferPool;
-  readonly run: RunLayerTask;
-  readonly sink: CheckpointSink;
-  readonly progress: (tensor: string, elements: number, bytes: number) => void;
-}): Promise<void> {
-  const { plan, changed, finished, identity, gate, pool, run, sink, progress } = params;
-  const { inputs, model } = plan;
-  const { threads, chunkWeights } = plan.resources;
-  const follower = inputs?.follows === true ? followLayers({ model, inputs, run, pool }) : undefined;
-  const work: LayerWork<PlannedLinear> = {
-    ...(inputs && { inputs }),
-    changeInputs: (planned, statistics) => changed.changeInputs(planned, statistics),
-    run,
-    pool,
-    threads,
-    chunkWeights,
-    isFinished: (planned) => finished.hasLayer(planned),
-    async quantize(planned, layerInputs) {
-      const { tensor, columns } = planned.weights;
-      const onRows = (rows: number): void => progress(tensor, rows * columns, 0);
-      const lease = pool.lease();
-      const quantized = await quantizeLayer({
-        planned,
-        inputs: layerInputs,
-        chunkWeights,
-        threads,
-        run,
-        lease,
-        onRows,
-      });
-      await sink.write(planned, quantized, layerInputs.statistics);
-      lease.release();
-    },
-  };
-  try {
-    const { stages } = changed;
-    await quantizeStages({
-      stages: follower ? await openStages({ stages, work, run: identity && digestOf(identity) }) : stages,
-      gate,
-      work,
-      ...(follower && { follower }),
-    });
-  } finally {
-    await follower?.close();
-  }
-}
-
-function layersOf({ stages }: CheckpointPlan): PlannedLinear[] {
-  return stages.flatMap(({ groups }) => groups.flatMap(({ layers }) => layers));
 }
 
 async function writeSmallFiles(

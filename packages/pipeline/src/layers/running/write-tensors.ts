@@ -1,0 +1,109 @@
+import { weightNames } from "@quern/models";
+import { BufferPool, type TaskQueue } from "@quern/threads";
+import type { CheckpointEvent } from "../events.ts";
+import type { CheckpointPlan, PlannedCopy, PlannedLinear } from "../plan.ts";
+import { foldedTensors } from "../planning/folded-tensors.ts";
+import type { LayerResult, LayerTask, RunLayerTask } from "../tasks/task.ts";
+import { checkpointSink } from "./checkpoint-sink.ts";
+import { chooseFoldings } from "./choose-foldings.ts";
+import { copyTensors } from "./copy-tensors.ts";
+import { FinishedWork } from "./finished-work.ts";
+import { foldFactors } from "./fold-factors.ts";
+import { KnownFactors } from "./known-factors.ts";
+import { MemoryGate } from "./memory-gate.ts";
+import type { OpenRun } from "./open-run.ts";
+import { quantizeLayers } from "./quantize-layers.ts";
+import { rotateWeights } from "./rotate-weights.ts";
+
+export interface WrittenTensors {
+  readonly finished: FinishedWork;
+  /** How many tensors were there already. */
+  readonly resumed: number;
+}
+
+/** Makes all tensors of a plan that are not there already. */
+export async function writeTensors(params: {
+  readonly plan: CheckpointPlan;
+  /** Where tensors are hashed and noted, if they are. */
+  readonly run?: Pick<OpenRun, "identity" | "entries" | "note">;
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: CheckpointEvent) => void;
+  /** Called with what an earlier run has finished, to which this one adds. */
+  readonly onFound?: (finished: FinishedWork) => void;
+  /** Gives the threads that make and write them. */
+  readonly queueWith: (signal: AbortSignal) => TaskQueue<LayerTask, LayerResult>;
+}): Promise<WrittenTensors> {
+  const { plan, signal, onEvent, onFound, queueWith } = params;
+  const failed = new AbortController();
+  const stop = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
+  const queue = queueWith(stop);
+  const run: RunLayerTask = (task) => queue.run(task) as Promise<never>;
+  const { entries = [], note, identity } = params.run ?? {};
+  const finished = await FinishedWork.of({ plan, entries, run, ...(note && { note }) });
+  onFound?.(finished);
+  const resumed = finished.tensors;
+  const { parameters: total } = plan;
+  let { elements: done, bytes: bytesWritten } = finished.sizes(plan);
+  const progress = (tensor: string, elements: number, bytes: number): void => {
+    done += elements;
+    bytesWritten += bytes;
+    onEvent?.({ type: "progress", tensor, done, total, bytesWritten });
+  };
+  onEvent?.({
+    type: "start",
+    tensors: plan.model.tensors.size,
+    layers: layersOf(plan).length,
+    parameters: total,
+    folder: plan.folder,
+  });
+  if (resumed + finished.redone > 0) {
+    onEvent?.({ type: "resume", tensors: resumed, redone: finished.redone, done, total });
+  }
+  const sink = checkpointSink({ run, progress, finished, ...(onEvent && { onEvent }) });
+  const pool = new BufferPool();
+  const known = new KnownFactors({ entries, note });
+  const gateOf = (): MemoryGate => new MemoryGate(plan.resources.groupMemory);
+  const copy = (copies: readonly PlannedCopy[]): Promise<void> =>
+    copyTensors({
+      copies: copies.filter((planned) => !finished.hasCopy(planned)),
+      run,
+      onPiece: ({ weights }, rows, bytes) => progress(weights.tensor, rows * weights.columns, bytes),
+      onDone: (planned) => finished.copyDone(planned),
+    });
+  const work = { plan, known, finished, identity, pool, run, sink, progress };
+  try {
+    const { rotation, foldings, checks, inputs } = plan;
+    if (rotation === undefined && inputs?.follows === true) {
+      // Factors become known block by block, and with them what is copied of their places.
+      const folded = foldedTensors(foldings);
+      const isFolded = ({ weights: { expression } }: PlannedCopy): boolean =>
+        weightNames(expression).some((name) => folded.has(name));
+      const unchanged = foldFactors(plan, []);
+      await Promise.all([
+        copy(plan.copies.filter((planned) => !isFolded(planned))),
+        quantizeLayers({ ...work, changed: unchanged, gate: gateOf() }),
+      ]);
+      await copy(foldFactors(plan, known.of(foldings)!).copies.filter(isFolded));
+    } else {
+      const { transforms } = plan.recipe;
+      const context = { run, gate: gateOf() };
+      const changed =
+        rotation === undefined
+          ? foldFactors(
+              plan,
+              await chooseFoldings({ foldings, checks, transforms, inputs, known, pool, ...context }),
+            )
+          : await rotateWeights({ plan, rotation, ...context });
+      await Promise.all([copy(changed.copies), quantizeLayers({ ...work, changed, gate: gateOf() })]);
+    }
+  } catch (error) {
+    // What is still under way ends with it.
+    failed.abort(error);
+    throw error;
+  }
+  return { finished, resumed };
+}
+
+function layersOf({ stages }: CheckpointPlan): PlannedLinear[] {
+  return stages.flatMap(({ groups }) => groups.flatMap(({ layers }) => layers));
+}
