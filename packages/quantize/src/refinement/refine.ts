@@ -45,18 +45,21 @@ export interface RefinementState {
 export function refine(params: RefineParams): void {
   const { matrix, rounded, hessian, damping, passes, refitScales, searchScales = false, math } = params;
   if (passes === 0 && !refitScales) return;
+  const { rows, columns } = matrix;
+  const errors = new Float32Array(rows * columns);
+  math.updateDifferences({ rows, columns, a: matrix.values, b: rounded.values, c: errors });
   const state: RefinementState = {
     matrix,
     rounded,
-    hessian: params.damped ?? dampedFloats(given(hessian), matrix.columns, damping),
-    errors: matrix.values.slice(),
+    hessian: params.damped ?? dampedFloats(given(hessian), columns, damping),
+    errors,
     math,
   };
-  math.addScaled({ count: state.errors.length, alpha: -1, x: rounded.values, y: state.errors });
   const width = spanWidth(rounded.grid.unit.columns);
+  const room = new Float32Array(rows * Math.min(width, columns));
   for (let pass = 0; pass < Math.max(passes, 1); pass++) {
-    for (const span of spans(matrix.columns, width)) {
-      const gradients = gradientOf(state, span);
+    for (const span of spans(columns, width)) {
+      const gradients = gradientOf(state, span, room);
       if (refitScales) refitParameters(state, span, gradients);
       if (searchScales && passes > 0) searchParameters(state, span, gradients);
       if (passes > 0) descendCodes(state, span, gradients);
@@ -85,8 +88,9 @@ function spanWidth(unit: number): number {
 function gradientOf(
   { matrix: { rows, columns }, errors, hessian, math }: RefinementState,
   { start, end }: Span,
+  room: Float32Array,
 ): Float32Array {
-  const c = new Float32Array(rows * (end - start));
+  const c = room.subarray(0, rows * (end - start));
   const b = hessian.subarray(start);
   math.gemm({ m: rows, n: end - start, k: columns, a: errors, b, bStride: columns, c });
   return c;

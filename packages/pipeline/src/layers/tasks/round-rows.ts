@@ -68,15 +68,20 @@ export async function roundRows(
   const { columns } = weights;
   const members = membersOf(treatment, { kernels });
   const matrix = { rows, columns, values: await readWeights(weights, task, open) };
-  const finish = (rounding: TreatmentMembers["rounding"], codes: Uint8Array): RoundedRows =>
+  const finish = (
+    rounding: TreatmentMembers["rounding"],
+    codes: Uint8Array,
+    known?: RowFigures,
+  ): RoundedRows =>
     about(weights.tensor, () => {
       const rounded = round(task, matrix, { ...members, rounding }, kernels);
       codes.set(rounded.matrix.codes, task.firstRow * columns);
-      return describe(task, matrix, rounded, kernels);
+      return describe(task, matrix, rounded, kernels, known);
     });
+  const rounded = finish(members.rounding, task.codes);
   return {
-    rounded: finish(members.rounding, task.codes),
-    ...(task.nearestCodes && { nearest: finish(nearest(), task.nearestCodes) }),
+    rounded,
+    ...(task.nearestCodes && { nearest: finish(nearest(), task.nearestCodes, rounded.figures) }),
   };
 }
 
@@ -116,6 +121,8 @@ function describe(
   matrix: Matrix,
   rounded: RoundedMatrix,
   { math }: Kernels,
+  /** Of the same weights, rounded otherwise. */
+  known: RowFigures | undefined,
 ): RoundedRows {
   const { heldOut, means } = task;
   const { values, damping, deadColumns } = rounded;
@@ -123,8 +130,10 @@ function describe(
   return {
     matrix: described,
     figures: {
-      ...weightErrors(matrix, values),
-      ...(heldOut && { outputs: outputErrorsByRow({ matrix, values, inputs: heldOut, math }) }),
+      ...weightErrors(matrix, values, math),
+      ...(heldOut && {
+        outputs: outputErrorsByRow({ matrix, values, inputs: heldOut, signals: known?.outputs?.signals, math }),
+      }),
     },
     ...(means && { biasShift: correctBias({ matrix, values, means }) }),
     ...(damping === undefined ? {} : { damping }),
@@ -135,15 +144,12 @@ function describe(
 function weightErrors(
   { rows, columns, values: weights }: Matrix,
   values: Float32Array,
+  math: Kernels["math"],
 ): Omit<RowFigures, "outputs"> {
-  const squaredErrors = new Float64Array(rows);
-  const squaredWeights = new Float64Array(rows);
-  for (let row = 0, i = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++, i++) {
-      const error = weights[i]! - values[i]!;
-      squaredErrors[row]! += error * error;
-      squaredWeights[row]! += weights[i]! * weights[i]!;
-    }
-  }
-  return { squaredErrors, squaredWeights };
+  const errors = new Float32Array(weights.length);
+  math.updateDifferences({ rows, columns, a: weights, b: values, c: errors });
+  return {
+    squaredErrors: math.rowProducts({ rows, columns, a: errors, b: errors }),
+    squaredWeights: math.rowProducts({ rows, columns, a: weights, b: weights }),
+  };
 }
