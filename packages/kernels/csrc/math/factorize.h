@@ -12,27 +12,22 @@ enum { TOGETHER = 4 };
 // sums whose elements are off by some 2^-24 of what they are made of.
 static const double LEAST_SHARE = 0x1p-12;
 
-typedef struct factoring factoring;
-
-// c -= a b^T: `rows` rows of a, `columns` of b, of `depth` elements each.
-typedef void subtraction(const factoring *f, const double *a, const double *b, int64_t rows, int64_t columns, int64_t depth, double *c);
-
-struct factoring {
-  subtraction *subtract;
+typedef struct {
+  bool as_floats;
   int64_t stride;      // of the matrix, to which all operands belong
   const double *least; // what pivots must be larger than
   uint8_t *panels;
-};
+} factoring;
 
-static void subtract_exactly(const factoring *f, const double *a, const double *b, int64_t rows, int64_t columns, int64_t depth,
-                             double *c) {
-  subtract_product((matrix_f64){a, f->stride, false}, (matrix_f64){b, f->stride, true}, rows, columns, depth, c, f->stride,
-                   (double *)f->panels);
-}
-
-static void subtract_as_floats(const factoring *f, const double *a, const double *b, int64_t rows, int64_t columns, int64_t depth,
-                               double *c) {
-  subtract_mixed_product(a, b, f->stride, rows, columns, depth, c, (float *)f->panels);
+// c -= a b^T: `rows` rows of a, `columns` of b, of `depth` elements each.
+static void subtract_rows_product(const factoring *f, const double *a, const double *b, int64_t rows, int64_t columns, int64_t depth,
+                                  double *c) {
+  if (f->as_floats) {
+    subtract_mixed_product(&(mixed_product){a, b, f->stride, rows, columns, depth, c, false}, (float *)f->panels);
+  } else {
+    subtract_product((matrix_f64){a, f->stride, false}, (matrix_f64){b, f->stride, true}, rows, columns, depth, c, f->stride,
+                     (double *)f->panels);
+  }
 }
 
 // b := b l^-T, for b of `rows` rows.
@@ -41,7 +36,7 @@ static void solve_right_transposed(const factoring *f, const double *l, int64_t 
   if (n > DIRECT) {
     int64_t half = half_of(n);
     solve_right_transposed(f, l, half, b, rows);
-    f->subtract(f, b, l + half * stride, rows, n - half, half, b + half);
+    subtract_rows_product(f, b, l + half * stride, rows, n - half, half, b + half);
     solve_right_transposed(f, l + half * stride + half, n - half, b + half, rows);
     return;
   }
@@ -73,14 +68,18 @@ static void solve_right_transposed(const factoring *f, const double *l, int64_t 
 
 // c -= a a^T for n rows of a; above the diagonal, c is of no use afterwards.
 static void subtract_gram(const factoring *f, const double *a, int64_t n, int64_t depth, double *c) {
+  if (f->as_floats) {
+    subtract_mixed_product(&(mixed_product){a, a, f->stride, n, n, depth, c, true}, (float *)f->panels);
+    return;
+  }
   if (n <= 2 * DIRECT) {
-    f->subtract(f, a, a, n, n, depth, c);
+    subtract_rows_product(f, a, a, n, n, depth, c);
     return;
   }
   int64_t half = half_of(n);
   const double *rest = a + half * f->stride;
   subtract_gram(f, a, half, depth, c);
-  f->subtract(f, rest, a, n - half, half, depth, c + half * f->stride);
+  subtract_rows_product(f, rest, a, n - half, half, depth, c + half * f->stride);
   subtract_gram(f, rest, n - half, depth, c + half * f->stride + half);
 }
 
@@ -119,7 +118,7 @@ static int64_t factorize(double *matrix, int64_t n, bool as_floats, uint8_t *scr
   double *least = (double *)scratch;
   for (int64_t i = 0; i < n; i++) least[i] = as_floats ? LEAST_SHARE * matrix[i * n + i] : 0;
   uint8_t *panels = scratch + ALIGNED_BYTES(n * (int64_t)sizeof(double));
-  factoring f = {as_floats ? subtract_as_floats : subtract_exactly, n, least, panels};
+  factoring f = {as_floats, n, least, panels};
   return factorize_rows(&f, matrix, 0, n);
 }
 
