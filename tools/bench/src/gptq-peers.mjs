@@ -68,7 +68,10 @@ async function compare() {
   const counts = options.threads.split(",").map(Number);
   const folder = mkdtempSync(join(tmpdir(), "quern-bench-"));
   const peers = options.python && (await startPeers(options));
-  const threads = Array.from({ length: Math.max(...counts) }, () => new Worker(fileURLToPath(import.meta.url)));
+  const threads = Array.from(
+    { length: Math.max(...counts) },
+    () => new Worker(fileURLToPath(import.meta.url)),
+  );
   const torch = peers ? `, torch ${peers.torch}` : "";
   console.log(`${cpus()[0].model}, Node ${process.version}, ${kernels.info.isa}${torch}`);
   try {

@@ -41,7 +41,9 @@ export interface UpdateDifferencesParams extends PartParams {
   readonly changes?: Float32Array | undefined;
 }
 
-export interface GatherColumnsParams<T extends Float32Array | Uint8Array = Float32Array | Uint8Array> extends PartParams {
+export interface GatherColumnsParams<
+  T extends Float32Array | Uint8Array = Float32Array | Uint8Array,
+> extends PartParams {
   /** rows x columns */
   readonly x: T;
   /** rows x columns; column `order[j]` of `x` becomes its column j. */

@@ -1,6 +1,7 @@
 import type { MathKernels } from "@quern/kernels";
 import { QuernError } from "@quern/tensor";
 import type { Matrix } from "../matrix.ts";
+import { differencesOf } from "./differences.ts";
 import { outputErrorsByRow } from "./output-errors-by-row.ts";
 
 export interface OutputErrorParams {
@@ -27,7 +28,10 @@ export function outputError(params: OutputErrorParams & { readonly hessian: Floa
   const { matrix, values, hessian, math } = params;
   checkValues(matrix, values);
   const h = Float32Array.from(hessian);
-  return shareOf(trace(differences(matrix, values, math), h, matrix, math), trace(matrix.values, h, matrix, math));
+  return shareOf(
+    trace(differencesOf(matrix, values, math), h, matrix, math),
+    trace(matrix.values, h, matrix, math),
+  );
 }
 
 /**
@@ -55,12 +59,6 @@ export function outputErrorOn(
 
 function shareOf(error: number, signal: number): OutputError {
   return { error, signal, relative: error === 0 ? 0 : error / signal };
-}
-
-function differences({ rows, columns, values }: Matrix, others: Float32Array, math: MathKernels): Float32Array {
-  const c = new Float32Array(values.length);
-  math.updateDifferences({ rows, columns, a: values, b: others, c });
-  return c;
 }
 
 /** tr(A H A^T) */

@@ -16,9 +16,8 @@ export function refitParameters(state: RefinementState, span: Span, gradients: F
   if (parameterCount === 0) return;
   const move = parameterMover(rounded.grid);
   const stride = span.end - span.start;
-  const products = new Float32Array(rows * stride);
+  const { products, factors } = state.room;
   const alphas = new Float32Array(rows);
-  const factors = new Float32Array(rows * Math.min(unit.columns, stride));
   for (const tile of spans(span.end, unit.columns, span.start)) {
     const width = tile.end - tile.start;
     const at = tile.start - span.start;

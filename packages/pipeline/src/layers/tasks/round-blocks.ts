@@ -78,7 +78,9 @@ export async function roundBlocks(
   const kept = plain && (await measure(rows, plainBlocks(rows, plain, kernels), kernels));
   return {
     ...(kept && { plain: kept }),
-    ...(rounded && { rounded: await roundByInputs({ ...rows, signals: kept?.outputs?.signals }, rounded, kernels) }),
+    ...(rounded && {
+      rounded: await roundByInputs({ ...rows, signals: kept?.outputs?.signals }, rounded, kernels),
+    }),
   };
 }
 
@@ -184,7 +186,8 @@ async function roundByInputs(
 
 /** What blocks stand for, against the weights. */
 async function measure(task: ReadRows, quantized: Uint8Array, kernels: Kernels): Promise<BlockRows> {
-  const { weights, type, importance, heldOut, rounded, measuresOutputs, rows, source, values, signals } = task;
+  const { weights, type, importance, heldOut, rounded, measuresOutputs, rows, source, values, signals } =
+    task;
   const { columns } = weights;
   const errors = kernels.measureError({
     sourceType: storedType(weights),

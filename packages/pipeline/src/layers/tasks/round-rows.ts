@@ -1,6 +1,7 @@
 import type { Kernels } from "@quern/kernels";
 import {
   correctBias,
+  differencesOf,
   type Feedback,
   flattened,
   folded,
@@ -127,29 +128,27 @@ function describe(
   const { heldOut, means } = task;
   const { values, damping, deadColumns } = rounded;
   const { codes: _shared, ...described } = rounded.matrix;
+  const differences = differencesOf(matrix, values, math);
+  const { rows, columns } = matrix;
   return {
     matrix: described,
     figures: {
-      ...weightErrors(matrix, values, math),
+      squaredErrors: math.rowProducts({ rows, columns, a: differences, b: differences }),
+      squaredWeights:
+        known?.squaredWeights ?? math.rowProducts({ rows, columns, a: matrix.values, b: matrix.values }),
       ...(heldOut && {
-        outputs: outputErrorsByRow({ matrix, values, inputs: heldOut, signals: known?.outputs?.signals, math }),
+        outputs: outputErrorsByRow({
+          matrix,
+          values,
+          inputs: heldOut,
+          differences,
+          signals: known?.outputs?.signals,
+          math,
+        }),
       }),
     },
     ...(means && { biasShift: correctBias({ matrix, values, means }) }),
     ...(damping === undefined ? {} : { damping }),
     ...(deadColumns === undefined ? {} : { deadColumns: deadColumns.length }),
-  };
-}
-
-function weightErrors(
-  { rows, columns, values: weights }: Matrix,
-  values: Float32Array,
-  math: Kernels["math"],
-): Omit<RowFigures, "outputs"> {
-  const errors = new Float32Array(weights.length);
-  math.updateDifferences({ rows, columns, a: weights, b: values, c: errors });
-  return {
-    squaredErrors: math.rowProducts({ rows, columns, a: errors, b: errors }),
-    squaredWeights: math.rowProducts({ rows, columns, a: weights, b: weights }),
   };
 }
