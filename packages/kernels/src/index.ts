@@ -18,8 +18,14 @@ export { codeTable } from "./math/code-table.ts";
 export type { CodeTable, CodeTableParams } from "./math/code-table.ts";
 export type { SearchTilesParams, TileRangesParams } from "./math/fit-tiles.ts";
 export type { GemmParams } from "./math/gemm.ts";
-export type { FactorParams, GramParams, SolveParams } from "./math/hessians.ts";
+export type { CholeskyParams, FactorParams, GramParams, SolveParams } from "./math/hessians.ts";
 export type { MathKernels } from "./math/math-kernels.ts";
+export type {
+  AddScaledRowsParams,
+  GatherColumnsParams,
+  RowProductsParams,
+  UpdateDifferencesParams,
+} from "./math/parts.ts";
 export type { RopeParams } from "./math/rope.ts";
 export type {
   CompensateColumnsParams,

@@ -49,6 +49,7 @@ export { holdOutGuard } from "./measure/hold-out-guard.ts";
 export type { HoldOutGuardParams, HoldOutVerdict } from "./measure/hold-out-guard.ts";
 export { outputError, outputErrorOn } from "./measure/output-error.ts";
 export type { OutputError, OutputErrorParams } from "./measure/output-error.ts";
+export { differencesOf } from "./measure/differences.ts";
 export { outputErrorsByRow } from "./measure/output-errors-by-row.ts";
 export type { RowOutputErrors } from "./measure/output-errors-by-row.ts";
 export { nestScales } from "./nested-scales.ts";

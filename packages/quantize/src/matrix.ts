@@ -18,10 +18,7 @@ export function checkMatrix({ rows, columns, values }: Matrix): void {
       `${rows} x ${columns} elements were expected, but there are ${values.length}`,
     );
   }
-  // Of finite values this is 0, and NaN as soon as one is not.
-  let differences = 0;
-  for (let index = 0; index < values.length; index++) differences += values[index]! - values[index]!;
-  if (differences !== 0) {
+  if (!allFinite(values)) {
     const index = values.findIndex((value) => !Number.isFinite(value));
     throw new QuernError(
       "QUANTIZE_NOT_FINITE",
@@ -34,4 +31,18 @@ export function checkMatrix({ rows, columns, values }: Matrix): void {
 /** The same elements as one row: for formats whose blocks straddle the rows of a tensor, as those of bitsandbytes do. */
 export function flattened({ rows, columns, values }: Matrix): Matrix {
   return { rows: 1, columns: rows * columns, values };
+}
+
+/** Four sums at a time, since they do not wait for each other: of finite values they are 0, and NaN as soon as one is not. */
+function allFinite(values: Float32Array): boolean {
+  let [a, b, c, d] = [0, 0, 0, 0];
+  const whole = values.length - (values.length % 4);
+  for (let i = 0; i < whole; i += 4) {
+    a += values[i]! - values[i]!;
+    b += values[i + 1]! - values[i + 1]!;
+    c += values[i + 2]! - values[i + 2]!;
+    d += values[i + 3]! - values[i + 3]!;
+  }
+  for (let i = whole; i < values.length; i++) a += values[i]! - values[i]!;
+  return a + b + c + d === 0;
 }

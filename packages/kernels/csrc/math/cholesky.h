@@ -1,50 +1,11 @@
 // Positive definite matrices in F64, n x n: cholesky, choleskyOfInverse, invert, solve, and mirror.
-// Numbers: n; solve also has the columns of b. Arrays: the matrix (double); solve also has b (double).
+// Numbers: n; solve also has the columns of b, cholesky whether products count as F32. Arrays: the matrix (double); solve also has b (double).
 // Factorizations return the index of the first pivot that is not positive and finite, or -1.
 #ifndef QUERN_MATH_CHOLESKY_H
 #define QUERN_MATH_CHOLESKY_H
 
+#include "math/factorize.h"
 #include "math/operation.h"
-#include "math/triangular.h"
-
-// c -= a a^T for n rows of a; above the diagonal, c is of no use afterwards.
-static void subtract_gram(const double *a, int64_t n, int64_t depth, int64_t stride, double *c, double *panels) {
-  if (n <= 2 * DIRECT) {
-    subtract_product((matrix_f64){a, stride, false}, (matrix_f64){a, stride, true}, n, n, depth, c, stride, panels);
-    return;
-  }
-  int64_t half = half_of(n);
-  const double *rest = a + half * stride;
-  subtract_gram(a, half, depth, stride, c, panels);
-  subtract_product((matrix_f64){rest, stride, false}, (matrix_f64){a, stride, true}, n - half, half, depth, c + half * stride,
-                   stride, panels);
-  subtract_gram(rest, n - half, depth, stride, c + half * stride + half, panels);
-}
-
-// The lower triangle becomes that of L; above, nothing of use is left.
-static int64_t factorize(double *a, int64_t n, int64_t stride, double *panels) {
-  if (n > DIRECT) {
-    int64_t half = half_of(n), bad = factorize(a, half, stride, panels);
-    if (bad >= 0) return bad;
-    double *corner = a + half * stride, *rest = corner + half;
-    solve_right_transposed(a, half, stride, corner, n - half, stride, panels);
-    subtract_gram(corner, n - half, half, stride, rest, panels);
-    bad = factorize(rest, n - half, stride, panels);
-    return bad < 0 ? bad : half + bad;
-  }
-  for (int64_t k = 0; k < n; k++) {
-    double pivot = a[k * stride + k], column[DIRECT];
-    if (!(pivot > 0 && pivot < __builtin_inf())) return k;
-    double root = __builtin_sqrt(pivot);
-    a[k * stride + k] = root;
-    for (int64_t i = k + 1; i < n; i++) {
-      column[i] = a[i * stride + k] / root;
-      a[i * stride + k] = column[i];
-      for (int64_t j = k + 1; j <= i; j++) a[i * stride + j] -= column[i] * column[j];
-    }
-  }
-  return -1;
-}
 
 static void clear_above(double *matrix, int64_t n) {
   for (int64_t i = 0; i < n; i++) {
@@ -74,14 +35,9 @@ static void reverse(double *matrix, int64_t n) {
   }
 }
 
-static int64_t scratch_of_factor(const double *numbers) {
-  (void)numbers;
-  return PANEL_BYTES_f64;
-}
-
 static double run_cholesky(const quern_call *call) {
   int64_t n = (int64_t)call->numbers[0];
-  int64_t bad = factorize(call->arrays[0], n, n, (double *)call->scratch);
+  int64_t bad = factorize(call->arrays[0], n, call->numbers[1] != 0, call->scratch);
   if (bad < 0) clear_above(call->arrays[0], n);
   return (double)bad;
 }
@@ -93,7 +49,7 @@ static double run_cholesky_of_inverse(const quern_call *call) {
   double *matrix = call->arrays[0], *panels = (double *)call->scratch;
   mirror(matrix, n);
   reverse(matrix, n);
-  int64_t bad = factorize(matrix, n, n, panels);
+  int64_t bad = factorize(matrix, n, false, call->scratch);
   if (bad >= 0) return (double)(n - 1 - bad);
   invert_triangle(matrix, n, n, panels);
   clear_above(matrix, n);
@@ -102,7 +58,8 @@ static double run_cholesky_of_inverse(const quern_call *call) {
 }
 
 static int64_t scratch_of_invert(const double *numbers) {
-  return ALIGNED_BYTES(PANEL_BYTES_f64) + STRIPE * (int64_t)numbers[0] * (int64_t)sizeof(double);
+  int64_t factoring = scratch_of_factor(numbers), stripe = STRIPE * (int64_t)numbers[0] * (int64_t)sizeof(double);
+  return factoring > ALIGNED_BYTES(PANEL_BYTES_f64) + stripe ? factoring : ALIGNED_BYTES(PANEL_BYTES_f64) + stripe;
 }
 
 // L^-T L^-1 by groups of rows, in place: rows of the product depend on no rows of L^-1 above them.
@@ -110,7 +67,7 @@ static double run_invert(const quern_call *call) {
   int64_t n = (int64_t)call->numbers[0];
   double *matrix = call->arrays[0], *panels = (double *)call->scratch;
   double *stripe = (double *)(call->scratch + ALIGNED_BYTES(PANEL_BYTES_f64));
-  int64_t bad = factorize(matrix, n, n, panels);
+  int64_t bad = factorize(matrix, n, false, call->scratch);
   if (bad >= 0) return (double)bad;
   invert_triangle(matrix, n, n, panels);
   clear_above(matrix, n);

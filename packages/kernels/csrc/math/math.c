@@ -11,6 +11,7 @@
 #include "math/gemm.h"
 #include "math/norms.h"
 #include "math/operation.h"
+#include "math/parts.h"
 #include "math/rope.h"
 #include "math/search-scales.h"
 #include "math/softmax.h"
@@ -32,6 +33,10 @@ static const quern_operation OPERATIONS[] = {
     {"activate", no_scratch, run_activate},
     {"addScaled", no_scratch, run_add_scaled},
     {"addBias", no_scratch, run_add_bias},
+    {"rowProducts", no_scratch, run_row_products},
+    {"addScaledRows", no_scratch, run_add_scaled_rows},
+    {"updateDifferences", no_scratch, run_update_differences},
+    {"gatherColumns", no_scratch, run_gather_columns},
     {"rope", no_scratch, run_rope},
     {"columnStatistics", no_scratch, run_column_statistics},
     {"magnitudeHistogram", scratch_of_histogram, run_magnitude_histogram},

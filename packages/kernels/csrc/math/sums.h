@@ -32,6 +32,24 @@ INLINE double sum_of_row(const float *row, int64_t count, bool squares, double o
 static double sum_row(const float *row, int64_t count) { return sum_of_row(row, count, false, 0); }
 static double sum_squares(const float *row, int64_t count, double origin) { return sum_of_row(row, count, true, origin); }
 
+// Products of floats are exact in F64.
+INLINE double sum_of_products(const float *a, const float *b, int64_t count) {
+  vd sums[SUM_VECTORS] = {0};
+  int64_t done = 0;
+  for (; done + SUMS <= count; done += SUMS) {
+    for (int i = 0; i < SUM_VECTORS; i++) {
+      vd left = __builtin_convertvector(*(const vaddends *)(a + done + i * VEC_LANES_F64), vd);
+      sums[i] += left * __builtin_convertvector(*(const vaddends *)(b + done + i * VEC_LANES_F64), vd);
+    }
+  }
+  for (int i = 0; done + i < count; i++) {
+    sums[i / VEC_LANES_F64][i % VEC_LANES_F64] += (double)a[done + i] * (double)b[done + i];
+  }
+  double total = 0;
+  for (int i = 0; i < SUMS; i++) total += sums[i / VEC_LANES_F64][i % VEC_LANES_F64];
+  return total;
+}
+
 // NaN where there is one; -infinity for nothing.
 static float largest_of_row(const float *row, int64_t count) {
   vf largest = vsplat(-__builtin_inff());

@@ -6,8 +6,8 @@
 
 #include "math/gemm-f64.h"
 
-// Rows of triangles that are solved directly, columns that are worked on at a time, and rows, which do not wait for each other.
-enum { DIRECT = 64, STRIPE = 128, TOGETHER = 4 };
+// Rows of triangles that are solved directly, and columns that are worked on at a time.
+enum { DIRECT = 64, STRIPE = 128 };
 
 // The rows of the first part: a multiple of DIRECT.
 INLINE int64_t half_of(int64_t n) { return (n / 2 + DIRECT - 1) / DIRECT * DIRECT; }
@@ -16,43 +16,6 @@ INLINE int64_t half_of(int64_t n) { return (n / 2 + DIRECT - 1) / DIRECT * DIREC
 static void subtract_product(matrix_f64 a, matrix_f64 b, int64_t rows, int64_t columns, int64_t depth, double *c, int64_t stride,
                              double *panels) {
   product_of(a, b, rows, columns, depth, -1, true, c, stride, panels);
-}
-
-// b := b l^-T, for b of `rows` rows.
-static void solve_right_transposed(const double *l, int64_t n, int64_t stride, double *b, int64_t rows, int64_t b_stride,
-                                   double *panels) {
-  if (n > DIRECT) {
-    int64_t half = half_of(n);
-    solve_right_transposed(l, half, stride, b, rows, b_stride, panels);
-    subtract_product((matrix_f64){b, b_stride, false}, (matrix_f64){l + half * stride, stride, true}, rows, n - half, half,
-                     b + half, b_stride, panels);
-    solve_right_transposed(l + half * stride + half, n - half, stride, b + half, rows, b_stride, panels);
-    return;
-  }
-  double columns[DIRECT][DIRECT] = {0};
-  for (int64_t i = 0; i < n; i++) {
-    for (int64_t j = 0; j < i; j++) columns[j][i] = l[i * stride + j];
-  }
-  for (int64_t row = 0; row < rows; row += TOGETHER, b += TOGETHER * b_stride) {
-    int64_t count = rows - row < TOGETHER ? rows - row : TOGETHER;
-    double some[TOGETHER][DIRECT] = {0};
-    for (int64_t r = 0; r < count; r++) {
-      for (int64_t j = 0; j < n; j++) some[r][j] = b[r * b_stride + j];
-    }
-    for (int64_t k = 0; k < n; k++) {
-      double x[TOGETHER], divisor = l[k * stride + k];
-      for (int r = 0; r < TOGETHER; r++) x[r] = some[r][k] / divisor;
-      // Up to column k nothing is subtracted.
-      for (int64_t j = k / VEC_LANES_F64 * VEC_LANES_F64; j < DIRECT; j += VEC_LANES_F64) {
-        vd column = vload_f64(columns[k] + j);
-        for (int r = 0; r < TOGETHER; r++) vstore_f64(some[r] + j, vload_f64(some[r] + j) - vsplat_f64(x[r]) * column);
-      }
-      for (int r = 0; r < TOGETHER; r++) some[r][k] = x[r];
-    }
-    for (int64_t r = 0; r < count; r++) {
-      for (int64_t j = 0; j < n; j++) b[r * b_stride + j] = some[r][j];
-    }
-  }
 }
 
 // b := b l^-1, for b of `rows` rows.

@@ -4,6 +4,7 @@ import { searchTiles, tileRanges } from "./fit-tiles.ts";
 import { gemm } from "./gemm.ts";
 import { factorize, solve, syrk } from "./hessians.ts";
 import type { MathKernels } from "./math-kernels.ts";
+import { addScaledRows, gatherColumns, rowProducts, updateDifferences } from "./parts.ts";
 import { rope } from "./rope.ts";
 import { compensateColumns, decodeTiles, descendColumns, encodeTiles } from "./rounding.ts";
 import { activate, addBias, addScaled, layerNorm, logSumExp, rmsNorm, softmax } from "./rows.ts";
@@ -27,6 +28,10 @@ export function checkedMath({ math, types }: Pick<Backend, "math" | "types">): M
     activate: (params) => activate(math, params),
     addScaled: (params) => addScaled(math, params),
     addBias: (params) => addBias(math, params),
+    rowProducts: (params) => rowProducts(math, params),
+    addScaledRows: (params) => addScaledRows(math, params),
+    updateDifferences: (params) => updateDifferences(math, params),
+    gatherColumns: (params) => gatherColumns(math, params),
     rope: (params) => rope(math, params),
     columnStatistics: (params) => columnStatistics(math, params),
     magnitudeHistogram: (params) => magnitudeHistogram(math, params),

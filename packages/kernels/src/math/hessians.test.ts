@@ -155,6 +155,46 @@ describe("cholesky", () => {
     }
   });
 
+  it("factorizes with products in F32, nearly as well", () => {
+    // More than two blocks of what is summed in F32, in the largest.
+    for (const n of [...SIZES, 1200]) {
+      const original = Float64Array.from({ length: n * n }, (_, at) => {
+        const distance = Math.abs(Math.floor(at / n) - (at % n));
+        return 0.9 ** distance + (distance === 0 ? 0.01 : 0);
+      });
+      const exact = original.slice();
+      all[0]!.math.cholesky({ matrix: exact, n });
+      const results = all.map(({ math }) => {
+        const matrix = original.slice();
+        expect(math.cholesky({ matrix, n, products: "F32" })).toBeUndefined();
+        return matrix;
+      });
+      for (const matrix of results) {
+        const worst = matrix.reduce((most, value, at) => Math.max(most, Math.abs(value - exact[at]!)), 0);
+        expect(worst).toBeLessThan(1e-5);
+        expect(above(matrix, n)).toBe(0);
+      }
+      // Those without fused multiply-add are one group, all others another.
+      const different = results.filter(
+        (matrix, i) => results.findIndex((other) => sameBits(matrix, other)) === i,
+      );
+      expect(different.length).toBeLessThanOrEqual(2);
+    }
+  });
+
+  it("takes pivots that F32 cannot tell from 0 for none", () => {
+    const n = 150;
+    const original = new Float64Array(n * n);
+    // Column 149 is column 0 but for one part in ten million.
+    for (let i = 0; i < n; i++) original[i * (n + 1)] = 1;
+    original[149 * n] = 1;
+    original[149 * n + 149] = 1 + 1e-7;
+    for (const { math } of all) {
+      expect(math.cholesky({ matrix: original.slice(), n, products: "F32" })).toBe(149);
+      expect(math.cholesky({ matrix: original.slice(), n })).toBeUndefined();
+    }
+  });
+
   it("says where a matrix is not positive definite", () => {
     const n = 150;
     for (const bad of [0, 63, 64, 149]) {

@@ -27,6 +27,14 @@ export interface FactorParams {
   readonly n: number;
 }
 
+export interface CholeskyParams extends FactorParams {
+  /**
+   * How exact the products are that nearly all of the work consists of. In F32, elements are rounded, sums over 256 of them are F32 and are added
+   * in F64: twice as fast; a pivot of less than 2^-12 of what the diagonal was counts as one that is not positive. @default "F64"
+   */
+  readonly products?: "F64" | "F32" | undefined;
+}
+
 export interface SolveParams {
   /** n x n, lower triangular. */
   readonly factor: Float64Array;
@@ -61,11 +69,11 @@ export function syrk(backend: MathBackend, params: GramParams): void {
 export function factorize(
   backend: MathBackend,
   operation: "mirror" | "cholesky" | "choleskyOfInverse" | "invert",
-  { matrix: data, n }: FactorParams,
+  { matrix: data, n, products = "F64" }: CholeskyParams,
 ): number | undefined {
   checkCounts({ n });
   const square = matrix({ name: "matrix", kind: "F64", data, access: "update", rows: n, columns: n });
-  const bad = backend.run({ operation, numbers: [n], arrays: [square] });
+  const bad = backend.run({ operation, numbers: [n, Number(products === "F32")], arrays: [square] });
   return bad < 0 ? undefined : bad;
 }
 

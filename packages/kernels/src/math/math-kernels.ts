@@ -1,5 +1,5 @@
 import type { AttentionParams } from "./attention.ts";
-import type { FactorParams, GramParams, SolveParams } from "./hessians.ts";
+import type { CholeskyParams, FactorParams, GramParams, SolveParams } from "./hessians.ts";
 import type { SearchTilesParams, TileRangesParams } from "./fit-tiles.ts";
 import type { GemmParams } from "./gemm.ts";
 import type {
@@ -11,6 +11,12 @@ import type {
   RowsParams,
   RowsToRowsParams,
 } from "./rows.ts";
+import type {
+  AddScaledRowsParams,
+  GatherColumnsParams,
+  RowProductsParams,
+  UpdateDifferencesParams,
+} from "./parts.ts";
 import type { RopeParams } from "./rope.ts";
 import type {
   CompensateColumnsParams,
@@ -47,7 +53,7 @@ export interface MathKernels {
    *
    * @returns the first index at which the matrix turns out not to be positive definite; then it is left half done.
    */
-  readonly cholesky: (params: FactorParams) => number | undefined;
+  readonly cholesky: (params: CholeskyParams) => number | undefined;
   /**
    * In place: the upper triangular U with `matrix^-1 = U^T U`, and zeros below, which is what GPTQ (Frantar et al. 2023, "Accurate
    * Post-Training Quantization for Generative Pre-trained Transformers", algorithm 1) works with. Only the lower triangle is read.
@@ -73,6 +79,14 @@ export interface MathKernels {
   readonly addScaled: (params: AddScaledParams) => void;
   /** Adds `bias` to every row of `y`. */
   readonly addBias: (params: AddBiasParams) => void;
+  /** `sum(a * b)` of each row, in F64: all instruction sets give the same bits. */
+  readonly rowProducts: (params: RowProductsParams) => Float64Array;
+  /** `y += alpha * x` of each row, with an alpha of its own; all instruction sets give the same bits. */
+  readonly addScaledRows: (params: AddScaledRowsParams) => void;
+  /** `c = a - b`, and what that changes in `c`. */
+  readonly updateDifferences: (params: UpdateDifferencesParams) => void;
+  /** The columns of a matrix in another order. */
+  readonly gatherColumns: (params: GatherColumnsParams) => void;
   /**
    * Adds what the rows of `x` hold to the statistics of columns, each sum in F64 in the order of rows: all instruction sets, fused
    * or not, give the same bits, and so do calls for some of the rows after each other. NaN makes the sums of its column NaN, and does not

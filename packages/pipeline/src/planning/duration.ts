@@ -75,7 +75,7 @@ function secondsPerElement(kernels: Kernels, type: string, usesImportance: boole
 }
 
 /** Of products with panels of a Hessian. */
-function secondsPerOperation({ math }: Kernels): number {
+export function secondsPerOperation({ math }: Kernels): number {
   const [m, n, k] = [256, 64, 1024];
   const [a, b, c] = [sampleWeights(m * k), sampleWeights(n * k), new Float32Array(m * n)];
   const multiply = (): void => math.gemm({ m, n, k, a, b, transposeB: true, c });

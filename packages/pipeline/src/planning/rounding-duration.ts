@@ -2,17 +2,25 @@ import { availableParallelism } from "node:os";
 import type { Kernels } from "@quern/kernels";
 import { membersOf, roundMatrix, type Treatment } from "@quern/quantize";
 import type { BlockRounding } from "../layers/block-plan.ts";
-import { sampleWeights } from "./duration.ts";
+import { sampleWeights, secondsPerOperation } from "./duration.ts";
 
 /** Enough rows for a figure, few enough to cost little. */
-const SAMPLE = { rows: 96, columns: 512 };
-
-/** What a core does of the n^3 / 3 operations of a factorization in a second, as measured for 2048 and 8192 columns (tools/bench, layers.mjs). */
-const FACTORING_RATE = 8e9;
+const SAMPLE_ROWS = 64;
+/** A share of the time grows with the columns, since errors are passed on to more of them. Multiples of every block size. */
+const SAMPLE_COLUMNS = [256, 1024] as const;
+/** Of which the shortest counts: programs are compiled while they run for the first time, and others may use the processor. */
+const SAMPLES = 3;
 
 /**
- * Estimates how long rounding by inputs takes: the time of this machine for a sample, times the weights; half of it for each weight, half
- * for each of the inputs that its error is passed on to. Running a model along is not in it.
+ * What a factorization takes beyond n^3 / 3 operations at the speed of products, and for each element of what is factorized: as measured for
+ * 512 to 8192 columns (tools/bench, layers.mjs).
+ */
+const FACTORING_SHARE = 1.3;
+const PREPARING_SECONDS = 15e-9;
+
+/**
+ * Estimates how long rounding by inputs takes: the time of this machine for samples of each kind, times the weights. Running a model along is not
+ * in it.
  *
  * @returns seconds
  */
@@ -22,36 +30,57 @@ export function estimateRoundingSeconds(params: {
 }): number {
   const { kernels, rounding } = params;
   const groups = rounding.stages.flatMap((stage) => stage.groups);
-  const layers = groups.flatMap((group) => group.layers);
-  const perWeight = secondsPerWeight(kernels, layers[0]!.decision.treatment);
-  const rounded = layers.reduce((sum, { linear: { rows, columns } }) => {
-    return sum + rows * columns * (0.5 + columns / SAMPLE.columns / 2);
-  }, 0);
-  const factored = groups.reduce(
-    (sum, { columns, needs }) => sum + (needs.hessian ? columns ** 3 / 3 : 0),
-    0,
-  );
-  const cores = Math.min(Math.max(rounding.resources.threads, 1), availableParallelism());
-  return (rounded * perWeight + factored / FACTORING_RATE) / cores;
+  const costs = new Map<string, RoundingCost>();
+  let seconds = 0;
+  for (const { decision, linear } of groups.flatMap((group) => group.layers)) {
+    const key = JSON.stringify(decision.treatment);
+    const cost = costs.get(key) ?? costOf(kernels, decision.treatment);
+    costs.set(key, cost);
+    seconds += linear.rows * linear.columns * (cost.weight + cost.product * linear.columns);
+  }
+  const operation = FACTORING_SHARE * secondsPerOperation(kernels);
+  for (const { columns, needs } of groups) {
+    if (needs.hessian) seconds += (columns ** 3 / 3) * operation + columns ** 2 * PREPARING_SECONDS;
+  }
+  return seconds / Math.min(Math.max(rounding.resources.threads, 1), availableParallelism());
 }
 
-function secondsPerWeight(kernels: Kernels, treatment: Treatment): number {
-  const { rows, columns } = SAMPLE;
+/** Seconds for each weight, and more for each of its row's columns. */
+interface RoundingCost {
+  readonly weight: number;
+  readonly product: number;
+}
+
+function costOf(kernels: Kernels, treatment: Treatment): RoundingCost {
+  const [few, many] = SAMPLE_COLUMNS;
+  const [least, most] = [few, many].map((columns) => secondsPerWeight(kernels, treatment, columns)) as [
+    number,
+    number,
+  ];
+  const product = Math.max((most - least) / (many - few), 0);
+  return { product, weight: Math.max(most - product * many, 0) };
+}
+
+function secondsPerWeight(kernels: Kernels, treatment: Treatment, columns: number): number {
   const { math } = kernels;
-  const values = sampleWeights(rows * columns);
-  const hessian = { matrix: new Float64Array(columns * columns), tokens: 2 * columns };
-  math.syrk({ x: sampleWeights(2 * columns * columns), tokens: 2 * columns, n: columns, h: hessian.matrix });
-  math.mirror({ matrix: hessian.matrix, n: columns });
   const { grid, rounding } = membersOf(treatment, { kernels });
-  const shape = { rows, columns };
-  const feedback = rounding.prepare?.({ hessian, grid, shape, math });
-  const round = (count: number): void => {
-    const matrix = { rows: count, columns, values: values.subarray(0, count * columns) };
+  const matrix = { rows: SAMPLE_ROWS, columns, values: sampleWeights(SAMPLE_ROWS * columns) };
+  const hessian = { matrix: neighbours(columns), tokens: 4 * columns };
+  const feedback = rounding.prepare?.({ hessian, grid, shape: matrix, math });
+  const seconds = Array.from({ length: SAMPLES }, () => {
+    const started = performance.now();
     roundMatrix({ matrix, grid, rounding, hessian, feedback, math });
-  };
-  // Programs are compiled while they run for the first time.
-  round(8);
-  const started = performance.now();
-  round(rows);
-  return (performance.now() - started) / 1000 / (rows * columns);
+    return (performance.now() - started) / 1000;
+  });
+  return Math.min(...seconds) / (SAMPLE_ROWS * columns);
+}
+
+/** The Hessian of inputs of which neighbours go together. */
+function neighbours(columns: number): Float64Array {
+  const powers = Float64Array.from({ length: columns }, (_, distance) => 0.9 ** distance);
+  const matrix = new Float64Array(columns * columns);
+  for (let i = 0, at = 0; i < columns; i++) {
+    for (let j = 0; j < columns; j++, at++) matrix[at] = powers[Math.abs(i - j)]!;
+  }
+  return matrix;
 }

@@ -61,8 +61,12 @@ export function errorFeedback(params: FeedbackParams): Feedback {
   for (let wanted = params.damping; wanted <= MOST_DAMPING; wanted = Math.max(2 * wanted, 0.01)) {
     const change = damped(energies, wanted);
     const { damping, deadColumns } = change;
-    fillReversed(triangle, source, order, change);
-    if (math.cholesky({ matrix: triangle, n }) === undefined) {
+    const factorized = (products: "F32" | "F64"): boolean => {
+      fillReversed(triangle, source, order, change);
+      return math.cholesky({ matrix: triangle, n, products }) === undefined;
+    };
+    // Factors are F32 anyway; where inputs follow from each other so closely that this is not enough, it says so.
+    if ((cross === undefined && factorized("F32")) || factorized("F64")) {
       const free = refines ? undefined : copy;
       const factors = feedbackFactors(triangle, n, free ?? new Float32Array(allocate(4 * n ** 2)));
       if (refines) applyDamping(copy!, n, change);

@@ -1,6 +1,7 @@
 import type { MathKernels } from "@quern/kernels";
 import { QuernError } from "@quern/tensor";
 import type { Matrix } from "../matrix.ts";
+import { differencesOf } from "./differences.ts";
 import { outputErrorsByRow } from "./output-errors-by-row.ts";
 
 export interface OutputErrorParams {
@@ -27,7 +28,10 @@ export function outputError(params: OutputErrorParams & { readonly hessian: Floa
   const { matrix, values, hessian, math } = params;
   checkValues(matrix, values);
   const h = Float32Array.from(hessian);
-  return shareOf(trace(differences(matrix, values), h, matrix, math), trace(matrix.values, h, matrix, math));
+  return shareOf(
+    trace(differencesOf(matrix, values, math), h, matrix, math),
+    trace(matrix.values, h, matrix, math),
+  );
 }
 
 /**
@@ -57,17 +61,11 @@ function shareOf(error: number, signal: number): OutputError {
   return { error, signal, relative: error === 0 ? 0 : error / signal };
 }
 
-function differences({ values }: Matrix, others: Float32Array): Float32Array {
-  return values.map((value, i) => value - others[i]!);
-}
-
 /** tr(A H A^T) */
 function trace(a: Float32Array, h: Float32Array, { rows, columns }: Matrix, math: MathKernels): number {
   const product = new Float32Array(rows * columns);
   math.gemm({ m: rows, n: columns, k: columns, a, b: h, c: product });
-  let sum = 0;
-  for (let i = 0; i < product.length; i++) sum += product[i]! * a[i]!;
-  return Math.max(sum, 0);
+  return Math.max(sumOf(math.rowProducts({ rows, columns, a: product, b: a })), 0);
 }
 
 function sumOf(numbers: Float64Array): number {

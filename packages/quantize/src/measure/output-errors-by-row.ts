@@ -1,3 +1,4 @@
+import { differencesOf } from "./differences.ts";
 import type { OutputErrorParams } from "./output-error.ts";
 
 /** What each output of a layer loses: sums of squares over inputs. */
@@ -11,22 +12,24 @@ export interface RowOutputErrors {
  * is measured with: those who add them up in the order of rows get what the whole matrix gives.
  *
  * @param params.inputs Row-major, of the matrix's columns each.
+ * @param params.differences Weights less values, where they are known already. @default they are computed
+ * @param params.signals Squared outputs, where they are known already. @default they are computed
  */
 export function outputErrorsByRow(
-  params: OutputErrorParams & { readonly inputs: Float32Array },
+  params: OutputErrorParams & {
+    readonly inputs: Float32Array;
+    readonly differences?: Float32Array | undefined;
+    readonly signals?: Float64Array | undefined;
+  },
 ): RowOutputErrors {
   const { matrix, values, inputs, math } = params;
   const { rows, columns } = matrix;
   const tokens = inputs.length / columns;
-  const outputs = new Float32Array(tokens * rows);
+  const outputs = new Float32Array(rows * tokens);
   const energies = (a: Float32Array): Float64Array => {
-    math.gemm({ m: tokens, n: rows, k: columns, a: inputs, b: a, transposeB: true, c: outputs });
-    const sums = new Float64Array(rows);
-    for (let token = 0, i = 0; token < tokens; token++) {
-      for (let row = 0; row < rows; row++, i++) sums[row]! += outputs[i]! * outputs[i]!;
-    }
-    return sums;
+    math.gemm({ m: rows, n: tokens, k: columns, a, b: inputs, transposeB: true, c: outputs });
+    return math.rowProducts({ rows, columns: tokens, a: outputs, b: outputs });
   };
-  const differences = matrix.values.map((value, i) => value - values[i]!);
-  return { errors: energies(differences), signals: energies(matrix.values) };
+  const { differences = differencesOf(matrix, values, math) } = params;
+  return { errors: energies(differences), signals: params.signals ?? energies(matrix.values) };
 }

@@ -35,6 +35,12 @@ export interface RefinementState {
   readonly hessian: Float32Array;
   /** rows x columns: weights less values. */
   readonly errors: Float32Array;
+  /** Memory to work in, rows x the width of a span each. */
+  readonly room: {
+    readonly gradients: Float32Array;
+    readonly products: Float32Array;
+    readonly factors: Float32Array;
+  };
   readonly math: MathKernels;
 }
 
@@ -45,17 +51,26 @@ export interface RefinementState {
 export function refine(params: RefineParams): void {
   const { matrix, rounded, hessian, damping, passes, refitScales, searchScales = false, math } = params;
   if (passes === 0 && !refitScales) return;
+  const { rows, columns } = matrix;
+  const errors = new Float32Array(rows * columns);
+  math.updateDifferences({ rows, columns, a: matrix.values, b: rounded.values, c: errors });
+  const width = spanWidth(rounded.grid.unit.columns);
+  const size = rows * Math.min(width, columns);
+  const refitting = refitScales ? size : 0;
   const state: RefinementState = {
     matrix,
     rounded,
-    hessian: params.damped ?? dampedFloats(given(hessian), matrix.columns, damping),
-    errors: matrix.values.slice(),
+    hessian: params.damped ?? dampedFloats(given(hessian), columns, damping),
+    errors,
+    room: {
+      gradients: new Float32Array(size),
+      products: new Float32Array(refitting),
+      factors: new Float32Array(refitting),
+    },
     math,
   };
-  math.addScaled({ count: state.errors.length, alpha: -1, x: rounded.values, y: state.errors });
-  const width = spanWidth(rounded.grid.unit.columns);
   for (let pass = 0; pass < Math.max(passes, 1); pass++) {
-    for (const span of spans(matrix.columns, width)) {
+    for (const span of spans(columns, width)) {
       const gradients = gradientOf(state, span);
       if (refitScales) refitParameters(state, span, gradients);
       if (searchScales && passes > 0) searchParameters(state, span, gradients);
@@ -83,10 +98,10 @@ function spanWidth(unit: number): number {
 
 /** rows x (end - start): columns [start, end) of `errors * H`. */
 function gradientOf(
-  { matrix: { rows, columns }, errors, hessian, math }: RefinementState,
+  { matrix: { rows, columns }, errors, hessian, room, math }: RefinementState,
   { start, end }: Span,
 ): Float32Array {
-  const c = new Float32Array(rows * (end - start));
+  const c = room.gradients.subarray(0, rows * (end - start));
   const b = hessian.subarray(start);
   math.gemm({ m: rows, n: end - start, k: columns, a: errors, b, bStride: columns, c });
   return c;

@@ -31,7 +31,9 @@ export function searchParameters(state: RefinementState, span: Span, gradients: 
     const search = { state, parameters, form, span, tile, gradients, attempts };
     if (tileCodes) searchInKernels({ ...search, tileCodes });
     else searchOneByOne(search);
-    addProduct(state, { tile, span, changes: updateErrors(state, tile), gradients });
+    const changes = new Float32Array(state.matrix.rows * (tile.end - tile.start));
+    updateErrors(state, tile, changes);
+    addProduct(state, { tile, span, changes, gradients });
   }
 }
 

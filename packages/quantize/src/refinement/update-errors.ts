@@ -1,44 +1,45 @@
 import type { Span } from "../hessian/spans.ts";
 import type { RefinementState } from "./refine.ts";
 
-/** Values and errors of a tile by parameters and codes as they have become. @returns by how much errors have changed */
+/**
+ * Values and errors of some columns by parameters and codes as they have become.
+ *
+ * @param changes rows x columns: becomes by how much errors have changed. @default not wanted
+ */
 export function updateErrors(
   { matrix, rounded, errors, math }: RefinementState,
   { start, end }: Span,
-): Float32Array {
-  const { rows, columns, values: weights } = matrix;
+  changes?: Float32Array,
+): void {
+  const { rows, columns: stride, values: weights } = matrix;
   const { grid, codes, values } = rounded;
-  const { tileCodes } = grid;
-  const changes = new Float32Array(rows * (end - start));
-  if (tileCodes) {
+  const columns = end - start;
+  if (grid.tileCodes) {
     math.decodeTiles({
       rows,
-      columns: end - start,
-      totalColumns: columns,
+      columns,
+      totalColumns: stride,
       firstColumn: start,
-      tileCodes,
+      tileCodes: grid.tileCodes,
       codes: codes.subarray(start),
-      codeStride: columns,
+      codeStride: stride,
       values: values.subarray(start),
-      valueStride: columns,
+      valueStride: stride,
     });
   } else {
     for (let row = 0; row < rows; row++) {
       for (let column = start; column < end; column++) {
-        const i = row * columns + column;
+        const i = row * stride + column;
         values[i] = grid.decode(row, column, codes[i]!);
       }
     }
   }
-  for (let row = 0, change = 0; row < rows; row++) {
-    const rowEnd = row * columns + end;
-    for (let i = row * columns + start; i < rowEnd; i++, change++) {
-      const error = Math.fround(weights[i]! - values[i]!);
-      changes[change] = error - errors[i]!;
-      errors[i] = error;
-    }
-  }
-  return changes;
+  const [a, b, c] = [weights, values, errors].map((array) => array.subarray(start)) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  math.updateDifferences({ rows, columns, a, b, c, stride, changes });
 }
 
 interface AddProductParams {

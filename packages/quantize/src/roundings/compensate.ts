@@ -27,7 +27,7 @@ export function compensate(params: CompensateParams): Uint8Array {
   const { columns } = matrix;
   const { order, factors } = feedback;
   const natural = order.every((column, place) => column === place);
-  const targets = natural ? matrix.values.slice() : inOrder(matrix, order);
+  const targets = natural ? matrix.values.slice() : reordered(matrix, matrix.values, order, math);
   const weights = natural ? matrix.values : targets.slice();
   const codes = new Uint8Array(targets.length);
   const state: State = { shape: matrix, order, weights, targets, factors, codes, math };
@@ -44,7 +44,7 @@ export function compensate(params: CompensateParams): Uint8Array {
       roundInTurn(state, [...spans(tile.end, PART, tile.start)], roundPart);
     });
   } else roundInTurn(state, [...spans(columns, PART)], roundPart);
-  return natural ? codes : outOfOrder(matrix, order, codes);
+  return natural ? codes : reordered(matrix, codes, inverseOf(order), math);
 }
 
 interface State {
@@ -171,20 +171,20 @@ function tilesOf(columns: number, order: Int32Array, width: number): Span[] {
   return tiles;
 }
 
-function inOrder({ rows, columns, values }: Matrix, order: Int32Array): Float32Array {
-  const result = new Float32Array(rows * columns);
-  for (let row = 0; row < rows; row++) {
-    const at = row * columns;
-    for (let place = 0; place < columns; place++) result[at + place] = values[at + order[place]!]!;
-  }
-  return result;
+/** Column `order[j]` becomes column j. */
+function reordered<T extends Float32Array | Uint8Array>(
+  { rows, columns }: Pick<Matrix, "rows" | "columns">,
+  x: T,
+  order: Int32Array,
+  math: MathKernels,
+): T {
+  const y = (x instanceof Float32Array ? new Float32Array(x.length) : new Uint8Array(x.length)) as T;
+  math.gatherColumns({ rows, columns, x, y, order });
+  return y;
 }
 
-function outOfOrder({ rows, columns }: Matrix, order: Int32Array, codes: Uint8Array): Uint8Array {
-  const result = new Uint8Array(rows * columns);
-  for (let row = 0; row < rows; row++) {
-    const at = row * columns;
-    for (let place = 0; place < columns; place++) result[at + order[place]!] = codes[at + place]!;
-  }
-  return result;
+function inverseOf(order: Int32Array): Int32Array {
+  const inverse = new Int32Array(order.length);
+  for (const [place, column] of order.entries()) inverse[column] = place;
+  return inverse;
 }

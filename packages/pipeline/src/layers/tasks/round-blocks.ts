@@ -75,9 +75,12 @@ export async function roundBlocks(
   const { weights, plain, rounded } = task;
   const source = await readRowBytes(weights, task, open);
   const rows = { ...task, source, values: valuesOf(task, source, kernels) };
+  const kept = plain && (await measure(rows, plainBlocks(rows, plain, kernels), kernels));
   return {
-    ...(plain && { plain: await measure(rows, plainBlocks(rows, plain, kernels), kernels) }),
-    ...(rounded && { rounded: await roundByInputs(rows, rounded, kernels) }),
+    ...(kept && { plain: kept }),
+    ...(rounded && {
+      rounded: await roundByInputs({ ...rows, signals: kept?.outputs?.signals }, rounded, kernels),
+    }),
   };
 }
 
@@ -85,6 +88,8 @@ export async function roundBlocks(
 interface ReadRows extends RoundBlocksTask {
   readonly source: Uint8Array;
   readonly values: Float32Array;
+  /** Squared outputs by row, where they are known already. */
+  readonly signals?: Float64Array | undefined;
 }
 
 function storedType({ type, blockType }: Weights): string {
@@ -181,7 +186,8 @@ async function roundByInputs(
 
 /** What blocks stand for, against the weights. */
 async function measure(task: ReadRows, quantized: Uint8Array, kernels: Kernels): Promise<BlockRows> {
-  const { weights, type, importance, heldOut, rounded, measuresOutputs, rows, source, values } = task;
+  const { weights, type, importance, heldOut, rounded, measuresOutputs, rows, source, values, signals } =
+    task;
   const { columns } = weights;
   const errors = kernels.measureError({
     sourceType: storedType(weights),
@@ -200,7 +206,7 @@ async function measure(task: ReadRows, quantized: Uint8Array, kernels: Kernels):
   const forms = hessian && (await formsOf(matrix, meant, hessian.matrix, math));
   return {
     errors,
-    ...(heldOut && { outputs: outputErrorsByRow({ matrix, values: meant, inputs: heldOut, math }) }),
+    ...(heldOut && { outputs: outputErrorsByRow({ matrix, values: meant, inputs: heldOut, signals, math }) }),
     ...(forms && { forms }),
   };
 }

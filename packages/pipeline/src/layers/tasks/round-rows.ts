@@ -1,6 +1,7 @@
 import type { Kernels } from "@quern/kernels";
 import {
   correctBias,
+  differencesOf,
   type Feedback,
   flattened,
   folded,
@@ -68,15 +69,20 @@ export async function roundRows(
   const { columns } = weights;
   const members = membersOf(treatment, { kernels });
   const matrix = { rows, columns, values: await readWeights(weights, task, open) };
-  const finish = (rounding: TreatmentMembers["rounding"], codes: Uint8Array): RoundedRows =>
+  const finish = (
+    rounding: TreatmentMembers["rounding"],
+    codes: Uint8Array,
+    known?: RowFigures,
+  ): RoundedRows =>
     about(weights.tensor, () => {
       const rounded = round(task, matrix, { ...members, rounding }, kernels);
       codes.set(rounded.matrix.codes, task.firstRow * columns);
-      return describe(task, matrix, rounded, kernels);
+      return describe(task, matrix, rounded, kernels, known);
     });
+  const rounded = finish(members.rounding, task.codes);
   return {
-    rounded: finish(members.rounding, task.codes),
-    ...(task.nearestCodes && { nearest: finish(nearest(), task.nearestCodes) }),
+    rounded,
+    ...(task.nearestCodes && { nearest: finish(nearest(), task.nearestCodes, rounded.figures) }),
   };
 }
 
@@ -116,34 +122,33 @@ function describe(
   matrix: Matrix,
   rounded: RoundedMatrix,
   { math }: Kernels,
+  /** Of the same weights, rounded otherwise. */
+  known: RowFigures | undefined,
 ): RoundedRows {
   const { heldOut, means } = task;
   const { values, damping, deadColumns } = rounded;
   const { codes: _shared, ...described } = rounded.matrix;
+  const differences = differencesOf(matrix, values, math);
+  const { rows, columns } = matrix;
   return {
     matrix: described,
     figures: {
-      ...weightErrors(matrix, values),
-      ...(heldOut && { outputs: outputErrorsByRow({ matrix, values, inputs: heldOut, math }) }),
+      squaredErrors: math.rowProducts({ rows, columns, a: differences, b: differences }),
+      squaredWeights:
+        known?.squaredWeights ?? math.rowProducts({ rows, columns, a: matrix.values, b: matrix.values }),
+      ...(heldOut && {
+        outputs: outputErrorsByRow({
+          matrix,
+          values,
+          inputs: heldOut,
+          differences,
+          signals: known?.outputs?.signals,
+          math,
+        }),
+      }),
     },
     ...(means && { biasShift: correctBias({ matrix, values, means }) }),
     ...(damping === undefined ? {} : { damping }),
     ...(deadColumns === undefined ? {} : { deadColumns: deadColumns.length }),
   };
-}
-
-function weightErrors(
-  { rows, columns, values: weights }: Matrix,
-  values: Float32Array,
-): Omit<RowFigures, "outputs"> {
-  const squaredErrors = new Float64Array(rows);
-  const squaredWeights = new Float64Array(rows);
-  for (let row = 0, i = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++, i++) {
-      const error = weights[i]! - values[i]!;
-      squaredErrors[row]! += error * error;
-      squaredWeights[row]! += weights[i]! * weights[i]!;
-    }
-  }
-  return { squaredErrors, squaredWeights };
 }
