@@ -39,7 +39,7 @@ export async function findPullRequest(params: {
 }): Promise<PullRequest | undefined> {
   const { access, id, mark, patience, signal } = params;
   const { policy } = writePolicy(patience, signal);
-  const fetch = apiFetch({ access, subject: { id, revision: undefined }, policy });
+  const fetch = apiFetch({ access, subject: { id, revision: undefined }, policy, transport: undefined });
   const numbers: number[] = [];
   for (let page = 0; page < MOST_PAGES; page++) {
     const query = new URLSearchParams({ type: "pull_request", status: "all", p: String(page) });
