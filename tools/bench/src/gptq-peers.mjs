@@ -37,7 +37,7 @@ const PEERS = { gptq: "IST-DASLab/gptq", "llm-compressor": "llm-compressor" };
 
 const kernels = await loadKernels();
 if (isMainThread) await compare();
-else parentPort.on("message", (task) => parentPort.postMessage(work(task)));
+else parentPort.on("message", (task) => parentPort.postMessage(work(task), []));
 
 /** Of one thread: what all rows share, or some rows. */
 function work({ treatment, shape, values, hessian, feedback, firstRow, rows }) {
@@ -134,6 +134,7 @@ async function run(threads, treatment, { rows, columns, values, hessian }) {
 
 async function ask(thread, task) {
   const answer = once(thread, "message");
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
   thread.postMessage(task);
   return (await answer)[0];
 }
