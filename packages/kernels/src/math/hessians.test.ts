@@ -308,7 +308,8 @@ function symmetric(matrix: Float64Array, n: number): (i: number, j: number) => n
 }
 
 function above(matrix: Float64Array, n: number): number {
-  return Math.max(0, ...matrix.map((value, at) => (at % n > Math.floor(at / n) ? Math.abs(value) : 0)));
+  const outside = (at: number): boolean => at % n > Math.floor(at / n);
+  return matrix.reduce((most, value, at) => (outside(at) ? Math.max(most, Math.abs(value)) : most), 0);
 }
 
 function below(matrix: Float64Array, n: number): number {
