@@ -61,6 +61,8 @@ export type {
 export { parseModelCard } from "./metadata/model-card.ts";
 export { plainTensors } from "./plain-tensors.ts";
 export type { PlainTensor } from "./plain-tensors.ts";
+export { hasMergedExperts, separateExperts } from "./separate-experts.ts";
+export type { PlainModel } from "./separate-experts.ts";
 export { describeVocabulary } from "./vocabulary/describe-vocabulary.ts";
 export type { VocabularyInput } from "./vocabulary/describe-vocabulary.ts";
 export type { TokenizerKind } from "./vocabulary/tokenizers/registry.ts";

@@ -53,7 +53,7 @@ export interface Rule extends Partial<Omit<LayerRecipe, "parameters">> {
 
 /**
  * How a model is quantized: a point of the space of containers, grids, roundings and transforms, with exceptions. Plain JSON. The
- * output layer stays as it is unless a rule matches it.
+ * output layer and routers stay as they are unless a rule matches them.
  */
 export interface QuantizationRecipe extends LayerRecipe {
   readonly name: string;

@@ -5,6 +5,9 @@ import type { LayerRecipe, QuantizationRecipe, Rule } from "./recipe.ts";
 import type { LayerDecision, LinearLayer, ResolvedRecipe, StatisticsNeed } from "./resolved.ts";
 import { layerNeed, mostOf, needsHessian, transformNeed } from "./statistics-need.ts";
 
+/** Roles of layers that stay as they are unless a rule matches them: routers are no linear layers to most loaders (vLLM, transformers). */
+const KEPT: ReadonlySet<string> = new Set(["output", "router", "shared-router"]);
+
 /**
  * What a recipe decides for each linear layer of a model.
  *
@@ -20,7 +23,7 @@ export function resolveRecipe(recipe: QuantizationRecipe, linears: readonly Line
     const index = matchers.findIndex((matches) => matches(linear));
     const rule = rules[index];
     used.add(index);
-    if (rule?.keep ?? (rule === undefined && linear.role === "output")) {
+    if (rule?.keep ?? (rule === undefined && KEPT.has(linear.role))) {
       return { module: linear.module, keep: true };
     }
     const layer = withRule(recipe, rule);

@@ -60,6 +60,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     config: untied ? untiedConfig(model.config) : model.config,
     tensors: storedTensors(model, untied?.info),
     layers: planned.map(({ shape: _shape, ...layer }) => layer),
+    stacks: model.stacks,
     linears: untied ? [...new Set([...modules, untied.module])] : modules,
     paths,
     quantizer: params.tool,

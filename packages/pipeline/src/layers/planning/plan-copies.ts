@@ -1,4 +1,4 @@
-import type { QuantizedCheckpointPlan } from "@quern/checkpoints";
+import type { QuantizedCheckpointPlan, TensorOrigin } from "@quern/checkpoints";
 import type { TensorInfo } from "@quern/tensor";
 import type { LayeredModel } from "../linear-layers.ts";
 import type { PlannedCopy } from "../plan.ts";
@@ -40,8 +40,15 @@ export function copiesOf(params: {
 }): PlannedCopy[] {
   const { model, checkpoint, targets, untied } = params;
   return [...checkpoint.origins].flatMap(([name, origin]) =>
-    "copy" in origin && name !== untied
-      ? [planCopy(model, origin.copy, { name, target: targets.get(name)! })]
-      : [],
+    name === untied
+      ? []
+      : copiedBy(origin).map((tensor) =>
+          planCopy(model, tensor, { name: tensor, target: targets.get(tensor)! }),
+        ),
   );
+}
+
+function copiedBy(origin: TensorOrigin): readonly string[] {
+  if ("copies" in origin) return origin.copies;
+  return "copy" in origin ? [origin.copy] : [];
 }

@@ -1,3 +1,4 @@
+import { formatOf } from "@quern/checkpoints";
 import { QuernError } from "@quern/tensor";
 import type { LayeredModel } from "../linear-layers.ts";
 import type { InputNeeds, PlannedGroup, PlannedLinear } from "../plan.ts";
@@ -72,12 +73,11 @@ function planLinear(
       { subject: { tensor: weights.tensor } },
     );
   }
-  const prefix = `${linear.module}.`;
-  const own = [...targets].filter(([name]) => name.startsWith(prefix) && name !== linear.bias);
+  const parts = formatOf(decision.format).parts(checked.layer);
   return {
     ...checked,
     weights,
-    targets: new Map(own.map(([name, target]) => [name.slice(prefix.length - 1), target])),
+    targets: new Map(parts.map(({ suffix }) => [suffix, targets.get(linear.module + suffix)!])),
     ...(decision.correctBias && linear.bias !== undefined
       ? { bias: planCopy(model, linear.bias, { name: linear.bias, target: targets.get(linear.bias)! }) }
       : {}),
