@@ -1,5 +1,6 @@
 import { formatOf } from "@quern/checkpoints";
 import { QuernError } from "@quern/tensor";
+import { fitLayer, type UnfitLayer, unfitWarnings } from "./fit-layer.ts";
 import { layerParameters } from "./layer-parameters.ts";
 import type { LayerRecipe, QuantizationRecipe, Rule } from "./recipe.ts";
 import type { LayerDecision, LinearLayer, ResolvedRecipe, StatisticsNeed } from "./resolved.ts";
@@ -19,6 +20,7 @@ export function resolveRecipe(recipe: QuantizationRecipe, linears: readonly Line
   const matchers = rules.map((rule, index) => matcher(recipe, rule, index));
   const used = new Set<number>();
   const needs: StatisticsNeed[] = transforms.map(transformNeed);
+  const unfit: UnfitLayer[] = [];
   const decisions = linears.map((linear): LayerDecision => {
     const index = matchers.findIndex((matches) => matches(linear));
     const rule = rules[index];
@@ -26,20 +28,21 @@ export function resolveRecipe(recipe: QuantizationRecipe, linears: readonly Line
     if (rule?.keep ?? (rule === undefined && KEPT.has(linear.role))) {
       return { module: linear.module, keep: true };
     }
-    const layer = withRule(recipe, rule);
+    const { layer, problem } = fitLayer(withRule(recipe, rule), linear);
+    if (problem !== undefined) unfit.push({ module: linear.module, problem, kept: layer === undefined });
+    if (layer === undefined) return { module: linear.module, keep: true };
     needs.push(layerNeed(layer));
     return { module: linear.module, ...decide(layer, linear) };
   });
   const warnings = rules.flatMap((rule, index) => (used.has(index) ? [] : [unusedRule(recipe, rule, index)]));
+  warnings.push(...unfitWarnings(recipe, unfit));
   return { decisions, transforms, statistics: mostOf(needs), warnings };
 }
 
 /** The recipe of the layers that a rule matches. */
 export function withRule(recipe: LayerRecipe, rule: Rule = {}): LayerRecipe {
-  const { format, parameters, rounding, calibrator, searchInHessian, guard, correctBias, activations } = {
-    ...recipe,
-    ...rule,
-  };
+  const { format, parameters, rounding, calibrator, searchInHessian, guard, correctBias, activations, unfit } =
+    { ...recipe, ...rule };
   return {
     format,
     parameters: { ...recipe.parameters, ...parameters },
@@ -49,6 +52,7 @@ export function withRule(recipe: LayerRecipe, rule: Rule = {}): LayerRecipe {
     ...(guard === undefined ? {} : { guard }),
     ...(correctBias === undefined ? {} : { correctBias }),
     ...(activations === undefined ? {} : { activations }),
+    ...(unfit === undefined ? {} : { unfit }),
   };
 }
 

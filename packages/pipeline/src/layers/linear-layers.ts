@@ -19,6 +19,8 @@ export interface CheckpointLinear extends LinearLayer {
   readonly block?: number;
   /** Under what name its inputs are known: GGUF module, and which matrix of a stack. Absent where they are those of no module alone. */
   readonly inputs?: { readonly module: string; readonly matrix: number };
+  /** Whether it is one of the experts of a block. */
+  readonly expert: boolean;
   /** Name of its bias, if it has one. */
   readonly bias?: string;
 }
@@ -162,6 +164,7 @@ function linearLayers({
         columns,
         role: module.role,
         type: quantized ? dtype : info.type,
+        expert: module.experts !== undefined,
         ...(module.layer === undefined ? {} : { block: module.layer }),
         ...(found.length === 1 ? { inputs: { module: module.name, matrix } } : {}),
         ...(tensors.has(bias) ? { bias } : {}),

@@ -45,11 +45,12 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
   const unfit = unfitWarnings(model, layers.length);
   const inputs = planInputs(params, layers);
   const modules = model.linears.map(({ module }) => module);
-  const planned = layers.map(({ linear: { module, rows, columns }, decision: { format, parameters } }) => ({
+  const planned = layers.map(({ linear: { module, rows, columns, expert }, decision }) => ({
     module,
-    format,
-    parameters,
+    format: decision.format,
+    parameters: decision.parameters,
     shape: { rows, columns },
+    expert,
   }));
   checkLoaders(params, planned, modules);
   const rotation = planRotation({ model, transforms: recipe.transforms, layers });
@@ -59,7 +60,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
   const checkpoint = planQuantizedCheckpoint({
     config: untied ? untiedConfig(model.config) : model.config,
     tensors: storedTensors(model, untied?.info),
-    layers: planned.map(({ shape: _shape, ...layer }) => layer),
+    layers: planned.map(({ module, format, parameters }) => ({ module, format, parameters })),
     stacks: model.stacks,
     linears: untied ? [...new Set([...modules, untied.module])] : modules,
     paths,
