@@ -12,10 +12,15 @@ const KEPT: ReadonlySet<string> = new Set(["output", "router", "shared-router"])
 /**
  * What a recipe decides for each linear layer of a model.
  *
+ * @param options.tiedOutput Name of the embedding that the output is too, where the model has no layer for it. @default it has one
  * @throws QuernError `RECIPE_INVALID` for a rule whose pattern is no regular expression, `FORMAT_UNKNOWN`, `QUANTIZE_UNKNOWN`,
  * `QUANTIZE_OPTION`
  */
-export function resolveRecipe(recipe: QuantizationRecipe, linears: readonly LinearLayer[]): ResolvedRecipe {
+export function resolveRecipe(
+  recipe: QuantizationRecipe,
+  linears: readonly LinearLayer[],
+  { tiedOutput }: { readonly tiedOutput?: string } = {},
+): ResolvedRecipe {
   const { rules = [], transforms = [] } = recipe;
   const matchers = rules.map((rule, index) => matcher(recipe, rule, index));
   const used = new Set<number>();
@@ -34,7 +39,7 @@ export function resolveRecipe(recipe: QuantizationRecipe, linears: readonly Line
     needs.push(layerNeed(layer));
     return { module: linear.module, ...decide(layer, linear) };
   });
-  const warnings = rules.flatMap((rule, index) => (used.has(index) ? [] : [unusedRule(recipe, rule, index)]));
+  const warnings = rules.flatMap((rule, index) => (used.has(index) ? [] : [unusedRule(recipe, { rule, index, tiedOutput })]));
   warnings.push(...unfitWarnings(recipe, unfit));
   return { decisions, transforms, statistics: mostOf(needs), warnings };
 }
@@ -93,14 +98,23 @@ function matcher(
   return ({ module, role }) => (pattern?.test(module) ?? true) && (roles?.includes(role) ?? true);
 }
 
-function unusedRule({ name }: QuantizationRecipe, { modules, roles }: Rule, index: number): QuernError {
+function unusedRule(
+  { name }: QuantizationRecipe,
+  params: { readonly rule: Rule; readonly index: number; readonly tiedOutput: string | undefined },
+): QuernError {
+  const { rule, index, tiedOutput } = params;
+  const { modules, roles } = rule;
   const what = [
     ...(modules === undefined ? [] : [`modules that match "${modules}"`]),
     ...(roles === undefined ? [] : [`roles ${roles.join(", ")}`]),
   ].join(" and ");
   return new QuernError(
     "RECIPE_RULE_UNUSED",
-    `recipe "${name}": rule ${index + 1} (${what || "all layers"}) decides about no layer of this model`,
+    `recipe "${name}": rule ${index + 1} (${what || "all layers"}) decides about no layer of this model${
+      roles?.includes("output") && tiedOutput !== undefined
+        ? `, whose output is its embedding "${tiedOutput}" (tie_word_embeddings) and stays as that is`
+        : ""
+    }`,
     { subject: { key: `rules[${index}]` } },
   );
 }

@@ -64,7 +64,7 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
   const force = options.force === true;
   const source = await openNamedCheckpoint(params.model, host, options);
   const model = await openLayeredModel(source, recipe);
-  const resolved = resolveRecipe(recipe, model.linears);
+  const resolved = resolveRecipe(recipe, model.linears, model);
   refuseWithoutStatistics({ path: params.model, options, recipe, need: resolved.statistics });
   const output = resolve(host.cwd, options.output ?? checkpointFolderName({ recipe, model }));
   const inputs = await openLayerInputs({ source, options, transforms: resolved.transforms, output, host });

@@ -46,6 +46,8 @@ export interface LayeredModel {
   readonly linears: readonly CheckpointLinear[];
   /** What cannot be among them, for want of a place in the format. */
   readonly unfit: readonly UnfitWeight[];
+  /** Weight of the embedding where that is the output too, so that this is no layer of its own. */
+  readonly tiedOutput?: string;
   /** Element type of weights that nothing is known of but that they were quantized. */
   readonly dtype: ElementType;
   /** Of files of little weight, which are left out of the description. */
@@ -85,9 +87,16 @@ export async function openLayeredModel(
     tensors,
     stacks: format?.experts === "stacked" ? expertStacks(description, tensors) : [],
     ...linearLayers({ description, tensors, dtype, format }),
+    ...tiedOutput(description),
     dtype,
     warnings,
   };
+}
+
+function tiedOutput({ modules }: ModelDescription): Pick<LayeredModel, "tiedOutput"> {
+  if (modules.some(({ role }) => role === "output")) return {};
+  const [weight] = modules.find(({ role }) => role === "embedding")?.weights ?? [];
+  return weight === undefined ? {} : { tiedOutput: weight };
 }
 
 /** Their rows are not those that the checkpoint would have if it were not quantized. */

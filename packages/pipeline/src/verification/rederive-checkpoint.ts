@@ -73,7 +73,7 @@ async function planAgain(params: RederiveParams, recorded: CheckpointRecipe): Pr
   const { maxShardSize } = recorded;
   return planCheckpoint({
     model,
-    recipe: resolveRecipe(recipe, model.linears),
+    recipe: resolveRecipe(recipe, model.linears, model),
     recipeName: recipe.name,
     output: folder,
     checkPlaces: false,
