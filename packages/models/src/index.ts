@@ -48,6 +48,7 @@ export type { ForwardModel } from "./forward/plan/plan-forward.ts";
 export { evaluateRows, expressionSources, expressionType, keepsRows } from "./expressions/index.ts";
 export type { ExpressionType, OpenExpression, TensorExpression, TensorReader } from "./expressions/index.ts";
 export { source } from "./expressions/operations/source.ts";
+export { transpose } from "./expressions/operations/transpose.ts";
 export { replaceTensors, weightNames } from "./expressions/tensor-nodes.ts";
 export type {
   CheckpointFiles,

@@ -122,6 +122,10 @@ export interface Architecture {
   readonly generated?: readonly GeneratedTensor[];
   /** Other spellings of names in checkpoints, rewritten in turn before names are looked up. */
   readonly renames?: readonly (readonly [pattern: RegExp, replacement: string])[];
+  /**
+   * Names of weights that checkpoints have as inputs x outputs (transformers, `Conv1D`). Quantized ones are outputs x inputs, as all are.
+   */
+  readonly exchanged?: RegExp;
   /** Names (after the renames) of tensors that are of no use to llama.cpp. */
   readonly ignored?: readonly RegExp[];
   /**

@@ -14,7 +14,7 @@ import type { CheckpointPlan, PlanCheckpointParams } from "./plan.ts";
 import { planCheckpoint } from "./planning/plan-checkpoint.ts";
 import { writeCheckpoint } from "./running/write-checkpoint.ts";
 import { goldenModel, openFolder, recipeFor, type RecipeSettings, valuesOf } from "./testing/checkpoints.ts";
-import { turnedMatrix, writeMergedQwen, writePlainGptOss } from "./testing/merged-experts.ts";
+import { turnedMatrix, writeMergedQwen, writePlainGptOss } from "./testing/stored-otherwise.ts";
 import { randomStatistics } from "./testing/random-statistics.ts";
 
 const W4: LayerParameters = {

@@ -21,6 +21,8 @@ export interface CheckpointLinear extends LinearLayer {
   readonly inputs?: { readonly module: string; readonly matrix: number };
   /** Whether it is one of the experts of a block. */
   readonly expert: boolean;
+  /** Whether the checkpoint has its weight as inputs x outputs (transformers, `Conv1D`). */
+  readonly exchanged: boolean;
   /** Name of its bias, if it has one. */
   readonly bias?: string;
 }
@@ -55,8 +57,8 @@ export interface LayeredModel {
 }
 
 /**
- * Finds the linear layers of a checkpoint. Experts that it keeps in one tensor are layers of their own where programs that load the format
- * take them so; where they do not, they are listed, as are weights of inputs x outputs.
+ * Finds the linear layers of a checkpoint. Experts that it keeps in one tensor, and weights of inputs x outputs, are among them where
+ * programs that load the format take them; where they do not, they are listed.
  *
  * @param params.format How layers will be stored. @default not in a checkpoint
  * @throws QuernError `PLAN_SOURCE_PACKED` for experts that are in blocks of a ggml type already (gpt-oss), and the codes of `describeModel`
@@ -162,7 +164,8 @@ function linearLayers({
       unfit.push({ tensor: weight, reason });
       return [];
     }
-    const [rows, columns] = shape as [number, number];
+    const exchanged = isExchanged(found);
+    const [rows, columns] = (exchanged ? shape.toReversed() : shape) as [number, number];
     const [{ module, matrix }] = found as [(typeof found)[0]];
     const name = moduleOf(weight);
     const bias = `${name}.bias`;
@@ -174,6 +177,7 @@ function linearLayers({
         role: module.role,
         type: quantized ? dtype : info.type,
         expert: module.experts !== undefined,
+        exchanged,
         ...(module.layer === undefined ? {} : { block: module.layer }),
         ...(found.length === 1 ? { inputs: { module: module.name, matrix } } : {}),
         ...(tensors.has(bias) ? { bias } : {}),
@@ -196,8 +200,14 @@ function whyUnfit(
 ): string | undefined {
   if (shape.length > 2) return whyMerged(users[0]!.module, format);
   if (shape.length !== 2 || !weight.endsWith(WEIGHT)) return "no weight of a layer of its own";
-  // What is transposed for all that use it (transformers, `Conv1D`).
-  return users.some(({ keeps }) => keeps) ? undefined : "stored as inputs x outputs, as Conv1D is";
+  if (!isExchanged(users) || format?.conv1d === true) return undefined;
+  const which = format === undefined ? "" : `, which nothing that loads ${format.name} takes quantized`;
+  return `stored as inputs x outputs, as Conv1D is${which}`;
+}
+
+/** Whether it is transposed for all that use it. */
+function isExchanged(users: readonly { readonly keeps: boolean }[]): boolean {
+  return users.every(({ keeps }) => !keeps);
 }
 
 const DTYPES: ReadonlyMap<unknown, ElementType> = new Map([

@@ -59,7 +59,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
   const origin = params.provenance && (await describeCheckpointOrigin(params, params.provenance));
   const checkpoint = planQuantizedCheckpoint({
     config: untied ? untiedConfig(model.config) : model.config,
-    tensors: storedTensors(model, untied?.info),
+    tensors: storedTensors(model, { layers, output: untied?.info }),
     layers: planned.map(({ module, format, parameters }) => ({ module, format, parameters })),
     stacks: model.stacks,
     linears: untied ? [...new Set([...modules, untied.module])] : modules,

@@ -7,7 +7,7 @@ import { consumesHessian, groupBytes } from "./memory.ts";
 import { planCopy } from "./plan-copies.ts";
 import type { CheckedLinear } from "./plan-linear.ts";
 import type { LinearGroup } from "./stages.ts";
-import { weightsOf } from "./weights-of.ts";
+import { layerWeights } from "./weights-of.ts";
 
 const FLOATS: ReadonlySet<string> = new Set(["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"]);
 
@@ -65,7 +65,7 @@ function planLinear(
   { model, targets }: { readonly model: LayeredModel; readonly targets: ReadonlyMap<string, Target> },
 ): PlannedLinear {
   const { linear, decision } = checked;
-  const weights = weightsOf(model, `${linear.module}.weight`);
+  const weights = layerWeights(model, linear);
   if (!FLOATS.has(weights.type)) {
     throw new QuernError(
       "TENSOR_TYPE_UNSUPPORTED",

@@ -49,7 +49,6 @@ export async function writeMergedQwen(folder: string): Promise<void> {
  * @param folder A new one.
  */
 export async function writePlainGptOss(folder: string): Promise<void> {
-  let seed = 1;
   await rewrite(
     "gpt-oss",
     folder,
@@ -59,15 +58,45 @@ export async function writePlainGptOss(folder: string): Promise<void> {
         if (!tensor.name.endsWith("_blocks")) return [tensor];
         const [experts = 0, rows = 0, blocks = 0, bytes = 0] = tensor.shape;
         const shape = [experts, blocks * bytes * 2, rows];
-        const values = Float32Array.from({ length: elementCount(shape) }, () => {
-          seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
-          return seed / 2 ** 32 - 0.5;
-        });
-        const name = tensor.name.replace("_blocks", "");
-        return [{ name, type: "BF16", shape, bytes: encodeElements({ type: "BF16", values }) }];
+        return [randomTensor(tensor.name.replace("_blocks", ""), "BF16", shape)];
       }),
     ({ quantization_config: _, ...config }) => config,
   );
+}
+
+/** Sizes of the tiny GPT-2, and those that formats can hold whose inputs are multiples of 32. */
+const WIDTHS: ReadonlyMap<number, number> = new Map([
+  [80, 64],
+  [240, 192],
+  [320, 256],
+]);
+
+/**
+ * Writes a tiny GPT-2 of 64 hidden units, whose weights are inputs x outputs.
+ *
+ * @param folder A new one.
+ */
+export async function writeNarrowGpt2(folder: string): Promise<void> {
+  await rewrite(
+    "gpt2",
+    folder,
+    (tensors) =>
+      [...tensors.values()].map((tensor) => {
+        const shape = tensor.shape.map((size) => WIDTHS.get(size) ?? size);
+        return shape.join() === tensor.shape.join() ? tensor : randomTensor(tensor.name, "F32", shape);
+      }),
+    (config) => ({ ...config, n_embd: 64, n_head: 4 }),
+  );
+}
+
+/** Small numbers that depend on the name. */
+function randomTensor(name: string, type: TensorInfo["type"], shape: readonly number[]): Tensor {
+  let seed = [...name].reduce((hash, letter) => Math.imul(hash, 31) + letter.charCodeAt(0), 7) >>> 0;
+  const values = Float32Array.from({ length: elementCount(shape) }, () => {
+    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
+    return seed / 2 ** 32 - 0.5;
+  });
+  return { name, type, shape, bytes: encodeElements({ type, values }) };
 }
 
 async function rewrite(
