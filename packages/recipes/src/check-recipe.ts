@@ -72,7 +72,11 @@ function checkLayerRecipe(recipe: QuantizationRecipe, layer: LayerRecipe, key: s
   const whole = layerParameters(withChannels(layer).parameters, "BF16");
   const [unheld] = layer.unfit === "channel" ? format.problems({ ...shape, parameters: whole }) : [];
   if (unheld !== undefined) {
-    throw invalid(recipe, key === "" ? "unfit" : `${key}.unfit`, `${format.name} has no layers with one scale for each output: ${unheld}`);
+    throw invalid(
+      recipe,
+      key === "" ? "unfit" : `${key}.unfit`,
+      `${format.name} has no layers with one scale for each output: ${unheld}`,
+    );
   }
   if (format.pack === undefined) throw invalid(recipe, key, `${format.name} can be read and not written`);
   if (problems.length > 0) throw invalid(recipe, key, `${format.name}: ${problems.join("; ")}`);

@@ -72,9 +72,7 @@ describe("resolveRecipe", () => {
     expect(refused).toMatchObject({ decisions: [{ parameters: { tile: { columns: 128 } } }], warnings: [] });
     const keep = resolveRecipe({ ...recipe, unfit: "keep" }, [LINEARS[0]!, unfit]);
     expect(keep.decisions.map((decision) => decision.keep === true)).toEqual([false, true]);
-    expect(keep.warnings).toMatchObject([
-      { code: "RECIPE_LAYERS_UNFIT", subject: { tensor: unfit.module } },
-    ]);
+    expect(keep.warnings).toMatchObject([{ code: "RECIPE_LAYERS_UNFIT", subject: { tensor: unfit.module } }]);
     expect(keep.warnings![0]!.message).toContain("layers stay as they are");
     const channel = resolveRecipe({ ...recipe, unfit: "channel" }, [LINEARS[0]!, unfit]);
     expect(channel.decisions.map((decision) => !decision.keep && decision.parameters.tile.columns)).toEqual([

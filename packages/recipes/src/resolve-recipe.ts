@@ -39,15 +39,26 @@ export function resolveRecipe(
     needs.push(layerNeed(layer));
     return { module: linear.module, ...decide(layer, linear) };
   });
-  const warnings = rules.flatMap((rule, index) => (used.has(index) ? [] : [unusedRule(recipe, { rule, index, tiedOutput })]));
+  const warnings = rules.flatMap((rule, index) =>
+    used.has(index) ? [] : [unusedRule(recipe, { rule, index, tiedOutput })],
+  );
   warnings.push(...unfitWarnings(recipe, unfit));
   return { decisions, transforms, statistics: mostOf(needs), warnings };
 }
 
 /** The recipe of the layers that a rule matches. */
 export function withRule(recipe: LayerRecipe, rule: Rule = {}): LayerRecipe {
-  const { format, parameters, rounding, calibrator, searchInHessian, guard, correctBias, activations, unfit } =
-    { ...recipe, ...rule };
+  const {
+    format,
+    parameters,
+    rounding,
+    calibrator,
+    searchInHessian,
+    guard,
+    correctBias,
+    activations,
+    unfit,
+  } = { ...recipe, ...rule };
   return {
     format,
     parameters: { ...recipe.parameters, ...parameters },

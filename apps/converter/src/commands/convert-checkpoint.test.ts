@@ -258,8 +258,18 @@ describe("quern convert refuses", () => {
   });
 
   it.each([
-    ["a key that there is not", "extends: w4a16-rtn\nunfitt: keep\n", "line 2, unfitt: there is no such key", 3],
-    ["a value of another type", "extends: w4a16-rtn\nparameters:\n  bits: four\n", "line 3, parameters.bits: ", 3],
+    [
+      "a key that there is not",
+      "extends: w4a16-rtn\nunfitt: keep\n",
+      "line 2, unfitt: there is no such key",
+      3,
+    ],
+    [
+      "a value of another type",
+      "extends: w4a16-rtn\nparameters:\n  bits: four\n",
+      "line 3, parameters.bits: ",
+      3,
+    ],
     ["members that do not go together", "extends: bnb-nf4\nrounding: hqq\n", "HQQ moves the zero points", 2],
   ])("a recipe file with %s", async (_what, text, expected, expectedExitCode) => {
     const cwd = await temporaryFolder();

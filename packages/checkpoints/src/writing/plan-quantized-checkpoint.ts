@@ -153,7 +153,8 @@ function expandLayers(params: {
     const { module, format, parameters } = layer;
     const modules = members.get(module);
     const leading = modules === undefined ? [] : [modules.length];
-    if (info.shape.length !== 2 + leading.length) throw withoutWeight(module, `has the shape [${info.shape.join(", ")}]`);
+    if (info.shape.length !== 2 + leading.length)
+      throw withoutWeight(module, `has the shape [${info.shape.join(", ")}]`);
     if (tied && module === "lm_head") {
       throw new QuernError(
         "FORMAT_CANNOT_HOLD",

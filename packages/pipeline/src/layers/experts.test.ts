@@ -7,7 +7,6 @@ import { QuernError } from "@quern/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { convert } from "../conversion/convert.ts";
 import { planConversion } from "../planning/plan-conversion.ts";
-import { goldenPath } from "../testing/golden.ts";
 import type { CheckpointReport } from "./events.ts";
 import type { LayeredModel } from "./linear-layers.ts";
 import type { CheckpointPlan, PlanCheckpointParams } from "./plan.ts";
@@ -80,7 +79,10 @@ describe.each<RecipeSettings>([
   { format: "gptq", parameters: { ...W4, scaleType: "F16" } },
   { format: "awq", parameters: { ...W4, symmetric: false, scaleType: "F16" } },
   { format: "pack-quantized", parameters: W4 },
-  { format: "nvfp4-pack-quantized", parameters: { ...W4, tile: { rows: 1, columns: 16 }, scaleType: "F8_E4M3" } },
+  {
+    format: "nvfp4-pack-quantized",
+    parameters: { ...W4, tile: { rows: 1, columns: 16 }, scaleType: "F8_E4M3" },
+  },
   { format: "fp8", parameters: { ...W4, bits: 8, tile: BLOCKS, scaleType: "F32" }, keep: /\.experts\.3\./ },
 ])("experts of one tensor in $format", (settings) => {
   it("become what experts that were apart become", async () => {
@@ -111,7 +113,9 @@ describe("MLX", () => {
     expect(hashes(one)).toEqual(hashes(other));
     const written = await openCheckpointDirectory(one.folder);
     const stacked = [...written.tensors.values()].filter(({ name }) => name.includes("layers.0.mlp."));
-    expect(Object.fromEntries(stacked.map(({ name, type, shape }) => [name.slice(19), [type, ...shape]]))).toEqual({
+    expect(
+      Object.fromEntries(stacked.map(({ name, type, shape }) => [name.slice(19), [type, ...shape]])),
+    ).toEqual({
       "gate.weight": ["BF16", 16, 128],
       "switch_mlp.down_proj.weight": ["U32", 16, 128, 4],
       "switch_mlp.down_proj.scales": ["BF16", 16, 128, 1],
@@ -156,7 +160,9 @@ describe("MLX", () => {
         : { tensor: `model.layers.${block}.mlp.experts.${name}.weight`, index: Number(index), count: 4 };
     });
     const found = await ggufOf(report.folder);
-    expect(Object.keys(found)).toEqual(expect.arrayContaining(["blk.0.ffn_gate_exps.bias", "blk.0.ffn_up_exps.weight"]));
+    expect(Object.keys(found)).toEqual(
+      expect.arrayContaining(["blk.0.ffn_gate_exps.bias", "blk.0.ffn_up_exps.weight"]),
+    );
   });
 
   it("goes on with experts of a block where it stopped", async () => {
@@ -167,10 +173,11 @@ describe("MLX", () => {
     const stopped = writeCheckpoint(planned, {
       signal: controller.signal,
       onEvent: (event) => {
-        if (event.type === "tensor:done" && event.name.includes("experts.2.")) controller.abort();
+        if (event.type === "tensor:done" && event.name.includes("experts.2."))
+          controller.abort(new Error("enough"));
       },
     });
-    await expect(stopped).rejects.toThrow();
+    await expect(stopped).rejects.toThrow("enough");
     const report = await writeCheckpoint(planned);
     expect(report.resumed).toBeGreaterThan(0);
     expect(hashes(report)).toEqual(expected);
@@ -223,8 +230,16 @@ describe("with statistics", () => {
 
 describe("stay as they are, and the plan says why,", () => {
   it.each<[RecipeSettings, "merged" | "gpt-oss", string]>([
-    [{ format: "bnb-nf4", parameters: { ...W4, tile: { rows: 1, columns: 64 }, scaleType: "F32" } }, "merged", "nothing that loads bnb-nf4 takes those quantized"],
-    [{ format: "gptq", parameters: { ...W4, scaleType: "F16" } }, "gpt-oss", "nothing that loads gptq takes those of this architecture apart"],
+    [
+      { format: "bnb-nf4", parameters: { ...W4, tile: { rows: 1, columns: 64 }, scaleType: "F32" } },
+      "merged",
+      "nothing that loads bnb-nf4 takes those quantized",
+    ],
+    [
+      { format: "gptq", parameters: { ...W4, scaleType: "F16" } },
+      "gpt-oss",
+      "nothing that loads gptq takes those of this architecture apart",
+    ],
   ])("experts of one tensor, in %j, %s", async (settings, name, reason) => {
     const path = name === "merged" ? merged : gptOss;
     const planned = await plan(await openFolder(path, settings.format), settings);

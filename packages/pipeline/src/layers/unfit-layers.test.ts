@@ -13,6 +13,8 @@ import { goldenModel, openFolder, valuesOf } from "./testing/checkpoints.ts";
 const DOWN = [0, 1].map((block) => `model.layers.${block}.mlp.down_proj`);
 const FITTING = "model.layers.0.mlp.up_proj";
 
+type Json = Readonly<Record<string, unknown>>;
+
 let folder: string;
 let model: LayeredModel;
 beforeAll(async () => {
@@ -40,7 +42,9 @@ function plan(recipe: QuantizationRecipe): Promise<CheckpointPlan> {
   });
 }
 
-async function write(recipe: QuantizationRecipe): Promise<{ after: LayeredModel; config: string; codes: string[] }> {
+async function write(
+  recipe: QuantizationRecipe,
+): Promise<{ after: LayeredModel; config: string; codes: string[] }> {
   const planned = await plan(recipe);
   await writeCheckpoint(planned);
   return {
@@ -71,26 +75,34 @@ describe("layers whose inputs do not divide into groups", () => {
     });
   });
 
-  it.each([
-    ["w4a16-rtn", { unfit: "keep" }, (config: string) => JSON.parse(config).quantization_config.ignore],
-    ["mlx-q8", {}, undefined],
-  ] as const)("stay as they are where %s says %j", async (name, changes, listed) => {
-    const recipe = preset(name, { ...changes, rules: [] });
-    const { after, config, codes } = await write(recipe);
+  it.each<[string, string, Partial<QuantizationRecipe>, object]>([
+    ["w4a16-rtn", "keep", { unfit: "keep" }, { ignore: ["lm_head", ...DOWN] }],
+    [
+      "w4a16-rtn",
+      "keep in awq",
+      {
+        format: "awq",
+        parameters: { bits: 4, groupSize: 64, symmetric: false, scaleType: "F16" },
+        unfit: "keep",
+      },
+      { modules_to_not_convert: ["lm_head", ...DOWN] },
+    ],
+    ["mlx-q8", "nothing", {}, { group_size: 64, bits: 8 }],
+  ])("stay as they are where %s says %s", async (name, _what, changes, quantization) => {
+    const { after, config, codes } = await write(preset(name, { ...changes, rules: [] }));
     expect(codes).toEqual(["RECIPE_LAYERS_UNFIT"]);
-    for (const module of DOWN) expect(await isKept(after, module), module).toBe(true);
-    expect(await isKept(after, FITTING)).toBe(false);
-    if (listed !== undefined) expect(listed(config)).toEqual(["lm_head", ...DOWN]);
+    const kept = await Promise.all([...DOWN, FITTING].map((module) => isKept(after, module)));
+    expect(kept).toEqual([true, true, false]);
+    expect((JSON.parse(config) as Json)["quantization_config"]).toMatchObject(quantization);
   });
 
   it("have one scale for each output where a rule says so", async () => {
     const recipe = preset("w4a16-rtn", { rules: [{ roles: ["down"], unfit: "channel" }] });
     const { after, config, codes } = await write(recipe);
     expect(codes).toEqual(["RECIPE_LAYERS_UNFIT"]);
-    const { config_groups: groups } = JSON.parse(config).quantization_config;
-    expect(groups.group_1).toMatchObject({
-      targets: DOWN,
-      weights: { strategy: "channel", group_size: null, num_bits: 4 },
+    const weights = { strategy: "channel", group_size: null, num_bits: 4 };
+    expect((JSON.parse(config) as Json)["quantization_config"]).toMatchObject({
+      config_groups: { group_1: { targets: DOWN, weights } },
     });
     const found = await valuesOf(after, `${DOWN[0]}.weight`);
     expect(new Set(found.subarray(0, 352)).size).toBeLessThanOrEqual(16);

@@ -85,7 +85,10 @@ function checkSize(format: QuantizedFormat, layer: Layer, module: string): void 
       format.problems({ ...layer, parameters: { ...parameters, tile: { rows: 1, columns } } }).length === 0;
     const sizes = GROUP_SIZES.filter((size) => layer.columns % size === 0 && held(size));
     const whole = held("all");
-    const fitting = [...(sizes.length > 0 ? [`groups of ${sizes.join(", ")}`] : []), ...(whole ? ["one scale for each output"] : [])];
+    const fitting = [
+      ...(sizes.length > 0 ? [`groups of ${sizes.join(", ")}`] : []),
+      ...(whole ? ["one scale for each output"] : []),
+    ];
     const choices = `"unfit: keep"${whole ? ' or "unfit: channel"' : ""}`;
     throw new QuernError(
       cause.code,

@@ -60,7 +60,7 @@ export async function writePlainGptOss(folder: string): Promise<void> {
         const shape = [experts, blocks * bytes * 2, rows];
         return [randomTensor(tensor.name.replace("_blocks", ""), "BF16", shape)];
       }),
-    ({ quantization_config: _, ...config }) => config,
+    ({ quantization_config: _quantization, ...config }) => config,
   );
 }
 
@@ -91,7 +91,7 @@ export async function writeNarrowGpt2(folder: string): Promise<void> {
 
 /** Small numbers that depend on the name. */
 function randomTensor(name: string, type: TensorInfo["type"], shape: readonly number[]): Tensor {
-  let seed = [...name].reduce((hash, letter) => Math.imul(hash, 31) + letter.charCodeAt(0), 7) >>> 0;
+  let seed = new TextEncoder().encode(name).reduce((hash, byte) => Math.imul(hash, 31) + byte, 7) >>> 0;
   const values = Float32Array.from({ length: elementCount(shape) }, () => {
     seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
     return seed / 2 ** 32 - 0.5;
