@@ -19,7 +19,7 @@ const KEPT: ReadonlySet<string> = new Set(["output", "router", "shared-router"])
 export function resolveRecipe(
   recipe: QuantizationRecipe,
   linears: readonly LinearLayer[],
-  { tiedOutput }: { readonly tiedOutput?: string } = {},
+  options: { readonly tiedOutput?: string } = {},
 ): ResolvedRecipe {
   const { rules = [], transforms = [] } = recipe;
   const matchers = rules.map((rule, index) => matcher(recipe, rule, index));
@@ -40,7 +40,7 @@ export function resolveRecipe(
     return { module: linear.module, ...decide(layer, linear) };
   });
   const warnings = rules.flatMap((rule, index) =>
-    used.has(index) ? [] : [unusedRule(recipe, { rule, index, tiedOutput })],
+    used.has(index) ? [] : [unusedRule(recipe, { rule, index, ...options })],
   );
   warnings.push(...unfitWarnings(recipe, unfit));
   return { decisions, transforms, statistics: mostOf(needs), warnings };
@@ -111,7 +111,7 @@ function matcher(
 
 function unusedRule(
   { name }: QuantizationRecipe,
-  params: { readonly rule: Rule; readonly index: number; readonly tiedOutput: string | undefined },
+  params: { readonly rule: Rule; readonly index: number; readonly tiedOutput?: string },
 ): QuernError {
   const { rule, index, tiedOutput } = params;
   const { modules, roles } = rule;

@@ -3,10 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LayerParameters } from "@quern/checkpoints";
 import { openCheckpointDirectory } from "@quern/checkpoints/node";
+import type { JsonObject } from "@quern/manifest";
+import { readManifest } from "@quern/manifest/node";
+import { presetNamed, resolveRecipe } from "@quern/recipes";
 import { QuernError } from "@quern/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { convert } from "../conversion/convert.ts";
 import { planConversion } from "../planning/plan-conversion.ts";
+import { withFlippedByte } from "../testing/flip-byte.ts";
+import { rederive } from "../verification/rederive.ts";
 import type { CheckpointReport } from "./events.ts";
 import type { LayeredModel } from "./linear-layers.ts";
 import type { CheckpointPlan, PlanCheckpointParams } from "./plan.ts";
@@ -181,6 +186,33 @@ describe("MLX", () => {
     const report = await writeCheckpoint(planned);
     expect(report.resumed).toBeGreaterThan(0);
     expect(hashes(report)).toEqual(expected);
+  });
+
+  it("is made again and compared, tensor by tensor", async () => {
+    const preset = presetNamed("mlx-q8");
+    const recipe = { ...preset, parameters: { ...preset.parameters, groupSize: 32 } };
+    const model = await openFolder(merged, "mlx");
+    const tool = { name: "tests", version: "1.0.0" };
+    const { folder: path } = await write(model, MLX, {
+      recipe: resolveRecipe(recipe, model.linears, model),
+      tool: "tests:1.0.0",
+      provenance: { tool, recipe: recipe as unknown as JsonObject },
+    });
+    const manifest = await readManifest(join(path, "quern-manifest.json"));
+    const params = { manifest, folder: path, source: model.checkpoint, threads: 0, sample: "all" } as const;
+    const result = await rederive(params);
+    expect(result.findings).toEqual([]);
+    expect(result.tensors).toHaveLength(manifest.tensors.length);
+    const tensor = manifest.tensors.find(
+      ({ name }) => name === "model.layers.1.mlp.switch_mlp.up_proj.weight",
+    )!;
+    const file = join(path, manifest.files[tensor.file]!.name);
+    const offset = tensor.offset + Math.floor(tensor.bytes / 2) + 1;
+    await withFlippedByte({ path: file, offset, mask: 4 }, async () => {
+      expect((await rederive(params)).findings).toMatchObject([
+        { kind: "tensor", tensor: tensor.name, offset },
+      ]);
+    });
   });
 
   it("refuses experts of a block that are treated differently", async () => {

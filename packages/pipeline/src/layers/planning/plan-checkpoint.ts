@@ -130,6 +130,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     (sum, { info }) => sum + elementCount(info.shape),
     0,
   );
+  const quantized = new Set(planned.map(({ module }) => module));
   const fileSize = shards.reduce((sum, { size }) => sum + size, 0);
   return {
     model,
@@ -149,7 +150,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
       ...(output ? [output] : []),
     ],
     ...(output && { untied: output }),
-    kept: modules.filter((module) => !planned.some((layer) => layer.module === module)),
+    kept: modules.filter((module) => !quantized.has(module)),
     parameters,
     sourceBytes: model.checkpoint.totalBytes,
     networkBytes: remoteBytes(model.checkpoint.tensors.values(), model.checkpoint.shards),
