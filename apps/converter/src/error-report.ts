@@ -12,7 +12,7 @@ const hints: Readonly<Record<string, string>> = {
   CHECKPOINT_NOT_A_FOLDER: "Name the folder that holds the model, not a file in it.",
   EVALUATION_MEMORY: "Pass a larger --memory, or take fewer --threads or a shorter --context.",
   FORMAT_CANNOT_HOLD:
-    'Try another --group-size, or a recipe file with a rule that leaves such layers as they are ("keep: true").',
+    'Try another --group-size, or a recipe file that says what becomes of such layers ("unfit: keep"), or leaves them by a rule ("keep: true").',
   GGUF_EDIT_REFUSED: "Pass --force if you know what you are doing.",
   GGUF_UNDO_PENDING: "Run quern edit with --restore and nothing else to take the interrupted edit back.",
   IMPORTANCE_REQUIRED: "Pass --imatrix with a file made by llama-imatrix, or choose a larger type.",

@@ -33,6 +33,7 @@ export type { GgufModel, GgufModelTensor } from "./gguf-model.ts";
 export { describeQuantization, quantizationOf } from "./reading/describe-quantization.ts";
 export type { QuantizedCheckpoint, QuantizedLayer } from "./reading/describe-quantization.ts";
 export type { QuantizedInputs } from "./reading/quantized-inputs.ts";
+export type { LayerStack } from "./writing/stacked-layers.ts";
 export { planQuantizedCheckpoint } from "./writing/plan-quantized-checkpoint.ts";
 export type { QuantizedCheckpointPlan, TensorOrigin } from "./writing/plan-quantized-checkpoint.ts";
 export type { PlannedLayer } from "./writing/quantized-model.ts";

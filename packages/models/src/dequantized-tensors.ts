@@ -5,6 +5,8 @@ import { replaceSources } from "./expressions/evaluate.ts";
 import type { TensorExpression } from "./expressions/expression.ts";
 import { dequantizeLayer } from "./expressions/operations/dequantize.ts";
 import { source } from "./expressions/operations/source.ts";
+import { transpose } from "./expressions/operations/transpose.ts";
+import { view } from "./expressions/operations/view.ts";
 import type { JsonObject } from "./json-file.ts";
 import type { ModelInput, ModelModule, StoredInputQuantization } from "./model.ts";
 
@@ -24,15 +26,23 @@ export interface DequantizedTensors {
  * A checkpoint with the weights that its quantized layers dequantize to, in the order of llama.cpp's converter: in the place of
  * a tensor of that name, or else after all others (conversion/base.py, `dequant_model`).
  *
+ * @param exchanged Names of weights that are inputs x outputs where they are not quantized. @default none
  * @throws QuernError the codes of `describeQuantization`
  */
 export async function dequantizedTensors(
   config: JsonObject,
   { tensors, readTensor = cannotRead }: Pick<ModelInput, "tensors" | "readTensor">,
+  exchanged?: RegExp,
 ): Promise<DequantizedTensors> {
   const quantized = await describeQuantization({ config, tensors, readTensor });
   if (quantized === undefined) return unquantized(tensors);
-  const weights = new Map(quantized.layers.map(({ weight }) => [weight.name, weight]));
+  const isExchanged = (name: string): boolean => exchanged?.test(name) === true;
+  const weights = new Map(
+    quantized.layers.map(({ weight }) => [
+      weight.name,
+      isExchanged(weight.name) ? { ...weight, shape: weight.shape.toReversed() } : weight,
+    ]),
+  );
   const all = new Map<string, TensorInfo>();
   for (const [name, info] of tensors) {
     const weight = weights.get(name);
@@ -43,16 +53,17 @@ export async function dequantizedTensors(
 
   const parts = new Map(quantized.layers.map((layer) => [layer.weight.name, layer.parts]));
   const expressions = new Map<string, TensorExpression>(
-    quantized.layers.map(({ weight, format, layer, parts: own }) => [
-      weight.name,
-      dequantizeLayer({
-        name: weight.name,
+    quantized.layers.map(({ weight, format, layer, parts: own }) => {
+      const { name, shape } = weight;
+      const expression = dequantizeLayer({
+        name,
         format,
         layer,
-        shape: weight.shape,
-        parts: own.map(({ suffix, name }) => ({ suffix, expression: source(name) })),
-      }),
-    ]),
+        shape,
+        parts: own.map((part) => ({ suffix: part.suffix, expression: source(part.name) })),
+      });
+      return [name, isExchanged(name) ? view(name, transpose(expression)) : expression];
+    }),
   );
   const inputs = new Map(quantized.layers.map((layer) => [layer.weight.name, layer.inputs]));
   return {

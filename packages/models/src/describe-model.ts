@@ -37,7 +37,7 @@ export async function describeModel(input: ModelInput): Promise<ModelDescription
   const config = fillIn(given, architecture);
   const source = keepsQuantization(architecture, given)
     ? unquantized(input.tensors)
-    : await dequantizedTensors(json, input);
+    : await dequantizedTensors(json, input, architecture.exchanged);
 
   const vocabulary = await describeVocabulary({
     files,

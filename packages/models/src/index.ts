@@ -48,6 +48,7 @@ export type { ForwardModel } from "./forward/plan/plan-forward.ts";
 export { evaluateRows, expressionSources, expressionType, keepsRows } from "./expressions/index.ts";
 export type { ExpressionType, OpenExpression, TensorExpression, TensorReader } from "./expressions/index.ts";
 export { source } from "./expressions/operations/source.ts";
+export { transpose } from "./expressions/operations/transpose.ts";
 export { replaceTensors, weightNames } from "./expressions/tensor-nodes.ts";
 export type {
   CheckpointFiles,
@@ -61,6 +62,8 @@ export type {
 export { parseModelCard } from "./metadata/model-card.ts";
 export { plainTensors } from "./plain-tensors.ts";
 export type { PlainTensor } from "./plain-tensors.ts";
+export { hasMergedExperts, separateExperts } from "./separate-experts.ts";
+export type { PlainModel } from "./separate-experts.ts";
 export { describeVocabulary } from "./vocabulary/describe-vocabulary.ts";
 export type { VocabularyInput } from "./vocabulary/describe-vocabulary.ts";
 export type { TokenizerKind } from "./vocabulary/tokenizers/registry.ts";

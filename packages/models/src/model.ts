@@ -1,5 +1,6 @@
 import type { GgufMetadata } from "@quern/gguf";
 import type { ElementType, QuernError, TensorInfo } from "@quern/tensor";
+import type { ExpertNames } from "./architectures/architecture.ts";
 import type { ModuleRole } from "./architectures/module-role.ts";
 import type { TensorExpression } from "./expressions/expression.ts";
 import type { InputQuantization } from "./forward/input-quantization.ts";
@@ -81,6 +82,8 @@ export interface ModelModule {
    * after another.
    */
   readonly weights: readonly string[];
+  /** Of experts: what they are called where they are quantized. */
+  readonly experts?: ExpertNames;
 }
 
 /** How runtimes quantize what a linear layer reads. */

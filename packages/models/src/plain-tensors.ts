@@ -1,5 +1,6 @@
 import type { TensorInfo } from "@quern/tensor";
 import { readConfig } from "./architectures/read-config.ts";
+import { architectureOf } from "./architectures/registry.ts";
 import { dequantizedTensors } from "./dequantized-tensors.ts";
 import type { TensorExpression } from "./expressions/expression.ts";
 import { source } from "./expressions/operations/source.ts";
@@ -19,14 +20,15 @@ export interface PlainTensor {
  * The tensors of a checkpoint under their own names, quantized layers as the weights that they stand for.
  *
  * @returns them by name, in the order of the checkpoint, and config.json
- * @throws QuernError `MODEL_CONFIG_MISSING`, `CHECKPOINT_QUANTIZATION_UNKNOWN`, `CHECKPOINT_QUANTIZATION_INVALID` and the codes of files that
+ * @throws QuernError `MODEL_CONFIG_MISSING`, `MODEL_UNSUPPORTED`, `CHECKPOINT_QUANTIZATION_UNKNOWN`, `CHECKPOINT_QUANTIZATION_INVALID` and the codes of files that
  * are not what they should be
  */
 export async function plainTensors(
   input: Pick<ModelInput, "files" | "tensors" | "readTensor">,
 ): Promise<{ readonly tensors: ReadonlyMap<string, PlainTensor>; readonly config: JsonObject }> {
-  const { json } = await readConfig(input.files);
-  const { tensors, expressions } = await dequantizedTensors(json, input);
+  const { json, config } = await readConfig(input.files);
+  const { exchanged } = architectureOf(config);
+  const { tensors, expressions } = await dequantizedTensors(json, input, exchanged);
   return {
     config: json,
     tensors: new Map(

@@ -11,6 +11,7 @@ import {
 import { QuernError } from "@quern/tensor";
 import { containerOf } from "./containers.ts";
 import { layerParameters } from "./layer-parameters.ts";
+import { withChannels } from "./fit-layer.ts";
 import { makeMember } from "./make-member.ts";
 import type { LayerRecipe, QuantizationRecipe, RecipeParameters } from "./recipe.ts";
 import { resolveRecipe, withRule } from "./resolve-recipe.ts";
@@ -68,6 +69,15 @@ function checkLayerRecipe(recipe: QuantizationRecipe, layer: LayerRecipe, key: s
   const { groupSize } = layer.parameters;
   const shape = { rows: USUAL_SIZE, columns: USUAL_SIZE * (typeof groupSize === "number" ? groupSize : 1) };
   const problems = format.problems({ ...shape, parameters });
+  const whole = layerParameters(withChannels(layer).parameters, "BF16");
+  const [unheld] = layer.unfit === "channel" ? format.problems({ ...shape, parameters: whole }) : [];
+  if (unheld !== undefined) {
+    throw invalid(
+      recipe,
+      key === "" ? "unfit" : `${key}.unfit`,
+      `${format.name} has no layers with one scale for each output: ${unheld}`,
+    );
+  }
   if (format.pack === undefined) throw invalid(recipe, key, `${format.name} can be read and not written`);
   if (problems.length > 0) throw invalid(recipe, key, `${format.name}: ${problems.join("; ")}`);
   const calibrator = layer.calibrator && makeMember<Calibrator>(CALIBRATORS, layer.calibrator);

@@ -3,7 +3,7 @@ export { checkContainer, type Container, containerNamed, containerOf, CONTAINERS
 export { describeRecipe } from "./describe-recipe.ts";
 export type { RecipeDescription } from "./describe-recipe.ts";
 export { presetNamed, PRESETS } from "./presets/registry.ts";
-export type { LayerRecipe, QuantizationRecipe, RecipeParameters, Rule } from "./recipe.ts";
+export type { LayerRecipe, QuantizationRecipe, RecipeParameters, Rule, Unfit } from "./recipe.ts";
 export { resolveRecipe } from "./resolve-recipe.ts";
 export type {
   KeptLayer,

@@ -37,7 +37,14 @@ export interface LayerRecipe {
   };
   /** Whether biases make outputs right on average. @default false */
   readonly correctBias?: boolean;
+  /**
+   * What becomes of layers whose size the format cannot hold, such as inputs that do not divide into groups: the plan is refused, they stay
+   * as they are, or have one scale for each output. @default "refuse"
+   */
+  readonly unfit?: Unfit;
 }
+
+export type Unfit = "refuse" | "keep" | "channel";
 
 /** What is different for some layers. Layers that both `modules` and `roles` match are meant; the first rule that matches decides. */
 export interface Rule extends Partial<Omit<LayerRecipe, "parameters">> {
@@ -53,7 +60,7 @@ export interface Rule extends Partial<Omit<LayerRecipe, "parameters">> {
 
 /**
  * How a model is quantized: a point of the space of containers, grids, roundings and transforms, with exceptions. Plain JSON. The
- * output layer stays as it is unless a rule matches it.
+ * output layer and routers stay as they are unless a rule matches them.
  */
 export interface QuantizationRecipe extends LayerRecipe {
   readonly name: string;

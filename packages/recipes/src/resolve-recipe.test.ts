@@ -57,6 +57,32 @@ describe("resolveRecipe", () => {
     expect(kept(presetNamed("mlx-q4"))).toEqual([]);
   });
 
+  it("keeps routers unless a rule matches them", () => {
+    const linears = [linear("mlp.gate", "router"), linear("mlp.shared_expert_gate", "shared-router")];
+    const recipe = presetNamed("w4a16");
+    expect(resolveRecipe(recipe, linears).decisions.every(({ keep }) => keep)).toBe(true);
+    const changed = resolveRecipe({ ...recipe, rules: [{ roles: ["router"] }] }, linears);
+    expect(changed.decisions.map(({ keep }) => keep === true)).toEqual([false, true]);
+  });
+
+  it("says what becomes of layers whose size does not fit", () => {
+    const unfit = { ...LINEARS[1]!, columns: 100 };
+    const recipe = presetNamed("w4a16");
+    const refused = resolveRecipe(recipe, [unfit]);
+    expect(refused).toMatchObject({ decisions: [{ parameters: { tile: { columns: 128 } } }], warnings: [] });
+    const keep = resolveRecipe({ ...recipe, unfit: "keep" }, [LINEARS[0]!, unfit]);
+    expect(keep.decisions.map((decision) => decision.keep === true)).toEqual([false, true]);
+    expect(keep.warnings).toMatchObject([{ code: "RECIPE_LAYERS_UNFIT", subject: { tensor: unfit.module } }]);
+    expect(keep.warnings![0]!.message).toContain("layers stay as they are");
+    const channel = resolveRecipe({ ...recipe, unfit: "channel" }, [LINEARS[0]!, unfit]);
+    expect(channel.decisions.map((decision) => !decision.keep && decision.parameters.tile.columns)).toEqual([
+      128,
+      "all",
+    ]);
+    expect(channel.warnings).toHaveLength(1);
+    expect(resolveRecipe({ ...recipe, unfit: "keep" }, [unfit]).statistics).toBe("none");
+  });
+
   it("takes the first rule that matches", () => {
     const recipe: QuantizationRecipe = {
       ...presetNamed("w4a16"),

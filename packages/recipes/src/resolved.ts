@@ -52,6 +52,6 @@ export interface ResolvedRecipe {
   readonly transforms: readonly MemberSpec[];
   /** What transforms and treatments need of the inputs of layers. */
   readonly statistics: StatisticsNeed;
-  /** `RECIPE_RULE_UNUSED`: a rule that decides about no layer. @default none */
+  /** `RECIPE_RULE_UNUSED`: a rule that decides about no layer; `RECIPE_LAYERS_UNFIT`: layers of a size that the format cannot hold. @default none */
   readonly warnings?: readonly QuernError[];
 }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { openCheckpointDirectory } from "@quern/checkpoints/node";
 import { CONTAINERS } from "@quern/recipes";
 import type { ConversionRecord } from "@quern/reports";
+import { bytesSource, readSafetensors } from "safetensors-js";
 import { beforeAll, describe, expect, it } from "vitest";
 import { repositoryPath, runCli, temporaryFolder } from "../testing/run-cli.ts";
 
@@ -254,6 +255,80 @@ describe("quern convert refuses", () => {
     expect(stderr).toContain(code);
     expect(exitCode).toBe(expectedExitCode);
     expect(await readdir(cwd)).toEqual([]);
+  });
+
+  it.each([
+    [
+      "a key that there is not",
+      "extends: w4a16-rtn\nunfitt: keep\n",
+      "line 2, unfitt: there is no such key",
+      3,
+    ],
+    [
+      "a value of another type",
+      "extends: w4a16-rtn\nparameters:\n  bits: four\n",
+      "line 3, parameters.bits: ",
+      3,
+    ],
+    ["members that do not go together", "extends: bnb-nf4\nrounding: hqq\n", "HQQ moves the zero points", 2],
+  ])("a recipe file with %s", async (_what, text, expected, expectedExitCode) => {
+    const cwd = await temporaryFolder();
+    await writeFile(join(cwd, "mine.yaml"), text);
+    const { exitCode, stderr } = await runCli({ argv: ["convert", model, "--recipe", "mine.yaml"], cwd });
+    expect(stderr).toContain("mine.yaml: ");
+    expect(stderr).toContain(expected);
+    expect(exitCode).toBe(expectedExitCode);
+    expect(await readdir(cwd)).toEqual(["mine.yaml"]);
+  });
+
+  it("groups that do not divide the inputs, unless the recipe says what becomes of such layers", async () => {
+    const cwd = await temporaryFolder();
+    const argv = ["convert", model, "--recipe", "mine.yaml", "-o", "out", "-j", "0"];
+    const recipe = "extends: w4a16-rtn\nparameters: { groupSize: 96 }\n";
+    await writeFile(join(cwd, "mine.yaml"), recipe);
+    const refused = await runCli({ argv, cwd });
+    expect(refused.exitCode).toBe(2);
+    expect(refused.stderr).toContain("256 inputs do not divide into groups of 96");
+    expect(refused.stderr).toMatch(/fits in groups of 256, 128, 64, 32, 16, or one scale for each output/);
+    expect(refused.stderr).toContain('"unfit: keep" or "unfit: channel"');
+    await writeFile(join(cwd, "mine.yaml"), `${recipe}unfit: channel\n`);
+    const { exitCode, stderr } = await runCli({ argv, cwd });
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain("layers have one scale for each output");
+    expect((await configOf(join(cwd, "out"))).quantization_config).toMatchObject({
+      config_groups: { group_0: { weights: { strategy: "channel" } } },
+    });
+  });
+
+  it("to quantize an output that is the embedding, and says so", async () => {
+    const cwd = await temporaryFolder();
+    await writeFile(join(cwd, "mine.yaml"), "extends: w4a16-rtn\nrules: [{ roles: [output] }]\n");
+    const { exitCode, stderr } = await runCli({
+      argv: ["convert", model, "--recipe", "mine.yaml", "--dry-run"],
+      cwd,
+    });
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain('whose output is its embedding "model.embed_tokens.weight"');
+  });
+
+  it("statistics with a number that is none, with file and tensor", async () => {
+    const cwd = await temporaryFolder();
+    const bytes = await readFile(statistics);
+    const { tensors } = await readSafetensors(bytesSource({ bytes, name: "statistics" }));
+    const [name, { offset }] = [...tensors].find(
+      ([key]) => key.includes("blk.1.ffn_down") && key.endsWith("hessian"),
+    )!;
+    bytes.writeFloatLE(Number.NaN, offset);
+    await writeFile(join(cwd, "bad.safetensors"), bytes);
+    const { exitCode, stderr } = await runCli({
+      argv: ["convert", model, "--to", "gptq", "--statistics", "bad.safetensors", "-o", "out", ...fast],
+      cwd,
+    });
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain("STATISTICS_INVALID");
+    expect(stderr).toContain(name);
+    expect(stderr).toContain("bad.safetensors");
+    expect(await readdir(cwd)).not.toContain("out");
   });
 
   it("and says by which command statistics are made", async () => {

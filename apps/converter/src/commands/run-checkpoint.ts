@@ -63,8 +63,8 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
   const target = options.report === undefined ? undefined : reportTarget(options.report, host.cwd);
   const force = options.force === true;
   const source = await openNamedCheckpoint(params.model, host, options);
-  const model = await openLayeredModel(source);
-  const resolved = resolveRecipe(recipe, model.linears);
+  const model = await openLayeredModel(source, recipe);
+  const resolved = resolveRecipe(recipe, model.linears, model);
   refuseWithoutStatistics({ path: params.model, options, recipe, need: resolved.statistics });
   const output = resolve(host.cwd, options.output ?? checkpointFolderName({ recipe, model }));
   const inputs = await openLayerInputs({ source, options, transforms: resolved.transforms, output, host });

@@ -161,8 +161,8 @@ async function planFolder(work: PublicationWork, source: Checkpoint): Promise<Pu
   const { checkpointFolderName, refuseWithoutStatistics, requestedCheckpoint } =
     await import("./run-checkpoint.ts");
   const recipe = await checkpointRecipe({ options, cwd: host.cwd });
-  const model = await openLayeredModel(source);
-  const resolved = resolveRecipe(recipe, model.linears);
+  const model = await openLayeredModel(source, recipe);
+  const resolved = resolveRecipe(recipe, model.linears, model);
   refuseWithoutStatistics({ path: work.model, options, recipe, need: resolved.statistics });
   const folder = resolve(directory, checkpointFolderName({ recipe, model }));
   const { baseModel } = await originOf(source, options, access);

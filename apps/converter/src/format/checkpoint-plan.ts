@@ -143,11 +143,12 @@ function roundingText({ treatment, guard }: PlannedLinear["decision"]): string {
 
 function loadersText(plan: CheckpointPlan): string {
   const layers = layersOf(plan).map(
-    ({ linear: { module, rows, columns }, decision: { format, parameters } }) => ({
+    ({ linear: { module, rows, columns, expert }, decision: { format, parameters } }) => ({
       module,
       format,
       parameters,
       shape: { rows, columns },
+      expert,
     }),
   );
   const linears = plan.model.linears.map(({ module }) => module);

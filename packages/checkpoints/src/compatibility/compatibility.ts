@@ -19,14 +19,16 @@ export const LOADERS: readonly Loader[] = Object.keys(LOADER_RULES) as Loader[];
  * Why a loader would refuse a layer; empty when nothing is known against it.
  *
  * @param params.shape Outputs and inputs; without them, rules about sizes are left out.
+ * @param params.expert Whether it is one of the experts of a block. @default false
  */
 export function compatibility(params: {
   format: string;
   parameters: LayerParameters;
   loader: Loader;
   shape?: { readonly rows: number; readonly columns: number };
+  expert?: boolean;
 }): string[] {
-  const { parameters, loader, shape } = params;
+  const { parameters, loader, shape, expert = false } = params;
   const { name } = formatOf(params.format);
   const rule = LOADER_RULES[loader][name];
   if (rule === undefined) return [`${loader} does not load ${name}`];
@@ -51,7 +53,13 @@ export function compatibility(params: {
     "only where it is symmetric: asymmetric zeros need version 2",
   );
   expect(rule.actOrder !== false || !parameters.actOrder, "only where groups are in order");
+  expect(rule.experts !== false || !expert, "without experts, which are one parameter to it");
   if (shape !== undefined) {
+    const whole = groupSize === -1 || shape.columns % groupSize === 0;
+    expect(
+      rule.tailGroups !== false || whole,
+      `with a multiple of ${groupSize} inputs, the size of groups, not ${shape.columns}`,
+    );
     expect(
       shape.rows % outputsMultiple === 0,
       `with a multiple of ${outputsMultiple} outputs, not ${shape.rows}`,
@@ -73,6 +81,7 @@ export function compatibility(params: {
 export function modelCompatibility(params: {
   layers: readonly (PlannedLayer & {
     readonly shape?: { readonly rows: number; readonly columns: number };
+    readonly expert?: boolean;
   })[];
   linears: readonly string[];
   loader: Loader;

@@ -10,6 +10,10 @@ export interface LoaderRule {
   /** What outputs and inputs are multiples of. */
   readonly outputsMultiple?: number;
   readonly inputsMultiple?: number;
+  /** Whether groups may leave a shorter one at the end of a row. @default true */
+  readonly tailGroups?: false;
+  /** Whether experts may be layers of their own. @default true */
+  readonly experts?: false;
   /** Asymmetric grids with stored zeros less 1 are refused. */
   readonly noShiftedZeros?: true;
 }
@@ -29,8 +33,8 @@ const ANY: LoaderRule = {};
  */
 export const LOADER_RULES: Readonly<Record<Loader, Readonly<Record<string, LoaderRule>>>> = {
   vllm: {
-    gptq: { bits: [4, 8], symmetric: true, groupSizes: MARLIN_GROUPS },
-    "gptq-v2": { bits: [4, 8], symmetric: true, groupSizes: MARLIN_GROUPS },
+    gptq: { bits: [4, 8], symmetric: true, groupSizes: MARLIN_GROUPS, tailGroups: false },
+    "gptq-v2": { bits: [4, 8], symmetric: true, groupSizes: MARLIN_GROUPS, tailGroups: false },
     awq: { groupSizes: MARLIN_GROUPS },
     "bnb-nf4": ANY,
     "bnb-fp4": ANY,
@@ -60,9 +64,10 @@ export const LOADER_RULES: Readonly<Record<Loader, Readonly<Record<string, Loade
     gptq: { bits: [2, 3, 4, 8], groupSizes: GPTQMODEL_GROUPS, noShiftedZeros: true },
     "gptq-v2": { bits: [2, 3, 4, 8], groupSizes: GPTQMODEL_GROUPS },
     awq: ANY,
-    "bnb-nf4": ANY,
-    "bnb-fp4": ANY,
-    "bnb-int8": ANY,
+    // Experts are one parameter in transformers 5, into which their blocks are taken for weights.
+    "bnb-nf4": { experts: false },
+    "bnb-fp4": { experts: false },
+    "bnb-int8": { experts: false },
     "pack-quantized": ANY,
     "int-quantized": ANY,
     "float-quantized": ANY,

@@ -93,6 +93,7 @@ function unpack(bytes: PartBytes, layer: Layer, window: Window): QuantizedMatrix
 export const awq: QuantizedFormat = {
   name: "awq",
   method: "awq",
+  experts: "apart",
   problems: (layer) =>
     unmet([
       oneOf("bits", layer.parameters.bits, [4]),

@@ -223,6 +223,7 @@ function bitsandbytes(quantType: "nf4" | "fp4", values: Float32Array): Quantized
   return {
     name: `bnb-${quantType}`,
     method: "bitsandbytes",
+    conv1d: true,
     problems: (layer) =>
       unmet([
         oneOf("bits", layer.parameters.bits, [4]),

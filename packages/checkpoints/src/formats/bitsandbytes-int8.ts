@@ -14,6 +14,7 @@ const LARGEST_CODE = 127;
 export const bitsandbytesInt8: QuantizedFormat = {
   name: "bnb-int8",
   method: "bitsandbytes",
+  conv1d: true,
   problems: (layer) =>
     unmet([
       oneOf("bits", layer.parameters.bits, [8]),

@@ -92,6 +92,16 @@ export interface QuantizedFormat {
   form(layer: Layer): MatrixForm;
   /** The grid on which layers of these parameters are rounded: its results have the form of the layer. */
   grid(parameters: LayerParameters): MemberSpec;
+  /**
+   * How programs that load the format take the experts of a block: as layers of their own, or each projection of all of them as one, whose
+   * tensors have a first axis for the experts. @default not where a checkpoint has them in one tensor
+   */
+  readonly experts?: "apart" | "stacked";
+  /**
+   * Whether programs that load the format take layers of which checkpoints have the weights as inputs x outputs (transformers, `Conv1D`), as
+   * outputs x inputs. @default false
+   */
+  readonly conv1d?: true;
   /** Whether tiles go on from row to row, so that a matrix is rounded as one row where they do not divide its columns. @default false */
   readonly flattened?: true;
   /** The tensors of a layer, before any weight is read. */

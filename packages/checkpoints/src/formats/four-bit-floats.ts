@@ -33,6 +33,7 @@ function codesPart({ rows, columns }: Layer): Part {
 export const nvfp4PackQuantized: QuantizedFormat = {
   name: "nvfp4-pack-quantized",
   method: "compressed-tensors",
+  experts: "apart",
   problems: (layer) => unmet(requirements(layer, 16, "F8_E4M3")),
   form: (layer) => ({ tile: tileOf(layer), values: E2M1_VALUES }),
   grid: () => ({ name: "nvfp4" }),
@@ -94,6 +95,7 @@ export const nvfp4PackQuantized: QuantizedFormat = {
 export const mxfp4PackQuantized: QuantizedFormat = {
   name: "mxfp4-pack-quantized",
   method: "compressed-tensors",
+  experts: "apart",
   problems: (layer) => unmet(requirements(layer, 32, "F8_E8M0")),
   form: (layer) => ({ tile: tileOf(layer), scaleType: "F8_E8M0", values: E2M1_VALUES }),
   grid: () => ({ name: "mxfp4" }),

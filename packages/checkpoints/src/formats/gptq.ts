@@ -114,6 +114,8 @@ function gptqFormat(name: string, zeroShift: 0 | 1): QuantizedFormat {
   return {
     name,
     method: "gptq",
+    experts: "apart",
+    conv1d: true,
     problems: (layer) =>
       unmet([
         oneOf("bits", layer.parameters.bits, [2, 3, 4, 8]),

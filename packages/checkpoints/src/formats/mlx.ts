@@ -8,6 +8,7 @@ import { dividedInputs, oneOf, plainOnly, unmet } from "./problems.ts";
 export const mlx: QuantizedFormat = {
   name: "mlx",
   method: "mlx",
+  experts: "stacked",
   problems: (layer) =>
     unmet([
       oneOf("bits", layer.parameters.bits, [2, 3, 4, 5, 6, 8]),

@@ -115,6 +115,7 @@ function unpackZeros(
 export const packQuantized: QuantizedFormat = {
   name: "pack-quantized",
   method: "compressed-tensors",
+  experts: "apart",
   problems: (layer) =>
     unmet([
       oneOf("bits", layer.parameters.bits, [2, 3, 4, 5, 6, 7, 8]),

@@ -52,6 +52,7 @@ function scaledBytes(params: {
   return {
     name,
     method,
+    experts: "apart",
     problems(layer) {
       const { parameters } = layer;
       const { tile } = parameters;

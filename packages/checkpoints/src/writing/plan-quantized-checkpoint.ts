@@ -4,6 +4,7 @@ import { layerTensors } from "../formats/layer.ts";
 import { formatOf } from "../formats/registry.ts";
 import { CONFIGURATIONS } from "./configurations.ts";
 import { copiedFiles } from "./copied-files.ts";
+import { type LayerStack, stackLayers } from "./stacked-layers.ts";
 import type {
   JsonObject,
   PlannedLayer,
@@ -15,8 +16,12 @@ import type {
 export type TensorOrigin =
   /** Those of a tensor of the source. */
   | { readonly copy: string }
+  /** Those of several tensors of the source, one after another. */
+  | { readonly copies: readonly string[] }
   /** A part of a quantized layer. */
-  | { readonly module: string; readonly suffix: string };
+  | { readonly module: string; readonly suffix: string }
+  /** The same part of several quantized layers, one after another. */
+  | { readonly modules: readonly string[]; readonly suffix: string };
 
 /** A folder of a quantized model, before any weight is read. */
 export interface QuantizedCheckpointPlan {
@@ -39,6 +44,7 @@ const SHARD_SIZE = 5e9;
  * @param params.config config.json of the source.
  * @param params.tensors Tensors of the source as they are to be stored, in order; of quantized layers the weight before.
  * @param params.layers Which are quantized, and how. All of one `quant_method`.
+ * @param params.stacks Layers that are stored as one. @default none
  * @param params.linears All linear layers, by module; those that are not quantized are named in config.json.
  * @param params.paths Files of the source.
  * @param params.quantizer Name and version of the program, as "name:1.2.3".
@@ -52,24 +58,27 @@ export function planQuantizedCheckpoint(params: {
   config: JsonObject;
   tensors: Iterable<TensorInfo>;
   layers: readonly PlannedLayer[];
+  stacks?: readonly LayerStack[];
   linears: readonly string[];
   paths: readonly string[];
   quantizer: string;
   metadata?: ReadonlyMap<string, string>;
   maxShardSize?: number;
 }): QuantizedCheckpointPlan {
-  const { config, layers, linears, paths, quantizer, maxShardSize = SHARD_SIZE } = params;
+  const { config, layers, stacks = [], linears, paths, quantizer, maxShardSize = SHARD_SIZE } = params;
   const configuration = configurationOf(layers);
   const quantized = new Set(layers.map(({ module }) => module));
+  const given = [...params.tensors];
+  const stacked = stackLayers({ tensors: given, layers, stacks });
   const model: QuantizedModel = {
-    layers,
+    layers: stacked.layers,
     kept: linears.filter((module) => !quantized.has(module)),
     quantizer,
   };
-  checkModel(configuration, model, linears);
+  checkModel(configuration, model, [...linears, ...stacks.map(({ module }) => module)]);
   const tied = config["tie_word_embeddings"] === true;
-  const given = [...params.tensors];
-  const { tensors, origins, groups } = expandLayers({ tensors: given, layers, tied });
+  const members = new Map(stacks.map((stack) => [stack.module, stack.members]));
+  const { tensors, origins, groups } = expandLayers({ ...stacked, members, tied });
   const parameters = given.reduce((total, { shape }) => total + count(shape), 0);
   const shards = planSafetensorsShards({
     tensors,
@@ -119,9 +128,13 @@ function checkModel(
 function expandLayers(params: {
   tensors: readonly TensorInfo[];
   layers: readonly PlannedLayer[];
+  /** Of stacks, by module. */
+  members: ReadonlyMap<string, readonly string[]>;
+  /** Of tensors of stacks, by name. */
+  parts: ReadonlyMap<string, readonly string[]>;
   tied: boolean;
 }): { tensors: TensorInfo[]; origins: Map<string, TensorOrigin>; groups: Map<string, string> } {
-  const { layers, tied } = params;
+  const { layers, members, parts, tied } = params;
   const waiting = new Map(layers.map((layer) => [`${layer.module}.weight`, layer]));
   const tensors: TensorInfo[] = [];
   const origins = new Map<string, TensorOrigin>();
@@ -131,13 +144,17 @@ function expandLayers(params: {
     // Loaders tie it to the embedding, and some take a tensor of its own as an error.
     if (tied && info.name === "lm_head.weight" && layer === undefined) continue;
     if (layer === undefined) {
+      const copies = parts.get(info.name);
       tensors.push(info);
-      origins.set(info.name, { copy: info.name });
+      origins.set(info.name, copies === undefined ? { copy: info.name } : { copies });
       continue;
     }
     waiting.delete(info.name);
     const { module, format, parameters } = layer;
-    if (info.shape.length !== 2) throw withoutWeight(module, `has the shape [${info.shape.join(", ")}]`);
+    const modules = members.get(module);
+    const leading = modules === undefined ? [] : [modules.length];
+    if (info.shape.length !== 2 + leading.length)
+      throw withoutWeight(module, `has the shape [${info.shape.join(", ")}]`);
     if (tied && module === "lm_head") {
       throw new QuernError(
         "FORMAT_CANNOT_HOLD",
@@ -147,14 +164,14 @@ function expandLayers(params: {
         },
       );
     }
-    const [rows, columns] = info.shape as [number, number];
+    const [rows, columns] = info.shape.slice(-2) as [number, number];
     for (const { name, suffix, type, shape } of layerTensors(
       formatOf(format),
       { rows, columns, parameters },
       module,
     )) {
-      tensors.push({ name, type, shape });
-      origins.set(name, { module, suffix });
+      tensors.push({ name, type, shape: [...leading, ...shape] });
+      origins.set(name, modules === undefined ? { module, suffix } : { modules, suffix });
       groups.set(name, module);
     }
   }

@@ -52,6 +52,16 @@ export interface TensorRecipe {
   readonly packed?: { readonly type: string; readonly blockSize: number; readonly blockBytes: number };
 }
 
+/** What the same projection of all experts of a block is called where it is quantized. */
+export interface ExpertNames {
+  /** Of one expert; `{index}` is its number. */
+  readonly each: string;
+  /** Whether programs load experts as modules of their own under these names (vLLM, SGLang, GPTQModel). */
+  readonly apart: boolean;
+  /** Of all as one module, whose tensors have a first axis for the experts (mlx-lm, `QuantizedSwitchLinear`). */
+  readonly stacked: string;
+}
+
 /** A part of the model with weights. */
 export interface Module {
   readonly role: ModuleRole;
@@ -70,6 +80,8 @@ export interface Module {
   readonly bias?: readonly TensorRecipe[];
   /** @default "optional" */
   readonly hasBias?: "always" | "optional" | "never";
+  /** Of experts. */
+  readonly experts?: ExpertNames;
   /** Whether this block has the module. Default: every one has. */
   readonly when?: (config: Config, layer: number) => boolean;
   /** Whether the checkpoint may lack it (a tied output). @default false */
@@ -110,6 +122,10 @@ export interface Architecture {
   readonly generated?: readonly GeneratedTensor[];
   /** Other spellings of names in checkpoints, rewritten in turn before names are looked up. */
   readonly renames?: readonly (readonly [pattern: RegExp, replacement: string])[];
+  /**
+   * Names of weights that checkpoints have as inputs x outputs (transformers, `Conv1D`). Quantized ones are outputs x inputs, as all are.
+   */
+  readonly exchanged?: RegExp;
   /** Names (after the renames) of tensors that are of no use to llama.cpp. */
   readonly ignored?: readonly RegExp[];
   /**

@@ -62,6 +62,7 @@ function latentPart(role: "k-up" | "v-up", name: string): Module {
 function routedExperts(role: Module["role"], name: string, projection: string, input: string): Module {
   return experts(role, name, {
     hf: `${MLP}.experts.{index}.${projection}`,
+    stacked: `${MLP}.switch_mlp.${projection}`,
     count: ["n_routed_experts"],
     input,
     when: isSparse,

@@ -1,7 +1,14 @@
 import type { TensorInfo } from "@quern/tensor";
 import { values } from "../expressions/operations/values.ts";
 import type { ModelModule, ModelTensor } from "../model.ts";
-import type { Architecture, BlockContext, ModelFacts, Module, TensorRecipe } from "./architecture.ts";
+import type {
+  Architecture,
+  BlockContext,
+  ExpertNames,
+  ModelFacts,
+  Module,
+  TensorRecipe,
+} from "./architecture.ts";
 import { checkShapes } from "./check-shapes.ts";
 import { CheckpointNames } from "./checkpoint-names.ts";
 import { type PlacedTensor, placeTensor } from "./place-tensor.ts";
@@ -93,14 +100,23 @@ function describeModule(params: {
   const described: ModelModule = {
     role,
     name: `${block}${module.name}`,
-    hf: hf.replace("{layer}", String(context.layer)),
+    hf: inLayer(hf, context),
     ...(context.layer < 0 ? {} : { layer: context.layer }),
     ...(module.input === undefined ? {} : { input: `${block}${module.input}` }),
     tensors: placed.map(({ tensor }) => tensor.name),
     sources: placed.flatMap(({ sources }) => sources),
     weights: placed.flatMap(({ tensor, sources }) => (tensor.name.endsWith(".weight") ? sources : [])),
+    ...(module.experts && { experts: expertNames(module.experts, context) }),
   };
   return { module: described, placed };
+}
+
+function inLayer(name: string, { layer }: BlockContext): string {
+  return name.replace("{layer}", String(layer));
+}
+
+function expertNames({ each, apart, stacked }: ExpertNames, context: BlockContext): ExpertNames {
+  return { each: inLayer(each, context), apart, stacked: inLayer(stacked, context) };
 }
 
 function generatedTensors({ generated = [] }: Architecture, { config }: ModelFacts): ModelTensor[] {

@@ -22,8 +22,11 @@ function everyRow({ expression, shape }: SourceTensor, { start, step }: RowsOf):
   return step === 1 ? expression : slice(expression, { axis: 1, start, stop: shape[1] ?? 0, step });
 }
 
-/** Experts in MXFP4, [experts, rows, blocks, 16 bytes] and a scale per block, or in floating point, [experts, inputs, rows]. */
-function expertWeights(rows: RowsOf): readonly TensorRecipe[] {
+/**
+ * Experts in MXFP4, [experts, rows, blocks, 16 bytes] and a scale per block, in floating point, [experts, inputs, rows], or as mlx-lm has
+ * them, gate and up apart, [experts, rows, inputs].
+ */
+function expertWeights(rows: RowsOf, stacked: string): readonly TensorRecipe[] {
   return [
     {
       from: [`${EXPERTS}.${rows.tensor}_blocks`, `${EXPERTS}.${rows.tensor}_scales`],
@@ -45,18 +48,34 @@ function expertWeights(rows: RowsOf): readonly TensorRecipe[] {
         );
       },
     },
+    { from: [`${stacked}.weight`] },
   ];
 }
 
-function expert(role: Module["role"], name: string, input: string, rows: RowsOf): Module {
+/**
+ * Nothing loads the experts as modules of their own: where there are such (llm-compressor, GPTQModel), their "gate_proj" is the first half
+ * of the rows of which gate and up take turns.
+ *
+ * @param params.stacked What mlx-lm calls them.
+ */
+function expert(
+  role: Module["role"],
+  name: string,
+  { input, stacked, rows }: { readonly input: string; readonly stacked: string; readonly rows: RowsOf },
+): Module {
+  const own = `${EXPERTS}.${stacked}`;
   return {
     role,
     name,
     hf: `${EXPERTS}.${rows.tensor}`,
     input,
-    weight: expertWeights(rows),
-    bias: [{ from: [`${EXPERTS}.${rows.tensor}_bias`], make: ([tensor]) => everyRow(tensor!, rows) }],
+    weight: expertWeights(rows, own),
+    bias: [
+      { from: [`${EXPERTS}.${rows.tensor}_bias`], make: ([tensor]) => everyRow(tensor!, rows) },
+      { from: [`${own}.bias`] },
+    ],
     hasBias: "always",
+    experts: { each: `${EXPERTS}.{index}.${stacked}`, apart: false, stacked: own },
   };
 }
 
@@ -103,13 +122,21 @@ export const gptOss: Architecture = {
       input: "post_attention_norm",
       hasBias: "always",
     }),
-    expert("expert-down", "ffn_down_exps", "ffn_up_exps", { tensor: "down_proj", start: 0, step: 1 }),
-    expert("expert-gate", "ffn_gate_exps", "post_attention_norm", {
-      tensor: "gate_up_proj",
-      start: 0,
-      step: 2,
+    expert("expert-down", "ffn_down_exps", {
+      input: "ffn_up_exps",
+      stacked: "down_proj",
+      rows: { tensor: "down_proj", start: 0, step: 1 },
     }),
-    expert("expert-up", "ffn_up_exps", "post_attention_norm", { tensor: "gate_up_proj", start: 1, step: 2 }),
+    expert("expert-gate", "ffn_gate_exps", {
+      input: "post_attention_norm",
+      stacked: "gate_proj",
+      rows: { tensor: "gate_up_proj", start: 0, step: 2 },
+    }),
+    expert("expert-up", "ffn_up_exps", {
+      input: "post_attention_norm",
+      stacked: "up_proj",
+      rows: { tensor: "gate_up_proj", start: 1, step: 2 },
+    }),
   ],
   forward: {
     norm: "rms",

@@ -47,6 +47,7 @@ export const gpt2: Architecture = {
     conv1d("up", "ffn_up", `${BLOCK}.mlp.c_fc`, "ffn_norm"),
     conv1d("down", "ffn_down", `${BLOCK}.mlp.c_proj`, "ffn_up"),
   ],
+  exchanged: /\.(c_attn|c_proj|c_fc)\.weight$/,
   renames: [[/^transformer\./, ""]],
   // The causal mask.
   ignored: [/\.attn\.(masked_)?bias$/],

@@ -12,8 +12,18 @@ import { LLAMA_COMPUTATION, slidingWindow } from "./computation-keys.ts";
 
 const MOE = `${LAYER}.block_sparse_moe`;
 
-function expert(role: Module["role"], name: string, matrix: string, input: string): Module {
-  return experts(role, name, { hf: `${MOE}.experts.{index}.${matrix}`, count: ["num_local_experts"], input });
+/** @param params.stacked What mlx-lm calls it. */
+function expert(
+  role: Module["role"],
+  name: string,
+  { matrix, stacked, input }: { readonly matrix: string; readonly stacked: string; readonly input: string },
+): Module {
+  return experts(role, name, {
+    hf: `${MOE}.experts.{index}.${matrix}`,
+    stacked: `${MOE}.switch_mlp.${stacked}`,
+    count: ["num_local_experts"],
+    input,
+  });
 }
 
 /** Mixtral, a Llama with experts to llama.cpp (conversion/llama.py, `LlamaModel`). */
@@ -36,9 +46,9 @@ export const mixtral: Architecture = {
   block: [
     ...llamaAttention(),
     linear("router", "ffn_gate_inp", `${MOE}.gate`, { input: "ffn_norm" }),
-    expert("expert-gate", "ffn_gate_exps", "w1", "ffn_norm"),
-    expert("expert-down", "ffn_down_exps", "w2", "ffn_up_exps"),
-    expert("expert-up", "ffn_up_exps", "w3", "ffn_norm"),
+    expert("expert-gate", "ffn_gate_exps", { matrix: "w1", stacked: "gate_proj", input: "ffn_norm" }),
+    expert("expert-down", "ffn_down_exps", { matrix: "w2", stacked: "down_proj", input: "ffn_up_exps" }),
+    expert("expert-up", "ffn_up_exps", { matrix: "w3", stacked: "up_proj", input: "ffn_norm" }),
   ],
   forward: LLAMA_FORWARD,
   computation: [...LLAMA_COMPUTATION, slidingWindow((config) => config.optionalInteger("sliding_window"))],

@@ -101,6 +101,7 @@ const LARGEST_EXPERT_COUNT = 1024;
  * The same projection of all experts as one tensor.
  *
  * @param params.hf Name with `{index}` for the number of the expert.
+ * @param params.stacked Name where all experts are one module (mlx-lm).
  * @param params.count Configuration keys of the number of experts.
  * @param params.merged How it is made from a checkpoint that has merged the experts itself.
  */
@@ -109,14 +110,15 @@ export function experts(
   name: string,
   params: {
     readonly hf: string;
+    readonly stacked: string;
     readonly count: readonly string[];
     readonly input: string;
     readonly merged?: TensorRecipe;
     readonly when?: Module["when"];
   },
 ): Module {
-  const { hf, count, input, merged, when } = params;
-  const stacked: TensorRecipe = {
+  const { hf, stacked, count, input, merged, when } = params;
+  const apart: TensorRecipe = {
     from: [`${hf}.weight`],
     count: (config) => config.count({ keys: count, limit: LARGEST_EXPERT_COUNT }),
     make: (sources) => stack(sources.map(({ expression }) => expression)),
@@ -128,7 +130,8 @@ export function experts(
     hf,
     input,
     hasBias: "never",
-    weight: merged === undefined ? [stacked] : [stacked, merged],
+    weight: [apart, { from: [`${stacked}.weight`] }, ...(merged === undefined ? [] : [merged])],
+    experts: { each: hf, apart: true, stacked },
     ...(when === undefined ? {} : { when }),
   };
 }

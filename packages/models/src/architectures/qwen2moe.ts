@@ -30,18 +30,21 @@ export function qwenExperts(): Module[] {
     linear("router", "ffn_gate_inp", `${mlp}.gate`, { input: "ffn_norm", when: isSparse }),
     experts("expert-down", "ffn_down_exps", {
       hf: `${mlp}.experts.{index}.down_proj`,
+      stacked: `${mlp}.switch_mlp.down_proj`,
       input: "ffn_up_exps",
       merged: { from: [`${mlp}.experts.down_proj`] },
       count,
     }),
     experts("expert-gate", "ffn_gate_exps", {
       hf: `${mlp}.experts.{index}.gate_proj`,
+      stacked: `${mlp}.switch_mlp.gate_proj`,
       input: "ffn_norm",
       merged: merged.gate,
       count,
     }),
     experts("expert-up", "ffn_up_exps", {
       hf: `${mlp}.experts.{index}.up_proj`,
+      stacked: `${mlp}.switch_mlp.up_proj`,
       input: "ffn_norm",
       merged: merged.up,
       count,

@@ -62,9 +62,11 @@ export function expressionSources(expression: TensorExpression): string[] {
   return [...names];
 }
 
-/** Whether rows stay rows: the columns of the tensors that it is made from are those of the result. */
+/** Whether rows stay rows: the columns of the tensors of the checkpoint that it is made from are those of the result. */
 export function keepsRows(expression: TensorExpression): boolean {
-  return operationOf(expression).exchangesAxes !== true && (expression.inputs ?? []).every(keepsRows);
+  const { isTensor, exchangesAxes } = operationOf(expression);
+  if (isTensor === true) return true;
+  return exchangesAxes !== true && (expression.inputs ?? []).every(keepsRows);
 }
 
 /** The expression with others in place of some of the tensors of the checkpoint. */

@@ -12,6 +12,7 @@ import { stackOperation } from "./operations/stack.ts";
 import { toFloat32Operation } from "./operations/to-float32.ts";
 import { transposeOperation } from "./operations/transpose.ts";
 import { valuesOperation } from "./operations/values.ts";
+import { viewOperation } from "./operations/view.ts";
 import type { Operation } from "./operation.ts";
 
 /** Every operation by name. Each knows the parameters of its own nodes, which is what the cast forgets. */
@@ -31,5 +32,6 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
     toFloat32Operation,
     transposeOperation,
     valuesOperation,
+    viewOperation,
   ].map((operation) => [operation.name, operation as Operation]),
 );

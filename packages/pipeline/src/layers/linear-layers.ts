@@ -1,12 +1,14 @@
-import type { Checkpoint } from "@quern/checkpoints";
+import { type Checkpoint, formatOf, type LayerStack, type QuantizedFormat } from "@quern/checkpoints";
 import {
   describeModel,
+  hasMergedExperts,
   keepsRows,
   LINEAR_ROLES,
   type ModelDescription,
   type ModelModule,
   plainTensors,
   type PlainTensor,
+  separateExperts,
 } from "@quern/models";
 import type { LinearLayer } from "@quern/recipes";
 import { type ElementType, QuernError } from "@quern/tensor";
@@ -17,6 +19,10 @@ export interface CheckpointLinear extends LinearLayer {
   readonly block?: number;
   /** Under what name its inputs are known: GGUF module, and which matrix of a stack. Absent where they are those of no module alone. */
   readonly inputs?: { readonly module: string; readonly matrix: number };
+  /** Whether it is one of the experts of a block. */
+  readonly expert: boolean;
+  /** Whether the checkpoint has its weight as inputs x outputs (transformers, `Conv1D`). */
+  readonly exchanged: boolean;
   /** Name of its bias, if it has one. */
   readonly bias?: string;
 }
@@ -36,10 +42,14 @@ export interface LayeredModel {
   readonly config: Readonly<Record<string, unknown>>;
   /** All tensors, quantized ones as the weights that they stand for; in the order of the checkpoint. */
   readonly tensors: ReadonlyMap<string, PlainTensor>;
+  /** Linear layers that the format stores as one. */
+  readonly stacks: readonly LayerStack[];
   /** Block by block. */
   readonly linears: readonly CheckpointLinear[];
-  /** What cannot be among them. */
+  /** What cannot be among them, for want of a place in the format. */
   readonly unfit: readonly UnfitWeight[];
+  /** Weight of the embedding where that is the output too, so that this is no layer of its own. */
+  readonly tiedOutput?: string;
   /** Element type of weights that nothing is known of but that they were quantized. */
   readonly dtype: ElementType;
   /** Of files of little weight, which are left out of the description. */
@@ -47,28 +57,48 @@ export interface LayeredModel {
 }
 
 /**
- * Finds the linear layers of a checkpoint. Experts that the checkpoint keeps in one tensor, and weights of inputs x outputs, are not among
- * them, but listed.
+ * Finds the linear layers of a checkpoint. Experts that it keeps in one tensor, and weights of inputs x outputs, are among them where
+ * programs that load the format take them; where they do not, they are listed.
  *
+ * @param params.format How layers will be stored. @default not in a checkpoint
  * @throws QuernError `PLAN_SOURCE_PACKED` for experts that are in blocks of a ggml type already (gpt-oss), and the codes of `describeModel`
  */
-export async function openLayeredModel(checkpoint: Checkpoint): Promise<LayeredModel> {
+export async function openLayeredModel(
+  checkpoint: Checkpoint,
+  params: { readonly format?: string } = {},
+): Promise<LayeredModel> {
+  const format = params.format === undefined ? undefined : formatOf(params.format);
   const warnings: QuernError[] = [];
-  const { files, tensors } = checkpoint;
-  const input = { files, tensors, readTensor: (name: string) => checkpoint.readTensor(name) };
-  const description = await describeModel({ ...input, onWarning: (warning) => warnings.push(warning) });
-  checkPacked(description);
+  const input = {
+    files: checkpoint.files,
+    tensors: checkpoint.tensors,
+    readTensor: (name: string) => checkpoint.readTensor(name),
+  };
+  const described = await describeModel({ ...input, onWarning: (warning) => warnings.push(warning) });
+  checkPacked(described);
   const plain = await plainTensors(input);
   const dtype = dtypeOf(plain.config);
+  const { description, tensors } = separateExperts(
+    { description: described, tensors: plain.tensors },
+    (module) => whyMerged(module, format) === undefined,
+  );
   return {
     checkpoint,
     description,
     config: plain.config,
-    tensors: plain.tensors,
-    ...linearLayers(description, plain.tensors, dtype),
+    tensors,
+    stacks: format?.experts === "stacked" ? expertStacks(description, tensors) : [],
+    ...linearLayers({ description, tensors, dtype, format }),
+    ...tiedOutput(description),
     dtype,
     warnings,
   };
+}
+
+function tiedOutput({ modules }: ModelDescription): Pick<LayeredModel, "tiedOutput"> {
+  if (modules.some(({ role }) => role === "output")) return {};
+  const [weight] = modules.find(({ role }) => role === "embedding")?.weights ?? [];
+  return weight === undefined ? {} : { tiedOutput: weight };
 }
 
 /** Their rows are not those that the checkpoint would have if it were not quantized. */
@@ -82,13 +112,37 @@ function checkPacked({ tensors }: ModelDescription): void {
   );
 }
 
+/** Why experts of one tensor are not layers of their own in a format; undefined where they are. */
+function whyMerged({ experts }: ModelModule, format: QuantizedFormat | undefined): string | undefined {
+  if (format === undefined || experts === undefined) return "several matrices in one tensor, such as experts";
+  const where = `experts in one tensor, and nothing that loads ${format.name} takes those`;
+  if (format.experts === undefined) return `${where} quantized`;
+  return format.experts === "apart" && !experts.apart ? `${where} of this architecture apart` : undefined;
+}
+
+/** The experts of each projection, as one. */
+function expertStacks({ modules }: ModelDescription, tensors: LayeredModel["tensors"]): LayerStack[] {
+  return modules.flatMap((module): LayerStack[] =>
+    module.experts === undefined || hasMergedExperts(module, tensors)
+      ? []
+      : [{ module: module.experts.stacked, members: module.weights.map(moduleOf) }],
+  );
+}
+
 const WEIGHT = ".weight";
 
-function linearLayers(
-  { modules, tensors: described }: ModelDescription,
-  tensors: ReadonlyMap<string, PlainTensor>,
-  dtype: ElementType,
-): Pick<LayeredModel, "linears" | "unfit"> {
+function moduleOf(weight: string): string {
+  return weight.slice(0, -WEIGHT.length);
+}
+
+function linearLayers({
+  description: { modules, tensors: described },
+  tensors,
+  dtype,
+  format,
+}: Pick<LayeredModel, "description" | "tensors" | "dtype"> & {
+  readonly format: QuantizedFormat | undefined;
+}): Pick<LayeredModel, "linears" | "unfit"> {
   const expressions = new Map(described.map(({ name, expression }) => [name, expression]));
   /** By name of the weight: several modules may have parts of one. */
   const users = new Map<string, { module: ModelModule; matrix: number; keeps: boolean }[]>();
@@ -105,14 +159,15 @@ function linearLayers(
   const linears = [...users].flatMap(([weight, found]): CheckpointLinear[] => {
     const { info, quantized } = tensors.get(weight)!;
     const { shape } = info;
-    const reason = whyUnfit(weight, shape, found);
+    const reason = whyUnfit(weight, shape, { users: found, format });
     if (reason !== undefined) {
       unfit.push({ tensor: weight, reason });
       return [];
     }
-    const [rows, columns] = shape as [number, number];
+    const exchanged = isExchanged(found);
+    const [rows, columns] = (exchanged ? shape.toReversed() : shape) as [number, number];
     const [{ module, matrix }] = found as [(typeof found)[0]];
-    const name = weight.slice(0, -WEIGHT.length);
+    const name = moduleOf(weight);
     const bias = `${name}.bias`;
     return [
       {
@@ -121,6 +176,8 @@ function linearLayers(
         columns,
         role: module.role,
         type: quantized ? dtype : info.type,
+        expert: module.experts !== undefined,
+        exchanged,
         ...(module.layer === undefined ? {} : { block: module.layer }),
         ...(found.length === 1 ? { inputs: { module: module.name, matrix } } : {}),
         ...(tensors.has(bias) ? { bias } : {}),
@@ -133,12 +190,24 @@ function linearLayers(
 function whyUnfit(
   weight: string,
   shape: readonly number[],
-  users: readonly { readonly keeps: boolean }[],
+  {
+    users,
+    format,
+  }: {
+    readonly users: readonly { readonly module: ModelModule; readonly keeps: boolean }[];
+    readonly format: QuantizedFormat | undefined;
+  },
 ): string | undefined {
-  if (shape.length > 2) return "several matrices in one tensor, such as experts";
+  if (shape.length > 2) return whyMerged(users[0]!.module, format);
   if (shape.length !== 2 || !weight.endsWith(WEIGHT)) return "no weight of a layer of its own";
-  // What is transposed for all that use it (transformers, `Conv1D`).
-  return users.some(({ keeps }) => keeps) ? undefined : "stored as inputs x outputs, as Conv1D is";
+  if (!isExchanged(users) || format?.conv1d === true) return undefined;
+  const which = format === undefined ? "" : `, which nothing that loads ${format.name} takes quantized`;
+  return `stored as inputs x outputs, as Conv1D is${which}`;
+}
+
+/** Whether it is transposed for all that use it. */
+function isExchanged(users: readonly { readonly keeps: boolean }[]): boolean {
+  return users.every(({ keeps }) => !keeps);
 }
 
 const DTYPES: ReadonlyMap<unknown, ElementType> = new Map([

@@ -69,11 +69,11 @@ async function planAgain(params: RederiveParams, recorded: CheckpointRecipe): Pr
     throw new QuernError("VERIFICATION_SOURCE", "checkpoints are made of checkpoints, and this is GGUF");
   }
   const recipe = parseRecipe({ text: JSON.stringify(recorded.recipe), file: "the recipe of the manifest" });
-  const model = await openLayeredModel(source);
+  const model = await openLayeredModel(source, recipe);
   const { maxShardSize } = recorded;
   return planCheckpoint({
     model,
-    recipe: resolveRecipe(recipe, model.linears),
+    recipe: resolveRecipe(recipe, model.linears, model),
     recipeName: recipe.name,
     output: folder,
     checkPlaces: false,
@@ -120,32 +120,22 @@ function restrict(
 ): CheckpointPlan {
   const wanted = new Set(chosen.map(({ name }) => name));
   const places = new Map(manifest.tensors.map(({ name, file, offset }) => [name, { file, offset }]));
-  const names = new Map(
-    plan.checkpoint.shards.shards.flatMap(({ layout }, file) =>
-      [...layout.tensors].map(([name, { offset }]) => [`${file}:${offset}`, name] as const),
-    ),
-  );
-  const nameOf = ({ target }: PlannedCopy): string => names.get(`${target.file}:${target.offset}`)!;
-  const moved = (name: string, target: Target): Target => places.get(name) ?? target;
-  const movedCopy = (copy: PlannedCopy): PlannedCopy => ({
-    ...copy,
-    target: moved(nameOf(copy), copy.target),
-  });
-  const tensorsOf = ({ linear, targets, bias }: PlannedLinear): string[] => [
-    ...[...targets.keys()].map((suffix) => `${linear.module}${suffix}`),
-    ...(bias ? [nameOf(bias)] : []),
-  ];
+  const planned = plannedTensors(plan);
+  const nameOf = (target: Target): string => planned(target).name;
+  const moved = (target: Target): Target => {
+    const { name, offset } = planned(target);
+    const place = places.get(name);
+    return place ? { ...place, offset: place.offset + target.offset - offset } : target;
+  };
+  const movedCopy = (copy: PlannedCopy): PlannedCopy => ({ ...copy, target: moved(copy.target) });
+  const tensorsOf = ({ targets, bias }: PlannedLinear): string[] =>
+    [...targets.values(), ...(bias ? [bias.target] : [])].map(nameOf);
   const stages = plan.stages.flatMap((stage) => {
     const groups = stage.groups.flatMap((group) => {
       if (!group.layers.some((layer) => tensorsOf(layer).some((name) => wanted.has(name)))) return [];
       const layers = group.layers.map((layer) => ({
         ...layer,
-        targets: new Map(
-          [...layer.targets].map(([suffix, target]) => [
-            suffix,
-            moved(`${layer.linear.module}${suffix}`, target),
-          ]),
-        ),
+        targets: new Map([...layer.targets].map(([suffix, target]) => [suffix, moved(target)])),
         ...(layer.bias && { bias: movedCopy(layer.bias) }),
       }));
       return [{ ...group, layers }];
@@ -155,7 +145,7 @@ function restrict(
   const { untied, ...rest } = plan;
   const movedUntied = untied && movedCopy(untied);
   const copies = plan.copies
-    .filter((copy) => wanted.has(nameOf(copy)))
+    .filter(({ target }) => wanted.has(nameOf(target)))
     .map((copy) => (copy === untied ? movedUntied! : movedCopy(copy)));
   const weights = [...stages.flatMap(({ groups }) => groups.flatMap(({ layers }) => layers)), ...copies].map(
     (one) => one.weights,
@@ -166,6 +156,27 @@ function restrict(
     stages,
     copies,
     parameters: weights.reduce((sum, { rows, columns }) => sum + rows * columns, 0),
+  };
+}
+
+/** The tensor of a plan in which a place lies. */
+function plannedTensors({
+  checkpoint,
+}: CheckpointPlan): (target: Target) => { readonly name: string; readonly offset: number } {
+  const files = checkpoint.shards.shards.map(({ layout }) =>
+    [...layout.tensors]
+      .map(([name, { offset }]) => ({ name, offset }))
+      .sort((one, other) => one.offset - other.offset),
+  );
+  return ({ file, offset }) => {
+    const tensors = files[file]!;
+    let [low, high] = [0, tensors.length - 1];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (tensors[middle]!.offset <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return tensors[low]!;
   };
 }
 

@@ -97,6 +97,13 @@ rules:
       "extends: w4a16\nrules:\n  - modules: o_proj\n    keep: true\n    parameters: { bits: 8 }\n",
       "line 4, rules[0].keep: layers that are kept",
     ],
+    [
+      "text in the place of a number",
+      "extends: w4a16\nparameters:\n  groupSize: all\n",
+      "line 3, parameters.groupSize: ",
+    ],
+    ["a number in the place of a choice", "extends: w4a16\nguard: 1\n", "line 2, guard: "],
+    ["another choice than there are", "extends: w4a16\nunfit: skip\n", "line 2, unfit: "],
     ["no YAML", "extends: [w4a16\n", "line 2: "],
     ["two values for a key", "extends: w4a16\nextends: w8a16\n", "line 2: Map keys must be unique"],
     ["a list", "- extends: w4a16\n", "line 1: "],
@@ -122,6 +129,11 @@ rules:
   it.each([
     ["a format without place for the bits", "extends: awq-w4-g128\nparameters: { bits: 3 }\n", "awq: bits 3"],
     ["a rule that asks for such", "extends: w4a16\nrules: [{ parameters: { bits: 1 } }]\n", "rules[0]"],
+    [
+      "one scale for each output where the format has none",
+      "extends: mlx-q4\nunfit: channel\n",
+      "unfit: mlx has no layers with one scale",
+    ],
     ["members that do not go together", "extends: bnb-nf4\nrounding: hqq\n", "HQQ moves the zero points"],
     [
       "a pattern that is none",

@@ -64,6 +64,12 @@ const layer = {
     .optional()
     .describe("which range the stored scales of inputs span (default: that of all inputs)"),
   correctBias: z.boolean().optional().describe("make outputs right on average, where layers have a bias"),
+  unfit: z
+    .enum(["refuse", "keep", "channel"])
+    .optional()
+    .describe(
+      "layers that the format cannot hold for their size: refuse the plan, keep them as they are, or one scale for each output (default: refuse)",
+    ),
 };
 
 const rule = z

@@ -1,7 +1,7 @@
 import type { QuantizationRecipe, RecipeParameters } from "../recipe.ts";
 import { GPTQ, HQQ, LEAST_ERROR, NEAREST } from "./members.ts";
 
-/** Groups and bits that MLX has kernels for; 64 is its default. */
+/** Groups and bits that MLX has kernels for; 64 is its default. What does not divide into them stays as it is (mlx-lm, utils.py). */
 function groups(bits: number): RecipeParameters {
   return { bits, groupSize: 64, symmetric: false };
 }
@@ -16,6 +16,7 @@ function plain(bits: number): QuantizationRecipe {
     description: `${searched ? "HQQ in searched ranges" : "Nearest"}, ${bits} bits in groups of 64, the output layer too`,
     format: "mlx",
     parameters: groups(bits),
+    unfit: "keep",
     ...(searched ? { rounding: HQQ, calibrator: LEAST_ERROR } : { rounding: NEAREST }),
     rules: [{ roles: ["output"] }],
   };
@@ -27,6 +28,7 @@ function compensated(bits: number): QuantizationRecipe {
     description: `GPTQ, ${bits} bits in groups of 64`,
     format: "mlx",
     parameters: groups(bits),
+    unfit: "keep",
     rounding: GPTQ,
     calibrator: LEAST_ERROR,
   };

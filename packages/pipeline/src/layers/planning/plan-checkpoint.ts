@@ -45,11 +45,12 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
   const unfit = unfitWarnings(model, layers.length);
   const inputs = planInputs(params, layers);
   const modules = model.linears.map(({ module }) => module);
-  const planned = layers.map(({ linear: { module, rows, columns }, decision: { format, parameters } }) => ({
+  const planned = layers.map(({ linear: { module, rows, columns, expert }, decision }) => ({
     module,
-    format,
-    parameters,
+    format: decision.format,
+    parameters: decision.parameters,
     shape: { rows, columns },
+    expert,
   }));
   checkLoaders(params, planned, modules);
   const rotation = planRotation({ model, transforms: recipe.transforms, layers });
@@ -58,8 +59,9 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
   const origin = params.provenance && (await describeCheckpointOrigin(params, params.provenance));
   const checkpoint = planQuantizedCheckpoint({
     config: untied ? untiedConfig(model.config) : model.config,
-    tensors: storedTensors(model, untied?.info),
-    layers: planned.map(({ shape: _shape, ...layer }) => layer),
+    tensors: storedTensors(model, { layers, output: untied?.info }),
+    layers: planned.map(({ module, format, parameters }) => ({ module, format, parameters })),
+    stacks: model.stacks,
     linears: untied ? [...new Set([...modules, untied.module])] : modules,
     paths,
     quantizer: params.tool,
@@ -128,6 +130,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     (sum, { info }) => sum + elementCount(info.shape),
     0,
   );
+  const quantized = new Set(planned.map(({ module }) => module));
   const fileSize = shards.reduce((sum, { size }) => sum + size, 0);
   return {
     model,
@@ -147,7 +150,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
       ...(output ? [output] : []),
     ],
     ...(output && { untied: output }),
-    kept: modules.filter((module) => !planned.some((layer) => layer.module === module)),
+    kept: modules.filter((module) => !quantized.has(module)),
     parameters,
     sourceBytes: model.checkpoint.totalBytes,
     networkBytes: remoteBytes(model.checkpoint.tensors.values(), model.checkpoint.shards),

@@ -1,18 +1,28 @@
-import type { QuantizedCheckpointPlan } from "@quern/checkpoints";
+import type { QuantizedCheckpointPlan, TensorOrigin } from "@quern/checkpoints";
 import type { TensorInfo } from "@quern/tensor";
 import type { LayeredModel } from "../linear-layers.ts";
+import type { CheckedLinear } from "./plan-linear.ts";
 import type { PlannedCopy } from "../plan.ts";
 import type { Target } from "../tasks/target.ts";
 import { weightsOf } from "./weights-of.ts";
 
-/** Tensors with the types in which they will be stored, unless they are quantized. */
+/**
+ * Tensors with the types in which they will be stored, unless they are quantized: then outputs x inputs.
+ *
+ * @param params.output A tensor that there is not yet.
+ */
 export function storedTensors(
   { tensors, dtype }: LayeredModel,
-  output: TensorInfo | undefined,
+  { layers, output }: { readonly layers: readonly CheckedLinear[]; readonly output: TensorInfo | undefined },
 ): TensorInfo[] {
-  const stored = [...tensors.values()].map(({ info, quantized }) =>
-    quantized ? { ...info, type: dtype } : info,
+  const exchanged = new Set(
+    layers.flatMap(({ linear }) => (linear.exchanged ? [`${linear.module}.weight`] : [])),
   );
+  const stored = [...tensors].map(([name, { info, quantized }]) => ({
+    ...info,
+    ...(quantized && { type: dtype }),
+    ...(exchanged.has(name) && { shape: info.shape.toReversed() }),
+  }));
   return output === undefined ? stored : [...stored.filter(({ name }) => name !== output.name), output];
 }
 
@@ -40,8 +50,15 @@ export function copiesOf(params: {
 }): PlannedCopy[] {
   const { model, checkpoint, targets, untied } = params;
   return [...checkpoint.origins].flatMap(([name, origin]) =>
-    "copy" in origin && name !== untied
-      ? [planCopy(model, origin.copy, { name, target: targets.get(name)! })]
-      : [],
+    name === untied
+      ? []
+      : copiedBy(origin).map((tensor) =>
+          planCopy(model, tensor, { name: tensor, target: targets.get(tensor)! }),
+        ),
   );
+}
+
+function copiedBy(origin: TensorOrigin): readonly string[] {
+  if ("copies" in origin) return origin.copies;
+  return "copy" in origin ? [origin.copy] : [];
 }

@@ -1,3 +1,4 @@
+import { formatOf } from "@quern/checkpoints";
 import { QuernError } from "@quern/tensor";
 import type { LayeredModel } from "../linear-layers.ts";
 import type { InputNeeds, PlannedGroup, PlannedLinear } from "../plan.ts";
@@ -6,7 +7,7 @@ import { consumesHessian, groupBytes } from "./memory.ts";
 import { planCopy } from "./plan-copies.ts";
 import type { CheckedLinear } from "./plan-linear.ts";
 import type { LinearGroup } from "./stages.ts";
-import { weightsOf } from "./weights-of.ts";
+import { layerWeights } from "./weights-of.ts";
 
 const FLOATS: ReadonlySet<string> = new Set(["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"]);
 
@@ -64,7 +65,7 @@ function planLinear(
   { model, targets }: { readonly model: LayeredModel; readonly targets: ReadonlyMap<string, Target> },
 ): PlannedLinear {
   const { linear, decision } = checked;
-  const weights = weightsOf(model, `${linear.module}.weight`);
+  const weights = layerWeights(model, linear);
   if (!FLOATS.has(weights.type)) {
     throw new QuernError(
       "TENSOR_TYPE_UNSUPPORTED",
@@ -72,12 +73,11 @@ function planLinear(
       { subject: { tensor: weights.tensor } },
     );
   }
-  const prefix = `${linear.module}.`;
-  const own = [...targets].filter(([name]) => name.startsWith(prefix) && name !== linear.bias);
+  const parts = formatOf(decision.format).parts(checked.layer);
   return {
     ...checked,
     weights,
-    targets: new Map(own.map(([name, target]) => [name.slice(prefix.length - 1), target])),
+    targets: new Map(parts.map(({ suffix }) => [suffix, targets.get(linear.module + suffix)!])),
     ...(decision.correctBias && linear.bias !== undefined
       ? { bias: planCopy(model, linear.bias, { name: linear.bias, target: targets.get(linear.bias)! }) }
       : {}),

@@ -1,4 +1,4 @@
-import { checkLayer, formatOf, type Layer } from "@quern/checkpoints";
+import { checkLayer, formatOf, type Layer, type QuantizedFormat } from "@quern/checkpoints";
 import type { Kernels } from "@quern/kernels";
 import { membersOf, refuseCombination, type Treatment, type TreatmentMembers } from "@quern/quantize";
 import type { QuantizedLayer } from "@quern/recipes";
@@ -33,7 +33,7 @@ export function checkLinear(
   const { parameters, treatment, guard, correctBias } = decision;
   const format = formatOf(decision.format);
   const layer = { rows, columns, parameters };
-  checkLayer(format, layer, module);
+  checkSize(format, layer, module);
   const members = about(module, () => {
     const made = membersOf(treatment, context);
     return made.grid.usesLargest === true ? membersOf(withLargest(treatment, 1), context) : made;
@@ -69,6 +69,33 @@ export function checkLinear(
     ...preparation(treatment, members, linear),
     ...(members.grid.usesLargest && { sharesLargest: loadedAs(linear) }),
   };
+}
+
+/** Group sizes that are tried to be proposed. */
+const GROUP_SIZES = [512, 256, 128, 64, 32, 16];
+
+/** @throws QuernError `FORMAT_CANNOT_HOLD`, which says what the layer could be held in */
+function checkSize(format: QuantizedFormat, layer: Layer, module: string): void {
+  try {
+    checkLayer(format, layer, module);
+  } catch (cause) {
+    const { parameters } = layer;
+    if (!(cause instanceof QuernError) || typeof parameters.tile.columns !== "number") throw cause;
+    const held = (columns: number | "all"): boolean =>
+      format.problems({ ...layer, parameters: { ...parameters, tile: { rows: 1, columns } } }).length === 0;
+    const sizes = GROUP_SIZES.filter((size) => layer.columns % size === 0 && held(size));
+    const whole = held("all");
+    const fitting = [
+      ...(sizes.length > 0 ? [`groups of ${sizes.join(", ")}`] : []),
+      ...(whole ? ["one scale for each output"] : []),
+    ];
+    const choices = `"unfit: keep"${whole ? ' or "unfit: channel"' : ""}`;
+    throw new QuernError(
+      cause.code,
+      `${cause.message}; it fits ${fitting.length > 0 ? `in ${fitting.join(", or ")}` : "in no groups"}, and a recipe with ${choices} goes on without`,
+      { subject: cause.subject, cause },
+    );
+  }
 }
 
 /** What layers that share what is made of a Hessian have in common. */

@@ -1,4 +1,4 @@
-import type { QuantizedCheckpointPlan } from "@quern/checkpoints";
+import type { QuantizedCheckpointPlan, TensorOrigin } from "@quern/checkpoints";
 import type { LayeredModel } from "../linear-layers.ts";
 import type { Target } from "../tasks/target.ts";
 
@@ -21,11 +21,36 @@ export function smallFiles(
   ];
 }
 
-/** Where each tensor lies, by name. */
-export function targetsOf({ shards: { shards } }: QuantizedCheckpointPlan): ReadonlyMap<string, Target> {
-  return new Map(
-    shards.flatMap(({ layout }, file) =>
-      [...layout.tensors].map(([name, { offset }]): [string, Target] => [name, { file, offset }]),
-    ),
+/** A tensor, or a part of one that is made of several. */
+export interface PlacedPart {
+  readonly name: string;
+  readonly target: Target;
+  readonly bytes: number;
+}
+
+/** What tensors of the files are made of, one after another: most of themselves. */
+export function placedParts({ shards: { shards }, origins }: QuantizedCheckpointPlan): PlacedPart[] {
+  return shards.flatMap(({ layout }, file) =>
+    [...layout.tensors].flatMap(([name, { offset, size }]) => {
+      const names = partNames(name, origins.get(name));
+      const bytes = size / names.length;
+      return names.map((part, index) => ({
+        name: part,
+        target: { file, offset: offset + index * bytes },
+        bytes,
+      }));
+    }),
   );
+}
+
+/** Where each of them lies, by name. */
+export function targetsOf(checkpoint: QuantizedCheckpointPlan): ReadonlyMap<string, Target> {
+  return new Map(placedParts(checkpoint).map(({ name, target }) => [name, target]));
+}
+
+function partNames(name: string, origin: TensorOrigin | undefined): readonly string[] {
+  if (origin === undefined) return [name];
+  if ("copies" in origin) return origin.copies;
+  if ("modules" in origin) return origin.modules.map((module) => module + origin.suffix);
+  return [name];
 }

@@ -1,6 +1,6 @@
 import type { LayerResultFigures, WrittenTensor } from "../events.ts";
 import type { CheckpointPlan, PlannedCopy, PlannedLinear } from "../plan.ts";
-import type { Target } from "../tasks/target.ts";
+import { type PlacedPart, placedParts } from "../planning/planned-files.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
 
 /** What is noted of tensors that are complete in their files. */
@@ -11,16 +11,9 @@ interface FinishedEntry {
   readonly layer?: LayerResultFigures;
 }
 
-interface PlacedTensor {
-  readonly name: string;
-  readonly type: string;
-  readonly target: Target;
-  readonly bytes: number;
-}
-
 /** Which tensors of a checkpoint are complete, those of an earlier run among them, and the hashes of their bytes. */
 export class FinishedWork {
-  readonly #places: ReadonlyMap<string, PlacedTensor>;
+  readonly #places: ReadonlyMap<string, PlacedPart>;
   readonly #run: RunLayerTask;
   readonly #note: ((entry: object) => Promise<void>) | undefined;
   readonly #hashes = new Map<string, string>();
@@ -30,7 +23,7 @@ export class FinishedWork {
   #redone = 0;
 
   private constructor(params: {
-    places: ReadonlyMap<string, PlacedTensor>;
+    places: ReadonlyMap<string, PlacedPart>;
     run: RunLayerTask;
     note: ((entry: object) => Promise<void>) | undefined;
   }) {
@@ -52,7 +45,8 @@ export class FinishedWork {
     readonly note?: (entry: object) => Promise<void>;
   }): Promise<FinishedWork> {
     const { plan, entries, run, note } = params;
-    const work = new FinishedWork({ places: placesOf(plan), run, note });
+    const places = new Map(placedParts(plan.checkpoint).map((part) => [part.name, part]));
+    const work = new FinishedWork({ places, run, note });
     await Promise.all(entries.map((entry) => work.#restore(entry)));
     return work;
   }
@@ -114,15 +108,18 @@ export class FinishedWork {
     );
   }
 
-  /** All tensors in the order of the files. */
-  written(): WrittenTensor[] {
-    return [...this.#places.values()].map(({ name, type, target, bytes }) => ({
-      name,
-      type,
-      file: target.file,
-      bytes,
-      sha256: this.#hashes.get(name)!,
-    }));
+  /** All tensors in the order of the files. Those that are made of several are hashed for this. */
+  async written({ checkpoint }: Pick<CheckpointPlan, "checkpoint">): Promise<WrittenTensor[]> {
+    const placed = checkpoint.shards.shards.flatMap(({ layout }, file) =>
+      [...layout.tensors].map(([name, { info, offset, size }]) => ({ name, info, file, offset, size })),
+    );
+    return Promise.all(
+      placed.map(async ({ name, info, file, offset, size: bytes }) => {
+        const target = { file, offset };
+        const sha256 = this.#hashes.get(name) ?? (await this.#hashOf({ name, target, bytes }));
+        return { name, type: info.type, file, bytes, sha256 };
+      }),
+    );
   }
 
   async #finish(names: readonly string[], layer?: LayerResultFigures): Promise<void> {
@@ -149,20 +146,12 @@ export class FinishedWork {
   }
 
   #hash(name: string): Promise<string> {
-    const { target, bytes: size } = this.#places.get(name)!;
+    return this.#hashOf(this.#places.get(name)!);
+  }
+
+  #hashOf({ name, target, bytes: size }: PlacedPart): Promise<string> {
     return this.#run({ kind: "hash", tensor: name, target, size });
   }
-}
-
-function placesOf({ checkpoint }: CheckpointPlan): ReadonlyMap<string, PlacedTensor> {
-  return new Map(
-    checkpoint.shards.shards.flatMap(({ layout }, file) =>
-      [...layout.tensors].map(([name, { info, offset, size }]): [string, PlacedTensor] => [
-        name,
-        { name, type: info.type, target: { file, offset }, bytes: size },
-      ]),
-    ),
-  );
 }
 
 /** @returns undefined for what no run has noted */

@@ -107,7 +107,21 @@ async function readBack(
   const into = new Float32Array(take(4 * linear.rows * linear.columns));
   const { module } = linear;
   await run({ kind: "read-layer", module, format: decision.format, layer, targets, into });
-  return into;
+  return linear.exchanged ? turned(into, linear) : into;
+}
+
+/** The same matrix as inputs x outputs, as the checkpoint has it. */
+function turned(
+  values: Float32Array,
+  { rows, columns }: { readonly rows: number; readonly columns: number },
+): Float32Array {
+  const result = new Float32Array(values.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      result[column * rows + row] = values[row * columns + column]!;
+    }
+  }
+  return result;
 }
 
 /** Reads the weights of the checkpoint in F32, quantized ones dequantized, and those that have changed as they are now. */

@@ -97,9 +97,8 @@ async function writeInto(
   } finally {
     await closeThreads(threads);
   }
-  const { finished, resumed } = written;
+  const { finished, resumed, tensors } = written;
   const layers = finished.results(plan);
-  const tensors = finished.written();
   const small = await writeSmallFiles(folder, plan, layers);
   if (plan.origin !== undefined) {
     const { name, bytes } = await folderManifest({

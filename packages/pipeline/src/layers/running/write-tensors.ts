@@ -1,6 +1,6 @@
 import { weightNames } from "@quern/models";
 import { BufferPool, type TaskQueue } from "@quern/threads";
-import type { CheckpointEvent } from "../events.ts";
+import type { CheckpointEvent, WrittenTensor } from "../events.ts";
 import type { CheckpointPlan, PlannedCopy, PlannedLinear } from "../plan.ts";
 import { foldedTensors } from "../planning/folded-tensors.ts";
 import type { LayerResult, LayerTask, RunLayerTask } from "../tasks/task.ts";
@@ -19,6 +19,8 @@ export interface WrittenTensors {
   readonly finished: FinishedWork;
   /** How many tensors were there already. */
   readonly resumed: number;
+  /** In the order of the files; none where they are not hashed. */
+  readonly tensors: readonly WrittenTensor[];
 }
 
 /** Makes all tensors of a plan that are not there already. */
@@ -101,7 +103,7 @@ export async function writeTensors(params: {
     failed.abort(error);
     throw error;
   }
-  return { finished, resumed };
+  return { finished, resumed, tensors: note === undefined ? [] : await finished.written(plan) };
 }
 
 function layersOf({ stages }: CheckpointPlan): PlannedLinear[] {

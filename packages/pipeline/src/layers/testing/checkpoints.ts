@@ -11,12 +11,12 @@ import { goldenPath } from "../../testing/golden.ts";
 import { type LayeredModel, openLayeredModel } from "../linear-layers.ts";
 
 /** A tiny checkpoint; fixtures/golden/README.md describes them. */
-export async function goldenModel(name: string): Promise<LayeredModel> {
-  return openFolder(goldenPath(name, "checkpoint"));
+export async function goldenModel(name: string, format?: string): Promise<LayeredModel> {
+  return openFolder(goldenPath(name, "checkpoint"), format);
 }
 
-export async function openFolder(path: string): Promise<LayeredModel> {
-  return openLayeredModel(await openCheckpointDirectory(path));
+export async function openFolder(path: string, format?: string): Promise<LayeredModel> {
+  return openLayeredModel(await openCheckpointDirectory(path), format === undefined ? {} : { format });
 }
 
 export interface RecipeSettings extends Partial<Omit<Treatment, "grid">> {

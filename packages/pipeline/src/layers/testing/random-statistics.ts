@@ -25,16 +25,20 @@ export interface RandomStatisticsParams {
   readonly holdOut?: boolean;
   /** Whether windows of what attention reads are kept whole. @default false */
   readonly windows?: boolean;
+  /** Name of inputs that are left out. @default none */
+  readonly without?: string;
+  /** Changes what some inputs are, tokens x columns. */
+  readonly edit?: (values: Float32Array, columns: number) => void;
 }
 
 const WINDOWS = { rows: 40, starts: [0, 24] };
 
 /** Writes and opens a statistics file of all linear layers of the blocks of a model. */
 export async function randomStatistics(params: RandomStatisticsParams): Promise<Statistics> {
-  const { model, path, tokens = 1024, hessians = true, holdOut = true, windows = false } = params;
+  const { model, path, tokens = 1024, hessians = true, holdOut = true, windows = false, edit } = params;
   const { description, checkpoint } = model;
   const { math } = await loadKernels();
-  const inputs = planForward(forwardModel(description)).blocks.flatMap((block, index) =>
+  const all = planForward(forwardModel(description)).blocks.flatMap((block, index) =>
     linearInputs(block).map((input, place): StatisticsInput => ({
       ...input,
       block: index,
@@ -43,6 +47,7 @@ export async function randomStatistics(params: RandomStatisticsParams): Promise<
       ...(windows && place === 0 && { windows: WINDOWS }),
     })),
   );
+  const inputs = all.filter(({ name }) => name !== params.without);
   const summary = { sources: [{ name: "made up", windows: 1, tokens }], windows: 1, tokens, hash: "00" };
   const plan = planStatistics({
     model: {
@@ -63,7 +68,7 @@ export async function randomStatistics(params: RandomStatisticsParams): Promise<
   const writer = await createStatisticsWriter({ plan, path });
   for (const [index, input] of inputs.entries()) {
     const sums = Array.from({ length: input.matrices }, (_, matrix) =>
-      sumsOf(input, { seed: 31 * index + matrix, tokens, math }),
+      sumsOf(input, { seed: 31 * index + matrix, tokens, math, ...(edit && { edit }) }),
     );
     const write = (
       entry: Parameters<typeof writer.write>[0]["entry"],
@@ -128,7 +133,15 @@ interface Sums {
 
 function sumsOf(
   { columns: n }: Pick<LinearInputs, "columns">,
-  { seed, tokens, math }: { readonly seed: number; readonly tokens: number; readonly math: MathKernels },
+  {
+    seed,
+    tokens,
+    math,
+    edit,
+  }: { readonly seed: number; readonly tokens: number; readonly math: MathKernels } & Pick<
+    RandomStatisticsParams,
+    "edit"
+  >,
 ): Sums {
   const random = randomNumbers(seed);
   const mixing = Float32Array.from({ length: n * 4 }, random);
@@ -145,6 +158,7 @@ function sumsOf(
         x[token * n + column] = sizes[column]! * (0.1 + random() + shared);
       }
     }
+    edit?.(x, n);
     return x;
   };
   const x = inputsOf(tokens);
