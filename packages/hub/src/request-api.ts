@@ -23,7 +23,7 @@ export function apiFetch(params: {
   readonly access: HubAccess;
   readonly subject: HubSubject;
   readonly policy: RetryPolicy;
-  readonly transport: HttpSend | undefined;
+  readonly transport?: HttpSend | undefined;
 }): typeof globalThis.fetch {
   const { access, subject, policy, transport } = params;
   const failed = (problem: string, cause?: unknown): QuernError =>

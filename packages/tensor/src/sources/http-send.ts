@@ -1,5 +1,6 @@
 /** Fields of a header by name, in letters of any size; those of `fetch` are such. */
 export interface HttpFields extends Iterable<[name: string, value: string]> {
+  /** @returns the value, those of several fields of the name separated by commas; null where there is none */
   get(name: string): string | null;
 }
 
