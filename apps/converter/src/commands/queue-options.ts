@@ -38,7 +38,7 @@ export function addQueuedOptions(command: Command): Command {
       .optionsGroup("Several machines:")
       .option(
         "--queue <address>",
-        `convert with the help of quern workers, by way of the Redis at ${QUEUE_ADDRESS}`,
+        `convert with the help of quern workers, through the Redis at ${QUEUE_ADDRESS}`,
       )
       .option("--no-work", "leave all the work to the workers"),
   );

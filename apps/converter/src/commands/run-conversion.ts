@@ -1,4 +1,5 @@
 import { basename, resolve } from "node:path";
+import type { SequentialPlan } from "@quern/calibration";
 import {
   type ConversionPlan,
   type ConversionReport,
@@ -9,7 +10,6 @@ import {
   type PlanParams,
 } from "@quern/pipeline";
 import { type Importance, readImportance, selectImportance } from "@quern/statistics";
-import { loadKernels } from "@quern/kernels";
 import { QuernError } from "@quern/tensor";
 import { formatPlanSummary, formatPlanTensors } from "../format/plan.ts";
 import { formatReport } from "../format/report.ts";
@@ -91,32 +91,8 @@ async function runPlan(params: {
   readonly target?: ReportTarget;
 }): Promise<void> {
   const { plan, inputs, options, host, convertPlan, target } = params;
-  const { sequential } = inputs;
-  const reportFiles = target === undefined ? [] : reportPaths(target);
-  const { info } = await loadKernels({ backend: plan.backend });
-  const kernels = `${info.backend} ${info.isa}`;
-  if (!options.quiet) {
-    writeWarnings([...plan.warnings, ...(sequential?.warnings ?? [])], host);
-  }
-  if (options.json) {
-    writeJsonLine(host.stdout, planRecord(plan));
-  }
-  if (options.dryRun) {
-    if (!options.json) {
-      const style = styleFor(host.stdout, host.env);
-      host.stdout.write(
-        `${formatPlanTensors({ plan, style })}\n${formatPlanSummary({ plan, kernels, ...(sequential && { sequential }), style })}`,
-      );
-    }
-    return;
-  }
-  if (!options.json && !options.quiet) {
-    const style = styleFor(host.stderr, host.env);
-    const tensors = options.verbose ? `${formatPlanTensors({ plan, style })}\n` : "";
-    host.stderr.write(
-      `${tensors}${formatPlanSummary({ plan, kernels, ...(sequential && { sequential }), style })}\n`,
-    );
-  }
+  showPlan({ plan, options, host, ...(inputs.sequential && { sequential: inputs.sequential }) });
+  if (options.dryRun) return;
   await keepModel({ source: plan.checkpoint, options, host });
   let kept = false;
   let manifests: readonly string[] | undefined;
@@ -149,20 +125,46 @@ async function runPlan(params: {
     const { writeConversionReport } = await import("../report/write-conversion-report.ts");
     await writeConversionReport({ plan, report, options, target });
   }
+  const reportFiles = target === undefined ? [] : reportPaths(target);
+  showReport({ plan, report, reportFiles, options, host, ...(manifests && { manifests }) });
+}
+
+/** Shows what is going to be written: as the result of a dry run, else beside it. */
+function showPlan(params: {
+  readonly plan: ConversionPlan;
+  readonly sequential?: SequentialPlan;
+  readonly options: RunOptions;
+  readonly host: Host;
+}): void {
+  const { plan, sequential, options, host } = params;
+  const { json, dryRun = false, quiet = false, verbose = false } = options;
+  if (!quiet) writeWarnings([...plan.warnings, ...(sequential?.warnings ?? [])], host);
+  if (json) writeJsonLine(host.stdout, planRecord(plan));
+  if (json || (quiet && !dryRun)) return;
+  const stream = dryRun ? host.stdout : host.stderr;
+  const style = styleFor(stream, host.env);
+  const kernels = `${plan.kernels.backend} ${plan.kernels.isa}`;
+  const tensors = dryRun || verbose ? `${formatPlanTensors({ plan, style })}\n` : "";
+  const summary = formatPlanSummary({ plan, kernels, ...(sequential && { sequential }), style });
+  stream.write(`${tensors}${summary}${dryRun ? "" : "\n"}`);
+}
+
+function showReport(params: {
+  readonly plan: ConversionPlan;
+  readonly report: ConversionReport;
+  readonly reportFiles: readonly string[];
+  readonly manifests?: readonly string[];
+  readonly options: RunOptions;
+  readonly host: Host;
+}): void {
+  const { plan, options, host, ...written } = params;
+  const { report, ...files } = written;
   const peakMemory = process.resourceUsage().maxRSS * 1024;
   if (options.json) {
-    writeJsonLine(host.stdout, {
-      type: "result",
-      ...report,
-      reportFiles,
-      ...(manifests && { manifests }),
-      peakMemory,
-    });
+    writeJsonLine(host.stdout, { type: "result", ...report, ...files, peakMemory });
   } else {
     const style = styleFor(host.stdout, host.env);
-    host.stdout.write(
-      formatReport({ plan, report, reportFiles, ...(manifests && { manifests }), peakMemory, style }),
-    );
+    host.stdout.write(formatReport({ plan, ...written, peakMemory, style }));
   }
 }
 

@@ -9,17 +9,17 @@ import { addAnswerOptions, addResourceOptions } from "./shared-options.ts";
 export function defineWorker(command: Command, host: Host): void {
   addManual(command, {
     description: [
-      "Takes part in the conversions that quern convert --queue puts into a Redis. The source of the weights and the files that are written are named there, and nothing else: weights are read from the Hub or from storage that the machines share, and rows are written into the files there.",
-      "A worker makes the plan of a run by itself, and refuses where it would come to other bytes: another version of the program, another source. A worker that dies loses nothing; others do again what it had in hand.",
-      "Ctrl-C lets it finish what it has in hand; a second time ends it at once.",
+      "Takes part in conversions that quern convert --queue posts to a Redis. The Redis only names sources and files: weights are read from the Hub or from storage shared by the machines, and the results are written to shared storage.",
+      "A worker makes the plan of a run for itself, and refuses a run for which it would write other bytes, such as with another version of the program or another source. If a worker dies, others repeat what it was working on.",
+      "After Ctrl-C it finishes what it is working on; a second Ctrl-C ends it at once.",
     ],
     examples: [
       {
-        does: "Until it is stopped, or nothing came for a second",
+        does: "Until it is stopped, or has had no work for a second",
         run: "quern worker --queue redis://localhost --idle 1",
       },
       {
-        does: "Where the shared folder has another place",
+        does: "With the shared folder at a path of its own",
         run: "quern worker --queue redis://localhost --root . -j 4 --idle 1",
       },
     ],
@@ -28,11 +28,7 @@ export function defineWorker(command: Command, host: Host): void {
   });
   command
     .requiredOption("--queue <address>", `Redis to work for: ${QUEUE_ADDRESS}`)
-    .option(
-      "--idle <seconds>",
-      "leave when there has been no work for so long (default: never)",
-      secondsArgument,
-    );
+    .option("--idle <seconds>", "exit after so many seconds without work (default: never)", secondsArgument);
   addAnswerOptions(
     addResourceOptions(addQueueOptions(command)),
     "events as JSON lines on standard output",

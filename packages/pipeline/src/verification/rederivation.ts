@@ -65,6 +65,19 @@ export function nothingAgain({ tensors }: Manifest, reason: string): Rederivatio
   };
 }
 
+/** A tensor that the source becomes otherwise, or not at all. @param becomes Type and shape. */
+export function otherTensor(
+  { files }: Manifest,
+  tensor: ManifestTensor,
+  becomes: { readonly type: string; readonly shape: readonly number[] } | undefined,
+): Finding {
+  const textOf = ({ type, shape }: Pick<ManifestTensor, "type" | "shape">): string =>
+    `${type} [${shape.join(", ")}]`;
+  const { name, file, offset } = tensor;
+  const message = `is ${textOf(tensor)}: the source becomes ${becomes === undefined ? "nothing" : textOf(becomes)}`;
+  return { kind: "tensor", file: files[file]!.name, tensor: name, offset, message };
+}
+
 /** Collects the first byte that differs of each tensor. */
 export class Differences {
   readonly #tensors: readonly ManifestTensor[];

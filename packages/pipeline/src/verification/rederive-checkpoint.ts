@@ -19,6 +19,7 @@ import {
   Differences,
   missingCalibration,
   nothingAgain,
+  otherTensor,
   type Rederivation,
   type RederiveParams,
 } from "./rederivation.ts";
@@ -44,10 +45,7 @@ export async function rederiveCheckpoint(
   const candidates = manifest.tensors.filter((tensor) => {
     const again = planned.get(tensor.name);
     if (again?.type === tensor.type && again.shape.join() === tensor.shape.join()) return true;
-    const { name: file } = manifest.files[tensor.file]!;
-    const becomes = again === undefined ? "nothing" : `${again.type} [${again.shape.join(", ")}]`;
-    const message = `is ${tensor.type} [${tensor.shape.join(", ")}]: the source becomes ${becomes}`;
-    findings.push({ kind: "tensor", file, tensor: tensor.name, offset: tensor.offset, message });
+    findings.push(otherTensor(manifest, tensor, again));
     return false;
   });
   const chosen = sample === "all" ? candidates : chooseTensors({ tensors: candidates, count: sample, seed });

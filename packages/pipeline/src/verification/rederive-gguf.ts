@@ -20,6 +20,7 @@ import {
   Differences,
   missingCalibration,
   nothingAgain,
+  otherTensor,
   type Rederivation,
   type RederiveParams,
 } from "./rederivation.ts";
@@ -47,10 +48,7 @@ export async function rederiveGguf(params: RederiveParams, recipe: GgufRecipe): 
     const again = planned.get(tensor.name);
     if (again !== undefined && missing !== undefined) return isIndependent(again) && sameShape(again, tensor);
     if (again !== undefined && sameShape(again, tensor)) return true;
-    const { name: file } = manifest.files[tensor.file]!;
-    const becomes = again === undefined ? "nothing" : `${again.type} [${again.ne.join(", ")}]`;
-    const message = `is ${tensor.type} [${tensor.shape.join(", ")}]: the source becomes ${becomes}`;
-    findings.push({ kind: "tensor", file, tensor: tensor.name, offset: tensor.offset, message });
+    findings.push(otherTensor(manifest, tensor, again && { type: again.type, shape: again.ne }));
     return false;
   });
   const { sample = 8, seed = 0 } = params;
