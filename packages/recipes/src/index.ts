@@ -4,6 +4,8 @@ export { describeRecipe } from "./describe-recipe.ts";
 export type { RecipeDescription } from "./describe-recipe.ts";
 export { presetNamed, PRESETS } from "./presets/registry.ts";
 export type { LayerRecipe, QuantizationRecipe, RecipeParameters, Rule, Unfit } from "./recipe.ts";
+export { inputsAlong } from "./inputs-along.ts";
+export type { InputsAlong } from "./inputs-along.ts";
 export { resolveRecipe } from "./resolve-recipe.ts";
 export type {
   KeptLayer,

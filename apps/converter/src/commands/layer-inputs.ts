@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { SequentialPlan } from "@quern/calibration";
 import type { Checkpoint, GgufModel } from "@quern/checkpoints";
-import type { QuantizationRecipe } from "@quern/recipes";
+import type { InputsAlong } from "@quern/recipes";
 import { type InputSource, openStatistics, type Statistics } from "@quern/statistics";
 import { QuernError } from "@quern/tensor";
 import type { Host } from "../host.ts";
@@ -24,8 +24,7 @@ export interface LayerInputs {
 export interface LayerInputsParams {
   readonly source: Checkpoint | GgufModel;
   readonly options: RoundingOptions & ResourceOptions;
-  /** What is going to change the model before its layers are rounded. */
-  readonly transforms: NonNullable<QuantizationRecipe["transforms"]>;
+  readonly needs: InputsAlong;
   /** Absolute path of what is written, which files of a run along are named after. */
   readonly output: string;
   readonly host: Host;

@@ -1,4 +1,4 @@
-import type { QuantizationRecipe } from "@quern/recipes";
+import type { InputsAlong, QuantizationRecipe } from "@quern/recipes";
 import { type Command, Option } from "commander";
 import { positiveArgument } from "./arguments.ts";
 
@@ -18,6 +18,11 @@ export function transformsOf({
   transform,
 }: Pick<RoundingOptions, "transform">): NonNullable<QuantizationRecipe["transforms"]> {
   return transform === undefined ? [] : [{ name: transform }];
+}
+
+/** What files of GGUF need of a model that runs while it is quantized: only layers of its blocks are rounded by what they read. */
+export function roundingNeeds(options: Pick<RoundingOptions, "transform">): InputsAlong {
+  return { transforms: transformsOf(options), cross: false, output: false };
 }
 
 /** Declares how layers are rounded by what they read, and how that becomes known. */

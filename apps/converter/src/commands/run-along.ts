@@ -23,7 +23,8 @@ const KEPT_WINDOWS = 4;
  * @throws QuernError the codes of `openRunnable`, `collectCalibrationWindows` and `planSequential`
  */
 export async function runAlong(params: LayerInputsParams): Promise<LayerInputs> {
-  const { source, options, transforms, output, host } = params;
+  const { source, options, needs, output, host } = params;
+  const { transforms, cross } = needs;
   const model = await openRunnable(source);
   const { tokenizer, chatTemplate } = await openModelText({ source, as: "original" });
   const texts = await openTexts({ files: options.data?.map(parseWeightedFile), chatTemplate, host });
@@ -40,13 +41,15 @@ export async function runAlong(params: LayerInputsParams): Promise<LayerInputs> 
       tokens: options.tokens ?? DEFAULT_TOKENS,
     });
     corpusHash = windows.calibration.summary.hash;
-    const needs = foldingNeeds(transforms);
-    const keepWindows = needs?.parents ? Math.min(KEPT_WINDOWS, windows.holdOut?.windows.length ?? 0) : 0;
+    const folding = foldingNeeds(transforms);
+    const keepWindows = folding?.parents ? Math.min(KEPT_WINDOWS, windows.holdOut?.windows.length ?? 0) : 0;
     plan = await planSequential({
       model,
       windows,
+      cross,
+      output: needs.output,
       changes: transforms.length > 0,
-      ...(needs && { folds: { hessians: needs.hessians, keepWindows } }),
+      ...(folding && { folds: { hessians: folding.hessians, keepWindows } }),
       temporary: output,
       saves: true,
       ...(memory === undefined ? {} : { memory }),

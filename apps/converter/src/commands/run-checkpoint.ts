@@ -9,6 +9,7 @@ import {
   writeCheckpoint,
 } from "@quern/pipeline/layers";
 import {
+  inputsAlong,
   type QuantizationRecipe,
   type ResolvedRecipe,
   resolveRecipe,
@@ -67,8 +68,14 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
   const resolved = resolveRecipe(recipe, model.linears, model);
   refuseWithoutStatistics({ path: params.model, options, recipe, need: resolved.statistics });
   const output = resolve(host.cwd, options.output ?? checkpointFolderName({ recipe, model }));
-  const inputs = await openLayerInputs({ source, options, transforms: resolved.transforms, output, host });
-  const { statistics } = inputs;
+  const inputs = await openLayerInputs({
+    source,
+    options,
+    needs: inputsAlong(resolved, model.linears),
+    output,
+    host,
+  });
+  const { statistics, sequential } = inputs;
   try {
     const plan = await makePlan(params, { recipe, resolved, model, output, inputs });
     if (target !== undefined) await checkReport({ target, folder: plan.folder, force });
@@ -78,7 +85,7 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
       if (!options.json) {
         const style = styleFor(host.stdout, host.env);
         host.stdout.write(
-          `${formatPlannedLayers({ plan, style })}\n${formatCheckpointPlan({ plan, recipe, statistics, style })}`,
+          `${formatPlannedLayers({ plan, style })}\n${formatCheckpointPlan({ plan, recipe, statistics, sequential, style })}`,
         );
       }
       return;
@@ -86,7 +93,9 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
     if (!options.json && !options.quiet) {
       const style = styleFor(host.stderr, host.env);
       const layers = options.verbose ? `${formatPlannedLayers({ plan, style })}\n` : "";
-      host.stderr.write(`${layers}${formatCheckpointPlan({ plan, recipe, statistics, style })}\n`);
+      host.stderr.write(
+        `${layers}${formatCheckpointPlan({ plan, recipe, statistics, sequential, style })}\n`,
+      );
     }
     await keepModel({ source, options, host });
     let kept = false;

@@ -25,7 +25,7 @@ import { type HubOptions, keepModel } from "./hub-options.ts";
 import { openNamedModel } from "./open-named.ts";
 import { planRecord } from "./plan-record.ts";
 import { provenanceOf } from "./provenance.ts";
-import { transformsOf } from "./rounding-options.ts";
+import { roundingNeeds, transformsOf } from "./rounding-options.ts";
 import { type MessageOptions, reporterName, runReported } from "./run-reported.ts";
 import type { ModelOptions, QuantizationOptions, ResourceOptions } from "./shared-options.ts";
 import type { SplitOptions } from "./split-options.ts";
@@ -71,7 +71,7 @@ export async function runConversion(params: RunParams): Promise<void> {
   const reportFiles = target === undefined ? [] : reportPaths(target);
   const source = await openNamedModel(params.model, host, options);
   const output = params.outputs[0]?.path ?? resolve(params.directory, source.name);
-  const inputs = await openLayerInputs({ source, options, transforms: transformsOf(options), output, host });
+  const inputs = await openLayerInputs({ source, options, needs: roundingNeeds(options), output, host });
   try {
     const plan = await makePlan({ ...params, source, inputs }, reportFiles);
     const { convertPlan = convert } = params;

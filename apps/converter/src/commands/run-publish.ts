@@ -3,7 +3,7 @@ import type { Checkpoint, GgufModel } from "@quern/checkpoints";
 import type { HubAccess } from "@quern/hub";
 import { hubAccessOf } from "@quern/hub/node";
 import { checkWriter } from "@quern/hub/upload";
-import { openLayeredModel, planCheckpoint } from "@quern/pipeline/layers";
+import { type LayeredModel, openLayeredModel, planCheckpoint } from "@quern/pipeline/layers";
 import {
   planCheckpointPublication,
   planGgufPublication,
@@ -14,7 +14,7 @@ import {
   type PublicationTarget,
   publish,
 } from "@quern/publishing";
-import { resolveRecipe } from "@quern/recipes";
+import { inputsAlong, type QuantizationRecipe, type ResolvedRecipe, resolveRecipe } from "@quern/recipes";
 import type { QueueEvent } from "@quern/queue";
 import { QuernError } from "@quern/tensor";
 import { formatPublicationPlan, formatPublicationReport } from "../format/publication.ts";
@@ -34,7 +34,7 @@ import { hashOf } from "./provenance.ts";
 import type { PublishOptions } from "./publish-options.ts";
 import { queuedConversion } from "./queue-options.ts";
 import { requestedConversion } from "./run-conversion.ts";
-import { transformsOf } from "./rounding-options.ts";
+import { roundingNeeds } from "./rounding-options.ts";
 import { reporterName, runReported } from "./run-reported.ts";
 import { requestedQuantization } from "./shared-options.ts";
 import { writeWarnings } from "./warnings.ts";
@@ -56,6 +56,8 @@ interface PublicationWork extends RunPublishParams {
   readonly directory: string;
   readonly journal: PublicationJournal;
   readonly target: PublicationTarget;
+  /** Of a checkpoint. */
+  readonly layers?: ResolvedLayers;
   /** With `--queue`. */
   readonly convertPlan?: PlanGgufPublicationParams["convertPlan"];
 }
@@ -79,12 +81,18 @@ export async function runPublish(params: RunPublishParams): Promise<void> {
   // Looking at a plan of what is public needs no token.
   if (!(options.dryRun && access.token === undefined)) await checkWriter({ access, id: options.repo });
   const source = await openNamedModel(revised(params), host);
-  const transforms = params.asCheckpoint
-    ? ((await checkpointRecipe({ options, cwd: host.cwd })).transforms ?? [])
-    : transformsOf(options);
-  const inputs = await openLayerInputs({ source, options, transforms, output: directoryOf(params), host });
+  const layers = params.asCheckpoint ? await resolvedLayers(params, source) : undefined;
+  const needs = layers ? inputsAlong(layers.resolved, layers.model.linears) : roundingNeeds(options);
+  const inputs = await openLayerInputs({ source, options, needs, output: directoryOf(params), host });
   try {
-    const plan = await planOf({ ...params, access, source, inputs, ...(convertPlan && { convertPlan }) });
+    const plan = await planOf({
+      ...params,
+      access,
+      source,
+      inputs,
+      ...(layers && { layers }),
+      ...(convertPlan && { convertPlan }),
+    });
     if (!options.quiet) writeWarnings(plan.warnings, host);
     if (options.json) writeJsonLine(host.stdout, publicationPlanRecord(plan));
     if (options.dryRun) {
@@ -126,9 +134,10 @@ function directoryOf({ options, host }: RunPublishParams): string {
 }
 
 async function planOf(
-  params: RunPublishParams & Pick<PublicationWork, "access" | "source" | "inputs" | "convertPlan">,
+  params: RunPublishParams &
+    Omit<PublicationWork, keyof RunPublishParams | "directory" | "journal" | "target">,
 ): Promise<PublicationPlan> {
-  const { options, access, source } = params;
+  const { options, access } = params;
   const { repo: id } = options;
   const directory = directoryOf(params);
   const journal = await PublicationJournal.open(directory, id);
@@ -145,24 +154,38 @@ async function planOf(
       opensPullRequest: options.pr === true,
     },
   };
-  if (!params.asCheckpoint) return planFiles(work);
+  return params.layers ? planFolder(work, params.layers) : planFiles(work);
+}
+
+/** A recipe, and the model that it is for. */
+interface ResolvedLayers {
+  readonly recipe: QuantizationRecipe;
+  readonly model: LayeredModel;
+  readonly resolved: ResolvedRecipe;
+}
+
+/** @throws QuernError `USAGE_CONTAINER` for a GGUF file, and the codes of `openLayeredModel` and `resolveRecipe` */
+async function resolvedLayers(
+  { options, host }: RunPublishParams,
+  source: Checkpoint | GgufModel,
+): Promise<ResolvedLayers> {
   if (!("files" in source)) {
     throw new QuernError(
       "USAGE_CONTAINER",
       "A GGUF file does not become a checkpoint in safetensors: expected a folder or a repository of the Hub.",
     );
   }
-  return planFolder(work, source);
+  const recipe = await checkpointRecipe({ options, cwd: host.cwd });
+  const model = await openLayeredModel(source, recipe);
+  return { recipe, model, resolved: resolveRecipe(recipe, model.linears, model) };
 }
 
 /** A quantized checkpoint. */
-async function planFolder(work: PublicationWork, source: Checkpoint): Promise<PublicationPlan> {
-  const { options, host, inputs, access, directory } = work;
+async function planFolder(work: PublicationWork, layers: ResolvedLayers): Promise<PublicationPlan> {
+  const { options, host, source, inputs, access, directory } = work;
+  const { recipe, model, resolved } = layers;
   const { checkpointFolderName, refuseWithoutStatistics, requestedCheckpoint } =
     await import("./run-checkpoint.ts");
-  const recipe = await checkpointRecipe({ options, cwd: host.cwd });
-  const model = await openLayeredModel(source, recipe);
-  const resolved = resolveRecipe(recipe, model.linears, model);
   refuseWithoutStatistics({ path: work.model, options, recipe, need: resolved.statistics });
   const folder = resolve(directory, checkpointFolderName({ recipe, model }));
   const { baseModel } = await originOf(source, options, access);

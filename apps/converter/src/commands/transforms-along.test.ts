@@ -169,6 +169,27 @@ describe("quern convert with transforms and --sequential", () => {
     expect(weights[0]!.equals(weights[1]!)).toBe(true);
   });
 
+  it("runs recipes that compare inputs with those of the model as it was, and round the output layer", async () => {
+    const cwd = await temporaryFolder();
+    const shifted = RECIPE.replace("name: gptq }", "name: gptq, options: { shift: 0.25 } }");
+    for (const [name, text] of [
+      ["gptaq", `${shifted}rules: [{ roles: [output] }]\n`],
+      ["gptq", `${RECIPE}rules: [{ roles: [output] }]\n`],
+    ] as const) {
+      await writeFile(join(cwd, `${name}.yaml`), text);
+    }
+    const argv = ["convert", tiny, "--sequential", ...texts, "-j", "1", "--json"];
+    const results = await Promise.all(
+      ["gptaq", "gptq"].map(async (name) => {
+        const stdout = await run(cwd, [...argv, "--recipe", `${name}.yaml`, "-o", name]);
+        const result = JSON.parse(stdout.trimEnd().split("\n").at(-1)!) as { layers: { module: string }[] };
+        expect(result.layers.map(({ module }) => module)).toContain("lm_head");
+        return readFile(join(cwd, name, "model.safetensors"));
+      }),
+    );
+    expect(results[0]!.equals(results[1]!)).toBe(false);
+  });
+
   it("still refuses to rotate GGUF", async () => {
     const cwd = await temporaryFolder();
     const { exitCode, stderr } = await runCli({

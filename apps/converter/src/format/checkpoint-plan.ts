@@ -1,3 +1,4 @@
+import type { SequentialPlan } from "@quern/calibration";
 import { LOADERS, modelCompatibility } from "@quern/checkpoints";
 import type { CheckpointPlan, PlannedLinear } from "@quern/pipeline/layers";
 import type { QuantizationRecipe } from "@quern/recipes";
@@ -6,6 +7,7 @@ import { formatBytes } from "./bytes.ts";
 import { networkFact } from "./network.ts";
 import { formatInteger, formatParameters, formatRatio } from "./number.ts";
 import { printable } from "./printable.ts";
+import { describeRun } from "./run-along.ts";
 import type { Style } from "./style.ts";
 import { formatFacts, formatTable } from "./table.ts";
 
@@ -14,9 +16,10 @@ export function formatCheckpointPlan(params: {
   readonly plan: CheckpointPlan;
   readonly recipe: QuantizationRecipe;
   readonly statistics: Statistics | undefined;
+  readonly sequential?: SequentialPlan | undefined;
   readonly style: Style;
 }): string {
-  const { plan, recipe, statistics, style } = params;
+  const { plan, recipe, statistics, sequential, style } = params;
   const { model, resources, kernels, fileSize, sourceBytes, bitsPerWeight } = plan;
   const layers = layersOf(plan);
   const head = [
@@ -41,6 +44,7 @@ export function formatCheckpointPlan(params: {
       ...(statistics === undefined || plan.inputs === undefined
         ? []
         : [["statistics", printable(statistics.file)] as const]),
+      ...(sequential === undefined ? [] : [["inputs", describeRun(sequential)] as const]),
       ["threads", resources.threads === 0 ? "the main thread" : String(resources.threads)],
       [
         "memory",

@@ -6,6 +6,7 @@ import { formatInteger, formatParameters } from "./number.ts";
 import { formatOutputs } from "./outputs.ts";
 import { networkFact } from "./network.ts";
 import { printable } from "./printable.ts";
+import { describeRun } from "./run-along.ts";
 import { sourceType, sourceTypes } from "./source-types.ts";
 import type { Style } from "./style.ts";
 import { formatFacts, formatTable } from "./table.ts";
@@ -72,11 +73,6 @@ function describeRounding({ name, tensors, stages, inputs }: BlockRounding): str
   );
   const along = inputs.follows ? ", along with the model" : "";
   return `${name} for ${formatInteger(tensors)} tensors, group by group (up to ${formatBytes(most)} each)${along}`;
-}
-
-/** "32,768 tokens, which takes about 12 s and 310 MB more" */
-function describeRun({ tokens, estimate, memory }: SequentialPlan): string {
-  return `${formatInteger(tokens)} tokens, which takes ${formatEstimate(estimate.seconds)} and ${formatBytes(memory.used)} for buffers more`;
 }
 
 /** Every tensor of every output: where it comes from, what becomes of it, and why it does not get the type asked for. */
