@@ -294,6 +294,17 @@ describe("quern publish", () => {
     expect(wrong.stderr).toContain("USAGE_CONTAINER");
   });
 
+  it("leaves alone what somebody has put into the folder of a checkpoint", async () => {
+    const argv = ["--to", "compressed-tensors", "--recipe", "w8a8"];
+    expect((await publish(...argv)).exitCode).toBe(exitCodes.ok);
+    const folder = join(home, "demo-GGUF", "quern-demo-w8a8");
+    await writeFile(join(folder, "notes.txt"), "mine");
+    const again = await publish(...argv, "--delete-local");
+    expect(again.stderr).not.toContain("error:");
+    expect(published().has("notes.txt")).toBe(false);
+    expect(await readdir(folder)).toEqual(["notes.txt"]);
+  });
+
   it("tells figures of an evaluation in the card", async () => {
     const out = join(home, "demo-GGUF");
     await run(["convert", demoCheckpoint, "-t", "Q8_0", "--threads", "0", "-o", `${out}/`]);

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
-import { join, sep } from "node:path";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { FOLDER_MANIFEST } from "@quern/manifest";
+import { readManifest } from "@quern/manifest/node";
 import { journalPathOf, type ModelSource, sourceIdentity } from "@quern/pipeline";
 import { hashFiles } from "../hash-files.ts";
 import type { LocalFile, PublicationItem } from "../plan.ts";
@@ -31,17 +33,23 @@ export async function checkpointItem(params: {
   };
 }
 
-/** A folder beside which its journal lies is complete, but its run has not come to its end: another one goes on with it. */
+/** Made for people: no manifest has it. */
+const CARD = "README.md";
+
+/**
+ * Files that the run has made, by the manifest of the folder: what somebody has put there besides is not published, and not deleted. A folder
+ * beside which its journal lies is complete, but its run has not come to its end: another one goes on with it.
+ */
 async function filesOf(folder: string): Promise<readonly LocalFile[] | undefined> {
-  if (existsSync(journalPathOf(folder))) return undefined;
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => undefined);
-  if (entries === undefined) return undefined;
+  const manifest = join(folder, FOLDER_MANIFEST);
+  if (existsSync(journalPathOf(folder)) || !existsSync(manifest)) return undefined;
+  const names = (await readManifest(manifest)).files.map(({ name }) => name);
   const files: LocalFile[] = [];
-  for (const entry of entries) {
-    if (!entry.isFile()) continue;
-    const local = join(entry.parentPath, entry.name);
-    const path = local.slice(folder.length + 1).replaceAll(sep, "/");
-    files.push({ path, local, bytes: (await stat(local)).size });
+  for (const path of [...names, FOLDER_MANIFEST, CARD].sort()) {
+    const local = join(folder, path);
+    const there = await stat(local).catch(() => undefined);
+    if (there?.isFile() === true) files.push({ path, local, bytes: there.size });
+    else if (path !== CARD) return undefined;
   }
-  return files.length === 0 ? undefined : files.sort((one, other) => (one.path < other.path ? -1 : 1));
+  return files;
 }
