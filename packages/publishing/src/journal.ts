@@ -189,12 +189,13 @@ export class PublicationJournal {
   }
 
   #read(text: string): void {
-    let line: Line;
+    let line: Line | null;
     try {
-      line = JSON.parse(text) as Line;
+      line = JSON.parse(text) as Line | null;
     } catch (cause) {
       throw invalid(this.path, "a line is no JSON", cause);
     }
+    if (typeof line !== "object" || line === null) throw invalid(this.path, "a line is no object");
     if (this.#isNew) {
       if (line.kind !== "publication" || line.version !== 1) {
         throw invalid(this.path, "it is no journal of a publication that this program knows");

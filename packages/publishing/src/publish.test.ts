@@ -406,10 +406,10 @@ describe("going on", () => {
 
   it("refuses a journal of something else", async () => {
     const { path } = await PublicationJournal.open(folder, ID);
-    await writeFile(path, '{"kind":"other"}\n');
-    expect(await errorOf(plan())).toMatchObject({ code: "PUBLISH_JOURNAL_INVALID" });
-    await writeFile(path, "nothing\n");
-    expect(await errorOf(plan())).toMatchObject({ code: "PUBLISH_JOURNAL_INVALID" });
+    for (const line of ['{"kind":"other"}', "nothing", "null"]) {
+      await writeFile(path, `${line}\n`);
+      expect(await errorOf(plan()), line).toMatchObject({ code: "PUBLISH_JOURNAL_INVALID" });
+    }
   });
 
   it("refuses another publication that is not finished, and replaces one that is", async () => {

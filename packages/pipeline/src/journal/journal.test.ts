@@ -39,7 +39,10 @@ async function write({ closed = true } = {}): Promise<ConversionJournal> {
 
 describe("a journal", () => {
   it("says what was noted", async () => {
-    await write();
+    const journal = await write({ closed: false });
+    const factors = { factors: { "blk.0.attn_norm": "AACAPw==" } };
+    await journal.append(factors);
+    await journal.close();
     const { size } = await stat(path);
     const finishing = new Set<number>();
     expect(await readJournal(path)).toEqual({
@@ -47,6 +50,7 @@ describe("a journal", () => {
       identity,
       owner: undefined,
       tensors: records,
+      factors: [factors],
       finishing,
       bytes: size,
     });
