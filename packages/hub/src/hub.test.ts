@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type HubAccess, hubAccess } from "./access.ts";
 import { type HubFileLocation, openHubFile } from "./hub-file.ts";
 import { type HubRepository, openRepository } from "./open-repository.ts";
-import { sendByDispatch } from "./node/send-by-dispatch.ts";
+import { sendByNode } from "./node/send-by-node.ts";
 import { readHubFile } from "./read-hub-file.ts";
 import { parseHubReference } from "./reference.ts";
 import {
@@ -75,7 +75,7 @@ async function errorOf(work: Promise<unknown>): Promise<QuernError> {
 
 describe.each([
   ["fetch", sendByFetch({ fetch })],
-  ["dispatch", sendByDispatch],
+  ["Node", sendByNode],
 ])("by %s", (_, send) => {
   beforeEach(() => {
     transport = send;

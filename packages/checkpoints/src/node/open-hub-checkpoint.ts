@@ -14,7 +14,7 @@ import {
   openCachedRepository,
   openStoredFile,
   readStoredFile,
-  sendByDispatch,
+  sendByNode,
   shareReading,
 } from "@quern/hub/node";
 import { bytesSource, QuernError } from "@quern/tensor";
@@ -95,7 +95,7 @@ async function openListed(
   const repository = await openRepository({
     reference,
     access,
-    transport: sendByDispatch,
+    transport: sendByNode,
     ...(patience && { patience }),
     ...(signal && { signal }),
   });

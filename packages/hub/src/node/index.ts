@@ -4,6 +4,6 @@ export { keepRepository, openCachedRepository } from "./cached-repository.ts";
 export { hubAccessOf, hubCacheFolder, hubTokenFile, isOffline } from "./environment.ts";
 export { keepHubFile } from "./keep-file.ts";
 export { openStoredFile, readStoredFile } from "./open-stored-file.ts";
-export { sendByDispatch } from "./send-by-dispatch.ts";
+export { sendByNode } from "./send-by-node.ts";
 export { sharedReading, shareReading } from "./thread-access.ts";
 export type { HubReading } from "./thread-access.ts";

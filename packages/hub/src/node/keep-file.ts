@@ -6,7 +6,7 @@ import type { HubAccess } from "../access.ts";
 import { hubFileName, type HubFileLocation, type HubPatience, openHubFile } from "../hub-file.ts";
 import { type HubCache, RepositoryCache } from "./cache-layout.ts";
 import { withFileLock } from "./file-lock.ts";
-import { sendByDispatch } from "./send-by-dispatch.ts";
+import { sendByNode } from "./send-by-node.ts";
 
 /** Bytes that are asked for, hashed and written at a time: as many requests as run at the same time, and twice that in memory. */
 const CHUNK = 16 * 2 ** 20;
@@ -92,7 +92,7 @@ async function append(
   params: Parameters<typeof keepHubFile>[0],
 ): Promise<void> {
   const { location, access, patience, signal, onBytes } = params;
-  const reading = { access, signal, transport: sendByDispatch, ...(patience && { patience }) };
+  const reading = { access, signal, transport: sendByNode, ...(patience && { patience }) };
   const source = await openHubFile({ location, ...reading });
   const buffers = [new Uint8Array(CHUNK), new Uint8Array(CHUNK)] as const;
   try {

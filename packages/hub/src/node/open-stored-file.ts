@@ -4,7 +4,7 @@ import { hubFileName, type HubFileLocation, openHubFile } from "../hub-file.ts";
 import { readHubFile } from "../read-hub-file.ts";
 import { findCachedFile } from "./cached-file.ts";
 import { keepHubFile } from "./keep-file.ts";
-import { sendByDispatch } from "./send-by-dispatch.ts";
+import { sendByNode } from "./send-by-node.ts";
 import type { HubReading } from "./thread-access.ts";
 
 interface Params {
@@ -23,7 +23,7 @@ export async function openStoredFile({ location, reading, signal }: Params): Pro
   const path = cache && (await findCachedFile({ cache, location }));
   if (path !== undefined) return fileSource({ path, name: hubFileName(location) });
   refuseOffline({ location, reading });
-  return openHubFile({ location, access, signal, transport: sendByDispatch, ...(patience && { patience }) });
+  return openHubFile({ location, access, signal, transport: sendByNode, ...(patience && { patience }) });
 }
 
 /**
@@ -33,7 +33,7 @@ export async function openStoredFile({ location, reading, signal }: Params): Pro
  */
 export async function readStoredFile({ location, reading, signal }: Params): Promise<Uint8Array> {
   const { access, cache, patience } = reading;
-  const remote = { location, access, signal, transport: sendByDispatch, ...(patience && { patience }) };
+  const remote = { location, access, signal, transport: sendByNode, ...(patience && { patience }) };
   let path = cache && (await findCachedFile({ cache, location }));
   if (path === undefined) {
     refuseOffline({ location, reading });

@@ -51,7 +51,7 @@ afterEach(async () => {
 
 async function readAll(): Promise<Uint8Array> {
   const { hubAccess, openHubFile, openRepository } = await import("../index.ts");
-  const { sendByDispatch: transport } = await import("./index.ts");
+  const { sendByNode: transport } = await import("./index.ts");
   const reading = { access: hubAccess({ endpoint: server.endpoint }), patience, transport };
   const { files } = await openRepository({ reference: { id: "org/tiny" }, ...reading });
   const source = await openHubFile({ location: files.get("model.safetensors")!, ...reading });

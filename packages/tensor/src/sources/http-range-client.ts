@@ -142,10 +142,11 @@ export class HttpRangeClient {
           const problem = `more than the ${target.byteLength} bytes asked for came`;
           throw this.#failed("SOURCE_READ_FAILED", problem, offset);
         }
-        target.set(piece, done);
+        const isThere = piece.buffer === target.buffer && piece.byteOffset === target.byteOffset + done;
+        if (!isThere) target.set(piece, done);
         done += piece.byteLength;
         watch.received(piece.byteLength);
-      });
+      }, target);
     } catch (error) {
       this.#signal?.throwIfAborted();
       if (error instanceof QuernError) throw error;

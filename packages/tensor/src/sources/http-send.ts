@@ -13,9 +13,10 @@ export interface HttpAnswer {
    * Reads the body, once.
    *
    * @param take Called with each piece in turn; the array may be used again once the call returns. What it throws ends the request.
+   * @param target Where the bytes belong, one after another. Pieces may be read there at once: then `take` gets them as they lie there.
    * @throws what the connection throws, and what `take` throws
    */
-  readBody(take: (piece: Uint8Array) => void): Promise<void>;
+  readBody(take: (piece: Uint8Array) => void, target?: Uint8Array): Promise<void>;
   /** Leaves the body, or what has not been read of it. */
   cancel(): Promise<void>;
 }

@@ -1,40 +1,20 @@
-import type { HttpAnswer, HttpFields, HttpSend } from "@quern/tensor";
+import type { HttpAnswer, HttpSend } from "@quern/tensor";
 import type { Dispatcher } from "undici";
-import { readingDispatcher } from "./reading-dispatcher.ts";
+import { AnswerFields } from "./answer-fields.ts";
+import { proxyDispatcher } from "./proxies.ts";
 
 type Handler = Dispatcher.DispatchHandler;
 type Controller = Dispatcher.DispatchController;
 type Fields = Readonly<Record<string, string | string[] | undefined>>;
 
-/**
- * Sends a GET request by undici's `dispatch`: pieces of the body are handed on as they lie in what the socket read, without the streams
- * of `fetch`, which take as much processor time again. How long an answer may take is for the signal to say.
- */
-export const sendByDispatch: HttpSend = async (url, { headers, signal }) => {
+/** Sends a GET request through the proxies of the environment. How long an answer may take is for the signal to say. */
+export const sendThroughProxy: HttpSend = async (url, { headers, signal }) => {
   signal?.throwIfAborted();
-  const dispatcher = readingDispatcher();
   const { origin, pathname, search } = new URL(url);
   const exchange = new Exchange(signal);
-  dispatcher.dispatch({ origin, path: pathname + search, method: "GET", headers }, exchange);
+  proxyDispatcher().dispatch({ origin, path: pathname + search, method: "GET", headers }, exchange);
   return exchange.answer;
 };
-
-/** Fields as undici gives them, by names in small letters. `Headers` would load the `fetch` of Node in every thread. */
-class AnswerFields implements HttpFields {
-  readonly #fields: ReadonlyMap<string, string>;
-
-  constructor(fields: Fields) {
-    this.#fields = new Map(Object.entries(fields).map(([name, value]) => [name, [value].flat().join(", ")]));
-  }
-
-  get(name: string): string | null {
-    return this.#fields.get(name.toLowerCase()) ?? null;
-  }
-
-  [Symbol.iterator](): Iterator<[string, string]> {
-    return this.#fields[Symbol.iterator]();
-  }
-}
 
 /** A request on its way, and its answer: the connection waits from the end of the header until the body is asked for. */
 class Exchange implements Handler {
@@ -78,7 +58,7 @@ class Exchange implements Handler {
       this.#begin({
         status,
         statusText,
-        headers: new AnswerFields(fields),
+        headers: new AnswerFields(joined(fields)),
         readBody: (take) => this.#read(controller, take),
         cancel: async () => this.#end(new Error("the answer is not wanted")),
       });
@@ -120,4 +100,8 @@ class Exchange implements Handler {
     this.#fail(error);
     this.#controller?.abort(error);
   }
+}
+
+function joined(fields: Fields): [name: string, value: string][] {
+  return Object.entries(fields).map(([name, value]) => [name, [value].flat().join(", ")]);
 }
