@@ -7,8 +7,11 @@ import { send } from "./send.ts";
 /** What a host of files answers once the signature in the address has expired, or the file has moved. */
 const EXPIRED: ReadonlySet<number> = new Set([400, 401, 403, 404, 410]);
 
-/** A signature may expire, or its key be changed, between two requests; a file that is not at its host does not come by asking on. */
-const MOST_RESOLVES = 3;
+/**
+ * A signature may expire, or its key be changed, between two requests, and while others ask anew; a file that is not at its host does not
+ * come by asking on.
+ */
+const MOST_ATTEMPTS = 6;
 
 /**
  * Sends requests for ranges of one file, whatever address it is given. Where the endpoint redirects is remembered, until that address is no longer good: then the endpoint
@@ -36,22 +39,24 @@ export function fileSend(params: {
       signal: init.signal,
       transport,
     };
-    if (target !== undefined) {
-      const { response } = await send({ ...request, url: target });
-      if (!EXPIRED.has(response.status)) return response;
-      await response.cancel();
-      target = undefined;
-    }
     for (let attempt = 1; ; attempt++) {
-      const { response, url, endpointHeaders } = await send({ ...request, url: resolveUrl });
-      if (isEndpoint(url)) {
-        if (!isSuccess(response) && response.status !== 416 && !isTransient(response.status)) {
-          await response.cancel();
-          throw refusal({ access, response, subject: { id, revision: commit, path } });
-        }
-      } else if (EXPIRED.has(response.status) && attempt < MOST_RESOLVES) {
+      const known = target;
+      const { response, url, endpointHeaders } = await send({ ...request, url: known ?? resolveUrl });
+      if (!isEndpoint(url) && EXPIRED.has(response.status) && attempt < MOST_ATTEMPTS) {
         await response.cancel();
+        // Another request may have learnt a better one meanwhile.
+        if (target === known) target = undefined;
         continue;
+      }
+      if (known !== undefined) return response;
+      if (
+        isEndpoint(url) &&
+        !isSuccess(response) &&
+        response.status !== 416 &&
+        !isTransient(response.status)
+      ) {
+        await response.cancel();
+        throw refusal({ access, response, subject: { id, revision: commit, path } });
       }
       if (isSuccess(response) || !isEndpoint(url)) {
         try {

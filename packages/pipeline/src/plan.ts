@@ -149,6 +149,8 @@ export interface PlannedResources {
   readonly threads: number;
   /** Bytes for buffers, all workers together. */
   readonly memory: number;
+  /** Parts of tensors that a worker has in hand at once: while its kernels work on one, others are being read or written. */
+  readonly slabsInFlight: number;
   /** Estimated peak of the process's resident memory in bytes. */
   readonly peakMemory: number;
   /** Estimated duration. */

@@ -1,6 +1,8 @@
 // What it costs to convert from the Hub instead of from a folder: wall time, processor time and peak resident memory of `quern convert`
 // of one synthetic checkpoint from the local disk and, in turn, streamed from the Hub of the tests.
-//   node tools/bench/src/hub.mjs [--size 1B] [--types Q4_K_M,Q8_0] [--rounds 3] [--threads 2] [--memory 256MiB] [--folder <scratch>] [--keep]
+//   node tools/bench/src/hub.mjs [--size 1B] [--types Q4_K_M,Q8_0] [--rounds 3] [--threads 2] [--memory 256MiB] [--delay 50 --rate 40] \
+//     [--folder <scratch>] [--keep]
+// `--delay` and `--rate` make the server one that is far away: milliseconds until an answer begins, and megabytes per second of a connection.
 // The server is a process of its own, but it has the same processors: what it takes of them is in the wall time, as it would not be with a
 // server elsewhere. Figures are medians, with the worst in brackets. Files of both ways are compared.
 import { createHash } from "node:crypto";
@@ -21,6 +23,8 @@ const { values: options } = parseArgs({
     rounds: { type: "string", default: "3" },
     threads: { type: "string", default: String(cpus().length) },
     memory: { type: "string", default: "256MiB" },
+    delay: { type: "string" },
+    rate: { type: "string" },
     folder: { type: "string" },
     keep: { type: "boolean", default: false },
   },
@@ -49,7 +53,11 @@ async function run() {
   mkdirSync(outputs, { recursive: true });
   // The name of the repository goes into the files, as that of the folder does.
   const id = `bench/${options.size}`;
-  const server = await startHub({ id, folder: checkpoint, scratch });
+  const isFar = options.delay !== undefined || options.rate !== undefined;
+  const pace = isFar
+    ? { delay: Number(options.delay ?? 0), rate: Number(options.rate ?? 1000) * 1e6 }
+    : undefined;
+  const server = await startHub({ id, folder: checkpoint, scratch, pace });
   try {
     const head = ["", "wall s", "CPU s", "server CPU s", "peak RSS MB", "x local"];
     console.log(head.map((text, column) => cell(text, column)).join(""));

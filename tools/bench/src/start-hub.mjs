@@ -10,18 +10,22 @@ const root = fileURLToPath(new URL("../../../", import.meta.url));
  * @param params.id Of the repository.
  * @param params.folder Whose files it has.
  * @param params.scratch Folder for the compiled server.
+ * @param params.pace How fast files come: milliseconds until an answer begins (`delay`), and bytes per second of a connection (`rate`).
+ * Default: as fast as they can.
  * @returns its address, its process, and what ends it
  */
-export async function startHub({ id, folder, scratch }) {
+export async function startHub({ id, folder, scratch, pace }) {
   const main = join(compileHub(scratch), "main.mjs");
   writeFileSync(
     main,
     `import { HubServer } from "./index.js";
-const server = await HubServer.start(JSON.parse(process.argv[2]));
+const { pace, ...params } = JSON.parse(process.argv[2]);
+const server = await HubServer.start(params);
+server.pace = pace;
 process.send({ endpoint: server.endpoint });
 `,
   );
-  const child = fork(main, [JSON.stringify({ id, folder })], { execArgv: [] });
+  const child = fork(main, [JSON.stringify({ id, folder, pace })], { execArgv: [] });
   const endpoint = await new Promise((resolve, reject) => {
     child.once("message", (message) => resolve(message.endpoint));
     child.once("exit", (code) => reject(new Error(`The server ended with ${code}.`)));

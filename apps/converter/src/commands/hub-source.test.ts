@@ -93,15 +93,47 @@ describe("quern convert from the Hub", () => {
     [
       "lets redirects expire",
       (server) =>
-        everyNth(9, isWeights, () => {
-          server.expireRedirects();
-          return false;
-        }),
+        firstOf(
+          4,
+          everyNth(9, isWeights, () => true),
+          () => {
+            server.expireRedirects();
+            return false;
+          },
+        ),
     ],
     ["cannot be asked at first", () => firstOf(2, ({ seen }) => seen.host === "hub", answerStatus(502))],
   ])("writes the same when the server %s", async (_, fault) => {
     const { local, remote } = await convertBoth(2, fault);
     expect(remote).toEqual(local);
+  });
+
+  it.each([
+    ["several parts of tensors on their way, where there is room", "64MiB", 6],
+    ["two of them otherwise", "4MiB", 2],
+  ])("keeps %s", async (_, memory, expected) => {
+    const server = await serve(demoCheckpoint);
+    server.pace = { delay: 20, rate: 1e9 };
+    let inFlight = 0;
+    let most = 0;
+    server.faults.push((exchange) => {
+      if (!isWeights(exchange)) return false;
+      most = Math.max(most, ++inFlight);
+      exchange.response.once("close", () => inFlight--);
+      return false;
+    });
+    const argv = [
+      "convert",
+      `hf:${server.repository.id}`,
+      "-t",
+      "Q8_0",
+      "--threads",
+      "1",
+      "--memory",
+      memory,
+    ];
+    expect((await run(server, argv)).exitCode).toBe(0);
+    expect(most).toBe(expected);
   });
 
   it.each<[string, Fault, string]>([

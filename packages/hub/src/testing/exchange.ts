@@ -15,6 +15,14 @@ export interface SeenRequest {
   readonly ifRange: string | undefined;
 }
 
+/** How a server that is far away, or shared by many, sends files. */
+export interface Pace {
+  /** Milliseconds until an answer begins. */
+  readonly delay: number;
+  /** Bytes per second that a connection gets. */
+  readonly rate: number;
+}
+
 /** A request that is being answered. */
 export interface Exchange {
   readonly server: HubServer;

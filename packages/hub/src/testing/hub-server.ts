@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { refuse } from "./answers.ts";
-import type { Exchange, Fault, Host, Route, SeenRequest } from "./exchange.ts";
+import type { Exchange, Fault, Host, Pace, Route, SeenRequest } from "./exchange.ts";
 import { READING_ROUTES } from "./reading-routes.ts";
 import { filesOfFolder, type StoredFile, StoredRepository } from "./stored-repository.ts";
 
@@ -21,6 +21,8 @@ export class HubServer {
   /** Tokens that may read; nobody needs one when it is empty. */
   readonly tokens: Set<string> = new Set();
   readonly repositories: Map<string, StoredRepository> = new Map();
+  /** How fast files come. Default: as fast as they can. */
+  pace: Pace | undefined;
   /** Signatures of addresses at the host of files that are good. */
   readonly #signatures = new Set<string>();
   readonly #routes: readonly Route[];

@@ -1,5 +1,5 @@
 export { answerFile, answerJson, refuse } from "./answers.ts";
-export type { Exchange, Fault, Host, Route, SeenRequest } from "./exchange.ts";
+export type { Exchange, Fault, Host, Pace, Route, SeenRequest } from "./exchange.ts";
 export {
   answerStatus,
   everyNth,

@@ -5,7 +5,7 @@ import type { ConversionPlan } from "../plan.ts";
 import type { ErrorTracker } from "./error-tracker.ts";
 import type { FinishedTensors } from "./finished-tensors.ts";
 import type { RecordedTensor } from "./open-outputs.ts";
-import { SLABS_IN_FLIGHT, type SlabRunner } from "./slab-runner.ts";
+import type { SlabRunner } from "./slab-runner.ts";
 import type { ConversionTask } from "./task.ts";
 import type { TensorPart, TensorPlaces } from "./tensor-places.ts";
 
@@ -35,7 +35,7 @@ export async function checkRecorded(params: {
   await runTasks({
     tasks: tasks.keys(),
     threads,
-    lanes: SLABS_IN_FLIGHT,
+    lanes: plan.resources.slabsInFlight,
     signal,
     onDone: (task, result) => {
       const { part, record } = tasks.get(task)!;

@@ -19,7 +19,7 @@ import { ProgressTracker } from "./progress-tracker.ts";
 import { planSlabs } from "./plan-slabs.ts";
 import type { Slab } from "./slab.ts";
 import type { ConversionTask } from "./task.ts";
-import { SLABS_IN_FLIGHT, type SlabRunner } from "./slab-runner.ts";
+import type { SlabRunner } from "./slab-runner.ts";
 import { startSlabRunners } from "./start-slab-runners.ts";
 import { type TensorPart, TensorPlaces } from "./tensor-places.ts";
 import { unfinishedRounding } from "./unfinished-rounding.ts";
@@ -161,13 +161,14 @@ async function run(params: {
     });
     profiler.ready();
     const tracker = new ProgressTracker({ plan, emit, errors, places, finished });
+    const lanes = plan.resources.slabsInFlight;
     tracker.start();
     if (recorded.length > 0) tracker.resumed(redone);
     const rounding = folded.rounding && unfinishedRounding(folded.rounding, { places, finished });
     let kernels = runners[0]!.description;
     if (delegate === undefined) {
       const { slabs } = planSlabs(folded, finished, folding?.later);
-      await convertSlabs({ slabs, runners, partDone, tracker, profiler, signal });
+      await convertSlabs({ slabs, runners, lanes, partDone, tracker, profiler, signal });
       profiler.slabsDone({ idle: runners.map((runner) => runner.idleTime()) });
     }
     await closeThreads(runners);
@@ -184,7 +185,7 @@ async function run(params: {
       if (folding !== undefined && folding.later.size > 0) {
         const { slabs, count } = planSlabs(await folding.plan(signal), finished);
         runners = await startSlabRunners(plan, { files: sets.flatMap((set) => set.files), tasks: count });
-        await convertSlabs({ slabs, runners, partDone, tracker, signal });
+        await convertSlabs({ slabs, runners, lanes, partDone, tracker, signal });
         await closeThreads(runners);
         runners = [];
       }
@@ -226,18 +227,20 @@ async function run(params: {
 async function convertSlabs(params: {
   readonly slabs: AsyncIterable<Slab>;
   readonly runners: readonly SlabRunner[];
+  /** Slabs that each of them has in hand. */
+  readonly lanes: number;
   readonly partDone: (part: TensorPart, crc32: string) => Promise<void>;
   readonly tracker: ProgressTracker;
   /** Default: the time is that of whatever they follow. */
   readonly profiler?: Profiler;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { slabs, runners, partDone, tracker, profiler, signal } = params;
+  const { slabs, runners, lanes, partDone, tracker, profiler, signal } = params;
   const checksums = new PartChecksums();
   await runTasks({
     tasks: slabTasks(slabs),
     threads: runners,
-    lanes: SLABS_IN_FLIGHT,
+    lanes,
     signal,
     onStart: (task) => {
       if (task.kind === "slab") tracker.slabStarted(task.slab);

@@ -6,7 +6,6 @@ import { ErrorTracker } from "./error-tracker.ts";
 import { FinishedTensors } from "./finished-tensors.ts";
 import { PartChecksums } from "./part-checksums.ts";
 import { planSlabs } from "./plan-slabs.ts";
-import { SLABS_IN_FLIGHT } from "./slab-runner.ts";
 import { startSlabRunners } from "./start-slab-runners.ts";
 import { type TensorPart, TensorPlaces } from "./tensor-places.ts";
 
@@ -55,7 +54,7 @@ export async function openTensorConverter(plan: ConversionPlan): Promise<TensorC
   const runners = await startSlabRunners(plan, { files });
   const places = new TensorPlaces(plan);
   const closed = new AbortController();
-  const queue = taskQueue({ threads: runners, lanes: SLABS_IN_FLIGHT, signal: closed.signal });
+  const queue = taskQueue({ threads: runners, lanes: plan.resources.slabsInFlight, signal: closed.signal });
 
   return {
     kernels: runners[0]!.description,
@@ -86,7 +85,7 @@ export async function openTensorConverter(plan: ConversionPlan): Promise<TensorC
           }
         }
       };
-      const lanes = runners.length * SLABS_IN_FLIGHT;
+      const lanes = runners.length * plan.resources.slabsInFlight;
       await Promise.all(
         Array.from({ length: lanes }, () =>
           convertSlabs().catch((error: unknown) => {

@@ -17,6 +17,7 @@ import { findHessians } from "./find-hessians.ts";
 import { checkKernelTypes } from "./kernel-support.ts";
 import { planFile } from "./plan-file.ts";
 import { planOutputs } from "./plan-outputs.ts";
+import { slabsInFlight } from "../conversion/slab-runner.ts";
 import { estimatePeakMemory, memoryBudget } from "./resources.ts";
 import { roundingName } from "./rounding-name.ts";
 
@@ -138,8 +139,10 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
   const roundingSeconds = rounded
     ? (await loadRounding()).estimateRoundingSeconds({ kernels, rounding: rounded.rounding })
     : 0;
+  const network = networkBytes > 0;
+  const lanes = slabsInFlight({ threads, memory, network });
   const peakMemory = Math.max(
-    estimatePeakMemory({ threads, memory, hessians: hessians !== undefined, network: networkBytes > 0 }),
+    estimatePeakMemory({ threads, memory, slabsInFlight: lanes, hessians: hessians !== undefined, network }),
     rounded?.rounding.resources.peakMemory ?? 0,
   );
   const plan = {
@@ -161,7 +164,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     ...(rounded && { rounding: rounded.rounding }),
     ...(backend === undefined ? {} : { backend }),
     kernels: kernels.info,
-    resources: { threads, memory, peakMemory, seconds: seconds + roundingSeconds },
+    resources: { threads, memory, slabsInFlight: lanes, peakMemory, seconds: seconds + roundingSeconds },
   };
   const identity = await conversionIdentity(plan);
   if (unfinished !== undefined) checkSame(unfinished, identity);

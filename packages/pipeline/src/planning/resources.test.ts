@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { estimatePeakMemory } from "./resources.ts";
 
 it("an estimate of memory counts threads, buffers and connections", () => {
-  const least = { threads: 1, memory: 2 ** 20, hessians: false, network: false };
+  const least = { threads: 1, memory: 2 ** 20, slabsInFlight: 2, hessians: false, network: false };
   const estimates = [
     least,
     { ...least, memory: 16 * 2 ** 20 },

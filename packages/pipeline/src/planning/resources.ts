@@ -1,5 +1,5 @@
 import { processMemory, resolveMemory } from "@quern/threads";
-import { slabBytes, SLABS_IN_FLIGHT } from "../conversion/slab-runner.ts";
+import { slabBytes } from "../conversion/slab-runner.ts";
 
 /** Buffers beyond this make nothing faster: slabs of some megabytes keep disk and kernels busy. */
 const LARGEST_DEFAULT = 256 * 2 ** 20;
@@ -30,11 +30,12 @@ const NETWORK_THREAD_BYTES = 2 * 2 ** 20;
 export function estimatePeakMemory(resources: {
   threads: number;
   memory: number;
+  slabsInFlight: number;
   hessians: boolean;
   network: boolean;
 }): number {
-  const { threads, network } = resources;
-  const buffers = Math.max(threads, 1) * SLABS_IN_FLIGHT * slabBytes(resources);
+  const { threads, slabsInFlight, network } = resources;
+  const buffers = Math.max(threads, 1) * slabsInFlight * slabBytes(resources);
   const connections = network ? NETWORK_BYTES + threads * NETWORK_THREAD_BYTES : 0;
   return processMemory(PROCESS_BYTES) + threads * THREAD_BYTES + buffers + connections;
 }

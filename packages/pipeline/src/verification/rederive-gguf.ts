@@ -4,7 +4,6 @@ import type { GgufRecipe, Manifest, ManifestTensor } from "@quern/manifest";
 import { closeThreads, compiledModule, runTasks, startThreads } from "@quern/threads";
 import { foldPlan } from "../conversion/fold-plan.ts";
 import { planSlabs } from "../conversion/plan-slabs.ts";
-import { SLABS_IN_FLIGHT } from "../conversion/slab-runner.ts";
 import type { BlockRounding } from "../layers/block-plan.ts";
 import { writeBlocks } from "../layers/running/write-blocks.ts";
 import type { ConversionPlan, PlannedTensor } from "../plan.ts";
@@ -159,7 +158,7 @@ async function makeAgain(params: {
     await runTasks({
       tasks: slabs,
       threads,
-      lanes: SLABS_IN_FLIGHT,
+      lanes: plan.resources.slabsInFlight,
       signal,
       onDone: ({ name, rows, conversions }, differences) => {
         for (const difference of differences) onDifference(difference);
