@@ -30,7 +30,6 @@ export type {
   RoundingIdentity,
 } from "./journal/identity.ts";
 export type { ImportanceIdentity } from "./journal/importance-identity.ts";
-export { journalPathOf } from "./journal/read-journal.ts";
 export { sourceIdentity } from "./journal/source-identity.ts";
 export type { SourceFileIdentity, SourceIdentity } from "./journal/source-identity.ts";
 export type { ErrorFigures, RoundingFigures, TensorError } from "./errors.ts";

@@ -1,5 +1,5 @@
 import type { HubRepository } from "@quern/hub";
-import type { HashedFile } from "./journal.ts";
+import type { HashedFile } from "./journal-entries.ts";
 
 /** Whether a repository has files, by size and hash. */
 export function holds(

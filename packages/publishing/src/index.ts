@@ -19,7 +19,8 @@ export type {
   UploadingEvent,
 } from "./events.ts";
 export { PublicationJournal } from "./journal.ts";
-export type { EvaluatedRecord, HashedFile, ItemRecord } from "./journal.ts";
+export type { ItemRecord } from "./journal.ts";
+export type { EvaluatedRecord, HashedFile, OpenedPullRequest } from "./journal-entries.ts";
 export type {
   ItemState,
   LocalFile,

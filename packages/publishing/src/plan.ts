@@ -4,7 +4,8 @@ import type { MeasuredFigures } from "./card/measured.ts";
 import type { Card } from "./card/merge-card.ts";
 import type { ItemEvaluation } from "./evaluation.ts";
 import type { MakeEvent } from "./events.ts";
-import type { HashedFile, PublicationJournal } from "./journal.ts";
+import type { PublicationJournal } from "./journal.ts";
+import type { HashedFile } from "./journal-entries.ts";
 
 /** A file on this machine, and what it is called in the repository. */
 export interface LocalFile {

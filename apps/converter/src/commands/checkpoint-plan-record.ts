@@ -8,7 +8,7 @@ export function checkpointPlanRecord(
 ): Record<string, unknown> {
   const { model, checkpoint, stages, kept, parameters, sourceBytes, networkBytes, fileSize, bitsPerWeight } =
     plan;
-  const { folder, replaces, resources, kernels, warnings, foldings, checks } = plan;
+  const { folder, replaces, resumes, resources, kernels, warnings, foldings, checks } = plan;
   return {
     type: "plan",
     model: model.checkpoint.name,
@@ -20,6 +20,7 @@ export function checkpointPlanRecord(
     recipe,
     folder,
     replaces,
+    resumes,
     files: [
       ...checkpoint.shards.shards.map(({ fileName: name, layout }) => ({ name, bytes: layout.fileSize })),
       ...[...checkpoint.files].map(([name, { byteLength: bytes }]) => ({ name, bytes })),

@@ -26,7 +26,7 @@ import { writeReport } from "../report/write-report.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { measuredInWeights } from "../reporters/measure.ts";
 import { styleFor } from "../terminal.ts";
-import { version } from "../version.ts";
+import { tool } from "../version.ts";
 import type { CheckpointOptions } from "./checkpoint-options.ts";
 import { checkpointPlanRecord } from "./checkpoint-plan-record.ts";
 import { checkpointRecipe } from "./checkpoint-recipe.ts";
@@ -109,7 +109,6 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
         signal.addEventListener("abort", () => inputs.stop(signal.reason));
         return writeCheckpoint(plan, {
           signal,
-          restart: options.restart === true,
           onEvent: (event) => {
             if (event.type === "stop") kept = true;
             onEvent(event);
@@ -149,6 +148,7 @@ async function makePlan(
     ...(await requestedCheckpoint(options, work, host)),
     output,
     force: options.force === true,
+    restart: options.restart === true,
   });
 }
 
@@ -159,17 +159,17 @@ export function checkpointFolderName({ recipe, model }: Pick<CheckpointWork, "re
 
 /** What options say of every checkpoint, wherever it is written. */
 export async function requestedCheckpoint(
-  options: Omit<RunCheckpointOptions, "output" | "force">,
+  options: Omit<RunCheckpointOptions, "output" | "force" | "restart">,
   work: CheckpointWork,
   host: Host,
-): Promise<Omit<PlanCheckpointParams, "output" | "force">> {
+): Promise<Omit<PlanCheckpointParams, "output" | "force" | "restart">> {
   const { recipe, resolved, model } = work;
   const { statistics, inputs } = work.inputs;
   return {
     model,
     recipe: resolved,
     recipeName: recipe.name,
-    tool: `quern:${version}`,
+    tool,
     provenance: {
       ...(await provenanceOf({ options, inputs: work.inputs, host })),
       recipe: recipe as unknown as JsonObject,

@@ -140,8 +140,7 @@ async function planOf(
   const { options, access } = params;
   const { repo: id } = options;
   const directory = directoryOf(params);
-  const journal = await PublicationJournal.open(directory, id);
-  if (options.restart && !options.dryRun) await journal.giveUp();
+  const journal = await PublicationJournal.open(directory, id, { restart: options.restart === true });
   const work: PublicationWork = {
     ...params,
     directory,
@@ -202,6 +201,7 @@ async function planFolder(work: PublicationWork, layers: ResolvedLayers): Promis
         ...(await requestedCheckpoint(options, { recipe, resolved, model, inputs }, host)),
         output: folder,
         force,
+        restart: options.restart === true,
         publishedAs: options.repo,
         ...(baseModel === undefined ? {} : { baseModel }),
       }),
@@ -222,6 +222,7 @@ async function planFiles(work: PublicationWork): Promise<PublicationPlan> {
     outputs: types.map((type) => ({ type, ...requestedQuantization(options) })),
     conversion: {
       checkpoint: source,
+      restart: options.restart === true,
       measureErrors: options.measureErrors === true,
       ...(await requestedConversion({ ...options, manifest: true }, inputs, host)),
     },

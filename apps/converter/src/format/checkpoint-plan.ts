@@ -45,6 +45,7 @@ export function formatCheckpointPlan(params: {
         ? []
         : [["statistics", printable(statistics.file)] as const]),
       ...(sequential === undefined ? [] : [["inputs", describeRun(sequential)] as const]),
+      ...(plan.resumes ? [["goes on", "with what an interrupted run has left"] as const] : []),
       ["threads", resources.threads === 0 ? "the main thread" : String(resources.threads)],
       [
         "memory",

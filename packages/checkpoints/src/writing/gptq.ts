@@ -58,7 +58,8 @@ function settings(model: QuantizedModel): JsonObject {
     pack_dtype: "int32",
     dynamic: Object.keys(dynamic).length === 0 ? null : dynamic,
     modules_in_block_to_quantize: modulesInBlock(model),
-    meta: { quantizer: [model.quantizer] },
+    // A name and a version, in the form of GPTQModel.
+    meta: { quantizer: [model.quantizer.replace(" ", ":")] },
   };
 }
 

@@ -46,7 +46,7 @@ function plan(
     layers: modules.map((module) => ({ module, format, parameters: special[module] ?? parameters })),
     linears: LINEARS,
     paths: ["config.json", "tokenizer.json", "model.safetensors"],
-    quantizer: "quern:1.2.3",
+    quantizer: "quern 1.2.3",
     ...(maxShardSize === undefined ? {} : { maxShardSize }),
   });
 }
@@ -180,7 +180,7 @@ describe("config.json", () => {
         layers: [{ module: linears[1]!, format: "awq", parameters: W4 }],
         linears,
         paths: [],
-        quantizer: "quern:1",
+        quantizer: "quern 1",
       }),
     ).toThrow(expect.objectContaining({ message: expect.stringContaining("gate_proj") }));
   });
@@ -288,7 +288,7 @@ it.each([
       layers: planned,
       linears: LINEARS,
       paths: [],
-      quantizer: "q:1",
+      quantizer: "q 1",
     }),
   ).toThrow(expect.objectContaining({ code }));
 });
@@ -301,7 +301,7 @@ it("refuses a layer without a weight", () => {
       layers: [{ module: "model.layers.7.q", format: "gptq", parameters: W4 }],
       linears: ["model.layers.7.q"],
       paths: [],
-      quantizer: "q:1",
+      quantizer: "q 1",
     }),
   ).toThrow(
     expect.objectContaining({ code: "TENSOR_MISSING", subject: { tensor: "model.layers.7.q.weight" } }),

@@ -47,7 +47,7 @@ const SHARD_SIZE = 5e9;
  * @param params.stacks Layers that are stored as one. @default none
  * @param params.linears All linear layers, by module; those that are not quantized are named in config.json.
  * @param params.paths Files of the source.
- * @param params.quantizer Name and version of the program, as "name:1.2.3".
+ * @param params.quantizer Name and version of the program, as "name 1.2.3".
  * @param params.metadata Texts for every file of weights, beside the one that names the framework.
  * @param params.maxShardSize Most bytes of tensors in a file. @default 5e9
  * @throws QuernError `FORMAT_CANNOT_HOLD` for a layer that the format has no place for, or parameters that config.json cannot tell,

@@ -17,7 +17,7 @@ export interface QuantizedModel {
   readonly layers: readonly PlannedLayer[];
   /** Linear layers that stay as they are. */
   readonly kept: readonly string[];
-  /** Name and version of the program, as "name:1.2.3". */
+  /** Name and version of the program, as "name 1.2.3". */
   readonly quantizer: string;
 }
 

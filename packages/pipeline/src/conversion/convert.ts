@@ -1,9 +1,8 @@
-import type { OutputSet } from "@quern/tensor/node";
+import type { Journal, OutputSet } from "@quern/tensor/node";
 import type { ConversionEvent, ConversionReport } from "../events.ts";
 import { closeThreads, runTasks } from "@quern/threads";
-import type { ConversionJournal } from "../journal/journal.ts";
 import type { KnownFactors } from "../layers/running/known-factors.ts";
-import type { TensorRecord } from "../journal/records.ts";
+import type { ConversionEntry, TensorRecord } from "../journal/conversion-journal.ts";
 import type { ConversionPlan } from "../plan.ts";
 import { canGoOn } from "./can-go-on.ts";
 import { checkRecorded } from "./check-recorded.ts";
@@ -276,7 +275,7 @@ function recordOf(params: {
 
 /** Gives an output its final names, after noting that they may be there; one that an earlier run has finished is left as it is. */
 async function finishOutput(params: {
-  readonly journal: ConversionJournal;
+  readonly journal: Journal<ConversionEntry>;
   readonly set: OutputSet;
   readonly index: number;
 }): Promise<void> {

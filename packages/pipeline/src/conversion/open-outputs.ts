@@ -1,8 +1,19 @@
-import { createOutputSet, type OutputSet, resumeOutputSet } from "@quern/tensor/node";
+import {
+  checkUnused,
+  createOutputSet,
+  Journal,
+  journalPathOf,
+  type OutputSet,
+  resumeOutputSet,
+} from "@quern/tensor/node";
 import type { TensorError } from "../errors.ts";
-import { checkSame, checkUnused } from "../journal/check-journal.ts";
-import { ConversionJournal } from "../journal/journal.ts";
-import { journalPathOf, type JournalState, readJournal } from "../journal/read-journal.ts";
+import { checkSameConversion } from "../journal/check-journal.ts";
+import {
+  CONVERSION_JOURNAL,
+  type ConversionEntry,
+  type ConversionState,
+  readConversionJournal,
+} from "../journal/conversion-journal.ts";
 import type { ConversionPlan, PlannedOutput } from "../plan.ts";
 
 /** A tensor that an earlier run has finished in an output, as far as its journal says. */
@@ -17,7 +28,7 @@ export interface RecordedTensor {
 
 /** Files of a conversion, begun or gone on with. */
 export interface OpenedOutputs {
-  readonly journal: ConversionJournal;
+  readonly journal: Journal<ConversionEntry>;
   /** Of all outputs, in their order. */
   readonly sets: readonly OutputSet[];
   /** What may be there already. */
@@ -33,13 +44,13 @@ export interface OpenedOutputs {
  */
 export async function openOutputs(plan: ConversionPlan): Promise<OpenedOutputs> {
   const path = journalPathOf(plan.outputs[0]!.files[0]!.path);
-  const found = await readJournal(path);
+  const found = await readConversionJournal(path);
   if (found !== undefined) await checkUnused(found);
   const state = plan.restart ? undefined : found;
-  if (state !== undefined) checkSame(state, plan.identity);
-  const journal = await (state === undefined
-    ? ConversionJournal.begin(path, plan.identity)
-    : ConversionJournal.resume(state));
+  if (state !== undefined) checkSameConversion(state, plan.identity);
+  const journal: Journal<ConversionEntry> = await (state === undefined
+    ? Journal.begin({ path, kind: CONVERSION_JOURNAL, identity: plan.identity })
+    : Journal.resume(state));
   const sets: OutputSet[] = [];
   try {
     for (const [index, output] of plan.outputs.entries()) {
@@ -58,7 +69,7 @@ function openSet(params: {
   readonly plan: ConversionPlan;
   readonly output: PlannedOutput;
   readonly index: number;
-  readonly state: JournalState | undefined;
+  readonly state: ConversionState | undefined;
 }): Promise<OutputSet> {
   const { plan, output, index, state } = params;
   const files = output.files.map(({ path, fileSize, layout }) => {
@@ -71,7 +82,7 @@ function openSet(params: {
 /** Tensors in files that are as the earlier run has left them; what was noted last counts. */
 function recordedIn(params: {
   readonly plan: ConversionPlan;
-  readonly state: JournalState;
+  readonly state: ConversionState;
   readonly sets: readonly OutputSet[];
 }): RecordedTensor[] {
   const { plan, state, sets } = params;

@@ -1,8 +1,7 @@
 import { basename } from "node:path";
 import { QuernError } from "@quern/tensor";
+import { differingParts, type FoundJournal, type RunParts } from "@quern/tensor/node";
 import { type ConversionIdentity, differingPart, type IdentityPart } from "./identity.ts";
-import { isWriting } from "./owner.ts";
-import type { JournalState } from "./read-journal.ts";
 
 /** What an earlier run did otherwise, for people. */
 const REASONS: Readonly<Record<IdentityPart, string>> = {
@@ -15,32 +14,43 @@ const REASONS: Readonly<Record<IdentityPart, string>> = {
 };
 
 /**
- * Checks that nobody else is writing the files of a journal.
- *
- * @throws QuernError `OUTPUT_IN_USE`
- */
-export async function checkUnused({ path, owner }: Pick<JournalState, "path" | "owner">): Promise<void> {
-  if (owner === undefined || !(await isWriting(owner, path))) return;
-  throw inUse(path, `the process ${owner.pid} is writing this`);
-}
-
-export function inUse(path: string, problem: string): QuernError {
-  return new QuernError("OUTPUT_IN_USE", `${path}: ${problem}`, { subject: { file: path } });
-}
-
-/**
  * Checks that a journal is of this very conversion.
  *
  * @throws QuernError `RESUME_OTHER_RUN`, whose subject names the part that differs as key
  */
-export function checkSame({ path, identity }: JournalState, planned: ConversionIdentity): void {
+export function checkSameConversion(
+  { path, identity }: Pick<FoundJournal<ConversionIdentity>, "path" | "identity">,
+  planned: ConversionIdentity,
+): void {
   const part = identity === undefined ? "tool" : differingPart(identity, planned);
   if (part === undefined) return;
-  throw new QuernError(
+  throw otherRun({
+    path,
+    key: part,
+    problem: `an unfinished conversion lies here, and ${REASONS[part]}${describe(identity, planned, part)}`,
+  });
+}
+
+/**
+ * Checks that a journal is of this very run.
+ *
+ * @throws QuernError `RESUME_OTHER_RUN`, whose subject names the parts that differ as key
+ */
+export function checkSameCheckpoint(
+  { path, identity }: Pick<FoundJournal<RunParts>, "path" | "identity">,
+  planned: RunParts,
+): void {
+  const parts = identity === undefined ? ["tool"] : differingParts(planned, identity);
+  if (parts.length === 0) return;
+  const key = parts.join(", ");
+  throw otherRun({ path, key, problem: `an unfinished run lies here, and it differs in ${key}` });
+}
+
+function otherRun({ path, key, problem }: { path: string; key: string; problem: string }): QuernError {
+  return new QuernError(
     "RESUME_OTHER_RUN",
-    `${path}: an unfinished conversion lies here, and ${REASONS[part]}${describe(identity, planned, part)}. ` +
-      "Finish it as it was begun, or restart to throw it away.",
-    { subject: { file: path, key: part } },
+    `${path}: ${problem}. Finish it as it was begun, or restart to throw it away.`,
+    { subject: { file: path, key } },
   );
 }
 

@@ -50,7 +50,7 @@ function plan(settings: RecipeSettings, statistics: Statistics): Promise<Checkpo
     output: join(folder, `output-${made++}`),
     statistics,
     threads: 0,
-    tool: "tests:1",
+    tool: "tests 1",
   });
 }
 

@@ -1,6 +1,5 @@
-import { sha256Of } from "@quern/tensor/node";
+import { type RunParts, sha256Of } from "@quern/tensor/node";
 import { digestOf } from "../journal/digest.ts";
-import type { RunIdentity } from "../journal/checkpoint-journal.ts";
 import { sourceIdentity } from "../journal/source-identity.ts";
 import type { CheckpointPlan } from "./plan.ts";
 
@@ -10,7 +9,9 @@ import type { CheckpointPlan } from "./plan.ts";
  * @returns undefined where that is not known of the source of inputs: nothing can go on with such a run
  * @throws QuernError the codes of `InputSource.identity`
  */
-export async function checkpointIdentity(plan: CheckpointPlan): Promise<RunIdentity | undefined> {
+export async function checkpointIdentity(
+  plan: Omit<CheckpointPlan, "identity">,
+): Promise<RunParts | undefined> {
   const { model, recipe, checkpoint, inputs, kernels, tool, recipeName, baseModel } = plan;
   if (inputs !== undefined && inputs.identity === undefined) return undefined;
   const { decisions, transforms } = recipe;

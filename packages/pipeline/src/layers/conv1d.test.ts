@@ -48,7 +48,7 @@ async function write(
       recipeName: "test",
       output: join(folder, `output-${outputs++}`),
       threads: 0,
-      tool: "tests:1",
+      tool: "tests 1",
       ...more,
     }),
   );

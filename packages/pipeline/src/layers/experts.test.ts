@@ -54,7 +54,7 @@ function plan(
     recipeName: "test",
     output: join(folder, `output-${outputs++}`),
     threads: 0,
-    tool: "tests:1",
+    tool: "tests 1",
     ...more,
   });
 }
@@ -195,7 +195,7 @@ describe("MLX", () => {
     const tool = { name: "tests", version: "1.0.0" };
     const { folder: path } = await write(model, MLX, {
       recipe: resolveRecipe(recipe, model.linears, model),
-      tool: "tests:1.0.0",
+      tool: "tests 1.0.0",
       provenance: { tool, recipe: recipe as unknown as JsonObject },
     });
     const manifest = await readManifest(join(path, "quern-manifest.json"));

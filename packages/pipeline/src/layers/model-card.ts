@@ -34,15 +34,11 @@ export function modelCard({ plan, layers, source }: ModelCardParams): string {
       ...inheritedMetadata(source, baseModel),
     }),
     `# ${title.split("/").at(-1)}, ${recipeName}`,
-    `${baseModel === undefined ? title : repositoryLink(baseModel)}, quantized by ${programOf(plan.tool)}.`,
+    `${baseModel === undefined ? title : repositoryLink(baseModel)}, quantized by ${plan.tool}.`,
     section("How it was made", settings(plan, layers)),
     section("How to run it", usage(layers, plan.publishedAs ?? ".")),
     section("Errors", errors(layers)),
   ].join("\n\n")}\n`;
-}
-
-function programOf(tool: string): string {
-  return tool.replace(":", " ");
 }
 
 function settings(

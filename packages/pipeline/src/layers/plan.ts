@@ -5,6 +5,7 @@ import type { BlockGraph, Folding, FoldingParent, ModelTensor } from "@quern/mod
 import type { QuantizedLayer, ResolvedRecipe } from "@quern/recipes";
 import type { InputSource, Statistics } from "@quern/statistics";
 import type { ElementType, QuernError, TensorInfo } from "@quern/tensor";
+import type { RunParts } from "@quern/tensor/node";
 import type { CheckpointLinear, LayeredModel } from "./linear-layers.ts";
 import type { ProvenanceRequest } from "../plan.ts";
 import type { PlannedRotation } from "./planning/plan-rotation.ts";
@@ -20,6 +21,8 @@ export interface PlanCheckpointParams {
   readonly output: string;
   /** Replace a folder with a model that exists. @default false */
   readonly force?: boolean;
+  /** Throw away what an interrupted run has left unfinished, whatever it would have become. @default false */
+  readonly restart?: boolean;
   /** What is known of the inputs of layers, of a model as it was. Not with `inputs`. */
   readonly statistics?: Statistics;
   /** Where inputs become known otherwise, such as a source that follows what layers become. Not with `statistics`. */
@@ -34,7 +37,7 @@ export interface PlanCheckpointParams {
   readonly backend?: KernelBackend;
   /** Most bytes of tensors in a file. @default 5e9 */
   readonly maxShardSize?: number;
-  /** Name and version of the program: "quern:1.2.3". */
+  /** Name and version of the program: "quern 1.2.3". */
   readonly tool: string;
   /** Where the model comes from, as the Hub calls it: "Qwen/Qwen3-0.6B". @default unknown */
   readonly baseModel?: string;
@@ -184,6 +187,12 @@ export interface CheckpointPlan {
   readonly folder: string;
   /** Whether there is a folder now, which is replaced. */
   readonly replaces: boolean;
+  /** Whether what an interrupted run has left is thrown away. */
+  readonly restart: boolean;
+  /** Whether an interrupted run of this plan has left something to go on with, as far as its journal says. */
+  readonly resumes: boolean;
+  /** What tells the run from others; absent where too little is known of the inputs of layers: then nothing goes on with it. */
+  readonly identity?: RunParts;
   readonly checkpoint: QuantizedCheckpointPlan;
   /** In the order of the computation. */
   readonly stages: readonly PlannedStage[];

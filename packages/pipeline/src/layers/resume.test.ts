@@ -52,7 +52,7 @@ function planFor(
     recipeName: "test",
     output,
     threads: 0,
-    tool: "tests:1",
+    tool: "tests 1",
     ...more,
   });
 }
@@ -180,7 +180,7 @@ describe("a checkpoint whose run was stopped", () => {
     await rename(copied, journal);
     await expect(planFor(PLAIN)).rejects.toMatchObject({ code: "OUTPUT_EXISTS" });
     await appendFile(journal, `${JSON.stringify({ finishing: true })}\n`);
-    const restarted = writeCheckpoint(await planFor(PLAIN), { restart: true });
+    const restarted = planFor(PLAIN, { restart: true });
     await expect(restarted).rejects.toMatchObject({ code: "OUTPUT_EXISTS" });
     expect(await readdir(output)).toEqual(names);
     const report = await writeCheckpoint(await planFor(PLAIN));
@@ -211,36 +211,34 @@ describe("a checkpoint whose run was stopped", () => {
     const lines = await journalLines();
     // Of another program.
     await writeFile(`${output}.partial.journal`, '{"format":"other"}\n');
-    await expect(writeCheckpoint(await planFor(PLAIN))).rejects.toMatchObject({ code: "RESUME_OTHER_RUN" });
+    await expect(planFor(PLAIN)).rejects.toMatchObject({ code: "RESUME_OTHER_RUN" });
     await writeFile(`${output}.partial.journal`, `${lines.join("\n")}\n`);
     const others: [string, RecipeSettings, Partial<PlanCheckpointParams>][] = [
       ["recipe", { ...PLAIN, parameters: { ...W4, symmetric: false } }, {}],
       ["recipe", { ...PLAIN, calibrator: { name: "mean-squared-error" } }, {}],
-      ["tool", PLAIN, { tool: "tests:2" }],
+      ["tool", PLAIN, { tool: "tests 2" }],
       ["source", PLAIN, { model: await goldenModel("qwen3") }],
     ];
     for (const [part, settings, more] of others) {
       const own = more.model ?? model;
-      const plan = await planFor(settings, { ...more, recipe: recipeFor(own, settings) });
-      const error = await writeCheckpoint(plan).catch((reason: unknown) => reason);
+      const plan = planFor(settings, { ...more, recipe: recipeFor(own, settings) });
+      const error = await plan.catch((reason: unknown) => reason);
       expect(error).toMatchObject({
         code: "RESUME_OTHER_RUN",
         subject: { file: `${output}.partial.journal` },
       });
       expect((error as Error).message).toContain(part);
     }
-    const statisticsPlan = await planFor(GUARDED, { statistics });
-    await expect(writeCheckpoint(statisticsPlan)).rejects.toMatchObject({
+    await expect(planFor(GUARDED, { statistics })).rejects.toMatchObject({
       subject: { key: "recipe, statistics, kernels" },
     });
+    expect(await planFor(PLAIN)).toMatchObject({ resumes: true });
+    const other = { ...PLAIN, calibrator: { name: "mean-squared-error" } } as const;
+    const restarted = await planFor(other, { restart: true });
+    expect(restarted).toMatchObject({ resumes: false });
+    // Nothing goes before it runs.
     expect(await journalLines()).toEqual(lines);
-    const report = await writeCheckpoint(
-      await planFor({ ...PLAIN, calibrator: { name: "mean-squared-error" } }),
-      {
-        restart: true,
-      },
-    );
-    expect(report.resumed).toBe(0);
+    expect((await writeCheckpoint(restarted)).resumed).toBe(0);
   });
 
   it("leaves nothing where too little is known of its inputs to go on", async () => {

@@ -110,7 +110,7 @@ function planFor(
     recipeName: "test",
     output,
     threads: 0,
-    tool: "tests:1",
+    tool: "tests 1",
     inputs,
     ...more,
   });
@@ -158,7 +158,7 @@ describe("factors that are folded in along with the model", () => {
       recipeName: "test",
       output: `${output}-once`,
       threads: 0,
-      tool: "tests:1",
+      tool: "tests 1",
       statistics,
     });
     await writeCheckpoint(once);

@@ -49,7 +49,7 @@ function planFor(
     recipeName: "test",
     output: join(folder, `output-${outputs++}`),
     threads: 0,
-    tool: "tests:1",
+    tool: "tests 1",
     ...more,
   });
 }

@@ -38,7 +38,7 @@ function plan(recipe: QuantizationRecipe): Promise<CheckpointPlan> {
     recipeName: recipe.name,
     output: join(folder, `output-${outputs++}`),
     threads: 0,
-    tool: "tests:1",
+    tool: "tests 1",
   });
 }
 

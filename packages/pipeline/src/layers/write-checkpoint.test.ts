@@ -70,7 +70,7 @@ async function write(
     recipeName: "test",
     output: join(folder, `output-${outputs++}`),
     threads: 0,
-    tool: "tests:1",
+    tool: "tests 1",
     ...more,
   });
   const events: CheckpointEvent[] = [];
@@ -534,7 +534,7 @@ describe("what cannot be", () => {
       recipe,
       recipeName: "none",
       output: join(folder, "never"),
-      tool: "tests:1",
+      tool: "tests 1",
     });
     expect(await failure(plan)).toMatchObject({
       code: "PLAN_LAYER_UNKNOWN",
@@ -593,7 +593,7 @@ describe("the folder", () => {
       recipeName: "test",
       output,
       threads,
-      tool: "tests:1",
+      tool: "tests 1",
     });
     await mkdir(`${output}.partial`);
     await writeFile(join(`${output}.partial`, "left behind"), "");

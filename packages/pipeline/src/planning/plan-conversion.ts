@@ -8,7 +8,7 @@ import { elementCount, QuernError } from "@quern/tensor";
 import { resolveThreads } from "@quern/threads";
 import type { ConversionPlan, PlannedOutput, PlanParams, ModelSource, RoundingRequest } from "../plan.ts";
 import type { LayeredModel } from "../layers/linear-layers.ts";
-import { checkSame } from "../journal/check-journal.ts";
+import { checkSameConversion } from "../journal/check-journal.ts";
 import { conversionIdentity } from "../journal/identity.ts";
 import { describeOrigins } from "../provenance/describe-origins.ts";
 import { withProvenance } from "../provenance/provenance-metadata.ts";
@@ -167,7 +167,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     resources: { threads, memory, slabsInFlight: lanes, peakMemory, seconds: seconds + roundingSeconds },
   };
   const identity = await conversionIdentity(plan);
-  if (unfinished !== undefined) checkSame(unfinished, identity);
+  if (unfinished !== undefined) checkSameConversion(unfinished, identity);
   return { ...plan, identity };
 }
 

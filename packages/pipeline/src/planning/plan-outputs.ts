@@ -3,9 +3,14 @@ import { splitFileName, splitPrefix } from "@quern/gguf";
 import { findStraySplits } from "@quern/gguf/node";
 import { type ManifestOrigin, manifestName } from "@quern/manifest";
 import { elementCount, type QuernError } from "@quern/tensor";
-import { checkOutputPlaces, findOutputFile, type OutputPlace } from "@quern/tensor/node";
-import { checkUnused } from "../journal/check-journal.ts";
-import { journalPathOf, type JournalState, readJournal } from "../journal/read-journal.ts";
+import {
+  checkOutputPlaces,
+  checkUnused,
+  findOutputFile,
+  journalPathOf,
+  type OutputPlace,
+} from "@quern/tensor/node";
+import { type ConversionState, readConversionJournal } from "../journal/conversion-journal.ts";
 import type { PlannedFile, PlannedOutput } from "../plan.ts";
 import type { OutputRequest } from "../recipe.ts";
 import { outputName } from "./output-name.ts";
@@ -33,11 +38,11 @@ export async function planOutputs(params: {
   /** What manifests say of the origin of each output, where they are asked for. */
   origins?: readonly ManifestOrigin[];
   checkPlaces: boolean;
-}): Promise<{ outputs: PlannedOutput[]; unfinished: JournalState | undefined; warnings: QuernError[] }> {
+}): Promise<{ outputs: PlannedOutput[]; unfinished: ConversionState | undefined; warnings: QuernError[] }> {
   const { contents, companions, sources, force, restart, origins, checkPlaces } = params;
   const paths = contents.map((output, index) => pathsOf(output, params.requests[index]!, params.directory));
   const manifests = origins?.map((origin, index) => ({ path: manifestName(paths[index]![0]!), origin }));
-  const journal = checkPlaces ? await readJournal(journalPathOf(paths[0]![0]!)) : undefined;
+  const journal = checkPlaces ? await readConversionJournal(journalPathOf(paths[0]![0]!)) : undefined;
   if (journal !== undefined) await checkUnused(journal);
   const unfinished = restart ? undefined : journal;
   const places: OutputPlace[] = [];

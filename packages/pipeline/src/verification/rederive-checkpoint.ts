@@ -75,7 +75,7 @@ async function planAgain(params: RederiveParams, recorded: CheckpointRecipe): Pr
     recipeName: recipe.name,
     output: folder,
     checkPlaces: false,
-    tool: `${tool.name}:${tool.version}`,
+    tool: `${tool.name} ${tool.version}`,
     provenance: {
       tool,
       recipe: recorded.recipe,

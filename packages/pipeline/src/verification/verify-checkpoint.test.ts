@@ -54,7 +54,7 @@ async function make(preset: string, options: { known?: boolean; maxShardSize?: n
     recipeName: preset,
     output,
     threads: 0,
-    tool: "tests:1.2.3",
+    tool: "tests 1.2.3",
     provenance: {
       tool: { name: "tests", version: "1.2.3" },
       recipe: recipe as unknown as JsonObject,

@@ -4,7 +4,8 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FOLDER_MANIFEST } from "@quern/manifest";
 import { readManifest } from "@quern/manifest/node";
-import { journalPathOf, type ModelSource, sourceIdentity } from "@quern/pipeline";
+import { type ModelSource, sourceIdentity } from "@quern/pipeline";
+import { journalPathOf } from "@quern/tensor/node";
 import { hashFiles } from "../hash-files.ts";
 import type { LocalFile, PublicationItem } from "../plan.ts";
 

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ModelSource } from "@quern/pipeline";
@@ -50,8 +49,8 @@ export async function planCheckpointPublication(
   const [{ state }] = (await itemStates({ items: [known], journal, repository })) as [
     PublicationPlan["items"][0],
   ];
-  const isOurs = existsSync(folder) && journal.owns(folder);
-  const plan = state === "planned" ? await params.planCheckpoint(force || isOurs) : undefined;
+  const mayReplace = force || journal.owns(folder);
+  const plan = state === "planned" ? await params.planCheckpoint(mayReplace) : undefined;
   const recorded = journal.item(known.name)?.files ?? (await known.findFiles()) ?? [];
   const bytes = plan?.fileSize ?? recorded.reduce((sum, file) => sum + file.bytes, 0);
   const item = { ...known, bytes };

@@ -2,13 +2,9 @@ import { createHash } from "node:crypto";
 import { rm, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { writeManifest } from "@quern/manifest/node";
-import {
-  type ConversionPlan,
-  type ConvertedOutput,
-  journalPathOf,
-  type PlannedOutput,
-} from "@quern/pipeline";
+import type { ConversionPlan, ConvertedOutput, PlannedOutput } from "@quern/pipeline";
 import { outputManifest } from "@quern/pipeline/provenance";
+import { journalPathOf } from "@quern/tensor/node";
 import { hashFiles } from "../hash-files.ts";
 import type { HashedLocalFile, LocalFile, MadeRecord, PublicationItem } from "../plan.ts";
 

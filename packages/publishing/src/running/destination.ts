@@ -10,7 +10,7 @@ import { QuernError, TransientFailure, withRetries } from "@quern/tensor";
 import { mergeCard } from "../card/merge-card.ts";
 import type { PublicationEvent, PublishedItemReport } from "../events.ts";
 import { holds } from "../holds.ts";
-import type { HashedFile } from "../journal.ts";
+import type { HashedFile } from "../journal-entries.ts";
 import { openTarget } from "../open-target.ts";
 import type { LocalFile, PublicationItem, PublicationPlan } from "../plan.ts";
 import type { ProgressSum } from "./progress-sum.ts";

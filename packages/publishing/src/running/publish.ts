@@ -25,6 +25,14 @@ export async function publish(
   plan: PublicationPlan,
   options: PublishOptions = {},
 ): Promise<PublicationReport> {
+  try {
+    return await run(plan, options);
+  } finally {
+    await plan.journal.close();
+  }
+}
+
+async function run(plan: PublicationPlan, options: PublishOptions): Promise<PublicationReport> {
   const started = performance.now();
   const { target, journal, items } = plan;
   const failed = new AbortController();

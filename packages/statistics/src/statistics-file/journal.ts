@@ -1,34 +1,44 @@
-import { open, readFile, rename, rm, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { stat } from "node:fs/promises";
 import { QuernError } from "@quern/tensor";
-import { findOutputFile, partialPathOf, reportingAs, sha256Of, syncDirectory } from "@quern/tensor/node";
-import { ReadJson } from "./json-value.ts";
+import {
+  checkUnused,
+  findOutputFile,
+  type FoundJournal,
+  isCount,
+  type JournalKind,
+  journalPathOf,
+  partialPathOf,
+  readJournal,
+  type RunParts,
+  runPartsOf,
+  sha256Of,
+} from "@quern/tensor/node";
 import type { StatisticsPlan } from "./plan.ts";
 
-/** What makes a run another run; an unfinished file is gone on with when all of it is equal. */
-export interface StatisticsRun {
-  readonly model: string;
-  readonly text: string;
-  readonly options: string;
-  readonly tool: string;
-  /** Hash of the header, which says everything about the file but the statistics themselves. */
-  readonly layout: string;
+/** All statistics of a block are complete and on disk. */
+export interface BlockRecord {
+  readonly completed: number;
 }
 
-const FORMAT = "quern-statistics-journal";
-const VERSION = 1;
-
-/** Far more than a journal has. */
-const MOST_BYTES = 2 ** 22;
+/** Beside a partial statistics file. What is noted is not looked at again: blocks are on disk before that is noted. */
+export const STATISTICS_JOURNAL: JournalKind<RunParts, BlockRecord> = {
+  format: "quern-statistics-journal",
+  version: 1,
+  identityOf: runPartsOf,
+  entryOf: ({ completed }) => (isCount(completed) ? { completed } : undefined),
+};
 
 /** What a run and another one are told apart by, for people, in the order in which it is looked at. */
-const REASONS: Readonly<Record<keyof StatisticsRun, string>> = {
+const REASONS = {
   model: "it is of another model",
   text: "it is of other texts or other windows of them",
   options: "its options are others",
   tool: "another program or version has begun it",
   layout: "it collects something else",
-};
+} as const;
+
+/** What makes a run another run; an unfinished file is gone on with when all of it is equal. */
+export type StatisticsRun = RunParts & Readonly<Record<keyof typeof REASONS, string>>;
 
 export function runOf({ description, layout }: StatisticsPlan): StatisticsRun {
   const { model, corpus, options, tool } = description;
@@ -38,48 +48,14 @@ export function runOf({ description, layout }: StatisticsPlan): StatisticsRun {
     text: hashes.join(" "),
     options: JSON.stringify(options),
     tool,
+    // Everything about the file but the statistics themselves.
     layout: sha256Of(layout.header),
   };
 }
 
-/** The file beside a statistics file that says how far it has come. */
-export function journalPathOf(path: string): string {
-  return `${path}.journal`;
-}
-
-/** Notes which blocks are complete: either the old or the new journal is there, whatever happens. */
-export async function writeJournal(params: {
-  path: string;
-  run: StatisticsRun;
-  completed: ReadonlySet<number>;
-}): Promise<void> {
-  const { run, completed } = params;
-  const path = journalPathOf(params.path);
-  const text = JSON.stringify({ format: FORMAT, version: VERSION, run, completed: [...completed] });
-  await reportingAs(path, async () => {
-    const temporary = partialPathOf(path);
-    const handle = await open(temporary, "w");
-    try {
-      await handle.writeFile(`${text}\n`);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, path);
-    await syncDirectory(dirname(path));
-  });
-}
-
-export async function removeJournal(path: string): Promise<void> {
-  const journal = journalPathOf(path);
-  await reportingAs(journal, async () => {
-    await rm(journal, { force: true });
-    await rm(partialPathOf(journal), { force: true });
-  });
-}
-
 /** How far an earlier run has come with a file. */
 export interface StatisticsProgress {
+  readonly journal: FoundJournal<RunParts, BlockRecord>;
   /** Blocks that are complete. */
   readonly completed: ReadonlySet<number>;
   /** Whether the file has its final name already: all but the journal is done. */
@@ -89,23 +65,48 @@ export interface StatisticsProgress {
 /**
  * Finds out how far an earlier run has come with a file.
  *
+ * @param params.force Whether that of another run, or one that is damaged, counts for nothing.
+ * @param params.restart Whether whatever was begun counts for nothing.
  * @returns undefined when there is nothing to go on with
- * @throws QuernError `STATISTICS_OTHER_RUN`, `STATISTICS_JOURNAL_INVALID`
+ * @throws QuernError `OUTPUT_IN_USE`, `STATISTICS_OTHER_RUN`, `STATISTICS_JOURNAL_INVALID`, and the codes of `readJournal`
  */
 export async function findCompleted(params: {
   path: string;
   plan: StatisticsPlan;
-  run: StatisticsRun;
+  force: boolean;
+  restart: boolean;
 }): Promise<StatisticsProgress | undefined> {
-  const { path, plan, run } = params;
-  const file = journalPathOf(path);
-  const size = await sizeOf(file);
-  if (size === undefined) return undefined;
+  const { path, plan, force, restart } = params;
+  const journal = await readJournal(journalPathOf(path), STATISTICS_JOURNAL);
+  if (journal === undefined) return undefined;
+  await checkUnused(journal);
+  if (restart) return undefined;
   const { header } = plan.layout;
   const isPlaced =
     (await findOutputFile({ path, size: plan.fileSize, header, mayBePlaced: true })) === "placed";
-  const partial = isPlaced ? plan.fileSize : await sizeOf(partialPathOf(path));
-  if (partial === undefined) return undefined;
+  const size = isPlaced ? plan.fileSize : await sizeOf(partialPathOf(path));
+  if (size === undefined) return undefined;
+  const problem = problemOf({ path, plan, journal, size });
+  if (problem !== undefined) {
+    if (force) return undefined;
+    throw problem;
+  }
+  const completed = new Set(journal.entries.map((entry) => entry.completed));
+  // A whole file beside the journal of a run that was not through is of another time.
+  if (isPlaced && completed.size < plan.blocks.length) return undefined;
+  return { journal, completed, isPlaced };
+}
+
+/** Why a run cannot go on from here. */
+function problemOf(params: {
+  path: string;
+  plan: StatisticsPlan;
+  journal: FoundJournal<RunParts, BlockRecord>;
+  /** Of the file. */
+  size: number;
+}): QuernError | undefined {
+  const { path, plan, journal, size } = params;
+  const { path: file, identity, entries, strangeLine } = journal;
   const invalid = (problem: string): QuernError => {
     return new QuernError(
       "STATISTICS_JOURNAL_INVALID",
@@ -113,33 +114,26 @@ export async function findCompleted(params: {
       { subject: { file } },
     );
   };
-  if (size > MOST_BYTES) throw invalid(`it has ${size} bytes: expected at most ${MOST_BYTES}`);
-  const json = ReadJson.parse({
-    text: await reportingAs(file, () => readFile(file, "utf8")),
-    place: "the journal",
-    error: invalid,
-  });
-  if (json.member("format").string !== FORMAT || json.member("version").count !== VERSION) {
-    throw invalid("its format is another one");
-  }
-  const found = json.member("run");
-  for (const [key, reason] of Object.entries(REASONS)) {
-    if (found.member(key).string === run[key as keyof StatisticsRun]) continue;
-    throw new QuernError(
+  if (identity === undefined) return invalid("its format is another one");
+  const key = other(runOf(plan), identity);
+  if (key !== undefined) {
+    const subject = { file: partialPathOf(path), key };
+    return new QuernError(
       "STATISTICS_OTHER_RUN",
-      `${partialPathOf(path)}: an unfinished file lies here, and ${reason}. Finish it as it was begun, or force a new beginning.`,
-      { subject: { file: partialPathOf(path), key } },
+      `${subject.file}: an unfinished file lies here, and ${REASONS[key]}. Finish it as it was begun, or force a new beginning.`,
+      { subject },
     );
   }
-  if (partial !== plan.fileSize) {
-    throw invalid(`the file it belongs to has ${partial} bytes: expected ${plan.fileSize}`);
+  if (strangeLine !== undefined) return invalid(`line ${strangeLine} says nothing that is known`);
+  if (size !== plan.fileSize) {
+    return invalid(`the file it belongs to has ${size} bytes: expected ${plan.fileSize}`);
   }
-  const completed = json.member("completed").array.map(({ count }) => count);
-  const strange = completed.find((block) => !plan.blocks.includes(block));
-  if (strange !== undefined) throw invalid(`it names a block ${strange}, which there is not`);
-  // A whole file beside the journal of a run that was not through is of another time.
-  if (isPlaced && completed.length < plan.blocks.length) return undefined;
-  return { completed: new Set(completed), isPlaced };
+  const strange = entries.find(({ completed }) => !plan.blocks.includes(completed));
+  return strange && invalid(`it names a block ${strange.completed}, which there is not`);
+}
+
+function other(ours: StatisticsRun, theirs: RunParts): keyof typeof REASONS | undefined {
+  return (Object.keys(REASONS) as (keyof typeof REASONS)[]).find((key) => ours[key] !== theirs[key]);
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

@@ -78,8 +78,8 @@ describe("a run that is not interrupted", () => {
     const writer = await createStatisticsWriter({ plan, path });
     await writeBlocks(writer);
     expect((await readdir(folder)).sort()).toEqual([
-      "stats.safetensors.journal",
       "stats.safetensors.partial",
+      "stats.safetensors.partial.journal",
     ]);
     await expect(openStatistics(`${path}.partial`)).rejects.toMatchObject({ code: "SAFETENSORS_BAD_HEADER" });
     await writer.finish();
@@ -236,7 +236,7 @@ describe("a run that goes on", () => {
 
   it("does not stumble over what is left without a journal, or of a journal alone", async () => {
     await interrupted();
-    await rm(`${path}.journal`);
+    await rm(`${path}.partial.journal`);
     const writer = await createStatisticsWriter({ plan, path });
     expect(writer.completed.size).toBe(0);
     await writer.close();
@@ -271,17 +271,21 @@ describe("a run that goes on", () => {
   });
 
   it.each([
-    ["is not JSON", "{"],
-    ["is no object", "[]"],
-    ["is of another format", `{"format":"other","version":1}`],
-    ["lacks the run", `{"format":"quern-statistics-journal","version":1}`],
-    ["is too long", " ".repeat(2 ** 22 + 1)],
-  ])("refuses a journal that %s", async (_, text) => {
+    ["is not JSON", "{", ""],
+    ["is no object", "[]", ""],
+    ["is of another format", '{"format":"other","version":1}', ""],
+    ["lacks the run", '{"format":"quern-statistics-journal","version":1}', ""],
+    ["has a line that is not JSON", "", "{"],
+    ["has a line that names no block", "", '{"completed":-1}'],
+  ])("refuses a journal that %s", async (_, first, last) => {
     await interrupted();
-    await writeFile(`${path}.journal`, text);
+    const lines = (await readFile(`${path}.partial.journal`, "utf8")).split("\n");
+    if (first !== "") lines[0] = first;
+    if (last !== "") lines.splice(-1, 0, last);
+    await writeFile(`${path}.partial.journal`, lines.join("\n"));
     await expect(createStatisticsWriter({ plan, path })).rejects.toMatchObject({
       code: "STATISTICS_JOURNAL_INVALID",
-      subject: { file: `${path}.journal` },
+      subject: { file: `${path}.partial.journal` },
     });
     const writer = await createStatisticsWriter({ plan, path, restart: true });
     expect(writer.completed.size).toBe(0);
@@ -290,11 +294,11 @@ describe("a run that goes on", () => {
 
   it("refuses a journal with a strange block, and a file of another size", async () => {
     await interrupted();
-    const journal = await readFile(`${path}.journal`, "utf8");
-    await writeFile(`${path}.journal`, journal.replace("[0]", "[0,7]"));
+    const journal = await readFile(`${path}.partial.journal`, "utf8");
+    await writeFile(`${path}.partial.journal`, `${journal}{"completed":7}\n`);
     const refusal = { code: "STATISTICS_JOURNAL_INVALID" };
     await expect(createStatisticsWriter({ plan, path })).rejects.toMatchObject(refusal);
-    await writeFile(`${path}.journal`, journal);
+    await writeFile(`${path}.partial.journal`, journal);
     await truncate(`${path}.partial`, plan.fileSize - 1);
     await expect(createStatisticsWriter({ plan, path })).rejects.toMatchObject(refusal);
   });

@@ -1,9 +1,11 @@
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { byteSize, encodeElements, type ErrorSubject, QuernError } from "@quern/tensor";
 import {
   checkOutputPlaces,
   createPartialFile,
+  Journal,
+  journalPathOf,
   type PartialFile,
   partialPathOf,
   reopenPartialFile,
@@ -14,14 +16,7 @@ import {
 import { findInvalidValue } from "./check-values.ts";
 import type { StatisticsInput } from "./description.ts";
 import { elementsOf, ENTRIES, entriesOf, type StatisticsEntry, tensorOf } from "./entries.ts";
-import {
-  findCompleted,
-  removeJournal,
-  runOf,
-  type StatisticsProgress,
-  type StatisticsRun,
-  writeJournal,
-} from "./journal.ts";
+import { type BlockRecord, findCompleted, runOf, STATISTICS_JOURNAL } from "./journal.ts";
 import type { StatisticsPlan } from "./plan.ts";
 import { WrittenRanges } from "./written-ranges.ts";
 
@@ -43,11 +38,11 @@ const CHUNK = 2 ** 18;
 
 /**
  * Begins to write a statistics file, or goes on where an interrupted run stopped. Until it is finished it is called `<path>.partial`,
- * which no reader takes for a statistics file, with `<path>.journal` beside it.
+ * which no reader takes for a statistics file, with `<path>.partial.journal` beside it.
  *
  * @param params.force Whether a finished file may be replaced in the end, and an unfinished one of another run thrown away. Default: false.
  * @param params.restart Whether an unfinished file is thrown away, even one of this very run. Default: false.
- * @throws QuernError `STATISTICS_OTHER_RUN`, `STATISTICS_JOURNAL_INVALID`; `OUTPUT_*` as `checkOutputPlaces`; `OUTPUT_DISK_FULL`,
+ * @throws QuernError `STATISTICS_OTHER_RUN`, `STATISTICS_JOURNAL_INVALID`; `OUTPUT_IN_USE`; `OUTPUT_*` as `checkOutputPlaces`; `OUTPUT_DISK_FULL`,
  * `OUTPUT_WRITE_FAILED`
  */
 export async function createStatisticsWriter(params: {
@@ -58,37 +53,36 @@ export async function createStatisticsWriter(params: {
 }): Promise<StatisticsWriter> {
   const { plan, force = false, restart = false } = params;
   const path = resolve(params.path);
-  const run = runOf(plan);
-  const file = { path, size: plan.fileSize, replace: force };
-  const found = restart ? undefined : await findCompletedOr(force, { path, plan, run });
+  const found = await findCompleted({ path, plan, force, restart });
+  const isFinished = found?.isPlaced === true;
   // What goes on has its room on the disk, or finds out.
   const fileSize = found === undefined ? plan.fileSize : 0;
-  const isFinished = found?.isPlaced === true;
   await checkOutputPlaces({ places: [{ path, fileSize, isFinished }], sources: [], force });
-  if (found !== undefined) {
-    const completed = new Set(found.completed);
-    if (isFinished) {
-      // A crash may have left both names.
-      await reportingAs(path, () => rm(partialPathOf(path), { force: true }));
-      return new StatisticsWriter({ plan, run, completed, file: await reopenPlacedFile(file) });
-    }
-    return new StatisticsWriter({ plan, run, completed, file: await reopenPartialFile(file) });
-  }
-  await reportingAs(path, () => mkdir(dirname(path), { recursive: true }));
-  await removeJournal(path);
-  return new StatisticsWriter({ plan, run, completed: new Set(), file: await createPartialFile(file) });
-}
-
-async function findCompletedOr(
-  force: boolean,
-  params: { path: string; plan: StatisticsPlan; run: StatisticsRun },
-): Promise<StatisticsProgress | undefined> {
+  const journal: Journal<BlockRecord> = await (found === undefined
+    ? Journal.begin({ path: journalPathOf(path), kind: STATISTICS_JOURNAL, identity: runOf(plan) })
+    : Journal.resume(found.journal));
+  const completed = new Set(found?.completed);
   try {
-    return await findCompleted(params);
+    const file = await openFile({ path, size: plan.fileSize, replace: force, found });
+    return new StatisticsWriter({ plan, journal, completed, file });
   } catch (error) {
-    if (force && error instanceof QuernError && error.code.startsWith("STATISTICS_")) return undefined;
+    await (found === undefined ? journal.remove() : journal.close());
     throw error;
   }
+}
+
+async function openFile(params: {
+  path: string;
+  size: number;
+  replace: boolean;
+  found: { readonly isPlaced: boolean } | undefined;
+}): Promise<PartialFile> {
+  const { path, found } = params;
+  if (found === undefined) return createPartialFile(params);
+  if (!found.isPlaced) return reopenPartialFile(params);
+  // A crash may have left both names.
+  await reportingAs(path, () => rm(partialPathOf(path), { force: true }));
+  return reopenPlacedFile(params);
 }
 
 /**
@@ -98,14 +92,14 @@ async function findCompletedOr(
  */
 export async function isStatisticsPlaced(params: { plan: StatisticsPlan; path: string }): Promise<boolean> {
   const { plan } = params;
-  const found = await findCompletedOr(true, { plan, path: resolve(params.path), run: runOf(plan) });
+  const found = await findCompleted({ plan, path: resolve(params.path), force: true, restart: false });
   return found?.isPlaced === true;
 }
 
 /** Writes a statistics file in place, in any order; see {@link createStatisticsWriter}. */
 export class StatisticsWriter {
   readonly #plan: StatisticsPlan;
-  readonly #run: StatisticsRun;
+  readonly #journal: Journal<BlockRecord>;
   readonly #file: PartialFile;
   readonly #completed: Set<number>;
   readonly #inputs: ReadonlyMap<string, StatisticsInput>;
@@ -118,12 +112,12 @@ export class StatisticsWriter {
   /** For {@link createStatisticsWriter}. */
   constructor(params: {
     plan: StatisticsPlan;
-    run: StatisticsRun;
+    journal: Journal<BlockRecord>;
     completed: Set<number>;
     file: PartialFile;
   }) {
     this.#plan = params.plan;
-    this.#run = params.run;
+    this.#journal = params.journal;
     this.#file = params.file;
     this.#completed = params.completed;
     this.#inputs = new Map(this.#plan.description.inputs.map((input) => [input.name, input]));
@@ -195,8 +189,8 @@ export class StatisticsWriter {
       for (const entry of entriesOf(input)) await this.#completeEntry(input, entry);
     }
     await this.#file.settle();
-    const completed = new Set([...this.#completed, block]);
-    await writeJournal({ path: this.#file.path, run: this.#run, completed });
+    await this.#journal.append({ completed: block });
+    await this.#journal.settle();
     this.#completed.add(block);
   }
 
@@ -217,7 +211,7 @@ export class StatisticsWriter {
     this.#open = false;
     await this.#file.close();
     await syncDirectory(dirname(this.#file.path));
-    await removeJournal(this.#file.path);
+    await this.#journal.remove();
   }
 
   /** Stops: blocks that are complete stay for a later run; without any, nothing is left. Does nothing after `finish`. */
@@ -226,6 +220,7 @@ export class StatisticsWriter {
     if (!this.#open) return;
     this.#open = false;
     await this.#file.close();
+    await this.#journal.close();
   }
 
   /** Stops and removes what has been written. Does nothing after `finish` or `close`. */
@@ -233,7 +228,7 @@ export class StatisticsWriter {
     if (!this.#open) return;
     this.#open = false;
     await this.#file.abandon();
-    await removeJournal(this.#file.path);
+    await this.#journal.remove();
   }
 
   async #completeEntry(input: StatisticsInput, entry: StatisticsEntry): Promise<void> {

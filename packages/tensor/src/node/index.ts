@@ -17,3 +17,8 @@ export type { OutputPlace } from "./output-place.ts";
 export { sha256Of } from "./sha256.ts";
 export { createOutputSet, resumeOutputSet } from "./output-set.ts";
 export type { OutputSet, OutputSetFile } from "./output-set.ts";
+export { Journal } from "./journal/journal.ts";
+export { differingParts, isCount, isRecord, runPartsOf } from "./journal/kind.ts";
+export type { JournalKind, JsonRecord, RunParts } from "./journal/kind.ts";
+export { checkUnused, journalPathOf, readJournal } from "./journal/read-journal.ts";
+export type { FoundJournal } from "./journal/read-journal.ts";

@@ -2,7 +2,8 @@ import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { QuernError } from "@quern/tensor";
 import { checkOutputPlaces, partialPathOf } from "@quern/tensor/node";
-import { isPlacedUnnoted } from "../../journal/checkpoint-journal.ts";
+import { replacedPathOf } from "../set-aside.ts";
+import { findUnfinished, type UnfinishedRun } from "./unfinished-run.ts";
 
 /** A folder of a model that is going to be written. */
 export interface OutputFolder {
@@ -10,6 +11,8 @@ export interface OutputFolder {
   readonly path: string;
   /** Whether there is one, which is replaced. */
   readonly replaces: boolean;
+  /** What an earlier run has left, if it is to be gone on with. */
+  readonly unfinished?: UnfinishedRun;
 }
 
 /**
@@ -18,21 +21,31 @@ export interface OutputFolder {
  *
  * @param params.files Names and sizes of what it will have.
  * @param params.source Folder that is read, where it is one of this machine.
- * @throws QuernError `OUTPUT_EXISTS`, `OUTPUT_NOT_A_MODEL`, `OUTPUT_IS_SOURCE`, `OUTPUT_NOT_WRITABLE`, `OUTPUT_NO_SPACE`
+ * @param params.restart Whether what an earlier run has left unfinished is thrown away.
+ * @throws QuernError `OUTPUT_IN_USE`, `OUTPUT_EXISTS`, `OUTPUT_NOT_A_MODEL`, `OUTPUT_IS_SOURCE`, `OUTPUT_NOT_WRITABLE`, `OUTPUT_NO_SPACE`
  */
 export async function checkOutputFolder(params: {
   readonly output: string;
   readonly files: readonly { readonly name: string; readonly size: number }[];
   readonly source: string | undefined;
   readonly force: boolean;
+  readonly restart: boolean;
 }): Promise<OutputFolder> {
-  const { files, source, force } = params;
+  const { files, source, force, restart } = params;
   const path = resolve(params.output);
-  const there = await stat(path).catch(() => undefined);
-  const isFinished = await isPlacedUnnoted(path);
-  if (there !== undefined && (force || !isFinished)) {
-    if (!force) throw outputError("OUTPUT_EXISTS", path, "the folder exists already (force replaces it)");
-    const names = there.isDirectory() ? await readdir(path) : undefined;
+  const found = await findUnfinished(path);
+  const unfinished = restart ? undefined : found;
+  const isFinished = unfinished?.isPlaced === true;
+  const replaced = await replacedPathOf(path);
+  const replaces = replaced !== undefined && (force || !isFinished);
+  if (replaces) {
+    if (!force) {
+      const where =
+        replaced === path ? "" : `: a run that was ended while it replaced it left it as ${replaced}`;
+      throw outputError("OUTPUT_EXISTS", path, `the folder exists already (force replaces it)${where}`);
+    }
+    const isFolder = (await stat(replaced)).isDirectory();
+    const names = isFolder ? await readdir(replaced) : undefined;
     if (names === undefined || (names.length > 0 && !names.includes("config.json"))) {
       throw outputError(
         "OUTPUT_NOT_A_MODEL",
@@ -56,7 +69,7 @@ export async function checkOutputFolder(params: {
     // What another run has left there is gone on with, or goes.
     force: true,
   });
-  return { path, replaces: there !== undefined && (force || !isFinished) };
+  return { path, replaces, ...(unfinished && { unfinished }) };
 }
 
 /** What a file takes of its disk. */

@@ -7,11 +7,13 @@ import { resolveThreads } from "@quern/threads";
 import { describeCheckpointOrigin } from "../../provenance/describe-origins.ts";
 import { originPairs } from "../../provenance/provenance-metadata.ts";
 import type { CheckpointPlan, PlanCheckpointParams, PlannedCopy, PlannedStage } from "../plan.ts";
+import { checkSameCheckpoint } from "../../journal/check-journal.ts";
+import { checkpointIdentity } from "../checkpoint-identity.ts";
 import { checkChangesAlong } from "./check-changes-along.ts";
 import { checkedLayers, checkLoaders, unfitWarnings } from "./check-recipe.ts";
 import { checkStatistics } from "./check-statistics.ts";
 import { layerResources } from "./memory.ts";
-import { checkOutputFolder } from "./output-folder.ts";
+import { checkOutputFolder, type OutputFolder } from "./output-folder.ts";
 import { planChecks } from "./plan-checks.ts";
 import { copiesOf, storedTensors } from "./plan-copies.ts";
 import { planFoldings } from "./plan-foldings.ts";
@@ -35,11 +37,11 @@ import { linearStages } from "./stages.ts";
  * - `PLAN_INCOMPATIBLE` what a loader that was asked for would refuse
  * - `QUANTIZE_COMBINATION`, `QUANTIZE_OPTION`, `QUANTIZE_UNKNOWN` treatments that make no sense
  * - `TENSOR_TYPE_UNSUPPORTED` weights that are no floating-point numbers
- * - `OUTPUT_*` as `checkOutputFolder`
+ * - `OUTPUT_*` as `checkOutputFolder`; `RESUME_OTHER_RUN` another run has left the folder unfinished
  * - the codes of `planQuantizedCheckpoint`, `loadKernels`, and, where inputs matter, of `forwardModel` and `planForward`
  */
 export async function planCheckpoint(params: PlanCheckpointParams): Promise<CheckpointPlan> {
-  const { model, recipe, backend, statistics } = params;
+  const { model, recipe, backend, statistics, restart = false } = params;
   const kernels = await loadKernels({ backend });
   const layers = checkedLayers(params, kernels);
   const unfit = unfitWarnings(model, layers.length);
@@ -111,7 +113,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     name: fileName,
     size: layout.fileSize,
   }));
-  const folder =
+  const folder: OutputFolder =
     params.checkPlaces === false
       ? { path: resolve(params.output), replaces: false }
       : await checkOutputFolder({
@@ -119,6 +121,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
           files: [...shards, ...smallFiles(model, checkpoint)],
           source: model.checkpoint.folder,
           force: params.force ?? false,
+          restart,
         });
   const output: PlannedCopy | undefined = untied && {
     name: untied.info.name,
@@ -132,12 +135,14 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
   );
   const quantized = new Set(planned.map(({ module }) => module));
   const fileSize = shards.reduce((sum, { size }) => sum + size, 0);
-  return {
+  const plan: Omit<CheckpointPlan, "identity"> = {
     model,
     recipe,
     recipeName: params.recipeName,
     folder: folder.path,
     replaces: folder.replaces,
+    restart,
+    resumes: folder.unfinished !== undefined,
     checkpoint,
     stages,
     foldings,
@@ -173,4 +178,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     ...(params.publishedAs === undefined ? {} : { publishedAs: params.publishedAs }),
     ...(origin && { origin }),
   };
+  const identity = await checkpointIdentity(plan);
+  if (folder.unfinished !== undefined) checkSameCheckpoint(folder.unfinished.journal, identity ?? {});
+  return { ...plan, ...(identity && { identity }) };
 }

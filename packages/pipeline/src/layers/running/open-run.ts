@@ -1,29 +1,17 @@
-import { rename, stat } from "node:fs/promises";
-import { QuernError } from "@quern/tensor";
-import { partialPathOf, reportingAs } from "@quern/tensor/node";
-import { checkUnused } from "../../journal/check-journal.ts";
-import {
-  CHECKPOINT_FORMAT,
-  type CheckpointJournalState,
-  checkSameRun,
-  FINISHING,
-  isPlacedUnnoted,
-  readCheckpointJournal,
-  type RunIdentity,
-} from "../../journal/checkpoint-journal.ts";
-import { ConversionJournal } from "../../journal/journal.ts";
-import { journalPathOf } from "../../journal/read-journal.ts";
-import { checkpointIdentity } from "../checkpoint-identity.ts";
+import { rename } from "node:fs/promises";
+import { Journal, journalPathOf, type JsonRecord, partialPathOf, reportingAs } from "@quern/tensor/node";
+import { checkSameCheckpoint } from "../../journal/check-journal.ts";
+import { CHECKPOINT_JOURNAL, FINISHING } from "../../journal/checkpoint-journal.ts";
 import type { CheckpointPlan } from "../plan.ts";
+import { findUnfinished } from "../planning/unfinished-run.ts";
+import { settleSetAside } from "../set-aside.ts";
 import { createPartialFolder, type PartialFolder } from "./partial-folder.ts";
 
 /** A folder that is written, and what is noted of it. */
 export interface OpenRun {
   readonly folder: PartialFolder;
-  /** Absent where nothing is known that tells it from other runs: then nothing goes on with it. */
-  readonly identity?: RunIdentity;
   /** What an earlier run has noted. */
-  readonly entries: readonly unknown[];
+  readonly entries: readonly JsonRecord[];
   /** Notes plain data for a later run. */
   readonly note: (entry: object) => Promise<void>;
   /** The folder is complete, and about to get its name. */
@@ -39,30 +27,25 @@ export interface OpenRun {
 /**
  * Begins a run, or goes on with one that ended early.
  *
- * @param restart Whether an unfinished run is thrown away.
  * @throws QuernError `RESUME_OTHER_RUN` for one that would have become something else, `OUTPUT_IN_USE`, `OUTPUT_*`
  */
-export async function openRun(plan: CheckpointPlan, restart: boolean): Promise<OpenRun> {
-  const { folder: path, replaces: replace, checkpoint } = plan;
-  const identity = await checkpointIdentity(plan);
-  const isPlaced = await isPlacedUnnoted(path);
-  if (isPlaced && restart && !replace) {
-    throw new QuernError(
-      "OUTPUT_EXISTS",
-      `${path}: the folder is complete; only what an interrupted run noted lies beside it`,
-      { subject: { file: path } },
-    );
-  }
-  const left = await unfinished(path, restart, isPlaced);
-  if (left !== undefined) checkSameRun(left, identity ?? {});
+export async function openRun(plan: CheckpointPlan): Promise<OpenRun> {
+  const { folder: path, replaces: replace, restart, identity, checkpoint } = plan;
+  const found = await findUnfinished(path);
+  const left = restart ? undefined : found;
+  if (left !== undefined) checkSameCheckpoint(left.journal, identity ?? {});
+  await settleSetAside(path);
   // It is looked through as any other that an earlier run has left.
-  if (left !== undefined && isPlaced) await reportingAs(path, () => rename(path, partialPathOf(path)));
-  const journal = identity && (await openJournal(path, identity, left));
+  if (left?.isPlaced === true) await reportingAs(path, () => rename(path, partialPathOf(path)));
+  const journal: Journal | undefined =
+    identity &&
+    (await (left === undefined
+      ? Journal.begin({ path: journalPathOf(path), kind: CHECKPOINT_JOURNAL, identity })
+      : Journal.resume(left.journal)));
   const folder = await createPartialFolder({ path, replace, keep: left !== undefined });
   const run: OpenRun = {
     folder,
-    ...(identity && { identity }),
-    entries: left?.entries ?? [],
+    entries: left?.journal.entries ?? [],
     note: async (entry) => journal?.append(entry),
     async finishing() {
       await journal?.append(FINISHING);
@@ -84,27 +67,4 @@ export async function openRun(plan: CheckpointPlan, restart: boolean): Promise<O
     await (left === undefined ? run.abandon() : run.leave());
     throw error;
   }
-}
-
-/** What there is to go on with. */
-async function unfinished(
-  path: string,
-  restart: boolean,
-  isPlaced: boolean,
-): Promise<CheckpointJournalState | undefined> {
-  const found = await readCheckpointJournal(journalPathOf(path));
-  if (found === undefined) return undefined;
-  await checkUnused(found);
-  const there = await stat(partialPathOf(path)).catch(() => undefined);
-  return restart || (there?.isDirectory() !== true && !isPlaced) ? undefined : found;
-}
-
-function openJournal(
-  path: string,
-  identity: RunIdentity,
-  left: CheckpointJournalState | undefined,
-): Promise<ConversionJournal> {
-  return left === undefined
-    ? ConversionJournal.begin(journalPathOf(path), identity, CHECKPOINT_FORMAT)
-    : ConversionJournal.resume(left);
 }

@@ -2,6 +2,7 @@ import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { QuernError } from "@quern/tensor";
 import { partialPathOf, reportingAs, syncDirectory, writeAt } from "@quern/tensor/node";
+import { replaceFolder } from "../set-aside.ts";
 
 /** A folder while it is written: it is called `<folder>.partial`. */
 export interface PartialFolder {
@@ -102,23 +103,3 @@ async function placeFolder(partial: string, path: string): Promise<void> {
 }
 
 const TAKEN: ReadonlySet<string | undefined> = new Set(["EEXIST", "ENOTEMPTY", "ENOTDIR"]);
-
-/** The old folder makes room under another name, and is removed when the new one is there. */
-async function replaceFolder(partial: string, path: string): Promise<void> {
-  const old = `${path}.replaced`;
-  await rm(old, { recursive: true, force: true });
-  const moved = await rename(path, old).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code !== "ENOENT") throw error;
-      return false;
-    },
-  );
-  try {
-    await rename(partial, path);
-  } catch (error) {
-    if (moved) await rename(old, path);
-    throw error;
-  }
-  await rm(old, { recursive: true, force: true });
-}

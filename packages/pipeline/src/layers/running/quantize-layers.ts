@@ -1,5 +1,4 @@
 import type { BufferPool } from "@quern/threads";
-import type { RunIdentity } from "../../journal/checkpoint-journal.ts";
 import { digestOf } from "../../journal/digest.ts";
 import type { CheckpointPlan, PlannedLinear } from "../plan.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
@@ -23,15 +22,14 @@ export async function quantizeLayers(params: {
   /** Where inputs follow what layers become: of the factors that are folded in. */
   readonly known: KnownFactors;
   readonly finished: FinishedWork;
-  readonly identity: RunIdentity | undefined;
   readonly gate: MemoryGate;
   readonly pool: BufferPool;
   readonly run: RunLayerTask;
   readonly sink: CheckpointSink;
   readonly progress: (tensor: string, elements: number, bytes: number) => void;
 }): Promise<void> {
-  const { plan, changed, known, finished, identity, gate, pool, run, sink, progress } = params;
-  const { inputs, model, recipe, foldings, checks } = plan;
+  const { plan, changed, known, finished, gate, pool, run, sink, progress } = params;
+  const { inputs, model, recipe, foldings, checks, identity } = plan;
   const { threads, chunkWeights } = plan.resources;
   const work: LayerWork<PlannedLinear> = {
     ...(inputs && { inputs }),

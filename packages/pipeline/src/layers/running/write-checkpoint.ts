@@ -14,8 +14,6 @@ import { writeTensors, type WrittenTensors } from "./write-tensors.ts";
 export interface WriteCheckpointOptions {
   /** Ends the run; what it has finished stays for a later one. The reason of the signal is thrown. */
   readonly signal?: AbortSignal;
-  /** Throws away what an earlier run has left unfinished, whatever it would have become. @default false */
-  readonly restart?: boolean;
   /** Called for every event, in order. */
   readonly onEvent?: (event: CheckpointEvent) => void;
 }
@@ -36,9 +34,9 @@ export async function writeCheckpoint(
   plan: CheckpointPlan,
   options: WriteCheckpointOptions = {},
 ): Promise<CheckpointReport> {
-  const { signal, restart = false, onEvent } = options;
+  const { signal, onEvent } = options;
   signal?.throwIfAborted();
-  const run = await openRun(plan, restart);
+  const run = await openRun(plan);
   let finished: FinishedWork | undefined;
   try {
     const report = await writeInto(run, plan, {
@@ -53,7 +51,7 @@ export async function writeCheckpoint(
     return report;
   } catch (error) {
     const tensors = finished?.tensors ?? run.entries.length;
-    if (tensors > 0 && run.identity !== undefined && canGoOn(error, signal)) {
+    if (tensors > 0 && plan.identity !== undefined && canGoOn(error, signal)) {
       await run.leave();
       onEvent?.({ type: "stop", tensors });
     } else {

@@ -27,7 +27,7 @@ export interface WrittenTensors {
 export async function writeTensors(params: {
   readonly plan: CheckpointPlan;
   /** Where tensors are hashed and noted, if they are. */
-  readonly run?: Pick<OpenRun, "identity" | "entries" | "note">;
+  readonly run?: Pick<OpenRun, "entries" | "note">;
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: CheckpointEvent) => void;
   /** Called with what an earlier run has finished, to which this one adds. */
@@ -40,7 +40,7 @@ export async function writeTensors(params: {
   const stop = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
   const queue = queueWith(stop);
   const run: RunLayerTask = (task) => queue.run(task) as Promise<never>;
-  const { entries = [], note, identity } = params.run ?? {};
+  const { entries = [], note } = params.run ?? {};
   const finished = await FinishedWork.of({ plan, entries, run, ...(note && { note }) });
   onFound?.(finished);
   const resumed = finished.tensors;
@@ -72,7 +72,7 @@ export async function writeTensors(params: {
       onPiece: ({ weights }, rows, bytes) => progress(weights.tensor, rows * weights.columns, bytes),
       onDone: (planned) => finished.copyDone(planned),
     });
-  const work = { plan, known, finished, identity, pool, run, sink, progress };
+  const work = { plan, known, finished, pool, run, sink, progress };
   try {
     const { rotation, foldings, checks, inputs } = plan;
     if (rotation === undefined && inputs?.follows === true) {

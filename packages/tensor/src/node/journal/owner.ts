@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
+import { isCount, isRecord } from "./kind.ts";
 
 /** A process that writes files. */
 export interface JournalOwner {
@@ -30,6 +31,12 @@ export async function isWriting({ host, pid, started }: JournalOwner, path: stri
   }
   const startedNow = await startOf(pid);
   return started === undefined || startedNow === undefined || started === startedNow;
+}
+
+export function isOwner(value: unknown): value is JournalOwner {
+  if (!isRecord(value)) return false;
+  const { host, pid, started } = value;
+  return typeof host === "string" && isCount(pid) && (started === undefined || typeof started === "string");
 }
 
 /** On Linux, clock ticks since the machine was started: field 22 of proc(5)'s stat, behind a name that may hold anything. */
