@@ -21,6 +21,8 @@ export interface EvaluationRequest {
   readonly model: EvaluationInput;
   /** What the model is compared with. */
   readonly reference?: EvaluationInput | SavedReference;
+  /** Whether a model that is compared with has gone through its blocks before, by `runReference`: its hidden states are in a file. @default false */
+  readonly keepsReference?: boolean;
   /** Texts, each a domain. Default: those of a saved reference. */
   readonly sources?: readonly TextSource[];
   /** Default: as a saved reference has it, otherwise llama-perplexity's. */
@@ -45,7 +47,7 @@ export interface EvaluationRequest {
 export interface EvaluationPlan {
   readonly model: EvaluationModel;
   readonly reference?:
-    | ({ readonly kind: "model" } & EvaluationModel)
+    | ({ readonly kind: "model"; readonly isKept: boolean } & EvaluationModel)
     | { readonly kind: "saved"; readonly saved: SavedReference };
   readonly corpus: EvaluationCorpus;
   /** Scored ones of each window. */

@@ -52,9 +52,13 @@ export async function planEvaluation(request: EvaluationRequest): Promise<Evalua
   const warnings = other === undefined ? [] : await tokenizerWarnings(request, other, corpus);
 
   const models = [model, ...(compared === undefined ? [] : [compared])].map(({ runnable }) => runnable);
-  const memory = divideMemory({ budget, models, corpus, threads });
+  const isKept = request.keepsReference === true;
+  const memory = divideMemory({ budget, models, corpus, threads, running: isKept ? 1 : models.length });
   const kernels = await loadKernels(backend === undefined ? {} : { backend });
-  const operations = models.map((each) => totalOperations(operationsOf(each, corpus, positions)));
+  const operations = models.map((each, index) => {
+    const all = operationsOf(each, corpus, positions);
+    return isKept && index > 0 ? all.output : totalOperations(all);
+  });
   const logits = models.length * model.facts.vocabularySize * corpus.windows.length * positions.count;
   const seconds = estimateSeconds({
     kernels,
@@ -65,7 +69,7 @@ export async function planEvaluation(request: EvaluationRequest): Promise<Evalua
   const save = await planSave(request, model, corpus);
   return {
     model,
-    ...(compared === undefined ? {} : { reference: { kind: "model", ...compared } }),
+    ...(compared === undefined ? {} : { reference: { kind: "model", isKept, ...compared } }),
     ...(saved === undefined ? {} : { reference: { kind: "saved", saved } }),
     corpus,
     positions,
