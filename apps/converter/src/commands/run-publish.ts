@@ -28,7 +28,7 @@ import { tool } from "../version.ts";
 import { checkpointRecipe } from "./checkpoint-recipe.ts";
 import { type LayerInputs, openLayerInputs } from "./layer-inputs.ts";
 import { namesRepository, openNamedModel } from "./open-named.ts";
-import { planPublicationEvaluation } from "./publication-evaluation.ts";
+import { publicationEvaluation } from "./publication-evaluation.ts";
 import { publicationPlanRecord } from "./publication-plan-record.ts";
 import { hashOf } from "./provenance.ts";
 import type { PublishOptions } from "./publish-options.ts";
@@ -188,6 +188,7 @@ async function planFolder(work: PublicationWork, layers: ResolvedLayers): Promis
     await import("./run-checkpoint.ts");
   refuseWithoutStatistics({ path: work.model, options, recipe, need: resolved.statistics });
   const folder = resolve(directory, checkpointFolderName({ recipe, model }));
+  const planEvaluation = publicationEvaluation({ source, options, directory, host });
   const { baseModel } = await originOf(source, options, access);
   const { statistics, sequential, data, tokens } = options;
   const sha256 = statistics === undefined ? null : await hashOf(resolve(host.cwd, statistics));
@@ -206,6 +207,7 @@ async function planFolder(work: PublicationWork, layers: ResolvedLayers): Promis
         ...(baseModel === undefined ? {} : { baseModel }),
       }),
     quantizedBy: options.repo.split("/")[0]!,
+    ...(planEvaluation && { planEvaluation }),
     force: options.force === true,
     deletesLocal: options.deleteLocal === true,
   });
@@ -216,7 +218,7 @@ async function planFiles(work: PublicationWork): Promise<PublicationPlan> {
   const { options, host, access, source, inputs, directory, journal, target, convertPlan } = work;
   const { repo: id, type: types = [DEFAULT_TYPE] } = options;
   const reports = options.reportFile ?? [];
-  const evaluation = await planPublicationEvaluation({ source, options, host });
+  const planEvaluation = publicationEvaluation({ source, options, directory, host });
   return planGgufPublication({
     target,
     outputs: types.map((type) => ({ type, ...requestedQuantization(options) })),
@@ -233,7 +235,7 @@ async function planFiles(work: PublicationWork): Promise<PublicationPlan> {
       settings: conversionSettings(options),
       reports: await Promise.all(reports.map((file) => readReportFile(resolve(host.cwd, file)))),
     },
-    ...(evaluation && { evaluation }),
+    ...(planEvaluation && { planEvaluation }),
     force: options.force === true,
     deletesLocal: options.deleteLocal === true,
     oneByOne: options.oneByOne === true,

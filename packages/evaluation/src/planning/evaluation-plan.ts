@@ -47,8 +47,10 @@ export interface EvaluationRequest {
 export interface EvaluationPlan {
   readonly model: EvaluationModel;
   readonly reference?:
-    | ({ readonly kind: "model"; readonly isKept: boolean } & EvaluationModel)
+    | ({ readonly kind: "model" } & EvaluationModel)
     | { readonly kind: "saved"; readonly saved: SavedReference };
+  /** Where the reference is a model that `runReference` runs: the file of its hidden states, and how long that takes. */
+  readonly kept?: { readonly bytes: number; readonly seconds: number };
   readonly corpus: EvaluationCorpus;
   /** Scored ones of each window. */
   readonly positions: ScoredPositions;

@@ -52,12 +52,11 @@ export async function evaluate(
 }
 
 /** Whether a reference is kept decides about the memory that there is for the other model. */
-function checkKept({ reference, corpus }: EvaluationPlan, kept: KeptReference | undefined): void {
-  const isKept = reference?.kind === "model" && reference.isKept;
-  if (isKept === (kept !== undefined) && (kept === undefined || kept.hash === corpus.hash)) return;
+function checkKept({ kept: planned, corpus }: EvaluationPlan, kept: KeptReference | undefined): void {
+  if (planned === undefined ? kept === undefined : kept?.hash === corpus.hash) return;
   throw new QuernError(
     "EVALUATION_REFERENCE_MISMATCH",
-    isKept ? "expected the kept reference, of the same windows" : "the plan is about no kept reference",
+    planned !== undefined ? "expected the kept reference, of the same windows" : "the plan is about no kept reference",
   );
 }
 

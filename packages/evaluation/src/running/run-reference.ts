@@ -4,7 +4,7 @@ import { closeThreads } from "@quern/threads";
 import type { EvaluationEvent } from "../events.ts";
 import { startEvaluation } from "../node/service.ts";
 import type { EvaluationPlan } from "../planning/evaluation-plan.ts";
-import { operationsOf } from "../planning/operations.ts";
+import { blockOperations, operationsOf } from "../planning/operations.ts";
 import { ProgressTracker } from "./progress-tracker.ts";
 import { type RunThrough, runThrough } from "./run-through.ts";
 
@@ -29,8 +29,8 @@ export async function runReference(
   plan: EvaluationPlan,
   options: { readonly signal?: AbortSignal; readonly onEvent?: (event: EvaluationEvent) => void } = {},
 ): Promise<KeptReference> {
-  const { reference: model, corpus, positions, threads: count, backend } = plan;
-  if (model?.kind !== "model" || !model.isKept) {
+  const { reference: model, kept, corpus, positions, threads: count, backend } = plan;
+  if (model?.kind !== "model" || kept === undefined) {
     throw new QuernError("EVALUATION_OPTION_INVALID", "the plan compares with no model that is kept", {
       subject: { key: "keepsReference" },
     });
@@ -41,11 +41,8 @@ export async function runReference(
     await Promise.all(closing.splice(0).map((one) => one()));
   };
   try {
-    const { blocks } = operationsOf(model.runnable, corpus, positions);
-    const tracker = new ProgressTracker(
-      blocks.reduce((sum, operations) => sum + operations, 0),
-      options.onEvent,
-    );
+    const operations = blockOperations(operationsOf(model.runnable, corpus, positions));
+    const tracker = new ProgressTracker(operations, options.onEvent);
     const { signal } = options;
     const { states } = await runThrough({ model, plan, memory: 0, threads, tracker, closing, signal });
     return {

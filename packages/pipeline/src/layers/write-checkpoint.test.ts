@@ -135,7 +135,7 @@ describe.each(FORMATS)("$format of $parameters.bits bits", (format) => {
     expect([...planned.tensors]).toEqual([...checkpoint.tensors]);
     expect(planned.shards).toEqual(checkpoint.shards);
     expect(planned.totalBytes).toBe(checkpoint.totalBytes);
-    expect(planned.files.list("").sort()).toEqual(
+    expect([...planned.files.list("")].sort()).toEqual(
       checkpoint.files
         .list("")
         .filter((file) => !/README\.md|safetensors$/.test(file))

@@ -1,13 +1,16 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { openModel } from "@quern/checkpoints/node";
 import type { ModelSource } from "@quern/pipeline";
-import { type CheckpointPlan, writeCheckpoint } from "@quern/pipeline/layers";
+import { type CheckpointPlan, plannedCheckpoint, writeCheckpoint } from "@quern/pipeline/layers";
 import { parse } from "yaml";
 import { type Card, dividedCard } from "../card/merge-card.ts";
+import type { PlanItemEvaluation } from "../evaluation.ts";
 import { itemStates } from "../item-states.ts";
 import type { PublicationJournal } from "../journal.ts";
 import { openTarget } from "../open-target.ts";
+import { peakMemoryOf } from "../peak-memory.ts";
 import type { PublicationGroup, PublicationPlan, PublicationTarget } from "../plan.ts";
 import { checkpointItem } from "./checkpoint-item.ts";
 
@@ -28,6 +31,8 @@ export interface PlanCheckpointPublicationParams {
   readonly planCheckpoint: (force: boolean) => Promise<CheckpointPlan>;
   /** Account that gets the credit. */
   readonly quantizedBy?: string;
+  /** Plans to measure the checkpoint before it is uploaded: divergence and perplexity for the card. */
+  readonly planEvaluation?: PlanItemEvaluation;
   readonly force?: boolean;
   readonly deletesLocal?: boolean;
 }
@@ -55,13 +60,17 @@ export async function planCheckpointPublication(
   const recorded = journal.item(known.name)?.files ?? (await known.findFiles()) ?? [];
   const bytes = plan?.fileSize ?? recorded.reduce((sum, file) => sum + file.bytes, 0);
   const item = { ...known, bytes };
+  const evaluation = await params.planEvaluation?.([
+    plan === undefined ? await openOr(folder, params.source) : plannedCheckpoint(plan),
+  ]);
   const groups: PublicationGroup[] = [];
   if (plan !== undefined) {
-    const { sourceBytes, networkBytes } = plan;
+    const { sourceBytes, networkBytes, resources } = plan;
     groups.push({
       items: [item],
       sourceBytes,
       networkBytes,
+      peakMemory: resources.peakMemory,
       make: async ({ signal, onEvent, note }) => {
         await writeCheckpoint(plan, { onEvent, ...(signal === undefined ? {} : { signal }) });
         await note([{ figures: {} }]);
@@ -74,10 +83,17 @@ export async function planCheckpointPublication(
     groups,
     directory,
     deletesLocal,
+    ...(evaluation && { evaluation }),
+    peakMemory: peakMemoryOf({ groups, evaluation }),
     makeCard: () => cardOf(folder, params.quantizedBy),
     journal,
     warnings: plan?.warnings ?? [],
   };
+}
+
+/** The folder, or what it was made of where it is not there any more: texts and windows are the same. */
+async function openOr(folder: string, source: ModelSource): Promise<ModelSource> {
+  return existsSync(join(folder, "config.json")) ? openModel(folder) : source;
 }
 
 async function cardOf(folder: string, quantizedBy: string | undefined): Promise<Card | undefined> {

@@ -94,6 +94,8 @@ export async function publish(
     // What failed first says what is wrong.
     options.signal?.throwIfAborted();
     throw failed.signal.reason ?? error;
+  } finally {
+    await plan.evaluation?.close();
   }
   const { pullRequest } = journal;
   return {
