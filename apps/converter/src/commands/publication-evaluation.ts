@@ -78,7 +78,12 @@ async function planItems(
 }
 
 async function planComparison(
-  { options, directory, host, chatTemplate }: EvaluationParams & { readonly chatTemplate: ModelText["chatTemplate"] | undefined },
+  {
+    options,
+    directory,
+    host,
+    chatTemplate,
+  }: EvaluationParams & { readonly chatTemplate: ModelText["chatTemplate"] | undefined },
   compared: Required<Pick<EvaluationRequest, "model" | "reference" | "keepsReference">>,
 ): Promise<EvaluationPlan> {
   const { eval: texts, context, windows: limit } = options;

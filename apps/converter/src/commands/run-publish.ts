@@ -3,6 +3,7 @@ import type { Checkpoint, GgufModel } from "@quern/checkpoints";
 import type { HubAccess } from "@quern/hub";
 import { hubAccessOf } from "@quern/hub/node";
 import { checkWriter } from "@quern/hub/upload";
+import { taskOf } from "@quern/pipeline/cards";
 import { type LayeredModel, openLayeredModel, planCheckpoint } from "@quern/pipeline/layers";
 import {
   planCheckpointPublication,
@@ -15,6 +16,7 @@ import {
   publish,
 } from "@quern/publishing";
 import { inputsAlong, type QuantizationRecipe, type ResolvedRecipe, resolveRecipe } from "@quern/recipes";
+import type { ReportContents } from "@quern/reports";
 import type { QueueEvent } from "@quern/queue";
 import { QuernError } from "@quern/tensor";
 import { formatPublicationPlan, formatPublicationReport } from "../format/publication.ts";
@@ -207,17 +209,22 @@ async function planFolder(work: PublicationWork, layers: ResolvedLayers): Promis
         ...(baseModel === undefined ? {} : { baseModel }),
       }),
     quantizedBy: options.repo.split("/")[0]!,
+    reports: await readReports(work),
     ...(planEvaluation && { planEvaluation }),
     force: options.force === true,
     deletesLocal: options.deleteLocal === true,
   });
 }
 
+function readReports({ options, host }: PublicationWork): Promise<ReportContents[]> {
+  const files = options.reportFile ?? [];
+  return Promise.all(files.map((file) => readReportFile(resolve(host.cwd, file))));
+}
+
 /** GGUF files. */
 async function planFiles(work: PublicationWork): Promise<PublicationPlan> {
   const { options, host, access, source, inputs, directory, journal, target, convertPlan } = work;
   const { repo: id, type: types = [DEFAULT_TYPE] } = options;
-  const reports = options.reportFile ?? [];
   const planEvaluation = publicationEvaluation({ source, options, directory, host });
   return planGgufPublication({
     target,
@@ -233,7 +240,7 @@ async function planFiles(work: PublicationWork): Promise<PublicationPlan> {
       ...(await originOf(source, options, access)),
       quantizedBy: id.split("/")[0]!,
       settings: conversionSettings(options),
-      reports: await Promise.all(reports.map((file) => readReportFile(resolve(host.cwd, file)))),
+      reports: await readReports(work),
     },
     ...(planEvaluation && { planEvaluation }),
     force: options.force === true,
@@ -248,15 +255,19 @@ async function originOf(
   source: Checkpoint | GgufModel,
   { baseModel }: PublishOptions,
   { endpoint }: HubAccess,
-): Promise<{ baseModel?: string; commit?: string; sourceCard?: string }> {
+): Promise<{ baseModel?: string; commit?: string; sourceCard?: string; task?: string }> {
   const place = source.location.startsWith(`${endpoint}/`) ? source.location.slice(endpoint.length + 1) : "";
   const [, id, commit] = /^(.+)\/tree\/([0-9a-f]{40,64})$/.exec(place) ?? [];
   const base = baseModel ?? id;
-  const card = "files" in source ? await source.files.read("README.md") : undefined;
+  const files = "files" in source ? source.files : undefined;
+  const card = await files?.read("README.md");
+  const config = await files?.read("config.json");
+  const task = config && taskOf(JSON.parse(new TextDecoder().decode(config)) as Record<string, unknown>);
   return {
     ...(base === undefined ? {} : { baseModel: base }),
     ...(commit === undefined || base !== id ? {} : { commit }),
     ...(card === undefined ? {} : { sourceCard: new TextDecoder().decode(card) }),
+    ...(task === undefined ? {} : { task }),
   };
 }
 

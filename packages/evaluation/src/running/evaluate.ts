@@ -56,7 +56,9 @@ function checkKept({ kept: planned, corpus }: EvaluationPlan, kept: KeptReferenc
   if (planned === undefined ? kept === undefined : kept?.hash === corpus.hash) return;
   throw new QuernError(
     "EVALUATION_REFERENCE_MISMATCH",
-    planned !== undefined ? "expected the kept reference, of the same windows" : "the plan is about no kept reference",
+    planned !== undefined
+      ? "expected the kept reference, of the same windows"
+      : "the plan is about no kept reference",
   );
 }
 

@@ -1,10 +1,5 @@
 import { basename, join } from "node:path";
-import {
-  type Checkpoint,
-  type CheckpointFileSet,
-  type CheckpointTensor,
-  formatOf,
-} from "@quern/checkpoints";
+import { type Checkpoint, type CheckpointFileSet, type CheckpointTensor, formatOf } from "@quern/checkpoints";
 import { QuernError } from "@quern/tensor";
 import type { CheckpointPlan } from "./plan.ts";
 

@@ -1,11 +1,13 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { openModel } from "@quern/checkpoints/node";
 import type { ModelSource } from "@quern/pipeline";
 import { type CheckpointPlan, plannedCheckpoint, writeCheckpoint } from "@quern/pipeline/layers";
-import { parse } from "yaml";
-import { type Card, dividedCard } from "../card/merge-card.ts";
+import type { ReportContents } from "@quern/reports";
+import { checkpointCard } from "../card/checkpoint-card.ts";
+import { measuredFigures, measurementOf, reportsOf } from "../card/measured.ts";
+import type { Card } from "../card/merge-card.ts";
 import type { PlanItemEvaluation } from "../evaluation.ts";
 import { itemStates } from "../item-states.ts";
 import type { PublicationJournal } from "../journal.ts";
@@ -31,6 +33,8 @@ export interface PlanCheckpointPublicationParams {
   readonly planCheckpoint: (force: boolean) => Promise<CheckpointPlan>;
   /** Account that gets the credit. */
   readonly quantizedBy?: string;
+  /** Of evaluations of the folder. */
+  readonly reports?: readonly ReportContents[];
   /** Plans to measure the checkpoint before it is uploaded: divergence and perplexity for the card. */
   readonly planEvaluation?: PlanItemEvaluation;
   readonly force?: boolean;
@@ -85,7 +89,7 @@ export async function planCheckpointPublication(
     deletesLocal,
     ...(evaluation && { evaluation }),
     peakMemory: peakMemoryOf({ groups, evaluation }),
-    makeCard: () => cardOf(folder, params.quantizedBy),
+    makeCard: () => cardOf(params),
     journal,
     warnings: plan?.warnings ?? [],
   };
@@ -96,13 +100,21 @@ async function openOr(folder: string, source: ModelSource): Promise<ModelSource>
   return existsSync(join(folder, "config.json")) ? openModel(folder) : source;
 }
 
-async function cardOf(folder: string, quantizedBy: string | undefined): Promise<Card | undefined> {
+async function cardOf({
+  folder,
+  name,
+  journal,
+  quantizedBy,
+  reports = [],
+}: PlanCheckpointPublicationParams): Promise<Card | undefined> {
   const text = await readFile(join(folder, "README.md"), "utf8").catch(() => undefined);
   if (text === undefined) return undefined;
-  const { matter = "", text: body } = dividedCard(text);
-  const metadata = parse(matter, { version: "1.1" }) as Record<string, unknown> | null;
-  return {
-    metadata: { ...metadata, ...(quantizedBy === undefined ? {} : { quantized_by: quantizedBy }) },
-    body,
-  };
+  const evaluated = journal.item(name)?.evaluated;
+  const known = reportsOf(reports, [basename(folder)]);
+  return checkpointCard({
+    text,
+    quantizedBy,
+    figures: evaluated?.figures ?? measuredFigures(known, [basename(folder)]),
+    measurement: evaluated?.measurement ?? measurementOf(known.flatMap(({ evaluation }) => evaluation ?? [])),
+  });
 }

@@ -46,6 +46,8 @@ export interface CardFacts {
   readonly commit?: string;
   /** Card of that model. */
   readonly sourceCard?: string;
+  /** What the model does, where that card does not tell: "text-generation". */
+  readonly task?: string;
   /** Account that gets the credit. */
   readonly quantizedBy?: string;
   /** What was asked for beside types, in words of the command line. */
@@ -224,6 +226,7 @@ function cardOf(
     commit: card.commit,
     name: survey.checkpoint.name,
     sourceCard: card.sourceCard,
+    task: card.task,
     quantizedBy: card.quantizedBy,
     tool: survey.tool,
     outputs,
