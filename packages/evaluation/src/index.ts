@@ -30,6 +30,8 @@ export type {
 } from "./report.ts";
 export { evaluate } from "./running/evaluate.ts";
 export type { EvaluateOptions } from "./running/evaluate.ts";
+export { runReference } from "./running/run-reference.ts";
+export type { KeptReference } from "./running/run-reference.ts";
 export { DEFAULT_RULE, SCORED_PARTS } from "./windows/evaluation-rule.ts";
 export type { EvaluationRule, ScoredPart, ScoredPositions } from "./windows/evaluation-rule.ts";
 export type { EvaluationCorpus, EvaluationWindow } from "./windows/evaluation-windows.ts";

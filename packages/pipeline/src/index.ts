@@ -47,6 +47,7 @@ export type {
   TensorFallback,
 } from "./plan.ts";
 export { planConversion } from "./planning/plan-conversion.ts";
+export { plannedGguf } from "./planning/planned-gguf.ts";
 export type { Flavour, IntermediateType, OutputRequest, Recipe, TensorTypeRule } from "./recipe.ts";
 export { listRecipes } from "./recipes.ts";
 export type { BlockRounding, PlannedBlockMatrix } from "./layers/block-plan.ts";

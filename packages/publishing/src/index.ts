@@ -3,7 +3,7 @@ export type { PlanCheckpointPublicationParams } from "./checkpoint/plan-checkpoi
 export type { CardFacts, PlanGgufPublicationParams } from "./gguf/plan-gguf-publication.ts";
 export { planGgufPublication } from "./gguf/plan-gguf-publication.ts";
 export type { MeasuredFigures } from "./card/measured.ts";
-export type { ItemEvaluation } from "./evaluation.ts";
+export type { EvaluationEstimate, ItemEvaluation, PlanItemEvaluation } from "./evaluation.ts";
 export type {
   DeletedEvent,
   EvaluatedEvent,

@@ -73,6 +73,8 @@ export interface PublicationGroup {
   readonly sourceBytes: number;
   /** Those of them that come over the network. */
   readonly networkBytes: number;
+  /** Estimated peak of the process's resident memory in bytes. */
+  readonly peakMemory: number;
   /**
    * Makes the files.
    *
@@ -120,6 +122,8 @@ export interface PublicationPlan {
   readonly deletesLocal: boolean;
   /** What measures items before they are uploaded. */
   readonly evaluation?: ItemEvaluation;
+  /** Estimated peak of the process's resident memory in bytes. */
+  readonly peakMemory: number;
   /** The card; undefined where nothing is known that one could be made of. */
   makeCard(state: CardState): Promise<Card | undefined>;
   readonly journal: PublicationJournal;

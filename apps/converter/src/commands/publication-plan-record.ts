@@ -2,7 +2,7 @@ import type { PublicationPlan } from "@quern/publishing";
 
 /** The plan as `--json` has it. */
 export function publicationPlanRecord(plan: PublicationPlan): Record<string, unknown> {
-  const { target, items, groups, directory, deletesLocal, evaluation } = plan;
+  const { target, items, groups, directory, deletesLocal, evaluation, peakMemory } = plan;
   return {
     type: "plan",
     repository: target.id,
@@ -11,6 +11,7 @@ export function publicationPlanRecord(plan: PublicationPlan): Record<string, unk
     pullRequest: target.opensPullRequest,
     directory,
     deletesLocal,
+    peakMemory,
     ...(evaluation && { evaluation: evaluation.estimate }),
     items: items.map(({ item, state }) => ({
       item: item.name,
@@ -22,6 +23,7 @@ export function publicationPlanRecord(plan: PublicationPlan): Record<string, unk
       items: group.items.map(({ name }) => name),
       sourceBytes: group.sourceBytes,
       networkBytes: group.networkBytes,
+      peakMemory: group.peakMemory,
     })),
   };
 }

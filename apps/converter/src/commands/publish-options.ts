@@ -59,6 +59,10 @@ export const SHARED_WITH_CHECKPOINTS: readonly string[] = [
   "restart",
   "revision",
   "baseModel",
+  "reportFile",
+  "eval",
+  "context",
+  "windows",
 ];
 
 /** Declares the options of `quern publish`. @param params.cwd Folder of files with relative names. */
@@ -90,7 +94,7 @@ export function addPublishOptions({ command, cwd }: { command: Command; cwd: str
     .addOption(
       new Option(
         "--eval [file...]",
-        "compare each file with the model before it is uploaded, as quern eval --against does, and tell divergence and perplexity in the card; on these texts (default: the bundled ones)",
+        "compare each file or checkpoint with the model before it is uploaded, as quern eval --against does, and tell divergence and perplexity in the card; on these texts (default: the bundled ones)",
       ).argParser((text: string, previous: true | WeightedFile[] | undefined) =>
         dataArgument(text, previous === true ? undefined : previous),
       ),

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { EvaluationReport } from "@quern/evaluation";
+import type { EvaluationEstimate } from "@quern/publishing";
 import { openRepository, readHubFile } from "@quern/hub";
 import { HubServer, UploadStore, writingRoutes } from "@quern/hub/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -172,6 +173,104 @@ describe("quern publish", () => {
       expect(card()).toContain("in windows of 32;");
     });
 
+    it("runs the model that files are made of once for all of them", async () => {
+      const result = await publish("-t", "Q8_0,Q4_K_M,Q2_K", "--eval", texts, ...rule, "--json");
+      expect(result.exitCode, result.stderr).toBe(exitCodes.ok);
+      expect(evaluations(result)).toBe(3);
+      const plan = JSON.parse(result.stdout.split("\n")[0]!) as {
+        evaluation: EvaluationEstimate;
+        passes: { networkBytes: number }[];
+      };
+      // Weights come over the network once for all files, and once to be compared with, but for the output layer.
+      const [pass, ...others] = plan.passes.map(({ networkBytes }) => networkBytes);
+      expect(others).toEqual([]);
+      const read = server.requests.reduce((sum, { path, range }) => {
+        if (!path.includes("safetensors")) return sum;
+        const [first, last] = (/^bytes=(\d+)-(\d+)$/.exec(range ?? "") ?? [0, 0, -1]).slice(1).map(Number);
+        return sum + last! - first! + 1;
+      }, 0);
+      expect(read).toBeLessThan(1.02 * (pass! + plan.evaluation.networkBytes));
+      expect(plan.evaluation.networkBytes).toBeLessThan(2 * pass!);
+      expect(plan.evaluation.scratchBytes).toBe(2 * 64 * 256 * 4);
+      expect((await readdir(join(home, "demo-GGUF"))).filter((name) => name.startsWith("."))).toEqual([]);
+      const [name] = [...published().keys()].filter((path) => path.endsWith("Q2_K.gguf"));
+      const { total } = await evaluate(join(home, "demo-GGUF", name!));
+      const divergence = total.comparison!.divergence.mean.value.toPrecision(3);
+      expect(card()).toMatch(new RegExp(`Q2_K \\| [^\\n]* \\| ${divergence} \\| `));
+    });
+
+    async function evaluate(path: string): Promise<EvaluationReport> {
+      const argv = ["eval", path, "--against", "hf:org/quern-demo", "--data", texts, ...rule, "--json"];
+      const { stdout } = await run(argv);
+      return JSON.parse(stdout.trim().split("\n").at(-1)!) as EvaluationReport;
+    }
+
+    it.each([
+      ["mlx", []],
+      ["bnb", []],
+      ["fp8", []],
+      ["compressed-tensors", ["--recipe", "w8a8"]],
+      ["compressed-tensors", ["--recipe", "nvfp4"]],
+    ])("measures %s %j before it is uploaded", async (container, more) => {
+      const options = ["--to", container, ...more, "--eval", texts, ...rule, "--json"];
+      const result = await publish(...options);
+      expect(result.exitCode, result.stderr).toBe(exitCodes.ok);
+      expect(evaluations(result)).toBe(1);
+      const lines = result.stdout.split("\n").map((line) => JSON.parse(line || "{}") as { type?: string });
+      expect(lines.findIndex(({ type }) => type === "item:evaluated")).toBeLessThan(
+        lines.findIndex(({ type }) => type === "item:upload"),
+      );
+      const [folder] = (await readdir(join(home, "demo-GGUF"))).filter((name) => !name.includes("."));
+      const { total } = await evaluate(join(home, "demo-GGUF", folder!));
+      const { divergence, referencePerplexity } = total.comparison!;
+      expect(card()).toContain(
+        `| Perplexity | ${referencePerplexity.value.toPrecision(5)} | ${total.perplexity.value.toPrecision(5)} |`,
+      );
+      expect(card()).toContain(`| KL divergence | \u2013 | ${divergence.mean.value.toPrecision(3)} |`);
+      expect(card()).toMatch(/## Quality[^]*## How it was made[^]*## How to run it/);
+      // Figures are kept, as the folder is.
+      const { commits } = server.repositories.get(ID)!;
+      const before = commits.size;
+      expect(evaluations(await publish(...options, "--delete-local"))).toBe(0);
+      expect(evaluations(await publish(...options))).toBe(0);
+      expect(commits.size).toBe(before);
+    });
+
+    it("measures what is rounded by statistics", async () => {
+      const statistics = ["--statistics", "s.safetensors"];
+      const argv = ["calibrate", "hf:org/quern-demo", "--data", texts, "--tokens", "1024", "--threads", "0"];
+      const calibrated = await run([...argv, "-o", "s.safetensors"]);
+      expect(calibrated.exitCode, calibrated.stderr).toBe(exitCodes.ok);
+      for (const container of ["gptq", "awq"]) {
+        const repository = ["--repo", `mill/demo-${container}`, "--eval", texts, ...rule];
+        const result = await publish("--to", container, ...statistics, ...repository);
+        expect(result.exitCode, result.stderr).toBe(exitCodes.ok);
+        const { content } = server.repositories.get(`mill/demo-${container}`)!.head.files.get("README.md")!;
+        expect(content.read(0, content.size).toString()).toMatch(/\| KL divergence \| \u2013 \| 0\.\d+ \|/);
+      }
+    });
+
+    it("refuses what cannot be run before it makes a checkpoint", async () => {
+      const encoder = repositoryPath("fixtures/golden/bert/checkpoint");
+      const argv = [
+        "publish",
+        encoder,
+        "--repo",
+        ID,
+        "--to",
+        "mlx",
+        "--group-size",
+        "32",
+        "--eval",
+        texts,
+        ...rule,
+      ];
+      const result = await run(argv);
+      expect(result.stderr).toContain("EVALUATION_NO_LOGITS");
+      expect(server.repositories.has(ID)).toBe(false);
+      expect(await readdir(home)).toEqual([]);
+    });
+
     it("evaluates no file twice when uploading fails", async () => {
       server.faults.push(({ seen, response }) => {
         if (!seen.path.includes("/commit/")) return false;
@@ -192,7 +291,11 @@ describe("quern publish", () => {
       ["texts that are not there", ["--eval", "none.txt"], /none\.txt/],
       ["windows that there are not", ["--eval", texts, "--context", "100000"], /100000|100,000/],
       ["options of --eval without it", ["--windows", "2"], /--eval, which is not asked for/],
-      ["a checkpoint", ["--to", "mlx", "--eval", texts], /--eval is about GGUF files/],
+      [
+        "windows that no checkpoint has",
+        ["--to", "mlx", "--eval", texts, "--context", "100000"],
+        /100000|100,000/,
+      ],
     ])("refuses %s before anything is made", async (_name, options, message) => {
       const result = await publish(...options);
       expect([exitCodes.usage, exitCodes.input]).toContain(result.exitCode);

@@ -3,6 +3,7 @@ import type { Checkpoint, GgufModel } from "@quern/checkpoints";
 import type { HubAccess } from "@quern/hub";
 import { hubAccessOf } from "@quern/hub/node";
 import { checkWriter } from "@quern/hub/upload";
+import { taskOf } from "@quern/pipeline/cards";
 import { type LayeredModel, openLayeredModel, planCheckpoint } from "@quern/pipeline/layers";
 import {
   planCheckpointPublication,
@@ -15,6 +16,7 @@ import {
   publish,
 } from "@quern/publishing";
 import { inputsAlong, type QuantizationRecipe, type ResolvedRecipe, resolveRecipe } from "@quern/recipes";
+import type { ReportContents } from "@quern/reports";
 import type { QueueEvent } from "@quern/queue";
 import { QuernError } from "@quern/tensor";
 import { formatPublicationPlan, formatPublicationReport } from "../format/publication.ts";
@@ -28,7 +30,7 @@ import { tool } from "../version.ts";
 import { checkpointRecipe } from "./checkpoint-recipe.ts";
 import { type LayerInputs, openLayerInputs } from "./layer-inputs.ts";
 import { namesRepository, openNamedModel } from "./open-named.ts";
-import { planPublicationEvaluation } from "./publication-evaluation.ts";
+import { publicationEvaluation } from "./publication-evaluation.ts";
 import { publicationPlanRecord } from "./publication-plan-record.ts";
 import { hashOf } from "./provenance.ts";
 import type { PublishOptions } from "./publish-options.ts";
@@ -187,6 +189,7 @@ async function planFolder(work: PublicationWork, layers: ResolvedLayers): Promis
     await import("./run-checkpoint.ts");
   refuseWithoutStatistics({ path: work.model, options, recipe, need: resolved.statistics });
   const folder = resolve(directory, checkpointFolderName({ recipe, model }));
+  const planEvaluation = publicationEvaluation({ source, options, directory, host });
   const { baseModel } = await originOf(source, options, access);
   const { statistics, sequential, data, tokens } = options;
   const sha256 = statistics === undefined ? null : await hashOf(resolve(host.cwd, statistics));
@@ -206,17 +209,23 @@ async function planFolder(work: PublicationWork, layers: ResolvedLayers): Promis
         ...(baseModel === undefined ? {} : { baseModel }),
       }),
     quantizedBy: options.repo.split("/")[0]!,
+    reports: await readReports(work),
+    ...(planEvaluation && { planEvaluation }),
     force: options.force === true,
     deletesLocal: options.deleteLocal === true,
   });
+}
+
+function readReports({ options, host }: PublicationWork): Promise<ReportContents[]> {
+  const files = options.reportFile ?? [];
+  return Promise.all(files.map((file) => readReportFile(resolve(host.cwd, file))));
 }
 
 /** GGUF files. */
 async function planFiles(work: PublicationWork): Promise<PublicationPlan> {
   const { options, host, access, source, inputs, directory, journal, target, convertPlan } = work;
   const { repo: id, type: types = [DEFAULT_TYPE] } = options;
-  const reports = options.reportFile ?? [];
-  const evaluation = await planPublicationEvaluation({ source, options, host });
+  const planEvaluation = publicationEvaluation({ source, options, directory, host });
   return planGgufPublication({
     target,
     outputs: types.map((type) => ({ type, ...requestedQuantization(options) })),
@@ -232,9 +241,9 @@ async function planFiles(work: PublicationWork): Promise<PublicationPlan> {
       ...(await originOf(source, options, access)),
       quantizedBy: id.split("/")[0]!,
       settings: conversionSettings(options),
-      reports: await Promise.all(reports.map((file) => readReportFile(resolve(host.cwd, file)))),
+      reports: await readReports(work),
     },
-    ...(evaluation && { evaluation }),
+    ...(planEvaluation && { planEvaluation }),
     force: options.force === true,
     deletesLocal: options.deleteLocal === true,
     oneByOne: options.oneByOne === true,
@@ -247,15 +256,19 @@ async function originOf(
   source: Checkpoint | GgufModel,
   { baseModel }: PublishOptions,
   { endpoint }: HubAccess,
-): Promise<{ baseModel?: string; commit?: string; sourceCard?: string }> {
+): Promise<{ baseModel?: string; commit?: string; sourceCard?: string; task?: string }> {
   const place = source.location.startsWith(`${endpoint}/`) ? source.location.slice(endpoint.length + 1) : "";
   const [, id, commit] = /^(.+)\/tree\/([0-9a-f]{40,64})$/.exec(place) ?? [];
   const base = baseModel ?? id;
-  const card = "files" in source ? await source.files.read("README.md") : undefined;
+  const files = "files" in source ? source.files : undefined;
+  const card = await files?.read("README.md");
+  const config = await files?.read("config.json");
+  const task = config && taskOf(JSON.parse(new TextDecoder().decode(config)) as Record<string, unknown>);
   return {
     ...(base === undefined ? {} : { baseModel: base }),
     ...(commit === undefined || base !== id ? {} : { commit }),
     ...(card === undefined ? {} : { sourceCard: new TextDecoder().decode(card) }),
+    ...(task === undefined ? {} : { task }),
   };
 }
 

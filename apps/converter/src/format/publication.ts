@@ -32,7 +32,8 @@ export function formatPublicationPlan(params: {
   });
   const created = target.isPrivate ? "will be created, private" : "will be created";
   const place = target.exists ? "is there" : created;
-  const networkBytes = groups.reduce((sum, group) => sum + group.networkBytes, 0);
+  const evaluated = evaluation?.estimate.networkBytes ?? 0;
+  const networkBytes = groups.reduce((sum, group) => sum + group.networkBytes, evaluated);
   const facts = formatFacts({
     facts: [
       ["repository", `${target.id} (${place})${target.opensPullRequest ? ", as a pull request" : ""}`],
@@ -49,6 +50,7 @@ export function formatPublicationPlan(params: {
       ...(networkBytes === 0
         ? []
         : [["network", `${formatBytes(networkBytes)} of weights to read`] as const]),
+      ["memory", `about ${formatBytes(plan.peakMemory)}`],
     ],
     style,
     indent: 2,
@@ -85,9 +87,10 @@ export function formatPublicationReport(params: {
   return `${table}\n${facts}`;
 }
 
-function evaluationText({ windows, context, seconds, peakMemory }: ItemEvaluation["estimate"]): string {
+function evaluationText({ windows, context, seconds, scratchBytes }: ItemEvaluation["estimate"]): string {
   const time = formatDuration(seconds * 1000);
-  return `of each type on ${windows} windows of ${context} tokens: about ${time}, ${formatBytes(peakMemory)} of memory`;
+  const scratch = scratchBytes === 0 ? "" : `, ${formatBytes(scratchBytes)} of disk space for a while`;
+  return `on ${windows} windows of ${context} tokens: about ${time}${scratch}`;
 }
 
 function namesOf([first = "", ...others]: readonly string[]): string {

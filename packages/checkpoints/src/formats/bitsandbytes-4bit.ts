@@ -88,7 +88,7 @@ function parts(quantType: string, layer: Layer): Part[] {
     suffix: stateSuffix(quantType),
     type: "U8",
     shape: [quantState(quantType, layer, 0).byteLength],
-    informative: true,
+    informative: () => quantState(quantType, layer, 0),
     needs: whole,
   });
   return all;

@@ -29,7 +29,13 @@ export const bitsandbytesInt8: QuantizedFormat = {
   parts: ({ rows, columns }) => [
     { suffix: ".weight", type: "I8", shape: [rows, columns], needs: windowRows },
     { suffix: ".SCB", type: "F32", shape: [rows], needs: everyRow(1) },
-    { suffix: ".weight_format", type: "U8", shape: [], informative: true, needs: everyRow(1) },
+    {
+      suffix: ".weight_format",
+      type: "U8",
+      shape: [],
+      informative: () => Uint8Array.of(0),
+      needs: everyRow(1),
+    },
   ],
   pack: ({ codes, scales }) =>
     new Map([

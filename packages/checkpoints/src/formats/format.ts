@@ -57,8 +57,11 @@ export interface Part {
   readonly suffix: string;
   readonly type: ElementType;
   readonly shape: readonly number[];
-  /** Whether it only says what the parameters of a layer say too. @default false */
-  readonly informative?: boolean;
+  /**
+   * Its bytes, where it only says what the parameters of a layer say too: as far as they are known without weights. A scale that comes of these is
+   * 1, an offset 0. Absent from all other parts.
+   */
+  readonly informative?: () => Uint8Array;
   /** Which of its rows (all dimensions but the last) {@link QuantizedFormat.unpack} needs for a window. */
   readonly needs: (window: Window) => Range;
 }

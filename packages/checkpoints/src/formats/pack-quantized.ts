@@ -32,7 +32,13 @@ function parts(layer: Layer): Part[] {
       needs: windowRows,
     },
     { suffix: ".weight_scale", type: scaleType, shape: [rows, groups], needs: windowRows },
-    { suffix: ".weight_shape", type: "I64", shape: [2], informative: true, needs: everyRow(1) },
+    {
+      suffix: ".weight_shape",
+      type: "I64",
+      shape: [2],
+      informative: () => shapeBytes(layer),
+      needs: everyRow(1),
+    },
   ];
   if (!symmetric) {
     all.push({
@@ -49,6 +55,10 @@ function parts(layer: Layer): Part[] {
   return all;
 }
 
+function shapeBytes({ rows, columns }: Layer): Uint8Array {
+  return encodeElements({ type: "I64", values: [rows, columns] });
+}
+
 function pack(matrix: QuantizedMatrix, layer: Layer): PartBytes {
   const { rows, columns, parameters } = layer;
   const { bits, symmetric, scaleType, actOrder } = parameters;
@@ -59,7 +69,7 @@ function pack(matrix: QuantizedMatrix, layer: Layer): PartBytes {
       packBits(matrix.codes, { rows, columns, bits, rowBytes: wordRowBytes(columns, bits) }),
     ],
     [".weight_scale", encodeElements({ type: scaleType, values: matrix.scales })],
-    [".weight_shape", encodeElements({ type: "I64", values: [rows, columns] })],
+    [".weight_shape", shapeBytes(layer)],
   ]);
   if (!symmetric) {
     const rowBytes = wordRowBytes(rows, bits);

@@ -24,6 +24,8 @@ function scaleShape(layer: Layer): number[] {
   return layer.parameters.tile.rows === "all" ? [1] : [rows, columns];
 }
 
+const INPUT_SCALE = ".input_scale";
+
 /** Weights of a byte each with scales beside them, by tensor, output or block. */
 function scaledBytes(params: {
   name: string;
@@ -45,7 +47,13 @@ function scaledBytes(params: {
       { suffix: scale, type: parameters.scaleType, shape: scaleShape(layer), needs },
     ];
     if (parameters.activations === "static") {
-      all.push({ suffix: ".input_scale", type: "F32", shape: [1], informative: true, needs: everyRow(1) });
+      all.push({
+        suffix: INPUT_SCALE,
+        type: "F32",
+        shape: [1],
+        informative: () => encodeElements({ type: "F32", values: [1] }),
+        needs: everyRow(1),
+      });
     }
     return all;
   };
@@ -107,7 +115,7 @@ function scaledBytes(params: {
 
 function inputScale({ inputScale: value }: LayerConstants): [string, Uint8Array] {
   if (value === undefined) throw invalidMatrix("the scale of the inputs, which is static, is missing");
-  return [".input_scale", encodeElements({ type: "F32", values: [value] })];
+  return [INPUT_SCALE, encodeElements({ type: "F32", values: [value] })];
 }
 
 /** compressed-tensors "int-quantized": 8-bit weights and inputs (compressors/int_quantized). */

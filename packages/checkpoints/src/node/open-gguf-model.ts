@@ -1,6 +1,6 @@
 import { realpath } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { type GgufSetTensor, parseSplitFileName, readGgufSet, rowSize } from "@quern/gguf";
+import { type GgufMetadata, type GgufSetTensor, parseSplitFileName, readGgufSet, rowSize } from "@quern/gguf";
 import { type ElementType, isElementType } from "@quern/tensor";
 import { fileSource } from "@quern/tensor/node";
 import type { CheckpointShard } from "../checkpoint.ts";
@@ -29,12 +29,28 @@ export async function openGgufModel(path: string): Promise<GgufModel> {
     },
   });
   await set.close();
+  return ggufModel({ path: given, metadata: set.metadata, shards, tensors: set.tensors.values() });
+}
+
+/**
+ * A GGUF file or split set as a model, from what its headers say.
+ *
+ * @param params.path Absolute path of any of its files.
+ * @param params.metadata Of the first file, without what makes it part of a set.
+ */
+export function ggufModel(params: {
+  readonly path: string;
+  readonly metadata: GgufMetadata;
+  readonly shards: readonly CheckpointShard[];
+  readonly tensors: Iterable<GgufSetTensor>;
+}): GgufModel {
+  const { path, metadata, shards } = params;
   const tensors = new Map<string, GgufModelTensor>();
-  for (const tensor of set.tensors.values()) tensors.set(tensor.name, modelTensor(tensor, shards));
+  for (const tensor of params.tensors) tensors.set(tensor.name, modelTensor(tensor, shards));
   return {
-    name: modelName(basename(given)),
-    location: join(folder, shards[0]!.name),
-    metadata: set.metadata,
+    name: modelName(basename(path)),
+    location: join(dirname(path), shards[0]!.name),
+    metadata,
     shards,
     tensors,
     totalBytes: [...tensors.values()].reduce((total, { size }) => total + size, 0),

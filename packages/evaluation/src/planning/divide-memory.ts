@@ -26,6 +26,7 @@ export interface MemoryDivision {
  * Divides memory: first the weights of the largest block, or of the output layers if these are larger, and what each thread has in
  * hand. At most half of what is left is for logits of several positions at once, the rest for hidden states between blocks.
  *
+ * @param params.running How many of the models, from the first on, go through their blocks. @default all
  * @throws QuernError `EVALUATION_MEMORY` when the least that would do is more than the budget
  */
 export function divideMemory(params: {
@@ -33,8 +34,9 @@ export function divideMemory(params: {
   readonly models: readonly RunnableModel[];
   readonly corpus: EvaluationCorpus;
   readonly threads: number;
+  readonly running?: number;
 }): MemoryDivision {
-  const { budget, models, corpus, threads } = params;
+  const { budget, models, corpus, threads, running = models.length } = params;
   const { context } = corpus.rule;
   const vocabulary = models[0]!.vocabularySize;
   // Those of the positions before may not have been collected yet.
@@ -54,7 +56,7 @@ export function divideMemory(params: {
   const affordable = 1 + Math.floor((budget - least) / 2 / (inHand * rowBytes));
   const rows = Math.max(Math.min(MOST_ROWS, Math.floor(LOGIT_BYTES / rowBytes), affordable), 1);
   const fixed = least + inHand * (rows - 1) * rowBytes;
-  const states = sum(models.map((model) => stateBytes(model, corpus)));
+  const states = sum(models.slice(0, running).map((model) => stateBytes(model, corpus)));
   const kept = Math.min(states, budget - fixed);
   return { budget, used: fixed + kept, states: kept, spilled: states - kept, rows };
 }

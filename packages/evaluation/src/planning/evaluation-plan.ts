@@ -21,6 +21,8 @@ export interface EvaluationRequest {
   readonly model: EvaluationInput;
   /** What the model is compared with. */
   readonly reference?: EvaluationInput | SavedReference;
+  /** Whether a model that is compared with has gone through its blocks before, by `runReference`: its hidden states are in a file. @default false */
+  readonly keepsReference?: boolean;
   /** Texts, each a domain. Default: those of a saved reference. */
   readonly sources?: readonly TextSource[];
   /** Default: as a saved reference has it, otherwise llama-perplexity's. */
@@ -47,6 +49,8 @@ export interface EvaluationPlan {
   readonly reference?:
     | ({ readonly kind: "model" } & EvaluationModel)
     | { readonly kind: "saved"; readonly saved: SavedReference };
+  /** Where the reference is a model that `runReference` runs: the file of its hidden states, and how long that takes. */
+  readonly kept?: { readonly bytes: number; readonly seconds: number };
   readonly corpus: EvaluationCorpus;
   /** Scored ones of each window. */
   readonly positions: ScoredPositions;

@@ -24,6 +24,10 @@ export function operationsOf(
   };
 }
 
-export function totalOperations({ blocks, output }: Operations): number {
-  return blocks.reduce((sum, operations) => sum + operations, output);
+export function blockOperations({ blocks }: Operations): number {
+  return blocks.reduce((sum, operations) => sum + operations, 0);
+}
+
+export function totalOperations(operations: Operations): number {
+  return blockOperations(operations) + operations.output;
 }

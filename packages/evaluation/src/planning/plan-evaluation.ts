@@ -5,11 +5,11 @@ import { DEFAULT_CONFIDENCE } from "../measures/bootstrap.ts";
 import type { SavedReference } from "../node/open-reference.ts";
 import { checkSameVocabulary, vocabularyHash, vocabularyMismatch } from "../vocabulary.ts";
 import { DEFAULT_RULE, scoredPositions } from "../windows/evaluation-rule.ts";
-import { divideMemory } from "./divide-memory.ts";
+import { divideMemory, stateBytes } from "./divide-memory.ts";
 import { estimateSeconds } from "./estimate-seconds.ts";
 import { type EvaluationModel, openEvaluationModel } from "./evaluation-model.ts";
 import type { EvaluationInput, EvaluationPlan, EvaluationRequest } from "./evaluation-plan.ts";
-import { operationsOf, totalOperations } from "./operations.ts";
+import { blockOperations, operationsOf, totalOperations } from "./operations.ts";
 import { planCorpus, tokenizerWarnings } from "./plan-corpus.ts";
 import { planSave } from "./plan-save.ts";
 
@@ -52,21 +52,25 @@ export async function planEvaluation(request: EvaluationRequest): Promise<Evalua
   const warnings = other === undefined ? [] : await tokenizerWarnings(request, other, corpus);
 
   const models = [model, ...(compared === undefined ? [] : [compared])].map(({ runnable }) => runnable);
-  const memory = divideMemory({ budget, models, corpus, threads });
+  const keeps = request.keepsReference === true && compared !== undefined;
+  const memory = divideMemory({ budget, models, corpus, threads, running: keeps ? 1 : models.length });
   const kernels = await loadKernels(backend === undefined ? {} : { backend });
-  const operations = models.map((each) => totalOperations(operationsOf(each, corpus, positions)));
+  const operations = models.map((each) => operationsOf(each, corpus, positions));
+  const before = keeps ? blockOperations(operations[1]!) : 0;
   const logits = models.length * model.facts.vocabularySize * corpus.windows.length * positions.count;
-  const seconds = estimateSeconds({
-    kernels,
-    operations: operations.reduce((sum, each) => sum + each, 0),
+  const secondsOf = (count: number, scored: number): number =>
+    estimateSeconds({ kernels, operations: count, logits: scored, threads });
+  const seconds = secondsOf(
+    operations.reduce((sum, each) => sum + totalOperations(each), -before),
     logits,
-    threads,
-  });
+  );
+  const kept = keeps && { bytes: stateBytes(models[1]!, corpus), seconds: secondsOf(before, 0) };
   const save = await planSave(request, model, corpus);
   return {
     model,
     ...(compared === undefined ? {} : { reference: { kind: "model", ...compared } }),
     ...(saved === undefined ? {} : { reference: { kind: "saved", saved } }),
+    ...(kept && { kept }),
     corpus,
     positions,
     ...(save === undefined ? {} : { save }),

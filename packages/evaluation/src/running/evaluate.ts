@@ -1,4 +1,3 @@
-import { HiddenStates, openParameters, type ParameterSource, runModel } from "@quern/inference";
 import type { ParameterSet } from "@quern/models";
 import { QuernError } from "@quern/tensor";
 import { closeThreads, runTasks } from "@quern/threads";
@@ -14,6 +13,8 @@ import type { EvaluationReport } from "../report.ts";
 import { reportOf } from "./evaluation-report.ts";
 import type { ScoredModel } from "./logit-rows.ts";
 import { ProgressTracker } from "./progress-tracker.ts";
+import type { KeptReference } from "./run-reference.ts";
+import { type RunThrough, runThrough } from "./run-through.ts";
 import type { ScoreResult, ScoreTask } from "./score-window.ts";
 
 export interface EvaluateOptions {
@@ -21,6 +22,8 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal;
   /** Called with news of the run. */
   readonly onEvent?: (event: EvaluationEvent) => void;
+  /** The model that the plan compares with, where it is one with `keepsReference`. */
+  readonly kept?: KeptReference;
 }
 
 /**
@@ -28,14 +31,16 @@ export interface EvaluateOptions {
  * logits, window by window and some positions at a time, and these are reduced to figures at once. Results do not depend on threads
  * and memory.
  *
- * @throws QuernError `ACTIVATION_NOT_FINITE` names the block, `OUTPUT_*`, `WORKER_*`, and what reading weights throws
+ * @throws QuernError `EVALUATION_REFERENCE_MISMATCH` for a kept reference of other windows, `ACTIVATION_NOT_FINITE` names the block, `OUTPUT_*`, `WORKER_*`, and what reading weights throws
  */
 export async function evaluate(
   plan: EvaluationPlan,
-  { signal, onEvent }: EvaluateOptions = {},
+  options: EvaluateOptions = {},
 ): Promise<EvaluationReport> {
   const started = performance.now();
-  const run = new EvaluationRun(plan, { ...(signal && { signal }), ...(onEvent && { onEvent }) });
+  const { onEvent } = options;
+  checkKept(plan, options.kept);
+  const run = new EvaluationRun(plan, options);
   try {
     const scores = await run.scores();
     const report = reportOf({ plan, scores, seconds: (performance.now() - started) / 1000 });
@@ -46,11 +51,15 @@ export async function evaluate(
   }
 }
 
-/** A model that has gone through its blocks. */
-interface RunThrough {
-  readonly model: EvaluationModel;
-  readonly states: HiddenStates;
-  readonly parameters: ParameterSource;
+/** Whether a reference is kept decides about the memory that there is for the other model. */
+function checkKept({ kept: planned, corpus }: EvaluationPlan, kept: KeptReference | undefined): void {
+  if (planned === undefined ? kept === undefined : kept?.hash === corpus.hash) return;
+  throw new QuernError(
+    "EVALUATION_REFERENCE_MISMATCH",
+    planned !== undefined
+      ? "expected the kept reference, of the same windows"
+      : "the plan is about no kept reference",
+  );
 }
 
 class EvaluationRun {
@@ -64,7 +73,10 @@ class EvaluationRun {
     this.#plan = plan;
     this.#options = options;
     this.#models = [plan.model, ...(plan.reference?.kind === "model" ? [plan.reference] : [])];
-    const operations = this.#models.map((model) => totalOperations(this.#operations(model)));
+    const operations = this.#models.map((model, index) => {
+      const all = this.#operations(model);
+      return index > 0 && options.kept !== undefined ? all.output : totalOperations(all);
+    });
     this.#tracker = new ProgressTracker(
       operations.reduce((sum, each) => sum + each, 0),
       options.onEvent,
@@ -78,13 +90,21 @@ class EvaluationRun {
     this.#closing.push(() => closeThreads(threads.all));
     this.#options.onEvent?.({
       type: "start",
-      tokens: this.#models.length * corpus.windows.length * corpus.rule.context,
+      tokens: this.#tokens(),
       windows: corpus.windows.length,
       files: save === undefined ? [] : [save.path],
     });
-    const runs: RunThrough[] = [];
-    for (const model of this.#models) runs.push(await this.#runBlocks(model, threads));
-    return this.#score(threads, runs[0]!, runs[1]);
+    const [model, other] = this.#models;
+    const run = await this.#runBlocks(model!, threads);
+    const reference = this.#keptReference() ?? (other && (await this.#runBlocks(other, threads)));
+    return this.#score(threads, run, reference);
+  }
+
+  /** Tokens that models are run on. */
+  #tokens(): number {
+    const { corpus } = this.#plan;
+    const models = this.#options.kept === undefined ? this.#models.length : 1;
+    return models * corpus.windows.length * corpus.rule.context;
   }
 
   async close(): Promise<void> {
@@ -95,39 +115,26 @@ class EvaluationRun {
     return operationsOf(runnable, this.#plan.corpus, this.#plan.positions);
   }
 
-  async #runBlocks(model: EvaluationModel, threads: EvaluationThreads): Promise<RunThrough> {
-    const { corpus, memory, folder } = this.#plan;
-    const { runnable } = model;
-    const windows = corpus.windows.map(({ tokens }) => ({ tokens, starts: [0] }));
-    const parameters = openParameters(runnable);
-    this.#closing.push(() => parameters.close());
-    const all = this.#models.reduce((sum, each) => sum + stateBytes(each.runnable, corpus), 0);
-    const states = await HiddenStates.create({
-      tokens: windows.map(({ tokens }) => tokens.length),
-      width: runnable.graph.embedding.width,
-      memory: Math.floor((memory.states * stateBytes(runnable, corpus)) / all),
-      folder,
+  #keptReference(): RunThrough | undefined {
+    const run = this.#options.kept?.open();
+    if (run !== undefined) this.#closing.push(() => run.parameters.close());
+    return run;
+  }
+
+  #runBlocks(model: EvaluationModel, threads: EvaluationThreads): Promise<RunThrough> {
+    const { corpus, memory } = this.#plan;
+    const { kept, signal } = this.#options;
+    const running = kept === undefined ? this.#models : [model];
+    const all = running.reduce((sum, each) => sum + stateBytes(each.runnable, corpus), 0);
+    return runThrough({
+      model,
+      plan: this.#plan,
+      memory: Math.floor((memory.states * stateBytes(model.runnable, corpus)) / all),
+      threads,
+      tracker: this.#tracker,
+      closing: this.#closing,
+      signal,
     });
-    this.#closing.push(() => states.close());
-    const { blocks } = this.#operations(model);
-    await runModel({
-      model: runnable,
-      parameters,
-      threads: threads.inference,
-      windows,
-      states,
-      ...(this.#options.signal && { signal: this.#options.signal }),
-      onProgress: ({ block, windowsDone, windows: count }) => {
-        const place = `${runnable.name}, block ${block + 1} of ${blocks.length}`;
-        this.#tracker.report(place, (blocks[block]! * windowsDone) / count);
-        if (windowsDone === count) this.#tracker.next(blocks[block]!);
-      },
-    }).catch((error: unknown) => {
-      throw naming(runnable.name, error);
-    });
-    // The output layers of all models come next.
-    parameters.shrink();
-    return { model, states, parameters };
   }
 
   async #score(
@@ -205,13 +212,6 @@ class EvaluationRun {
     const { path, bytes } = this.#plan.save!;
     this.#options.onEvent?.({ type: "output:done", files: [path], bytes });
   }
-}
-
-/** Of two models, an error should say which has it. */
-function naming(name: string, error: unknown): unknown {
-  if (!(error instanceof QuernError) || error.code !== "ACTIVATION_NOT_FINITE") return error;
-  const { code, message, subject } = error;
-  return new QuernError(code, `${name}: ${message}`, { subject: { file: name, ...subject }, cause: error });
 }
 
 async function scoredModel(

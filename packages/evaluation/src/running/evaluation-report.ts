@@ -19,7 +19,7 @@ export function reportOf(params: {
     .map((name, index) => ({ name, domains: [byDomain[index]!] }))
     .filter(({ domains: [scored] }) => scored!.length > 0);
   const tokens = windows.length * rule.context;
-  const models = plan.reference?.kind === "model" ? 2 : 1;
+  const models = plan.reference?.kind === "model" && plan.kept === undefined ? 2 : 1;
   return {
     format: "quern-evaluation",
     version: 1,

@@ -13,27 +13,59 @@ export function frontMatter(values: Readonly<Record<string, unknown>>): string {
   return `---\n${stringify(values, { version: "1.1", lineWidth: 0 })}---`;
 }
 
-/** What says which model a quantized one was made of. */
-export function baseModelMetadata(id: string | undefined): Record<string, string> {
-  return id === undefined ? {} : { base_model: id, base_model_relation: "quantized" };
-}
+/** Tags that name a container, which is another now. */
+const CONTAINER_TAGS: ReadonlySet<string> = new Set([
+  "awq",
+  "bitsandbytes",
+  "compressed-tensors",
+  "fp8",
+  "gguf",
+  "gptq",
+  "mlx",
+  "onnx",
+  "safetensors",
+]);
 
 /**
- * What the card of a quantized model takes over from that of the model: licence, languages and task.
+ * The front matter of a quantized model: which model it was made of, and what stays true of that one: licence, languages, task and tags.
  *
- * @param card Text of the model's card; one that cannot be read has nothing to give.
- * @param baseModel "org/name" of the model, to which links that are relative lead.
+ * @param params.baseModel "org/name" of the model; links of its card that are relative lead there. @default unknown
+ * @param params.card Text of the model's card; one that cannot be read has nothing to give.
+ * @param params.task Task, where that card has none.
+ * @param params.library What loads the quantized model, as the Hub calls it (huggingface.js, packages/tasks/src/model-libraries.ts).
+ * @param params.tags Of the quantized model.
  */
-export function inheritedMetadata(
-  card: string | undefined,
-  baseModel: string | undefined,
-): Record<string, unknown> {
-  const values = metadataOf(card);
-  const kept = INHERITED.flatMap((key) => (values[key] === undefined ? [] : [[key, values[key]] as const]));
-  const inherited = Object.fromEntries(kept);
-  const link = inherited["license_link"];
-  if (typeof link !== "string" || /^https?:/.test(link)) return inherited;
-  const { license_link: _, ...others } = inherited;
+export function quantizedMetadata(params: {
+  readonly baseModel: string | undefined;
+  readonly card: string | undefined;
+  readonly task: string | undefined;
+  readonly library: string;
+  readonly tags: readonly string[];
+}): Record<string, unknown> {
+  const { baseModel, card, task, library, tags } = params;
+  const source = metadataOf(card);
+  const kept = INHERITED.flatMap((key) => (source[key] === undefined ? [] : [[key, source[key]] as const]));
+  const known = Array.isArray(source["tags"]) ? source["tags"] : [];
+  const theirs = known.filter((tag): tag is string => typeof tag === "string" && !CONTAINER_TAGS.has(tag));
+  return {
+    ...(baseModel === undefined ? {} : { base_model: baseModel, base_model_relation: "quantized" }),
+    library_name: library,
+    ...(task === undefined ? {} : { pipeline_tag: task }),
+    ...linked(Object.fromEntries(kept), baseModel),
+    tags: [...new Set([...tags, ...theirs])],
+  };
+}
+
+/** The task of a model by its config.json, for the front matter: known of those that predict the next token. */
+export function taskOf(config: Readonly<Record<string, unknown>>): string | undefined {
+  const { architectures } = config;
+  const [name] = Array.isArray(architectures) ? (architectures as readonly unknown[]) : [];
+  return typeof name === "string" && /(?:CausalLM|LMHeadModel)$/.test(name) ? "text-generation" : undefined;
+}
+
+function linked(values: Record<string, unknown>, baseModel: string | undefined): Record<string, unknown> {
+  const { license_link: link, ...others } = values;
+  if (typeof link !== "string" || /^https?:/.test(link)) return values;
   if (baseModel === undefined) return others;
   return { ...others, license_link: `https://huggingface.co/${baseModel}/blob/main/${link}` };
 }

@@ -1,2 +1,2 @@
-export { baseModelMetadata, frontMatter, inheritedMetadata } from "./front-matter.ts";
-export { code, repositoryLink, section, table, tableRow } from "./markdown.ts";
+export { frontMatter, quantizedMetadata, taskOf } from "./front-matter.ts";
+export { code, details, repositoryLink, section, table, tableRow } from "./markdown.ts";

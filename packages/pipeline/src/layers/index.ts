@@ -20,6 +20,7 @@ export type {
   PlannedLinear,
   PlannedStage,
 } from "./plan.ts";
+export { plannedCheckpoint } from "./planned-checkpoint.ts";
 export { foldingNeeds } from "./planning/plan-foldings.ts";
 export type { FoldingNeeds } from "./planning/plan-foldings.ts";
 export { planCheckpoint } from "./planning/plan-checkpoint.ts";

@@ -225,6 +225,8 @@ export interface CheckpointPlan {
   readonly tool: string;
   readonly baseModel?: string;
   readonly publishedAs?: string;
+  /** Programs that are known to load all of its layers. */
+  readonly loadedBy: readonly Loader[];
   /** What its manifest says of its origin, where its provenance is asked for. */
   readonly origin?: ManifestOrigin;
 }

@@ -6,9 +6,10 @@ import type { LayerParameters } from "@quern/checkpoints";
 import { type InputSource, type Statistics, statisticsInputs } from "@quern/statistics";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CheckpointEvent, CheckpointReport } from "./events.ts";
-import type { LayeredModel } from "./linear-layers.ts";
+import { type LayeredModel, openLayeredModel } from "./linear-layers.ts";
 import type { PlanCheckpointParams } from "./plan.ts";
 import { planCheckpoint } from "./planning/plan-checkpoint.ts";
+import { plannedCheckpoint } from "./planned-checkpoint.ts";
 import { writeCheckpoint } from "./running/write-checkpoint.ts";
 import {
   hashesOf,
@@ -95,6 +96,15 @@ async function squaredErrors(before: LayeredModel, after: LayeredModel, module: 
   return weights.reduce((sum, weight, i) => sum + (weight - values[i]!) ** 2, 0);
 }
 
+/** Offsets of scales that are quantized again come of weights. */
+function withoutOffsets(tensors: LayeredModel["description"]["tensors"]): unknown {
+  return JSON.parse(
+    JSON.stringify(tensors, (key, value: unknown) =>
+      key === "offset" && typeof value === "number" ? 0 : value,
+    ),
+  );
+}
+
 async function failure(
   promise: Promise<unknown>,
 ): Promise<{ code: string; message: string; subject: object }> {
@@ -105,6 +115,37 @@ async function failure(
 }
 
 describe.each(FORMATS)("$format of $parameters.bits bits", (format) => {
+  it.each([
+    ["llama2-spm", {}],
+    ["qwen3moe", { keep: /experts.*down_proj|layers.1/ }],
+  ])("of %s is planned as it opens once it is written", async (name, more) => {
+    const model = await goldenModel(name, format.format);
+    const plan = await planCheckpoint({
+      model,
+      recipe: recipeFor(model, { ...format, ...more }),
+      recipeName: "test",
+      output: join(folder, `output-${outputs++}`),
+      threads: 0,
+      tool: "tests:1",
+    });
+    const planned = plannedCheckpoint(plan);
+    await writeCheckpoint(plan);
+    const written = await openFolder(plan.folder);
+    const { checkpoint } = written;
+    expect([...planned.tensors]).toEqual([...checkpoint.tensors]);
+    expect(planned.shards).toEqual(checkpoint.shards);
+    expect(planned.totalBytes).toBe(checkpoint.totalBytes);
+    expect([...planned.files.list("")].sort()).toEqual(
+      checkpoint.files
+        .list("")
+        .filter((file) => !/README\.md|safetensors$/.test(file))
+        .sort(),
+    );
+    const { description } = await openLayeredModel(planned);
+    expect(withoutOffsets(description.tensors)).toEqual(withoutOffsets(written.description.tensors));
+    expect(description.inputs).toEqual(written.description.inputs);
+  });
+
   it("stands for what was reported, whatever threads, memory and kernels", async () => {
     const model = await goldenModel("llama2-spm");
     const settings = { ...format, keep: /layers\.1/ };

@@ -48,6 +48,7 @@ function params(more: Partial<GgufCardParams> = {}): GgufCardParams {
     commit: undefined,
     name: "M",
     sourceCard: undefined,
+    task: undefined,
     quantizedBy: undefined,
     tool: "quern 1.0.0",
     outputs: [output("Q8_0", 8.5)],

@@ -1,12 +1,5 @@
-import {
-  baseModelMetadata,
-  code,
-  inheritedMetadata,
-  repositoryLink,
-  section,
-  table,
-  tableRow,
-} from "@quern/pipeline/cards";
+import { code, quantizedMetadata, repositoryLink, section, table, tableRow } from "@quern/pipeline/cards";
+import { divergenceText, known, measurementText, percentText, perplexityText } from "./figures-text.ts";
 import type { MeasuredFigures, Measurement } from "./measured.ts";
 import type { Card } from "./merge-card.ts";
 import { useOfType } from "./use-of-type.ts";
@@ -30,6 +23,8 @@ export interface GgufCardParams {
   readonly name: string;
   /** Card of the base model. */
   readonly sourceCard: string | undefined;
+  /** What the model does, where that card does not tell: "text-generation". */
+  readonly task: string | undefined;
   readonly quantizedBy: string | undefined;
   /** "quern 1.0.0" */
   readonly tool: string;
@@ -55,7 +50,6 @@ const HEAD = [
   "Weight error",
   "Good for",
 ];
-const UNKNOWN = "\u2013";
 
 /** The card of a repository of GGUF files. */
 export function ggufCard(params: GgufCardParams): Card {
@@ -64,11 +58,16 @@ export function ggufCard(params: GgufCardParams): Card {
   const origin = baseModel === undefined ? params.name : repositoryLink(baseModel);
   return {
     metadata: {
-      ...baseModelMetadata(baseModel),
-      library_name: "gguf",
-      ...inheritedMetadata(sourceCard, baseModel),
+      ...withoutImages(
+        quantizedMetadata({
+          baseModel,
+          card: sourceCard,
+          task: params.task,
+          library: "gguf",
+          tags: ["gguf", "quantized"],
+        }),
+      ),
       ...(quantizedBy === undefined ? {} : { quantized_by: quantizedBy }),
-      tags: ["gguf", "quantized"],
     },
     body: [
       `# ${title}`,
@@ -80,6 +79,14 @@ export function ggufCard(params: GgufCardParams): Card {
   };
 }
 
+/** The files hold the language model of one that sees or hears besides. */
+function withoutImages(metadata: Record<string, unknown>): Record<string, unknown> {
+  const { pipeline_tag: task } = metadata;
+  const isOfMore =
+    typeof task === "string" && /^(?:(?:image|video|audio)(?:-text)?-to-text|any-to-any)$/.test(task);
+  return isOfMore ? { ...metadata, pipeline_tag: "text-generation" } : metadata;
+}
+
 function files({ outputs, earlier, files: present, measurement }: GgufCardParams): string {
   const ours = outputs.map((output) => ({ bits: output.bitsPerWeight, row: tableRow(cellsOf(output)) }));
   const names = new Set(outputs.flatMap((output) => output.files.map(({ name }) => name)));
@@ -88,13 +95,7 @@ function files({ outputs, earlier, files: present, measurement }: GgufCardParams
   const notes = [
     "Size counts all files of a type. Weight error is the root of squared errors over squared weights.",
   ];
-  if (measurement !== undefined) {
-    const { tokens, context, reference } = measurement;
-    const against = reference === undefined ? "" : ` against ${reference}`;
-    notes.push(
-      `Perplexity and divergence (nats per token)${against} were measured on ${tokens} tokens in windows of ${context}; they say how files of this table compare on that text, and nothing about other measurements.`,
-    );
-  }
+  if (measurement !== undefined) notes.push(measurementText(measurement));
   return `${[table(HEAD, []), ...rows].join("\n")}\n\n${notes.join(" ")}`;
 }
 
@@ -108,10 +109,10 @@ function cellsOf({ type, files: parts, bitsPerWeight, figures }: CardOutput): st
     type,
     sizeText(bytes),
     bitsPerWeight.toFixed(2),
-    known(divergence, (value) => value.toPrecision(3)),
-    known(agreement, percent),
-    known(perplexity, (value) => value.toPrecision(5)),
-    known(weightError, percent),
+    known(divergence, divergenceText),
+    known(agreement, percentText),
+    known(perplexity, perplexityText),
+    known(weightError, percentText),
     useOfType(bitsPerWeight),
   ];
 }
@@ -133,11 +134,21 @@ function usage({ repository, outputs }: GgufCardParams): string {
     [...among].sort((one, other) => nearness(one) - nearness(other))[0]?.type;
   const type = usual(outputs)!;
   const whole = usual(outputs.filter((output) => output.files.length === 1));
-  const ways = [["llama.cpp", `llama-cli -hf ${repository}:${type}`]];
+  const ways = [
+    ["llama.cpp", `llama-cli -hf ${repository}:${type}`],
+    ["llama.cpp, as a server with the API of OpenAI", `llama-server -hf ${repository}:${type}`],
+  ];
   if (whole !== undefined) ways.push(["Ollama", `ollama run hf.co/${repository}:${whole}`]);
   ways.push(["LM Studio", `lms get https://huggingface.co/${repository}`]);
+  const [first] = outputs.find((output) => output.type === type)!.files;
+  ways.push([
+    "To download one type alone",
+    `hf download ${repository} --include "${first!.name.replace(SPLIT, "*.gguf")}" --local-dir .`,
+  ]);
   return ways.map(([program, command]) => `${program}:\n\n${code("sh", command!)}`).join("\n\n");
 }
+
+const SPLIT = /-\d{5}-of-\d{5}\.gguf$/;
 
 /** From what most people take. */
 function nearness({ bitsPerWeight }: CardOutput): number {
@@ -173,14 +184,6 @@ function importanceText({ file, datasets }: NonNullable<GgufCardParams["importan
 /** A text that stays in its cell. */
 function cell(text: string): string {
   return text.replaceAll(/\s+/g, " ").replaceAll("|", "\\|");
-}
-
-function known(value: number | undefined, format: (value: number) => string): string {
-  return value === undefined ? UNKNOWN : format(value);
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toPrecision(3)} %`;
 }
 
 /** Powers of 1000, as the Hub counts. */

@@ -20,6 +20,7 @@ export interface Measurement {
   readonly tokens: number;
   readonly context: number;
   readonly reference?: string;
+  readonly referencePerplexity?: number;
 }
 
 /**
@@ -58,11 +59,12 @@ export function evaluatedFigures({ total: { perplexity, comparison } }: Evaluati
 /** The text that evaluations ran on, where all of them ran on the same. */
 export function measurementOf(evaluations: readonly Evaluation[]): Measurement | undefined {
   return commonMeasurement(
-    evaluations.map(({ corpus: { hash, tokens, context }, reference }) => ({
+    evaluations.map(({ corpus: { hash, tokens, context }, reference, total: { comparison } }) => ({
       hash,
       tokens,
       context,
       ...(reference && { reference: reference.name }),
+      ...(comparison && { referencePerplexity: comparison.referencePerplexity.value }),
     })),
   );
 }
@@ -71,6 +73,14 @@ export function measurementOf(evaluations: readonly Evaluation[]): Measurement |
 export function commonMeasurement(measurements: readonly Measurement[]): Measurement | undefined {
   const [first, ...others] = measurements;
   return others.every(({ hash }) => hash === first?.hash) ? first : undefined;
+}
+
+/** Reports of evaluations of some files or a folder. */
+export function reportsOf(
+  reports: readonly ReportContents[],
+  files: readonly string[],
+): readonly ReportContents[] {
+  return reports.filter(({ evaluation }) => evaluation && isNameOf(evaluation.model.name, files));
 }
 
 /** Models are called by their files, without ending and number of a part. */

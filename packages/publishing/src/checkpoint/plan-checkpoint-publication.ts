@@ -1,12 +1,17 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { openModel } from "@quern/checkpoints/node";
 import type { ModelSource } from "@quern/pipeline";
-import { type CheckpointPlan, writeCheckpoint } from "@quern/pipeline/layers";
-import { parse } from "yaml";
-import { type Card, dividedCard } from "../card/merge-card.ts";
+import { type CheckpointPlan, plannedCheckpoint, writeCheckpoint } from "@quern/pipeline/layers";
+import type { ReportContents } from "@quern/reports";
+import { checkpointCard } from "../card/checkpoint-card.ts";
+import { measuredFigures, measurementOf, reportsOf } from "../card/measured.ts";
+import type { Card } from "../card/merge-card.ts";
+import type { PlanItemEvaluation } from "../evaluation.ts";
 import { itemStates } from "../item-states.ts";
 import type { PublicationJournal } from "../journal.ts";
 import { openTarget } from "../open-target.ts";
+import { peakMemoryOf } from "../peak-memory.ts";
 import type { PublicationGroup, PublicationPlan, PublicationTarget } from "../plan.ts";
 import { checkpointItem } from "./checkpoint-item.ts";
 
@@ -27,6 +32,10 @@ export interface PlanCheckpointPublicationParams {
   readonly planCheckpoint: (force: boolean) => Promise<CheckpointPlan>;
   /** Account that gets the credit. */
   readonly quantizedBy?: string;
+  /** Of evaluations of the folder. */
+  readonly reports?: readonly ReportContents[];
+  /** Plans to measure the checkpoint before it is uploaded: divergence and perplexity for the card. */
+  readonly planEvaluation?: PlanItemEvaluation;
   readonly force?: boolean;
   readonly deletesLocal?: boolean;
 }
@@ -54,13 +63,17 @@ export async function planCheckpointPublication(
   const recorded = journal.item(known.name)?.files ?? (await known.findFiles()) ?? [];
   const bytes = plan?.fileSize ?? recorded.reduce((sum, file) => sum + file.bytes, 0);
   const item = { ...known, bytes };
+  const evaluation = await params.planEvaluation?.([
+    plan === undefined ? await openOr(folder, params.source) : plannedCheckpoint(plan),
+  ]);
   const groups: PublicationGroup[] = [];
   if (plan !== undefined) {
-    const { sourceBytes, networkBytes } = plan;
+    const { sourceBytes, networkBytes, resources } = plan;
     groups.push({
       items: [item],
       sourceBytes,
       networkBytes,
+      peakMemory: resources.peakMemory,
       make: async ({ signal, onEvent, note }) => {
         await writeCheckpoint(plan, { onEvent, ...(signal === undefined ? {} : { signal }) });
         await note([{ figures: {} }]);
@@ -73,19 +86,34 @@ export async function planCheckpointPublication(
     groups,
     directory,
     deletesLocal,
-    makeCard: () => cardOf(folder, params.quantizedBy),
+    ...(evaluation && { evaluation }),
+    peakMemory: peakMemoryOf({ groups, evaluation }),
+    makeCard: () => cardOf(params),
     journal,
     warnings: plan?.warnings ?? [],
   };
 }
 
-async function cardOf(folder: string, quantizedBy: string | undefined): Promise<Card | undefined> {
+/** The folder, or what it was made of where it is not there any more: texts and windows are the same. */
+async function openOr(folder: string, source: ModelSource): Promise<ModelSource> {
+  return existsSync(join(folder, "config.json")) ? openModel(folder) : source;
+}
+
+async function cardOf({
+  folder,
+  name,
+  journal,
+  quantizedBy,
+  reports = [],
+}: PlanCheckpointPublicationParams): Promise<Card | undefined> {
   const text = await readFile(join(folder, "README.md"), "utf8").catch(() => undefined);
   if (text === undefined) return undefined;
-  const { matter = "", text: body } = dividedCard(text);
-  const metadata = parse(matter, { version: "1.1" }) as Record<string, unknown> | null;
-  return {
-    metadata: { ...metadata, ...(quantizedBy === undefined ? {} : { quantized_by: quantizedBy }) },
-    body,
-  };
+  const evaluated = journal.item(name)?.evaluated;
+  const known = reportsOf(reports, [basename(folder)]);
+  return checkpointCard({
+    text,
+    quantizedBy,
+    figures: evaluated?.figures ?? measuredFigures(known, [basename(folder)]),
+    measurement: evaluated?.measurement ?? measurementOf(known.flatMap(({ evaluation }) => evaluation ?? [])),
+  });
 }

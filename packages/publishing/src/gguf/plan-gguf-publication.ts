@@ -8,6 +8,7 @@ import {
   type ConvertOptions,
   type OutputRequest,
   planConversion,
+  plannedGguf,
   type PlanParams,
   relativeError,
 } from "@quern/pipeline";
@@ -16,10 +17,11 @@ import type { Card } from "../card/merge-card.ts";
 import { markedSection } from "../card/merge-card.ts";
 import { ggufCard, type GgufCardParams } from "../card/gguf-card.ts";
 import { commonMeasurement, measuredFigures, measurementOf } from "../card/measured.ts";
-import type { ItemEvaluation } from "../evaluation.ts";
+import type { PlanItemEvaluation } from "../evaluation.ts";
 import { itemStates } from "../item-states.ts";
 import type { PublicationJournal } from "../journal.ts";
 import { openTarget } from "../open-target.ts";
+import { peakMemoryOf } from "../peak-memory.ts";
 import type {
   CardState,
   MadeRecord,
@@ -44,6 +46,8 @@ export interface CardFacts {
   readonly commit?: string;
   /** Card of that model. */
   readonly sourceCard?: string;
+  /** What the model does, where that card does not tell: "text-generation". */
+  readonly task?: string;
   /** Account that gets the credit. */
   readonly quantizedBy?: string;
   /** What was asked for beside types, in words of the command line. */
@@ -61,8 +65,8 @@ export interface PlanGgufPublicationParams {
   readonly directory: string;
   readonly journal: PublicationJournal;
   readonly card: CardFacts;
-  /** Measures files before they are uploaded: divergence and perplexity for the card. */
-  readonly evaluation?: ItemEvaluation;
+  /** Plans to measure files before they are uploaded: divergence and perplexity for the card. */
+  readonly planEvaluation?: PlanItemEvaluation;
   /** Whether files that are in the way are replaced. @default false */
   readonly force?: boolean;
   /** Whether files of a type are removed once the repository holds them. @default false */
@@ -85,7 +89,7 @@ export interface PlanGgufPublicationParams {
  */
 export async function planGgufPublication(params: PlanGgufPublicationParams): Promise<PublicationPlan> {
   const { target, directory, journal, conversion, force = false } = params;
-  const { deletesLocal = false, oneByOne = false, evaluation, convertPlan } = params;
+  const { deletesLocal = false, oneByOne = false, planEvaluation, convertPlan } = params;
   const { survey, requests } = await surveyOutputs(params);
   const items = ggufItems(survey);
   const repository = await openTarget({
@@ -93,6 +97,11 @@ export async function planGgufPublication(params: PlanGgufPublicationParams): Pr
     ...(journal.pullRequest && { branch: journal.pullRequest.branch }),
   });
   const states = await itemStates({ items, journal, repository });
+  // Figures of what is published already may be others, where the files are still here.
+  const evaluated = states.some(({ state }) => state !== "published")
+    ? survey.outputs.filter((_, index) => states[index]!.state !== "published")
+    : survey.outputs;
+  const evaluation = await planEvaluation?.(evaluated.map(plannedGguf));
   const missing = states.flatMap(({ item, state }) => (state === "planned" ? [item] : []));
   const passes = await planGroups({
     items: missing,
@@ -100,6 +109,7 @@ export async function planGgufPublication(params: PlanGgufPublicationParams): Pr
     deletesLocal,
     oneByOne,
     networkBytes: survey.networkBytes,
+    scratchBytes: evaluation?.estimate.scratchBytes ?? 0,
   });
   const groups: PublicationGroup[] = [];
   for (const pass of passes) {
@@ -121,6 +131,7 @@ export async function planGgufPublication(params: PlanGgufPublicationParams): Pr
     directory,
     deletesLocal,
     ...(evaluation && { evaluation }),
+    peakMemory: peakMemoryOf({ groups, evaluation }),
     makeCard: async (state) => cardOf({ ...params, survey, items }, state),
     journal,
     warnings: survey.warnings,
@@ -157,11 +168,12 @@ function groupOf(
   plan: ConversionPlan,
   run: (options: ConvertOptions) => Promise<ConversionReport>,
 ): PublicationGroup {
-  const { sourceBytes, networkBytes } = plan;
+  const { sourceBytes, networkBytes, resources } = plan;
   return {
     items,
     sourceBytes,
     networkBytes,
+    peakMemory: resources.peakMemory,
     make: async ({ signal, onEvent, note }) => {
       const madeOf = ({ tensors, errors }: ConvertedOutput): MadeRecord => {
         const details: MadeOutput = { tensors, ...(errors && { errors }) };
@@ -214,6 +226,7 @@ function cardOf(
     commit: card.commit,
     name: survey.checkpoint.name,
     sourceCard: card.sourceCard,
+    task: card.task,
     quantizedBy: card.quantizedBy,
     tool: survey.tool,
     outputs,

@@ -13,12 +13,14 @@ export async function planGroups(params: {
   readonly items: readonly PublicationItem[];
   readonly directory: string;
   readonly networkBytes: number;
+  /** Of what is on the same disk meanwhile. */
+  readonly scratchBytes: number;
   readonly deletesLocal: boolean;
   readonly oneByOne: boolean;
 }): Promise<readonly (readonly PublicationItem[])[]> {
-  const { items, directory, networkBytes, deletesLocal, oneByOne } = params;
+  const { items, directory, networkBytes, scratchBytes, deletesLocal, oneByOne } = params;
   const needed = items.reduce((sum, { bytes }) => sum + bytes, 0);
-  const free = await freeBytes(directory);
+  const free = (await freeBytes(directory)) - scratchBytes;
   if (needed > free && !deletesLocal) {
     throw new QuernError(
       "OUTPUT_NO_SPACE",

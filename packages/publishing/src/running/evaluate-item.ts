@@ -17,11 +17,10 @@ export async function evaluateItem(params: {
   if (evaluation === undefined) return;
   const { identity } = evaluation;
   if (journal.item(name)?.evaluated?.identity === identity) return;
-  const files = await item.findFiles();
-  if (files === undefined) return;
+  if ((await item.findFiles()) === undefined) return;
   emit({ type: "item:evaluate", item: name });
   const record = await evaluation.evaluate({
-    files: files.map(({ local }) => local),
+    path: item.targets[0]!,
     signal,
     onProgress: (place) => progress.at(place),
   });

@@ -102,6 +102,8 @@ async function run(plan: PublicationPlan, options: PublishOptions): Promise<Publ
     // What failed first says what is wrong.
     options.signal?.throwIfAborted();
     throw failed.signal.reason ?? error;
+  } finally {
+    await plan.evaluation?.close();
   }
   const { pullRequest } = journal;
   return {

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { planQuantizedCheckpoint } from "@quern/checkpoints";
+import { LOADERS, modelCompatibility, planQuantizedCheckpoint } from "@quern/checkpoints";
 import { remoteBytes } from "@quern/checkpoints/node";
 import { loadKernels } from "@quern/kernels";
 import { elementCount } from "@quern/tensor";
@@ -55,6 +55,9 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     expert,
   }));
   checkLoaders(params, planned, modules);
+  const loadedBy = LOADERS.filter(
+    (loader) => modelCompatibility({ layers: planned, linears: modules, loader }).length === 0,
+  );
   const rotation = planRotation({ model, transforms: recipe.transforms, layers });
   const { untied } = rotation ?? {};
   const paths = pathsOf(model);
@@ -176,6 +179,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     tool: params.tool,
     ...(params.baseModel === undefined ? {} : { baseModel: params.baseModel }),
     ...(params.publishedAs === undefined ? {} : { publishedAs: params.publishedAs }),
+    loadedBy,
     ...(origin && { origin }),
   };
   const identity = await checkpointIdentity(plan);
