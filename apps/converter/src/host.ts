@@ -1,3 +1,5 @@
+import { exitCodes } from "./exit-codes.ts";
+
 /** Where text goes; a subset of NodeJS.WriteStream. */
 export interface OutputStream {
   write(text: string): unknown;
@@ -14,28 +16,33 @@ export interface Host {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   /**
-   * Calls `listener` when the user asks to stop (SIGINT, SIGTERM), instead of ending the process at once.
+   * Calls `listener` when the user asks to stop (SIGINT, SIGTERM, a terminal that is closed), instead of ending the process at once.
    *
    * @returns a function that takes the listener away
    */
   onInterrupt(listener: () => void): () => void;
 }
 
+/** Signals that ask a program to stop. */
+const STOPPING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 /** The real process. */
 export function processHost(): Host {
-  ignoreClosedPipe(process.stdout);
-  ignoreClosedPipe(process.stderr);
+  const { stdout, stderr } = process;
+  ignoreClosed(stdout);
+  ignoreClosed(stderr);
+  // Node takes back what nohup asks for. Where nothing is shown on a terminal, work goes on when that is closed.
+  if (!stdout.isTTY && !stderr.isTTY) process.on("SIGHUP", () => undefined);
+  const stopping = STOPPING.filter((signal) => process.listenerCount(signal) === 0);
   return {
-    stdout: process.stdout,
-    stderr: process.stderr,
+    stdout,
+    stderr,
     env: process.env,
     cwd: process.cwd(),
     onInterrupt(listener) {
-      process.on("SIGINT", listener);
-      process.on("SIGTERM", listener);
+      for (const signal of stopping) process.on(signal, listener);
       return () => {
-        process.off("SIGINT", listener);
-        process.off("SIGTERM", listener);
+        for (const signal of stopping) process.off(signal, listener);
       };
     },
   };
@@ -43,15 +50,19 @@ export function processHost(): Host {
 
 const guarded = new WeakSet<NodeJS.WriteStream>();
 
-/** A reader that closes the pipe early (`quern inspect model.gguf | head`) has seen enough: that is no failure. */
-function ignoreClosedPipe(stream: NodeJS.WriteStream): void {
+/**
+ * A reader that closes the pipe early (`quern inspect model.gguf | head`) has seen enough, and so has a terminal that is gone: that is no
+ * failure. Results that get lost otherwise are one, progress is not.
+ */
+function ignoreClosed(stream: NodeJS.WriteStream): void {
   if (guarded.has(stream)) {
     return;
   }
   guarded.add(stream);
   stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") {
-      throw error;
-    }
+    const isClosed = error.code === "EPIPE" || (stream.isTTY && error.code === "EIO");
+    if (isClosed || stream === process.stderr) return;
+    process.stderr.write(`error: standard output cannot be written: ${error.message}\n`);
+    process.exit(exitCodes.output);
   });
 }

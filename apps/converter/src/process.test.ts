@@ -1,10 +1,12 @@
 // The real program in a process of its own: what tests inside this process cannot see. Runs the compiled files.
 
-import { execFile, spawn } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
+import { exitCodes } from "./exit-codes.ts";
 import { demoCheckpoint, temporaryFolder } from "./testing/run-cli.ts";
 import { type ProcessRun, program, runProcess } from "./testing/run-process.ts";
 
@@ -71,6 +73,35 @@ describe("the program", () => {
     expect(run.stderr).toContain("INTERRUPTED");
     expect(run).toMatchObject({ code: 130, signal: null, stdout: "" });
     for (const name of await readdir(folder)) expect(name).toMatch(/\.gguf\.partial(\.journal)?$/);
+  });
+
+  it("works on when the terminal that started it is closed, where it shows nothing there", async () => {
+    const folder = await temporaryFolder();
+    let isHungUp = false;
+    const run = await runProcess(
+      ["convert", demoCheckpoint, "-t", "Q4_K_M", "-o", folder],
+      ({ stderr }, kill) => {
+        if (isHungUp || !stderr.includes("converting")) return;
+        isHungUp = true;
+        kill("SIGHUP");
+      },
+    );
+    expect([run.code, run.signal, isHungUp]).toEqual([0, null, true]);
+    expect(await readdir(folder)).toEqual([expect.stringMatching(/Q4_K_M\.gguf$/)]);
+  });
+
+  it.runIf(existsSync("/dev/full"))("says that results could not be written, in a line", async () => {
+    const full = openSync("/dev/full", "w");
+    try {
+      const { status, stderr } = spawnSync(process.execPath, [program, "types"], {
+        stdio: ["ignore", full, "pipe"],
+        encoding: "utf8",
+      });
+      expect(stderr).toMatch(/^error: standard output cannot be written: ENOSPC.*\n$/);
+      expect(status).toBe(exitCodes.output);
+    } finally {
+      closeSync(full);
+    }
   });
 
   it("ends quietly when its reader has seen enough", async () => {
