@@ -13,7 +13,7 @@ export const exitCodes = {
   output: 4,
   /** What is verified is not what it should be. */
   mismatch: 5,
-  /** SIGINT, SIGTERM or SIGHUP; as a shell reports a process that SIGINT ended. */
+  /** SIGINT or SIGTERM; as a shell reports a process that SIGINT ended. */
   interrupted: 130,
 } as const;
 
@@ -27,7 +27,7 @@ export const EXIT_CODE_MEANINGS: Readonly<Record<ExitCode, string>> = {
   3: "bad input: checkpoint, model, tokenizer, text, imatrix or GGUF file",
   4: "output problem: file exists (--force replaces it), folder not writable, disk full",
   5: "files do not match their manifest or their source",
-  130: "interrupted (SIGINT, SIGTERM, SIGHUP); the same command resumes the work",
+  130: "interrupted (SIGINT, SIGTERM); the same command resumes the work",
 };
 
 /** First match decides. Left: a whole error code, or with "*" at its end the beginning of one. */

@@ -23,29 +23,39 @@ export interface Host {
   onInterrupt(listener: () => void): () => void;
 }
 
-/** Signals that ask a program to stop. */
-const STOPPING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-
 /** The real process. */
 export function processHost(): Host {
   const { stdout, stderr } = process;
   ignoreClosed(stdout);
   ignoreClosed(stderr);
+  const isOnTerminal = stdout.isTTY || stderr.isTTY;
   // Node takes back what nohup asks for. Where nothing is shown on a terminal, work goes on when that is closed.
-  if (!stdout.isTTY && !stderr.isTTY) process.on("SIGHUP", () => undefined);
-  const stopping = STOPPING.filter((signal) => process.listenerCount(signal) === 0);
+  if (!isOnTerminal) process.on("SIGHUP", () => undefined);
   return {
     stdout,
     stderr,
     env: process.env,
     cwd: process.cwd(),
     onInterrupt(listener) {
-      for (const signal of stopping) process.on(signal, listener);
+      const onHangup = (): void => {
+        process.once("exit", endByHangup);
+        listener();
+      };
+      process.on("SIGINT", listener);
+      process.on("SIGTERM", listener);
+      if (isOnTerminal) process.on("SIGHUP", onHangup);
       return () => {
-        for (const signal of stopping) process.off(signal, listener);
+        process.off("SIGINT", listener);
+        process.off("SIGTERM", listener);
+        process.off("SIGHUP", onHangup);
       };
     },
   };
+}
+
+/** Node would abort when it finds no terminal to leave as it was. */
+function endByHangup(): void {
+  process.kill(process.pid, "SIGHUP");
 }
 
 const guarded = new WeakSet<NodeJS.WriteStream>();
