@@ -6,7 +6,7 @@ import { EXIT_CODE_MEANINGS } from "./exit-codes.ts";
 import { type MarkdownBlock, markdownBlocks } from "./testing/examples/markdown-blocks.ts";
 import { Sandbox } from "./testing/examples/sandbox.ts";
 import { runsInTests, shellStatements } from "./testing/examples/shell-statements.ts";
-import { compileBlocks, linkPackages } from "./testing/examples/typescript-blocks.ts";
+import { compileModules, exampleModules, linkPackages } from "./testing/examples/typescript-blocks.ts";
 import { repositoryFiles } from "./testing/repository-files.ts";
 import { repositoryPath } from "./testing/run-cli.ts";
 
@@ -49,21 +49,33 @@ describe("shell examples", () => {
   });
 });
 
-describe("TypeScript examples", () => {
-  const examples = blocks.filter(
-    ({ language, file, lines }) =>
-      language === "ts" && file.startsWith("docs/guide-") && lines.some((line) => line.startsWith("import ")),
-  );
+/** Of a module that a browser runs, or that reads from the network: they are compiled alone. */
+const ELSEWHERE = /\bdocument\.|"https:/;
 
-  it("of guides compile, and run", async () => {
+describe("TypeScript examples", () => {
+  const files = DOCUMENTS.filter((file) => file.startsWith("docs/guide-") || file.startsWith("packages/"));
+  const examples = files
+    .map((file) => ({ file, blocks: markdownBlocks(file).filter(({ language }) => language === "ts") }))
+    .filter((example) =>
+      example.blocks.some(({ lines }) => lines.some((line) => line.startsWith("import "))),
+    );
+
+  it.concurrent.each(examples)("of $file compile, and run", { timeout: 600_000 }, async ({ blocks }) => {
     const folder = await sandbox.folder();
     await linkPackages(folder);
-    const paths = await compileBlocks(examples, folder);
-    expect(paths.length).toBeGreaterThan(4);
-    for (const path of paths) {
+    const modules = exampleModules(blocks).map((one) => ({ ...one, text: sandbox.addressed(one.text) }));
+    await compileModules(modules, folder);
+    for (const { path, text, isPart } of modules) {
+      if (isPart || ELSEWHERE.test(text) || !sandbox.canRun(text)) continue;
       const { code, output } = await sandbox.run(`node ${path}`, folder);
       expect(code, `${path}\n${output}`).toBe(0);
     }
+  });
+
+  it("are there in guides, and in READMEs of packages", () => {
+    expect(examples.filter(({ file }) => file.startsWith("docs/")).length).toBeGreaterThan(0);
+    const without = PACKAGES.filter((name) => examples.every(({ file }) => file !== name));
+    expect(without).toEqual([]);
   });
 
   it("of packages import what there is", async () => {

@@ -9,7 +9,7 @@ export const exitCodes = {
   usage: 2,
   /** The checkpoint, model, tokenizer, imatrix or inspected file. */
   input: 3,
-  /** The files to be written: present already, not writable, disk full. */
+  /** The files to be written, or standard output: present already, not writable, disk full. */
   output: 4,
   /** What is verified is not what it should be. */
   mismatch: 5,

@@ -1,5 +1,8 @@
 import type { Command } from "commander";
+import { helpOf } from "./help/terms.ts";
+import { formatTopic, type Topic } from "./help/topics.ts";
 import type { Host } from "./host.ts";
+import { closest } from "./suggestion.ts";
 
 /** Declares arguments and options of a command, its manual, and what it does. */
 type DefineCommand = (command: Command, host: Host) => void;
@@ -24,13 +27,18 @@ export function defaultCommandOf(parent: Command): Command | undefined {
   return defaults.get(parent);
 }
 
-/** Adds commands that are loaded when they are run or asked for help. */
+/**
+ * Adds commands that are loaded when they are run or asked for help, and the command `help` that asks.
+ *
+ * @param params.topics What else it explains.
+ */
 export function addLazyCommands(params: {
   readonly parent: Command;
   readonly commands: readonly LazyCommand[];
+  readonly topics?: readonly Topic[];
   readonly host: Host;
 }): void {
-  const { parent, commands, host } = params;
+  const { parent, commands, topics = [], host } = params;
   for (const { name, description, isDefault = false, load } of commands) {
     const command = parent.command(name, { isDefault }).summary(description).description(description);
     if (isDefault) defaults.set(parent, command);
@@ -44,8 +52,17 @@ export function addLazyCommands(params: {
     .description("display help for command")
     .helpOption(false)
     .action(async (names: readonly string[]) => {
-      if (names[0] !== undefined && !parent.commands.some((command) => command.name() === names[0])) {
-        parent.help({ error: true });
+      const [name] = names;
+      const topic = topics.find((one) => one.name === name);
+      if (topic !== undefined) return void host.stdout.write(formatTopic(topic, helpOf(parent)));
+      if (name !== undefined && !commands.some((command) => command.name === name)) {
+        const meant = closest(
+          name,
+          [...commands, ...topics].map((one) => one.name),
+        );
+        parent.error(
+          `error: there is no help for '${name}'${meant === undefined ? "" : `\n(Did you mean ${meant}?)`}`,
+        );
       }
       await parent.parseAsync([...names, "--help"], { from: "user" });
     });

@@ -3,9 +3,9 @@ import { COMMANDS } from "./commands.ts";
 import { describeError, errorRecord, usageRecord } from "./error-report.ts";
 import { exitCodeOf, exitCodes } from "./exit-codes.ts";
 import { createStyle } from "./format/style.ts";
-import { ENVIRONMENT, type EnvironmentVariable } from "./help/environment.ts";
 import { formatItem } from "./help/format-item.ts";
 import { addManual, type Manual } from "./help/manual.ts";
+import { TOPICS } from "./help/topics.ts";
 import { type Host, processHost } from "./host.ts";
 import { addLazyCommands } from "./lazy-commands.ts";
 import { writeJsonLine } from "./reporters/json.ts";
@@ -20,8 +20,8 @@ const manual: Manual = {
       run: "quern convert model",
     },
     { does: "Help on a command", run: "quern help convert" },
+    { does: "Help on a topic", run: "quern help exit-codes" },
   ],
-  environment: Object.keys(ENVIRONMENT) as EnvironmentVariable[],
 };
 
 /**
@@ -71,7 +71,7 @@ export function createProgram(host: Host): Command {
     .configureHelp({ formatItem, minWidthToWrap: 20, styleTitle: createStyle(true).bold })
     .showHelpAfterError("Run with --help to see what there is.");
   addManual(program, manual);
-  addLazyCommands({ parent: program, commands: COMMANDS, host });
+  addLazyCommands({ parent: program, commands: COMMANDS, topics: TOPICS, host });
   program.hook("preAction", async (_, command) => applySettings(command, host));
   return program;
 }

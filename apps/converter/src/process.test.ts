@@ -1,10 +1,13 @@
 // The real program in a process of its own: what tests inside this process cannot see. Runs the compiled files.
 
-import { execFile, spawn } from "node:child_process";
-import { readdir, readFile } from "node:fs/promises";
+import { execFile, spawn, spawnSync } from "node:child_process";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { exitCodes } from "./exit-codes.ts";
 import { demoCheckpoint, temporaryFolder } from "./testing/run-cli.ts";
 import { type ProcessRun, program, runProcess } from "./testing/run-process.ts";
 
@@ -17,6 +20,9 @@ async function loadedPackages(argv: readonly string[]): Promise<Set<string>> {
   const { stderr } = await promisify(execFile)(process.execPath, [...options, program, ...argv]);
   return new Set(Array.from(stderr.matchAll(/\/packages\/([^/]+)\/dist\//g), ([, name]) => name!));
 }
+
+/** That of util-linux, which runs a program on a terminal of its own. */
+const hasScript = /util-linux/.test(spawnSync("script", ["--version"], { encoding: "utf8" }).stdout ?? "");
 
 describe("the program", () => {
   it.each([
@@ -71,6 +77,60 @@ describe("the program", () => {
     expect(run.stderr).toContain("INTERRUPTED");
     expect(run).toMatchObject({ code: 130, signal: null, stdout: "" });
     for (const name of await readdir(folder)) expect(name).toMatch(/\.gguf\.partial(\.journal)?$/);
+  });
+
+  it("works on when the terminal that started it is closed, where it shows nothing there", async () => {
+    const folder = await temporaryFolder();
+    let isHungUp = false;
+    const run = await runProcess(
+      ["convert", demoCheckpoint, "-t", "Q4_K_M", "-o", folder],
+      ({ stderr }, kill) => {
+        if (isHungUp || !stderr.includes("converting")) return;
+        isHungUp = true;
+        kill("SIGHUP");
+      },
+    );
+    expect([run.code, run.signal, isHungUp]).toEqual([0, null, true]);
+    expect(await readdir(folder)).toEqual([expect.stringMatching(/Q4_K_M\.gguf$/)]);
+  });
+
+  it.runIf(hasScript)("keeps what it can go on with when its terminal is closed", async () => {
+    const folder = await temporaryFolder();
+    const status = join(folder, "status");
+    const types = "Q2_K,Q3_K_S,Q3_K_M,Q3_K_L,Q4_K_S,Q4_K_M,Q5_K_S,Q5_K_M,Q6_K";
+    await writeFile(
+      join(folder, "watched.sh"),
+      `trap : HUP; "${process.execPath}" "${program}" convert "${demoCheckpoint}" -t ${types} -o "${folder}/out/"; echo $? > "${status}"`,
+    );
+    // The outer shell is whom the terminal belongs to: it ends, and what it started is told.
+    const command = `sh "${folder}/watched.sh"; :`;
+    const terminal = spawn("script", ["-qefc", command, "/dev/null"], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    let text = "";
+    for await (const piece of terminal.stdout) {
+      text += String(piece);
+      if (/\d%.* of /.test(text)) terminal.kill("SIGKILL");
+    }
+    await vi.waitUntil(() => existsSync(status) && readFileSync(status, "utf8") !== "", { timeout: 20_000 });
+    // As a shell says that a signal ended it: 128 and the number of the signal.
+    expect(readFileSync(status, "utf8")).toBe(`${128 + constants.signals.SIGHUP}\n`);
+    for (const name of await readdir(join(folder, "out")))
+      expect(name).toMatch(/\.gguf\.partial(\.journal)?$/);
+  });
+
+  it.runIf(existsSync("/dev/full"))("says that results could not be written, in a line", async () => {
+    const full = openSync("/dev/full", "w");
+    try {
+      const { status, stderr } = spawnSync(process.execPath, [program, "types"], {
+        stdio: ["ignore", full, "pipe"],
+        encoding: "utf8",
+      });
+      expect(stderr).toMatch(/^error: standard output cannot be written: ENOSPC.*\n$/);
+      expect(status).toBe(exitCodes.output);
+    } finally {
+      closeSync(full);
+    }
   });
 
   it("ends quietly when its reader has seen enough", async () => {

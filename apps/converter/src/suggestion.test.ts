@@ -13,6 +13,10 @@ it.each([
   expect(closest(word, types)).toBe(meant);
 });
 
+it("takes the beginning of a name for that name", () => {
+  expect(closest("rtn-w8", ["rtn-w4-g128", "rtn-w8-g128"])).toBe("rtn-w8-g128");
+});
+
 it("does not guess when nothing is near", () => {
   expect(closest("gptq-w4-g128", types)).toBeUndefined();
 });

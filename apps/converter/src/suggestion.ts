@@ -1,10 +1,14 @@
-/** The candidate that is most likely meant by a mistyped word, or undefined when none is near. Case does not count. */
+/**
+ * The candidate that is most likely meant by a mistyped word, or undefined when none is near: the fewest changes, but one that goes on
+ * where the word ends before all others. Case does not count.
+ */
 export function closest(word: string, candidates: Iterable<string>): string | undefined {
   const typed = word.toUpperCase();
   let best: string | undefined;
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {
-    const distance = editDistance(typed, candidate.toUpperCase());
+    const text = candidate.toUpperCase();
+    const distance = editDistance(typed, text) - (typed !== "" && text.startsWith(typed) ? 1 : 0);
     // Half the letters wrong is no longer a slip of the finger.
     if (distance < bestDistance && distance * 2 <= Math.max(typed.length, candidate.length)) {
       best = candidate;

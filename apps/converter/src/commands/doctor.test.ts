@@ -1,10 +1,11 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { exitCodes } from "../exit-codes.ts";
-import { type CliRun, runCli, temporaryFolder } from "../testing/run-cli.ts";
+import { type ProcessRun, runProcess } from "../testing/run-process.ts";
+import { type CliRun, demoCheckpoint, runCli, temporaryFolder } from "../testing/run-cli.ts";
 
 const TOKEN = "hf_secret";
 const closers: Array<() => void> = [];
@@ -122,10 +123,12 @@ describe("quern doctor", () => {
   });
 
   it.each<[string, Record<string, string>, string[]]>([
-    ["output", {}, ["--output", "nowhere"]],
+    ["output", {}, ["--output", join(demoCheckpoint, "config.json", "nowhere")]],
     ["kernels", { QUERN_KERNELS: "nonsense" }, []],
     ["token", { HF_TOKEN: "hf_with space" }, []],
-    ["token", { HF_ENDPOINT: "no address" }, []],
+    ["hub", { HF_ENDPOINT: "no address" }, []],
+    ["settings", { QUERN_THREADS: "many" }, []],
+    ["settings", { QUERN_MEMORY: "much" }, []],
   ])("says what to do about %s", async (name, env, argv) => {
     const before = process.env["QUERN_KERNELS"];
     if ("QUERN_KERNELS" in env) process.env["QUERN_KERNELS"] = env["QUERN_KERNELS"];
@@ -139,11 +142,66 @@ describe("quern doctor", () => {
     }
   });
 
+  it("asks nothing where the environment forbids it", async () => {
+    const seen: unknown[] = [];
+    const endpoint = await startHub((request, response) => (seen.push(request.url), response.end("{}")));
+    const { findings } = await examine({ HF_ENDPOINT: endpoint, HF_HUB_OFFLINE: "1" });
+    expect(findings.get("hub")).toMatchObject({
+      state: "ok",
+      text: expect.stringContaining("HF_HUB_OFFLINE"),
+    });
+    expect(seen).toEqual([]);
+  });
+
+  it("asks through the proxy of the environment, as conversions do", async () => {
+    const seen: string[] = [];
+    const proxy = createServer();
+    proxy.on("connect", (request, socket) => {
+      seen.push(request.url!);
+      const { hostname, port } = new URL(endpoint);
+      const through = connect(Number(port), hostname, () => {
+        socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
+        through.pipe(socket).pipe(through);
+      });
+      for (const end of [socket, through]) end.on("error", () => (socket.destroy(), through.destroy()));
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    closers.push(() => (proxy.closeAllConnections(), proxy.close()));
+    const endpoint = await startHub();
+    const address = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const ask = (env: Record<string, string>): Promise<ProcessRun> =>
+      runProcess(["doctor"], undefined, {
+        ...process.env,
+        ...env,
+        HF_ENDPOINT: "http://hub.invalid",
+        HF_TOKEN: TOKEN,
+      });
+    expect((await ask({ HTTP_PROXY: address })).stdout).toMatch(/^ok +token +from HF_TOKEN: miller$/m);
+    expect(seen).toEqual(["hub.invalid:80"]);
+    const wrong = await ask({ HTTP_PROXY: "http://user:hunter2@" });
+    expect(wrong.stdout).toMatch(/^problem +hub +HTTP_PROXY is not the address of a proxy/m);
+    expect(`${wrong.stdout}${wrong.stderr}`).not.toContain("hunter2");
+  });
+
+  it("counts the room of an output folder that is yet to be made", async () => {
+    const { findings } = await examine({}, "--offline", "--output", "nowhere/yet");
+    expect(findings.get("output")).toMatchObject({ state: expect.stringMatching(/ok|warning/) });
+  });
+
+  it("names all settings that it does not know", async () => {
+    const home = await temporaryFolder();
+    await writeFile(join(home, "quern.config.json"), `{ "colours": 1, "sounds": 2 }`);
+    const run = await runCli({ argv: ["doctor", "--offline"], cwd: home, env: { HOME: home } });
+    expect(run.stdout).toMatch(/^warning +settings .*"colours".*"sounds"/m);
+    expect(run.stderr).toBe("");
+    expect(run.exitCode).toBe(exitCodes.ok);
+  });
+
   it("looks at the files of settings", async () => {
     const home = await temporaryFolder();
     await writeFile(join(home, "quern.config.json"), "{");
     const run = await runCli({ argv: ["doctor", "--offline", "--quiet"], cwd: home, env: { HOME: home } });
-    expect(run.stdout).toMatch(/^problem +settings .*not JSON\n +Mend/m);
+    expect(run.stdout).toMatch(/^problem +settings .*not JSON: .*\n +Mend/m);
     expect(run.stdout).not.toMatch(/^ok/m);
     expect(run.exitCode).toBe(exitCodes.failure);
   });

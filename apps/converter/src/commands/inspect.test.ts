@@ -93,6 +93,20 @@ describe("quern inspect", () => {
     expect(stdout).toMatch(/^ {2}BF16 +38 +2,885,888 +5,771,776 +100% +16\.00$/m);
   });
 
+  it("counts the weights that a quantized checkpoint stands for", async () => {
+    const output = join(await temporaryFolder(), "quantized");
+    for (const container of ["mlx", "bnb"]) {
+      const made = await runCli({
+        argv: ["convert", demoCheckpoint, "--to", container, "-o", output, "-q", "-f"],
+      });
+      expect(made.exitCode).toBe(0);
+      const { stdout } = await runCli({ argv: ["inspect", output] });
+      expect(stdout).toMatch(/^quantized +(mlx|bitsandbytes)$/m);
+      expect(stdout).toMatch(/^parameters +2\.89M \(2,885,888\)$/m);
+      expect(stdout).toMatch(/^weights +2\.\d\d MB, 6\.\d\d bits each$/m);
+    }
+  });
+
   it("shows a checkpoint of several files with its config", async () => {
     const checkpoint = repositoryPath("fixtures/golden/llama31-bpe/checkpoint");
     const { exitCode, stdout } = await runCli({ argv: ["inspect", checkpoint] });

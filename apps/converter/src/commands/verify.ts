@@ -63,6 +63,10 @@ export function defineVerify(command: Command, host: Host): void {
       },
     ],
     environment: [...HUB_VARIABLES, ...KERNEL_VARIABLES],
+    exitCodes: {
+      0: "files are what their manifest says, and sampled tensors what their source gives",
+      5: "they are not",
+    },
     seeAlso: ["convert", "quantize", "inspect"],
   });
   command

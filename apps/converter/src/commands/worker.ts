@@ -24,6 +24,7 @@ export function defineWorker(command: Command, host: Host): void {
       },
     ],
     environment: [...QUEUE_VARIABLES, ...HUB_VARIABLES, ...KERNEL_VARIABLES],
+    exitCodes: { 0: "stopped by a signal, or by --idle" },
     seeAlso: ["convert"],
   });
   command

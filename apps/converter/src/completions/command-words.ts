@@ -1,4 +1,5 @@
 import type { Command, Option } from "commander";
+import { TOPICS } from "../help/topics.ts";
 import { defaultCommandOf } from "../lazy-commands.ts";
 import { type Suggestions, suggestionsFor } from "./suggestions.ts";
 
@@ -40,7 +41,8 @@ export function commandWords(command: Command, path: readonly string[] = []): Co
 function argumentOf(command: Command, children: readonly Command[]): Suggestions {
   if (command.name() === "help") {
     const siblings = command.parent!.commands.map((sibling) => sibling.name());
-    return { values: siblings.filter((name) => name !== "help") };
+    const topics = command.parent!.parent === null ? TOPICS.map(({ name }) => name) : [];
+    return { values: [...siblings.filter((name) => name !== "help"), ...topics] };
   }
   const all = command.registeredArguments.map((argument) => suggestionsFor(argument, argument.name()));
   const values = [...children.map((child) => child.name()), ...all.flatMap(({ values: some = [] }) => some)];

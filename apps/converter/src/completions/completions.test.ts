@@ -51,6 +51,7 @@ describe.each(Object.entries(SHELLS).filter(([shell]) => isInstalled(shell)))("i
     expect(await ask(["quern", "cal"], await folder())).toEqual(["calibrate"]);
     expect(await ask(["quern", "imatrix", "sh"], await folder())).toContain("show");
     expect(await ask(["quern", "help", "inspe"], await folder())).toEqual(["inspect"]);
+    expect(await ask(["quern", "help", "exit"], await folder())).toEqual(["exit-codes"]);
   });
 
   it("offers options of the command", async () => {

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { access, lstat, opendir, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { hubCacheFolder } from "@quern/hub/node";
 import { formatBytes } from "../format/bytes.ts";
 import { formatInteger } from "../format/number.ts";
@@ -31,14 +31,26 @@ export async function checkFolders(params: {
 async function checkSpace(name: string, folder: string, advice: string): Promise<Finding> {
   const shown = printable(folder);
   try {
-    await access(folder, constants.W_OK | constants.X_OK);
-    const { bavail, bsize } = await statfs(folder);
+    const place = await nearestFolder(folder);
+    await access(place, constants.W_OK | constants.X_OK);
+    const { bavail, bsize } = await statfs(place);
     const free = bavail * bsize;
     const text = `${shown}: ${formatBytes(free)} free`;
     if (free >= LITTLE_SPACE) return ok(name, text);
     return warning(name, text, `Free some space. ${advice}`);
   } catch (error) {
     return problem(name, `${shown}: cannot be written (${codeOf(error)})`, advice);
+  }
+}
+
+/** Output folders are made where there are none. */
+async function nearestFolder(folder: string): Promise<string> {
+  try {
+    await access(folder);
+    return folder;
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw error;
+    return nearestFolder(dirname(folder));
   }
 }
 

@@ -1,5 +1,6 @@
 import type { HubAccess } from "@quern/hub";
-import { hubAccessOf, hubTokenFile } from "@quern/hub/node";
+import { hubAccessOf, hubTokenFile, isOffline, sendByDispatch } from "@quern/hub/node";
+import { type HttpAnswer, QuernError } from "@quern/tensor";
 import { printable } from "../format/printable.ts";
 import type { Host } from "../host.ts";
 import { type Finding, ok, problem, warning } from "./finding.ts";
@@ -8,6 +9,8 @@ import { type Finding, ok, problem, warning } from "./finding.ts";
 const TIMEOUT = 5000;
 /** The answer to "who am I" has a few kilobytes. */
 const LARGEST_ANSWER = 2 ** 20;
+const RIGHT_ENDPOINT = "Set HF_ENDPOINT to the address of a Hub, or unset it for https://huggingface.co.";
+const RIGHT_PROXY = "Set HTTPS_PROXY and HTTP_PROXY to addresses of proxies, or unset them.";
 const NEW_TOKEN = "Make a new one (huggingface.co/settings/tokens) and set HF_TOKEN, or run: hf auth login";
 
 /** Token and Hub. @param params.offline Whether nothing may be asked. */
@@ -20,11 +23,14 @@ export async function checkHub(params: {
   try {
     access = await hubAccessOf(host.env);
   } catch (error) {
+    const isEndpoint = error instanceof QuernError && error.code === "HUB_ENDPOINT_INVALID";
+    if (isEndpoint) return [problem("hub", error.message, RIGHT_ENDPOINT)];
     return [problem("token", error instanceof Error ? error.message : String(error), NEW_TOKEN)];
   }
   const source = host.env["HF_TOKEN"]?.trim() ? "HF_TOKEN" : printable(hubTokenFile(host.env));
   const there = access.token === undefined ? "none; open repositories need none" : `from ${source}`;
-  if (offline) return [ok("token", there), ok("hub", `${access.endpoint}: not asked (--offline)`)];
+  const why = offline ? "--offline" : isOffline(host.env) ? "HF_HUB_OFFLINE" : undefined;
+  if (why !== undefined) return [ok("token", there), ok("hub", `${access.endpoint}: not asked (${why})`)];
   return ask(access, there);
 }
 
@@ -34,14 +40,16 @@ async function ask({ endpoint, token }: HubAccess, there: string): Promise<Findi
   let status: number;
   let text: string;
   try {
-    const response = await fetch(`${endpoint}/api/whoami-v2`, {
+    const answer = await sendByDispatch(`${endpoint}/api/whoami-v2`, {
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-      redirect: "manual",
       signal: AbortSignal.timeout(TIMEOUT),
     });
-    ({ status } = response);
-    text = await readText(response);
+    ({ status } = answer);
+    text = await readText(answer);
   } catch (error) {
+    if (error instanceof QuernError && error.code === "HUB_PROXY_INVALID") {
+      return [ok("token", there), problem("hub", error.message, RIGHT_PROXY)];
+    }
     const why =
       error instanceof Error && error.name === "TimeoutError"
         ? `no answer in ${TIMEOUT / 1000} s`
@@ -51,7 +59,7 @@ async function ask({ endpoint, token }: HubAccess, there: string): Promise<Findi
       warning(
         "hub",
         `${endpoint} cannot be reached: ${printable(why)}`,
-        "Local models need no Hub. Look at the network, at proxies and at HF_ENDPOINT.",
+        "Local models need no Hub. Look at the network, at HTTPS_PROXY, HTTP_PROXY and NO_PROXY, and at HF_ENDPOINT.",
       ),
     ];
   }
@@ -85,17 +93,16 @@ function nameIn(text: string): string | undefined {
   }
 }
 
-async function readText(response: Response): Promise<string> {
+async function readText(answer: HttpAnswer): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
-  for await (const chunk of response.body ?? []) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.length > LARGEST_ANSWER) return "";
-  }
-  return text;
+  await answer.readBody((piece) => {
+    if (text.length <= LARGEST_ANSWER) text += decoder.decode(piece, { stream: true });
+  });
+  return text.length > LARGEST_ANSWER ? "" : text;
 }
 
-/** `fetch` says "fetch failed"; what is below it says more. */
+/** What is below an error says more than it does. */
 function causeOf(error: unknown): string {
   const { cause = error } = error as { cause?: unknown };
   return cause instanceof Error

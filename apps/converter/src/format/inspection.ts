@@ -39,8 +39,10 @@ function section(title: string, body: string, style: Style): string {
   return `${style.bold(title)}\n${body}`;
 }
 
-function formatHead({ format, files, facts, tensors }: Inspection, style: Style): string {
-  const weights = tensors.reduce((sum, { shape }) => sum + weightsOf(shape), 0);
+function formatHead(inspection: Inspection, style: Style): string {
+  const { format, files, facts, tensors } = inspection;
+  const elements = tensors.reduce((sum, { shape }) => sum + weightsOf(shape), 0);
+  const weights = inspection.parameters ?? elements;
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   return formatFacts({
     facts: [

@@ -42,8 +42,12 @@ describe("manuals", () => {
     for (const columns of [60, 100]) {
       const { exitCode, stdout } = await runCli({ argv: ["help", ...name.split(" ")], columns });
       expect(exitCode).toBe(0);
-      for (const title of ["Usage:", "Examples:", "Exit codes:"])
+      for (const title of ["Usage:", "Examples:", "See also:"])
         expect(stdout).toContain(`\n${title}`.trimStart());
+      expect(stdout).toMatch(/quern\s+help\s+exit-codes\n$/);
+      for (const [code, meaning] of Object.entries(manualOf(command)!.exitCodes ?? {})) {
+        expect(stdout.replaceAll(/\s+/g, " ")).toContain(` ${code} ${meaning}`);
+      }
       for (const { run } of manualOf(command)!.examples) expect(stdout).toContain(`  ${run}\n`);
       const text = stdout.slice(0, stdout.indexOf("\nExamples:")).split("\n").slice(1);
       expect(text.filter((line) => line.length > columns)).toEqual([]);

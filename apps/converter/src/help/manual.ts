@@ -1,6 +1,8 @@
-import type { Command, Help } from "commander";
-import { EXIT_CODE_MEANINGS, type ExitCode } from "../exit-codes.ts";
+import type { Command } from "commander";
+import type { ExitCode } from "../exit-codes.ts";
 import { ENVIRONMENT, type EnvironmentVariable } from "./environment.ts";
+import { helpOf, terms } from "./terms.ts";
+import { TOPICS } from "./topics.ts";
 
 /** What `--help` says of a command beside its arguments and options. */
 export interface Manual {
@@ -9,7 +11,7 @@ export interface Manual {
   /** At least one; tests run them all, in the order of the list. */
   readonly examples: readonly Example[];
   readonly environment?: readonly EnvironmentVariable[];
-  /** Meanings that are more exact than the usual ones. */
+  /** Meanings that are more exact than the usual ones, which `quern help exit-codes` explains. */
   readonly exitCodes?: Partial<Record<ExitCode, string>>;
   /** Names of other commands. */
   readonly seeAlso?: readonly string[];
@@ -42,18 +44,17 @@ export function manualOf(command: Command): Manual | undefined {
 function sections(command: Command, manual: Manual): string {
   const help = helpOf(command);
   const { environment = [], exitCodes = {}, seeAlso = [] } = manual;
-  const codes = Object.entries({ ...EXIT_CODE_MEANINGS, ...exitCodes });
+  const isProgram = command.parent === null;
+  const others = [...seeAlso, "help exit-codes"].map((name) => `quern ${name}`).join(", ");
   const blocks = [
+    ["Help topics:", isProgram ? terms(TOPICS.map(topicTerm), help) : []],
     ["Examples:", manual.examples.flatMap(({ does, run }) => [`  # ${does}`, `  ${run}`])],
-    ["Exit codes:", terms(codes, help)],
+    ["Exit codes:", terms(Object.entries(exitCodes), help)],
+    ["Environment:", terms(environment.map(variableTerm), help)],
     [
-      "Environment:",
-      terms(
-        environment.map((name) => [name, ENVIRONMENT[name]] as const),
-        help,
-      ),
+      "See also:",
+      isProgram ? [] : [`  ${help.boxWrap(others, (help.helpWidth ?? 80) - 2).replaceAll("\n", "\n  ")}`],
     ],
-    ["See also:", seeAlso.length === 0 ? [] : [`  ${seeAlso.map((name) => `quern ${name}`).join(", ")}`]],
   ] as const;
   return blocks
     .filter(([, lines]) => lines.length > 0)
@@ -62,15 +63,10 @@ function sections(command: Command, manual: Manual): string {
     .trimEnd();
 }
 
-/** Names and what they mean, wrapped to the width of the terminal. */
-function terms(entries: readonly (readonly [string, string])[], help: Help): string[] {
-  const width = entries.reduce((longest, [name]) => Math.max(longest, name.length), 0);
-  return entries.map(([name, meaning]) => help.formatItem(name, width, meaning, help));
+function topicTerm({ name, summary }: (typeof TOPICS)[number]): [string, string] {
+  return [`help ${name}`, summary];
 }
 
-function helpOf(command: Command): Help {
-  const help = command.createHelp();
-  const { getOutHelpWidth } = command.configureOutput();
-  help.prepareContext({ helpWidth: getOutHelpWidth!() ?? 80 });
-  return help;
+function variableTerm(name: EnvironmentVariable): [string, string] {
+  return [name, ENVIRONMENT[name]];
 }

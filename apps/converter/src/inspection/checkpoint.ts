@@ -1,18 +1,27 @@
-import type { Checkpoint } from "@quern/checkpoints";
-import { describeModel } from "@quern/models";
+import { type Checkpoint, quantizationOf } from "@quern/checkpoints";
+import { describeModel, type ModelDescription } from "@quern/models";
 import { QuernError } from "@quern/tensor";
-import type { Inspection, InspectedValue, JsonValue } from "./inspection.ts";
+import { type Inspection, type JsonValue, weightsOf } from "./inspection.ts";
 import { inspectJson } from "./json-value.ts";
 
 const configFile = "config.json";
 
 /** @throws QuernError `CONFIG_INVALID` when config.json is not a JSON object */
 export async function inspectCheckpoint(checkpoint: Checkpoint): Promise<Inspection> {
+  const model = await described(checkpoint);
+  const config = readConfig(await checkpoint.files.read(configFile));
+  const quantization = quantizationOf(config);
+  const facts: Array<readonly [string, string]> = [
+    ["as GGUF", model instanceof QuernError ? `cannot be converted: ${model.message}` : model.architecture],
+  ];
+  if (quantization !== undefined) facts.push(["quantized", quantization.method]);
+  const isPacked = quantization !== undefined && !(model instanceof QuernError);
   return {
     format: "checkpoint",
     files: checkpoint.shards.map(({ name, size }) => ({ name, size })),
-    facts: [["as GGUF", await convertibility(checkpoint)]],
-    metadata: inspectConfig(await checkpoint.files.read(configFile)),
+    facts,
+    metadata: new Map(Object.entries(config).map(([key, value]) => [key, inspectJson(value)])),
+    ...(isPacked && { parameters: model.tensors.reduce((sum, { shape }) => sum + weightsOf(shape), 0) }),
     tensors: [...checkpoint.tensors.values()].map(({ name, type, shape, size }) => ({
       name,
       type,
@@ -22,22 +31,20 @@ export async function inspectCheckpoint(checkpoint: Checkpoint): Promise<Inspect
   };
 }
 
-/** The GGUF architecture that the checkpoint would become, or what is in the way. */
-async function convertibility(checkpoint: Checkpoint): Promise<string> {
+/** The model as it would be converted, or what is in the way. */
+async function described(checkpoint: Checkpoint): Promise<ModelDescription | QuernError> {
   try {
-    return (await describeModel(checkpoint)).architecture;
+    return await describeModel(checkpoint);
   } catch (error) {
-    if (error instanceof QuernError) {
-      return `cannot be converted: ${error.message}`;
-    }
+    if (error instanceof QuernError) return error;
     throw error;
   }
 }
 
 /** The hyper-parameters stand where other formats have metadata; a checkpoint without them can be looked at all the same. */
-function inspectConfig(bytes: Uint8Array | undefined): Map<string, InspectedValue> {
+function readConfig(bytes: Uint8Array | undefined): Record<string, JsonValue> {
   if (bytes === undefined) {
-    return new Map();
+    return {};
   }
   let config: unknown;
   try {
@@ -53,7 +60,5 @@ function inspectConfig(bytes: Uint8Array | undefined): Map<string, InspectedValu
       subject: { file: configFile },
     });
   }
-  return new Map(
-    Object.entries(config as Record<string, JsonValue>).map(([key, value]) => [key, inspectJson(value)]),
-  );
+  return config as Record<string, JsonValue>;
 }

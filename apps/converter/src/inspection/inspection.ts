@@ -36,6 +36,8 @@ export interface Inspection {
   readonly facts: ReadonlyArray<readonly [label: string, value: string]>;
   readonly metadata: ReadonlyMap<string, InspectedValue>;
   readonly tensors: readonly InspectedTensor[];
+  /** Weights that the tensors stand for, where several are in one element of a tensor. Default: as many as there are elements. */
+  readonly parameters?: number;
 }
 
 /** Number of elements of a shape; a scalar, `[]`, has one. */

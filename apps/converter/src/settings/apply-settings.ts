@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, type Option } from "commander";
 import { printable } from "../format/printable.ts";
 import type { Host } from "../host.ts";
 import { writeWarnings } from "../commands/warnings.ts";
-import { readSettings, type SettingSource } from "./read-settings.ts";
+import { readSettings, type Settings, type SettingSource } from "./read-settings.ts";
 import { SETTINGS } from "./settings.ts";
 
 /** Commands that say themselves what is wrong with settings. */
@@ -28,7 +28,7 @@ export async function applySettings(command: Command, host: Host): Promise<void>
   if (settings === undefined) return;
   const { effective, warnings } = settings;
   const { quiet = false, verbose = false } = command.opts<{ quiet?: boolean; verbose?: boolean }>();
-  if (!quiet) writeWarnings(warnings, host);
+  if (!quiet && !reporting.has(command)) writeWarnings(warnings, host);
   for (const { setting, value, source } of effective) {
     const option = options.get(setting.key);
     if (option === undefined || value === undefined || source === undefined) continue;
@@ -36,6 +36,21 @@ export async function applySettings(command: Command, host: Host): Promise<void>
     if (verbose) host.stderr.write(`${setting.key}: ${printable(`${value} (${source.name})`)}\n`);
     if (source.kind === "environment" && setting.readsVariable === true) continue;
     command.setOptionValueWithSource(setting.key, parsed({ option, value, source }), "settings");
+  }
+}
+
+/**
+ * Whether options would take all values.
+ *
+ * @param options Of any command that has all of them.
+ * @throws QuernError `SETTINGS_INVALID`
+ */
+export function checkValues({ effective }: Settings, options: readonly Option[]): void {
+  for (const { setting, value, source } of effective) {
+    const option = options.find((one) => one.attributeName() === setting.key);
+    if (option === undefined || value === undefined || source === undefined) continue;
+    if (source.kind === "environment" && setting.readsVariable === true) continue;
+    parsed({ option, value, source });
   }
 }
 

@@ -25,7 +25,8 @@ const TEMPLATE = "{% for message in messages %}{{ message.content }}{% endfor %}
 /** Commands that make the other files, from the checkpoint and the texts. */
 const PREPARATION = [
   "quern convert model -t BF16 -o model-BF16.gguf -q",
-  "quern convert model -t Q8_0 -o model.gguf -q --report conversion.json",
+  "quern convert model -t Q8_0 -o model.gguf -q --report conversion.json --manifest",
+  "quern split model.gguf split/ --max-tensors 12 -q",
   "quern calibrate model --tokens 2048 --window 128 -o statistics.safetensors -q",
   "quern imatrix model -f texts.txt -c 128 --chunks 4 -o imatrix.gguf -q",
   "quern eval model.gguf --against model --data texts.txt -c 128 --windows 2 --report evaluation.json -q",
@@ -91,6 +92,11 @@ export class Sandbox {
     return this.#redis !== undefined || !statement.includes(REDIS);
   }
 
+  /** A text with the address of the Redis that there is. */
+  addressed(text: string): string {
+    return text.replaceAll(REDIS, this.#redis?.url ?? REDIS);
+  }
+
   /** Runs a statement of the shell. */
   run(statement: string, cwd: string): Promise<ExampleRun> {
     const env = {
@@ -104,7 +110,7 @@ export class Sandbox {
     return new Promise((resolve) => {
       execFile(
         "bash",
-        ["-o", "pipefail", "-c", statement.replaceAll(REDIS, this.#redis?.url ?? REDIS)],
+        ["-o", "pipefail", "-c", this.addressed(statement)],
         { cwd, env, maxBuffer: 2 ** 26 },
         (error, stdout, stderr) => {
           const code = error === null ? 0 : typeof error.code === "number" ? error.code : 1;

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { repositoryPath } from "../run-cli.ts";
 import type { MarkdownBlock } from "./markdown-blocks.ts";
 
@@ -10,6 +10,7 @@ const OPTIONS = {
   module: "nodenext",
   strict: true,
   noUncheckedIndexedAccess: true,
+  rewriteRelativeImportExtensions: true,
   skipLibCheck: true,
   types: ["node"],
 };
@@ -30,19 +31,45 @@ export async function linkPackages(folder: string): Promise<void> {
   await symlink(repositoryPath("node_modules/@types/node"), join(modules, "@types", "node"));
 }
 
-/** Checks and compiles blocks, each a module of its own, and gives the paths of what they became. */
-export async function compileBlocks(blocks: readonly MarkdownBlock[], folder: string): Promise<string[]> {
-  await writeFile(join(folder, "package.json"), '{ "type": "module" }');
-  await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: OPTIONS }));
-  const names = blocks.map(({ file, line }) => `${basename(file, ".md")}-line-${line}`);
-  for (const [index, { lines }] of blocks.entries()) {
-    await writeFile(join(folder, `${names[index]}.ts`), lines.join("\n"));
+/** A module of the documentation. */
+export interface ExampleModule {
+  /** "guide-library-line-9.js", or as its first line calls it. */
+  readonly path: string;
+  readonly text: string;
+  /** Whether it is for others to import. */
+  readonly isPart: boolean;
+}
+
+/**
+ * The modules that blocks of one file make. A block with imports begins one, those without go on with it; one that begins with a comment such as
+ * `// sum-service.ts: ...` is that file.
+ */
+export function exampleModules(blocks: readonly MarkdownBlock[]): ExampleModule[] {
+  const modules: ExampleModule[] = [];
+  for (const { file, line, lines } of blocks) {
+    const text = lines.join("\n");
+    const [, name] = /^\/\/ ([\w-]+)\.ts:/.exec(text) ?? [];
+    const last = modules.at(-1);
+    if (last !== undefined && !/^import /m.test(text)) {
+      modules[modules.length - 1] = { ...last, text: `${last.text}\n${text}` };
+    } else {
+      const place = `${file.replace(/^docs\/|\/README\.md$|\.md$/g, "").replaceAll("/", "-")}-line-${line}`;
+      modules.push({ path: `${name ?? place}.js`, text, isPart: name !== undefined });
+    }
   }
+  return modules;
+}
+
+/** Checks and compiles modules. */
+export async function compileModules(modules: readonly ExampleModule[], folder: string): Promise<void> {
+  await writeFile(join(folder, "package.json"), '{ "type": "module" }');
+  const files = modules.map(({ path }) => path.replace(/js$/, "ts"));
+  await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: OPTIONS, files }));
+  for (const [index, { text }] of modules.entries()) await writeFile(join(folder, files[index]!), text);
   const compiler = repositoryPath("node_modules/typescript/bin/tsc");
   try {
     execFileSync(process.execPath, [compiler, "-p", folder], { encoding: "utf8" });
   } catch (error) {
     throw new Error((error as { stdout?: string }).stdout ?? String(error), { cause: error });
   }
-  return names.map((name) => join(folder, `${name}.js`));
 }
