@@ -104,6 +104,15 @@ describe("quern doctor", () => {
     });
   });
 
+  it("takes no address for a token", async () => {
+    const { findings } = await examine({ HF_ENDPOINT: `http://me:${TOKEN}@127.0.0.1:1` });
+    expect(findings.get("hub")).toMatchObject({
+      state: "problem",
+      advice: expect.stringContaining("HF_ENDPOINT") as string,
+    });
+    expect(findings.has("token")).toBe(false);
+  });
+
   it("gives no token to where it is redirected", async () => {
     const seen: unknown[] = [];
     const other = await startHub((request, response) => (seen.push(request.headers), response.end("{}")));
@@ -125,7 +134,7 @@ describe("quern doctor", () => {
     ["output", {}, ["--output", "nowhere"]],
     ["kernels", { QUERN_KERNELS: "nonsense" }, []],
     ["token", { HF_TOKEN: "hf_with space" }, []],
-    ["token", { HF_ENDPOINT: "no address" }, []],
+    ["hub", { HF_ENDPOINT: "no address" }, []],
   ])("says what to do about %s", async (name, env, argv) => {
     const before = process.env["QUERN_KERNELS"];
     if ("QUERN_KERNELS" in env) process.env["QUERN_KERNELS"] = env["QUERN_KERNELS"];

@@ -1,5 +1,6 @@
 import type { HubAccess } from "@quern/hub";
-import { hubAccessOf, hubTokenFile } from "@quern/hub/node";
+import { hubAccessOf, hubTokenFile, sendByDispatch } from "@quern/hub/node";
+import { type HttpAnswer, QuernError } from "@quern/tensor";
 import { printable } from "../format/printable.ts";
 import type { Host } from "../host.ts";
 import { type Finding, ok, problem, warning } from "./finding.ts";
@@ -9,10 +10,11 @@ const TIMEOUT = 5000;
 /** The answer to "who am I" has a few kilobytes. */
 const LARGEST_ANSWER = 2 ** 20;
 const NEW_TOKEN = "Make a new one (huggingface.co/settings/tokens) and set HF_TOKEN, or run: hf auth login";
+const NEW_ENDPOINT = "Set HF_ENDPOINT to the address alone, or unset it for https://huggingface.co.";
 
 /** Token and Hub. @param params.offline Whether nothing may be asked. */
 export async function checkHub(params: {
-  readonly host: Host;
+  readonly host: Pick<Host, "env">;
   readonly offline: boolean;
 }): Promise<Finding[]> {
   const { host, offline } = params;
@@ -20,7 +22,9 @@ export async function checkHub(params: {
   try {
     access = await hubAccessOf(host.env);
   } catch (error) {
-    return [problem("token", error instanceof Error ? error.message : String(error), NEW_TOKEN)];
+    const message = error instanceof Error ? error.message : String(error);
+    const isAddress = error instanceof QuernError && error.code === "HUB_ENDPOINT_INVALID";
+    return [isAddress ? problem("hub", message, NEW_ENDPOINT) : problem("token", message, NEW_TOKEN)];
   }
   const source = host.env["HF_TOKEN"]?.trim() ? "HF_TOKEN" : printable(hubTokenFile(host.env));
   const there = access.token === undefined ? "none; open repositories need none" : `from ${source}`;
@@ -28,15 +32,17 @@ export async function checkHub(params: {
   return ask(access, there);
 }
 
-/** One request tells both: whether the Hub answers, and whom it sees. The token goes to the endpoint and to no redirect. */
+/**
+ * One request tells both: whether the Hub answers, and whom it sees. It goes the way of all reading, by the same proxies; the token goes to
+ * the endpoint and to no redirect.
+ */
 async function ask({ endpoint, token }: HubAccess, there: string): Promise<Finding[]> {
   const start = performance.now();
   let status: number;
   let text: string;
   try {
-    const response = await fetch(`${endpoint}/api/whoami-v2`, {
+    const response = await sendByDispatch(`${endpoint}/api/whoami-v2`, {
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-      redirect: "manual",
       signal: AbortSignal.timeout(TIMEOUT),
     });
     ({ status } = response);
@@ -85,17 +91,17 @@ function nameIn(text: string): string | undefined {
   }
 }
 
-async function readText(response: Response): Promise<string> {
+async function readText(response: HttpAnswer): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
-  for await (const chunk of response.body ?? []) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.length > LARGEST_ANSWER) return "";
-  }
-  return text;
+  await response.readBody((piece) => {
+    // What is longer is no answer to the question.
+    if (text.length <= LARGEST_ANSWER) text += decoder.decode(piece, { stream: true });
+  });
+  return text.length > LARGEST_ANSWER ? "" : text;
 }
 
-/** `fetch` says "fetch failed"; what is below it says more. */
+/** The innermost reason says the most. */
 function causeOf(error: unknown): string {
   const { cause = error } = error as { cause?: unknown };
   return cause instanceof Error
