@@ -8,13 +8,15 @@ import { formatFacts } from "./format/table.ts";
 /** What the user can do about an error, by its code. */
 const hints: Readonly<Record<string, string>> = {
   CHECKPOINT_NO_SAFETENSORS:
-    "Only safetensors are read; many repositories have them on another branch or revision.",
+    "Of repositories and folders only safetensors are read; many repositories have them on another branch.",
   CHECKPOINT_NOT_A_FOLDER: "Name the folder that holds the model, not a file in it.",
   EVALUATION_MEMORY: "Pass a larger --memory, or take fewer --threads or a shorter --context.",
   FORMAT_CANNOT_HOLD:
     'Try another --group-size, or a recipe file that says what becomes of such layers ("unfit: keep"), or leaves them by a rule ("keep: true").',
   GGUF_EDIT_REFUSED: "Pass --force if you know what you are doing.",
   GGUF_UNDO_PENDING: "Run quern edit with --restore and nothing else to take the interrupted edit back.",
+  HUB_REQUEST_FAILED:
+    "Look at the connection, at HF_ENDPOINT and at the proxies of the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY): quern doctor asks the Hub. What the cache has can be read with --offline.",
   IMPORTANCE_REQUIRED: "Pass --imatrix with a file made by llama-imatrix, or choose a larger type.",
   MANIFEST_NOT_FOUND:
     "quern convert --manifest writes one beside GGUF files; folders of quantized checkpoints have one. --manifest names another place.",

@@ -17,6 +17,8 @@ export interface CheckpointFileSet {
   read(path: string): Promise<Uint8Array | undefined>;
   /** Names of the files in a folder, in any order; empty when there is no such folder. "" is the checkpoint itself. */
   list(folder: string): readonly string[];
+  /** What a repository of the Hub lists of a file; absent for folders. */
+  listed?(path: string): HubFileLocation | undefined;
 }
 
 /** A tensor and where its bytes are. */
@@ -57,6 +59,8 @@ export interface Checkpoint {
   readonly location: string;
   /** Absolute path of the folder, where it is one: what must not be written over. */
   readonly folder?: string;
+  /** Whether it may have more files than are known here: a cache without a listing is all there is. */
+  readonly partial?: true;
   readonly files: CheckpointFileSet;
   /** Sorted by name. */
   readonly shards: readonly CheckpointShard[];

@@ -15,8 +15,8 @@ export const DEFAULT_ENDPOINT = "https://huggingface.co";
  * @throws QuernError `HUB_ENDPOINT_INVALID`, `HUB_TOKEN_INVALID`
  */
 export function hubAccess(params: { endpoint?: string | undefined; token?: string | undefined }): HubAccess {
-  const endpoint = checkedEndpoint(params.endpoint ?? DEFAULT_ENDPOINT);
   const token = params.token?.trim() ?? "";
+  const endpoint = checkedEndpoint(params.endpoint ?? DEFAULT_ENDPOINT, token);
   if (token === "") return { endpoint };
   if (!/^[\x21-\x7e]+$/.test(token)) {
     throw new QuernError(
@@ -27,15 +27,23 @@ export function hubAccess(params: { endpoint?: string | undefined; token?: strin
   return { endpoint, token };
 }
 
-function checkedEndpoint(text: string): string {
+/** Endpoints are part of messages and journals, tokens never are. */
+function checkedEndpoint(text: string, token: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isWeb = url?.protocol === "https:" || url?.protocol === "http:";
-  if (url === undefined || !isWeb || url.username !== "" || url.password !== "" || url.search !== "") {
-    throw new QuernError(
-      "HUB_ENDPOINT_INVALID",
-      "The endpoint of the Hub (HF_ENDPOINT) is not a web address: expected one such as https://huggingface.co",
-      { subject: { key: "HF_ENDPOINT" } },
+  if (url?.protocol !== "https:" && url?.protocol !== "http:") {
+    throw endpointInvalid("is not a web address: expected one such as https://huggingface.co");
+  }
+  const isSecret = url.username !== "" || url.password !== "" || (token !== "" && text.includes(token));
+  if (isSecret || url.search !== "" || url.hash !== "") {
+    throw endpointInvalid(
+      "holds more than an address: expected no user name, password, token, ? or # in it. A token is given as HF_TOKEN.",
     );
   }
   return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
+}
+
+function endpointInvalid(problem: string): QuernError {
+  return new QuernError("HUB_ENDPOINT_INVALID", `The endpoint of the Hub (HF_ENDPOINT) ${problem}`, {
+    subject: { key: "HF_ENDPOINT" },
+  });
 }

@@ -185,11 +185,18 @@ describe.each([
           message: expect.not.stringMatching("evil") as string,
         }),
       );
-      for (const endpoint of ["huggingface.co", "ftp://a.b", "https://me:secret@a.b"]) {
-        expect(() => hubAccess({ endpoint })).toThrow(
+      for (const [endpoint, problem] of [
+        ["huggingface.co", "is not a web address"],
+        ["ftp://a.b", "is not a web address"],
+        ["https://me:secret@a.b", "holds more than an address"],
+        ["https://a.b?token=secret", "holds more than an address"],
+        ["https://a.b#secret", "holds more than an address"],
+        ["https://a.b/secret/models", "holds more than an address"],
+      ] as const) {
+        expect(() => hubAccess({ endpoint, token: "secret" })).toThrow(
           expect.objectContaining({
             code: "HUB_ENDPOINT_INVALID",
-            message: expect.not.stringMatching("secret") as string,
+            message: expect.stringMatching(`^(?!.*secret).*${problem}`) as string,
           }),
         );
       }

@@ -5,5 +5,5 @@ export type { HubFileLocation, HubPatience } from "./hub-file.ts";
 export { openRepository } from "./open-repository.ts";
 export type { HubRepository } from "./open-repository.ts";
 export { readHubFile } from "./read-hub-file.ts";
-export { hasHubPrefix, looksLikeRepository, parseHubReference } from "./reference.ts";
+export { hasHubPrefix, isWebAddress, looksLikeRepository, parseHubReference } from "./reference.ts";
 export type { HubReference } from "./reference.ts";

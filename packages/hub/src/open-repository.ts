@@ -14,6 +14,8 @@ export interface HubRepository {
   readonly files: ReadonlyMap<string, HubFileLocation>;
   /** Hashes of the git objects that stand for large files, by path. */
   readonly objects: ReadonlyMap<string, string>;
+  /** Whether the repository may have more files than are known: a cache holds files of it, and no listing. */
+  readonly partial?: true;
 }
 
 /** Repositories of models have some hundred files. */

@@ -8,6 +8,8 @@ describe("references", () => {
     ["hf:gpt2", { id: "gpt2" }],
     ["hf:org/Name-1.5_b@main", { id: "org/Name-1.5_b", revision: "main" }],
     ["hf:org/name@refs/pr/1", { id: "org/name", revision: "refs/pr/1" }],
+    ["org/name@fix#12(ä)", { id: "org/name", revision: "fix#12(ä)" }],
+    ["hf:org/name@v1@next", { id: "org/name", revision: "v1@next" }],
   ])("%s", (text, reference) => {
     expect(parseHubReference(text)).toEqual(reference);
   });
@@ -22,9 +24,33 @@ describe("references", () => {
     "hf:org/name@",
     "hf:org/name@../x",
     "hf:org/name@a?b",
+    "hf:org/name@/etc",
+    "hf:org/name@a//b",
+    "hf:org/name@a/",
+    "hf:org/name@a/.b",
+    "hf:org/name@a\\b",
+    "hf:org/name@a b",
+    "hf:org/name@a\nb",
+    "hf:org/name@a.lock",
+    "hf:org/name@a@{1}",
     `hf:org/${"n".repeat(100)}`,
   ])("refuses %s", (text) => {
     expect(() => parseHubReference(text)).toThrow(expect.objectContaining({ code: "HUB_REFERENCE_INVALID" }));
+  });
+
+  it.each([
+    ["https://huggingface.co/org/name", "hf:org/name"],
+    ["https://huggingface.co/org/name/", "hf:org/name"],
+    ["https://huggingface.co/org/name/tree/feature%2Fx", "hf:org/name@feature/x"],
+    ["HTTP://me:hf_secret@hub.example/org/name?token=hf_secret", "hf:org/name"],
+    ["https://huggingface.co/", "hf:<owner>/<name> or hf:<owner>/<name>@<branch, tag or commit>"],
+  ])("says how to name what is at %s", (text, named) => {
+    expect(() => parseHubReference(text)).toThrow(
+      expect.objectContaining({
+        code: "HUB_REFERENCE_INVALID",
+        message: `Repositories of the Hub are not named by web addresses: expected ${named}`,
+      }),
+    );
   });
 
   it("tells names from paths", () => {

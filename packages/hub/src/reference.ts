@@ -10,12 +10,21 @@ export interface HubReference {
 
 const PREFIX = "hf:";
 const NAME = /^[A-Za-z0-9_](?:[\w.-]*[A-Za-z0-9_])?$/;
-const REVISION = /^[\w.+-]+(?:\/[\w.+-]+)*$/;
 const LONGEST = 96;
+/** What no name of a branch or tag has (git, `refs.c`, `check_refname_format`): a part that is empty or hidden or a lock, or one of these. */
+// oxlint-disable-next-line no-control-regex
+const NO_REVISION = /(?:^|\/)(?:\.|\/|$)|\.\.|@\{|\.(?:lock)?(?:\/|$)|[\x00-\x20\x7f~^:?*[\\]/;
+/** Addresses of pages of repositories and of what is in them. */
+const WEB_ADDRESS = /^https?:\/\/[^/]+\/([^/?#]+\/[^/?#]+)(?:\/tree\/([^?#]+?))?\/?(?:[?#].*)?$/i;
 
 /** Whether a text says that it names a repository: "hf:...". */
 export function hasHubPrefix(text: string): boolean {
   return text.startsWith(PREFIX);
+}
+
+/** Whether a text is a web address, which no path is: whoever pastes one means a repository. */
+export function isWebAddress(text: string): boolean {
+  return /^https?:\/\//i.test(text);
 }
 
 /**
@@ -24,11 +33,12 @@ export function hasHubPrefix(text: string): boolean {
  * @throws QuernError `HUB_REFERENCE_INVALID`
  */
 export function parseHubReference(text: string): HubReference {
+  if (isWebAddress(text)) throw webAddress(text);
   const [, id = "", revision] = /^([^@]*)(?:@(.*))?$/.exec(text.replace(PREFIX, "")) ?? [];
   const parts = id.split("/");
   const isId =
     parts.length <= 2 && id.length <= LONGEST && parts.every((part) => NAME.test(part)) && !id.includes("..");
-  const isRevision = revision === undefined || (REVISION.test(revision) && !revision.includes(".."));
+  const isRevision = revision === undefined || !NO_REVISION.test(revision);
   if (isId && isRevision) return revision === undefined ? { id } : { id, revision };
   throw new QuernError(
     "HUB_REFERENCE_INVALID",
@@ -44,4 +54,17 @@ export function looksLikeRepository(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Says how the repository is named. The address itself may hold a password. */
+function webAddress(text: string): QuernError {
+  const [, id, revision] = WEB_ADDRESS.exec(text) ?? [];
+  const named =
+    id === undefined
+      ? "hf:<owner>/<name> or hf:<owner>/<name>@<branch, tag or commit>"
+      : `hf:${id}${revision === undefined ? "" : `@${revision.replaceAll(/%2F/gi, "/")}`}`;
+  return new QuernError(
+    "HUB_REFERENCE_INVALID",
+    `Repositories of the Hub are not named by web addresses: expected ${named}`,
+  );
 }

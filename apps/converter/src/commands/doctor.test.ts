@@ -105,6 +105,15 @@ describe("quern doctor", () => {
     });
   });
 
+  it("takes no address for a token", async () => {
+    const { findings } = await examine({ HF_ENDPOINT: `http://me:${TOKEN}@127.0.0.1:1` });
+    expect(findings.get("hub")).toMatchObject({
+      state: "problem",
+      advice: expect.stringContaining("HF_ENDPOINT") as string,
+    });
+    expect(findings.has("token")).toBe(false);
+  });
+
   it("gives no token to where it is redirected", async () => {
     const seen: unknown[] = [];
     const other = await startHub((request, response) => (seen.push(request.headers), response.end("{}")));

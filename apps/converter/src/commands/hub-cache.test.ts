@@ -183,6 +183,25 @@ describe("--cache and --offline", () => {
     expect(weights.stderr).toMatch(/model\.safetensors: the file is not in the cache.*--cache/s);
   });
 
+  it("tells when nobody can know what is missing", async () => {
+    await serve(demoCheckpoint);
+    const convert = (...more: string[]): Promise<CliRun> =>
+      run(["convert", model(), "-t", "Q8_0", "-o", "offline.gguf", "--threads", "0", "--force", ...more]);
+    expect((await convert("--cache")).exitCode).toBe(0);
+    const listed = await convert("--offline");
+    expect([listed.exitCode, listed.stderr]).toEqual([0, expect.not.stringContaining("warning")]);
+    // As tools leave it that ask for single files.
+    const folder = join(home, "hf/hub", `models--org--${basename(demoCheckpoint)}`);
+    await rm(join(folder, "trees"), { recursive: true });
+    const unlisted = await convert("--offline");
+    expect(unlisted.exitCode).toBe(0);
+    expect(unlisted.stderr).toMatch(/^warning: .*has no listing of the repository.*--cache/m);
+    await rm(join(folder, "snapshots", server.repository.head.id, "model.safetensors"));
+    const bare = await convert("--offline");
+    expect(bare.exitCode).toBe(exitCodes.input);
+    expect(bare.stderr).toMatch(/no weights of the repository, only .*config\.json.*HUB_NOT_CACHED/s);
+  });
+
   it("plans of calibrate and eval say what comes over the network", async () => {
     await serve(golden);
     for (const command of ["calibrate", "eval"]) {

@@ -2,15 +2,18 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Checkpoint, GgufModel } from "@quern/checkpoints";
 import { openCheckpointDirectory, openHubCheckpoint, openModel } from "@quern/checkpoints/node";
-import { hasHubPrefix, looksLikeRepository } from "@quern/hub";
+import { hasHubPrefix, isWebAddress, looksLikeRepository } from "@quern/hub";
 import { hubAccessOf } from "@quern/hub/node";
 import { QuernError } from "@quern/tensor";
 import type { Host } from "../host.ts";
 import { hubCacheOf, type HubOptions } from "./hub-options.ts";
+import { writeWarnings } from "./warnings.ts";
 
 /** What the commands say of their argument. */
 export const MODEL_ARGUMENT =
   "folder with config.json, tokenizer and *.safetensors; a GGUF file (any one of a split set); or a repository of the Hub: hf:owner/name[@revision]";
+
+type OpenOptions = HubOptions & { readonly quiet?: true };
 
 /**
  * Opens a model as a user names it: a path, or a repository of the Hub.
@@ -20,7 +23,7 @@ export const MODEL_ARGUMENT =
 export async function openNamedModel(
   text: string,
   host: Host,
-  options: HubOptions = {},
+  options: OpenOptions = {},
 ): Promise<Checkpoint | GgufModel> {
   return namesRepository(text, host)
     ? openRepositoryOf(text, host, options)
@@ -31,7 +34,7 @@ export async function openNamedModel(
 export async function openNamedCheckpoint(
   text: string,
   host: Host,
-  options: HubOptions = {},
+  options: OpenOptions = {},
 ): Promise<Checkpoint> {
   return namesRepository(text, host)
     ? openRepositoryOf(text, host, options)
@@ -40,18 +43,32 @@ export async function openNamedCheckpoint(
 
 /** "hf:owner/name", or "owner/name" where there is nothing of this name. */
 export function namesRepository(text: string, { cwd }: Host): boolean {
-  if (hasHubPrefix(text)) return true;
+  if (hasHubPrefix(text) || isWebAddress(text)) return true;
   const isFile = /\.(gguf|safetensors)$/i.test(text);
   return !isFile && looksLikeRepository(text) && !existsSync(resolve(cwd, text));
 }
 
-async function openRepositoryOf(text: string, { env }: Host, options: HubOptions): Promise<Checkpoint> {
-  const access = await hubAccessOf(env);
+async function openRepositoryOf(text: string, host: Host, options: OpenOptions): Promise<Checkpoint> {
+  const access = await hubAccessOf(host.env);
   try {
-    return await openHubCheckpoint(text, { access, cache: hubCacheOf(options, { env }) });
+    const checkpoint = await openHubCheckpoint(text, { access, cache: hubCacheOf(options, host) });
+    if (checkpoint.partial && !options.quiet) writeWarnings([unlisted(text)], host);
+    return checkpoint;
   } catch (error) {
-    if (hasHubPrefix(text) || !(error instanceof QuernError) || !error.code.startsWith("HUB_")) throw error;
+    if (
+      hasHubPrefix(text) ||
+      isWebAddress(text) ||
+      !(error instanceof QuernError) ||
+      !error.code.startsWith("HUB_")
+    )
+      throw error;
     const { code, message, subject, cause } = error;
     throw new QuernError(code, `There is no folder ${text}. ${message}`, { subject, cause });
   }
+}
+
+function unlisted(text: string): Error {
+  return new Error(
+    `${text}: the cache has no listing of the repository. Files of it that nobody has downloaded count as not being there, and the result may be another one than with a network: once with --cache and a network brings all that is needed.`,
+  );
 }

@@ -186,7 +186,8 @@ async function makePlan(
     directory,
     force: options.force === true,
     restart: options.restart === true,
-    measureErrors: reportFiles.length > 0,
+    // Manifests tell the error of every tensor, too.
+    measureErrors: reportFiles.length > 0 || options.manifest === true,
     companions: reportFiles,
     ...(await requestedConversion(options, inputs, host)),
   });

@@ -1,5 +1,7 @@
+import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { parseSplitFileName, splitFileName } from "@quern/gguf";
+import { hasHubPrefix } from "@quern/hub";
 import { FOLDER_MANIFEST, type Manifest, manifestName } from "@quern/manifest";
 import { QuernError } from "@quern/tensor";
 import { isDirectory } from "./output-target.ts";
@@ -13,9 +15,11 @@ export interface VerifyTarget {
 }
 
 /**
- * Finds a manifest: that in a folder, that beside a file or the first file of its set, or the one that is named itself.
+ * Finds a manifest: that in a folder, that beside a file, the first file of its set or the files of a checkpoint, or the one that is named
+ * itself.
  *
  * @param params.manifest As the user gave it.
+ * @throws QuernError `USAGE_VERIFY` for a repository, and for a folder with manifests of several files
  */
 export function verifyTarget(params: {
   readonly path: string;
@@ -23,16 +27,44 @@ export function verifyTarget(params: {
   readonly cwd: string;
 }): VerifyTarget {
   const { manifest, cwd } = params;
+  if (hasHubPrefix(params.path)) {
+    throw new QuernError(
+      "USAGE_VERIFY",
+      `${params.path}: files are verified on this machine: expected one that is downloaded, or a folder.`,
+    );
+  }
   const path = resolve(cwd, params.path);
-  const given = manifest === undefined ? {} : { manifest: resolve(cwd, manifest) };
-  if (isDirectory(path)) return { manifest: join(path, FOLDER_MANIFEST), folder: path, ...given };
+  const given = manifest === undefined ? undefined : resolve(cwd, manifest);
+  if (isDirectory(path)) return { manifest: given ?? manifestIn(path), folder: path };
   const folder = dirname(path);
   const name = basename(path);
-  if (name === FOLDER_MANIFEST || name.endsWith(manifestName("")))
-    return { manifest: path, folder, ...given };
+  if (name === FOLDER_MANIFEST || name.endsWith(manifestName(""))) {
+    return { manifest: given ?? path, folder };
+  }
   const split = parseSplitFileName(name);
-  const first = split === undefined ? name : splitFileName({ ...split, index: 0 });
-  return { manifest: join(folder, manifestName(first)), folder, file: name, ...given };
+  const beside = join(
+    folder,
+    manifestName(split === undefined ? name : splitFileName({ ...split, index: 0 })),
+  );
+  const ofFolder = join(folder, FOLDER_MANIFEST);
+  const isOfCheckpoint = !name.endsWith(".gguf") && !existsSync(beside) && existsSync(ofFolder);
+  if (given === undefined && isOfCheckpoint) return { manifest: ofFolder, folder };
+  return { manifest: given ?? beside, folder, file: name };
+}
+
+/** The manifest of a folder, or the only one of a file in it. */
+function manifestIn(folder: string): string {
+  const own = join(folder, FOLDER_MANIFEST);
+  if (existsSync(own)) return own;
+  const [first, ...others] = readdirSync(folder)
+    .filter((name) => name.endsWith(manifestName("")))
+    .toSorted();
+  if (first === undefined) return own;
+  if (others.length === 0) return join(folder, first);
+  throw new QuernError(
+    "USAGE_VERIFY",
+    `${folder}: has manifests of several files: expected one of ${[first, ...others].join(", ")}.`,
+  );
 }
 
 /**

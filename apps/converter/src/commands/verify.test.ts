@@ -1,6 +1,7 @@
 import { cp, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { answerStatus, everyNth, HubServer, isWeights } from "@quern/hub/testing";
+import type { Manifest } from "@quern/manifest";
 import { afterEach, describe, expect, it } from "vitest";
 import { exitCodes } from "../exit-codes.ts";
 import { type CliRun, demoCheckpoint, repositoryPath, runCli, temporaryFolder } from "../testing/run-cli.ts";
@@ -127,9 +128,15 @@ describe("quern verify", () => {
     for (const name of names) {
       const path = join(folder, "files", name);
       const manifest = await readFile(`${path}.manifest.json`, "utf8");
-      expect(JSON.parse(manifest)).toMatchObject({
-        source: { name: `hf:${id}@${head.id}`, repository: id, commit: head.id },
-      });
+      const { source, tensors } = JSON.parse(manifest) as Manifest;
+      expect(source).toMatchObject({ name: `hf:${id}@${head.id}`, repository: id, commit: head.id });
+      // All that is read is named with the hash that the repository lists.
+      const hashes = source.files.map((file) => [file.name, file.sha256 ?? file.gitHash] as const);
+      expect(new Map(hashes)).toEqual(new Map([...head.files].map(([path, { etag }]) => [path, etag])));
+      const wrong = tensors.filter(({ type, error }) =>
+        type === "F32" ? error !== undefined : !(error! > 0 && error! < 0.1),
+      );
+      expect(wrong).toEqual([]);
       for (const text of [manifest, (await readFile(path)).toString("latin1")]) {
         expect(text).not.toContain("hf_secret");
         expect(text).not.toContain(server.endpoint);
@@ -186,8 +193,24 @@ describe("quern verify", () => {
     expect(invalid.stderr).toContain("MANIFEST_INVALID");
   });
 
+  it("finds the manifest by a folder, and by a file of a checkpoint", async () => {
+    const folder = await temporaryFolder();
+    await inFolder(folder, ["convert", demoCheckpoint, "-t", "Q8_0", "-o", "model.gguf", "--manifest"]);
+    expect((await verify(folder, ".")).exitCode).toBe(0);
+    await cp(join(folder, "model.gguf.manifest.json"), join(folder, "other.gguf.manifest.json"));
+    const several = await verify(folder, ".");
+    expect(several.exitCode).toBe(exitCodes.usage);
+    expect(several.stderr).toContain("one of model.gguf.manifest.json, other.gguf.manifest.json");
+    expect((await verify(folder, ".", "--manifest", "model.gguf.manifest.json")).exitCode).toBe(0);
+    await inFolder(folder, ["convert", demoCheckpoint, "--to", "mlx", "-o", "mlx"]);
+    expect((await verify(folder, "mlx/model.safetensors")).exitCode).toBe(0);
+    await damage(join(folder, "mlx", "tokenizer.json"), 0.5);
+    expect((await verify(folder, "mlx/config.json")).exitCode).toBe(exitCodes.mismatch);
+  });
+
   it.each([
     [["missing.gguf"], "MANIFEST_NOT_FOUND", exitCodes.input],
+    [["hf:org/model"], "expected one that is downloaded", exitCodes.usage],
     [["model.gguf", "--all"], "expected --source", exitCodes.usage],
     [
       ["model.gguf", "--source", demoCheckpoint, "--all", "--sample", "3"],

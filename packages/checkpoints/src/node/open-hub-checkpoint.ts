@@ -50,7 +50,8 @@ export async function openHubCheckpoint(
   const { signal, ...reading } = options;
   const { access, cache } = reading;
   const repository = await openListed(reference, options);
-  const { id, commit, files } = repository;
+  const { id, commit, files, partial } = repository;
+  if (partial) checkCachedWeights(repository, cache);
   shareReading({ endpoint: access.endpoint, id }, reading);
 
   const read = async (file: HubFileLocation): Promise<Uint8Array> => {
@@ -68,7 +69,7 @@ export async function openHubCheckpoint(
         : bytesSource({ bytes: await read(file), name: hubFileName(file) });
     },
   });
-  return openCheckpoint({
+  const checkpoint = await openCheckpoint({
     location: `${access.endpoint}/${id}/tree/${commit}`,
     files: fileSet,
     index,
@@ -84,6 +85,18 @@ export async function openHubCheckpoint(
       return { location, source, ...(copy === undefined ? {} : { copy }) };
     },
   });
+  return { ...checkpoint, ...(partial && { partial }) };
+}
+
+/** @throws QuernError `HUB_NOT_CACHED` where nobody can tell whether the repository has weights */
+function checkCachedWeights({ id, files }: HubRepository, cache: HubCache | undefined): void {
+  const names = [...files.keys()];
+  if (names.some((name) => name.endsWith(".safetensors"))) return;
+  throw new QuernError(
+    "HUB_NOT_CACHED",
+    `hf:${id}: the cache (${cache?.folder}) has no weights of the repository, only ${names.join(", ") || "its name"}, and nothing else may be asked offline. Once with --cache and a network would bring them there.`,
+    { subject: { file: `hf:${id}` } },
+  );
 }
 
 async function openListed(
@@ -123,6 +136,10 @@ function repositoryFiles(params: {
       checkRelative(path);
       const file = files.get(path);
       return file === undefined ? undefined : read(file);
+    },
+    listed(path) {
+      checkRelative(path);
+      return files.get(path);
     },
     list(folder) {
       if (folder !== "") checkRelative(folder);

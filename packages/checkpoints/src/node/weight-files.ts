@@ -44,7 +44,7 @@ const OTHER_FORMATS: readonly (readonly [ending: RegExp, advice: string])[] = [
     "a PyTorch pickle, which can run any code when it is opened. Load it with transformers and save it again " +
       "with save_pretrained, which writes safetensors, or look for a repository that has them",
   ],
-  [/\.gguf$/, "GGUF already: name the file itself to quantize it"],
+  [/\.gguf$/, "GGUF already, which is read as a file of this machine: name that to quantize it again"],
   [/\.(h5|msgpack|onnx)$/, "weights of another framework: expected safetensors"],
 ];
 

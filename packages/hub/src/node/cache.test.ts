@@ -193,7 +193,11 @@ describe("without a network", () => {
       "../../blobs/nowhere",
       join(home, "models--org--tiny", "snapshots", location.commit, "config.json"),
     );
-    expect([...(await cached()).files.values()]).toEqual([location]);
+    const found = await cached();
+    expect([...found.files.values()]).toEqual([location]);
+    expect(found.partial).toBe(true);
+    await keepRepository({ reference, repository, cache: { folder: home } });
+    expect(await cached()).not.toHaveProperty("partial");
   });
 
   it("a listing that others have damaged is not believed", async () => {

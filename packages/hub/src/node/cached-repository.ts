@@ -36,10 +36,8 @@ export async function openCachedRepository(params: {
   const places = new RepositoryCache(cache, { id });
   const commit = COMMIT.test(revision) ? revision : await readCommit(places.ref(revision));
   const repository = { endpoint: access.endpoint, id, commit: commit ?? "" };
-  const files =
-    commit === undefined
-      ? undefined
-      : ((await listTree(places, repository)) ?? (await listSnapshot(places, repository)));
+  const listed = commit === undefined ? undefined : await listTree(places, repository);
+  const files = commit === undefined ? undefined : (listed ?? (await listSnapshot(places, repository)));
   if (commit === undefined || files === undefined) {
     throw new QuernError(
       "HUB_NOT_CACHED",
@@ -47,7 +45,7 @@ export async function openCachedRepository(params: {
       { subject: { file: `hf:${id}` } },
     );
   }
-  return { id, commit, files, objects: new Map() };
+  return { id, commit, files, objects: new Map(), ...(listed === undefined && { partial: true }) };
 }
 
 /** Keeps what a branch or tag is, and what its commit has. */

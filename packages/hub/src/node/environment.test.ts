@@ -35,6 +35,16 @@ describe("the environment", () => {
     expect(hubCacheFolder({ HF_HOME: "/hf" })).toBe(join("/hf", "hub"));
     expect(hubCacheFolder({ HF_HOME: "/hf", HF_HUB_CACHE: "/other" })).toBe("/other");
   });
+
+  it("has paths as shells write them", async () => {
+    await writeFile(join(home, "token"), "hf_file");
+    expect(await hubAccessOf({ HOME: home, HF_HOME: "~" })).toMatchObject({ token: "hf_file" });
+    expect(await hubAccessOf({ DATA: home, HF_TOKEN_PATH: "$DATA/token" })).toMatchObject({
+      token: "hf_file",
+    });
+    expect(hubCacheFolder({ HOME: "/home", HF_HOME: "~/hf" })).toBe(join("/home/hf", "hub"));
+    expect(hubCacheFolder({ DATA: "/data", HF_HUB_CACHE: "${DATA}/a~b/$NONE" })).toBe("/data/a~b/$NONE");
+  });
 });
 
 it("finds complete files of the right version in the cache", async () => {

@@ -8,7 +8,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * The access that the environment gives, by the variables of huggingface_hub (docs/source/en/package_reference/environment_variables.md):
- * `HF_ENDPOINT`; `HF_TOKEN`, or else the token in the file at `HF_TOKEN_PATH`, which is `token` in `HF_HOME` unless given.
+ * `HF_ENDPOINT`; `HF_TOKEN`, or else the token in the file at `HF_TOKEN_PATH`, which is `token` in `HF_HOME` unless given. In paths `~` in
+ * front, `$NAME` and `${NAME}` are what shells make of them, as there.
  *
  * @throws QuernError `HUB_ENDPOINT_INVALID`, `HUB_TOKEN_INVALID`, `HUB_TOKEN_UNREADABLE`
  */
@@ -19,12 +20,12 @@ export async function hubAccessOf(environment: Environment): Promise<HubAccess> 
 
 /** Folder of the cache that all tools for the Hub share. */
 export function hubCacheFolder(environment: Environment): string {
-  return set(environment, "HF_HUB_CACHE") ?? join(homeOf(environment), "hub");
+  return pathIn(environment, "HF_HUB_CACHE") ?? join(homeOf(environment), "hub");
 }
 
 /** Path of the file with the token, where `HF_TOKEN` is not set; it need not be there. */
 export function hubTokenFile(environment: Environment): string {
-  return set(environment, "HF_TOKEN_PATH") ?? join(homeOf(environment), "token");
+  return pathIn(environment, "HF_TOKEN_PATH") ?? join(homeOf(environment), "token");
 }
 
 /** Whether the environment forbids all requests: `HF_HUB_OFFLINE` is 1, ON, YES or TRUE. */
@@ -47,8 +48,21 @@ async function tokenInFile(environment: Environment): Promise<string | undefined
 }
 
 function homeOf(environment: Environment): string {
-  const cache = set(environment, "XDG_CACHE_HOME") ?? join(set(environment, "HOME") ?? homedir(), ".cache");
-  return set(environment, "HF_HOME") ?? join(cache, "huggingface");
+  const cache = pathIn(environment, "XDG_CACHE_HOME") ?? join(userHome(environment), ".cache");
+  return pathIn(environment, "HF_HOME") ?? join(cache, "huggingface");
+}
+
+function userHome(environment: Environment): string {
+  return set(environment, "HOME") ?? homedir();
+}
+
+/** Files that set variables for programs, unlike shells, leave paths as they are written. */
+function pathIn(environment: Environment, name: string): string | undefined {
+  return set(environment, name)
+    ?.replace(/^~(?=$|[\\/])/, () => userHome(environment))
+    .replace(/\$(?:\{(\w+)\}|(\w+))/g, (text, braced?: string, plain?: string) => {
+      return environment[braced ?? plain!] ?? text;
+    });
 }
 
 /** Empty counts as not given. */

@@ -27,23 +27,25 @@ export async function describeManifestSource(source: ModelSource): Promise<Manif
   const files: ManifestSourceFile[] = [];
   for (const shard of source.shards) files.push(await describeShard(shard, isGguf(source)));
   if (isGguf(source)) return { kind: "gguf", name: source.shards[0]!.name, files };
+  const small = await describeSmallFiles(source);
   const { location } = source.shards[0]!;
   if (location.kind === "hub") {
     const { id, commit } = location;
-    return { kind: "checkpoint", name: `hf:${id}@${commit}`, repository: id, commit, files };
+    const name = `hf:${id}@${commit}`;
+    return { kind: "checkpoint", name, repository: id, commit, files: [...files, ...small] };
   }
-  return { kind: "checkpoint", name: source.name, files: [...files, ...(await describeSmallFiles(source))] };
+  return { kind: "checkpoint", name: source.name, files: [...files, ...small] };
 }
 
 function describeShard(
   shard: CheckpointShard,
   gguf: boolean,
 ): Promise<ManifestSourceFile> | ManifestSourceFile {
-  const { location } = shard;
-  return location.kind === "hub" ? ofTheHub(shard, location) : ofThisMachine(shard, location, gguf);
+  const { name, location } = shard;
+  return location.kind === "hub" ? ofTheHub(name, location) : ofThisMachine(shard, location, gguf);
 }
 
-function ofTheHub({ name, size }: CheckpointShard, { etag }: Location<"hub">): ManifestSourceFile {
+function ofTheHub(name: string, { size, etag }: Location<"hub">): ManifestSourceFile {
   return { name, bytes: size, ...(etag.length === 64 ? { sha256: etag } : { gitHash: etag }) };
 }
 
@@ -72,6 +74,11 @@ async function describeSmallFiles({ files, shards }: Checkpoint): Promise<Manife
   const described: ManifestSourceFile[] = [];
   for (const name of names.toSorted()) {
     if ((files.size(name) ?? 0) > LARGEST_FILE) continue;
+    const listed = files.listed?.(name);
+    if (listed !== undefined) {
+      described.push(ofTheHub(name, listed));
+      continue;
+    }
     const bytes = await files.read(name);
     if (bytes !== undefined) described.push({ name, bytes: bytes.byteLength, sha256: sha256Of(bytes) });
   }

@@ -10,7 +10,7 @@ export async function compareSource(manifest: Manifest, source: ModelSource): Pr
     const { name } = expected;
     const differs = (message: string): Finding[] => [{ kind: "source", file: name, message }];
     const file = found.get(name);
-    // What the listing of a repository leaves out is pinned by its commit.
+    // Small files that are missing show in what the source becomes, if they matter.
     if (file === undefined) {
       return expected.headerSha256 === undefined ? [] : differs("is not in the source: expected it");
     }
