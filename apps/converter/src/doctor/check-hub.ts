@@ -15,7 +15,7 @@ const NEW_TOKEN = "Make a new one (huggingface.co/settings/tokens) and set HF_TO
 
 /** Token and Hub. @param params.offline Whether nothing may be asked. */
 export async function checkHub(params: {
-  readonly host: Host;
+  readonly host: Pick<Host, "env">;
   readonly offline: boolean;
 }): Promise<Finding[]> {
   const { host, offline } = params;
