@@ -1,5 +1,6 @@
 import type { HubAccess } from "@quern/hub";
-import { hubAccessOf, hubTokenFile } from "@quern/hub/node";
+import { hubAccessOf, hubTokenFile, sendByNode } from "@quern/hub/node";
+import { connectionFailure, type HttpAnswer } from "@quern/tensor";
 import { printable } from "../format/printable.ts";
 import type { Host } from "../host.ts";
 import { type Finding, ok, problem, warning } from "./finding.ts";
@@ -34,24 +35,21 @@ async function ask({ endpoint, token }: HubAccess, there: string): Promise<Findi
   let status: number;
   let text: string;
   try {
-    const response = await fetch(`${endpoint}/api/whoami-v2`, {
+    const response = await sendByNode(`${endpoint}/api/whoami-v2`, {
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-      redirect: "manual",
       signal: AbortSignal.timeout(TIMEOUT),
     });
     ({ status } = response);
     text = await readText(response);
   } catch (error) {
-    const why =
-      error instanceof Error && error.name === "TimeoutError"
-        ? `no answer in ${TIMEOUT / 1000} s`
-        : causeOf(error);
+    const isLate = error instanceof Error && error.name === "TimeoutError";
+    const why = isLate ? `no answer in ${TIMEOUT / 1000} s` : connectionFailure(error);
     return [
       ok("token", there),
       warning(
         "hub",
         `${endpoint} cannot be reached: ${printable(why)}`,
-        "Local models need no Hub. Look at the network, at proxies and at HF_ENDPOINT.",
+        "Local models need no Hub. Look at the network, at HTTPS_PROXY and NO_PROXY, and at HF_ENDPOINT.",
       ),
     ];
   }
@@ -85,20 +83,11 @@ function nameIn(text: string): string | undefined {
   }
 }
 
-async function readText(response: Response): Promise<string> {
+async function readText(response: HttpAnswer): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
-  for await (const chunk of response.body ?? []) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.length > LARGEST_ANSWER) return "";
-  }
-  return text;
-}
-
-/** `fetch` says "fetch failed"; what is below it says more. */
-function causeOf(error: unknown): string {
-  const { cause = error } = error as { cause?: unknown };
-  return cause instanceof Error
-    ? cause.message || (cause as NodeJS.ErrnoException).code || cause.name
-    : String(cause);
+  await response.readBody((piece) => {
+    if (text.length <= LARGEST_ANSWER) text += decoder.decode(piece, { stream: true });
+  });
+  return text.length > LARGEST_ANSWER ? "" : text;
 }

@@ -1,4 +1,5 @@
 import { type HubRepository, readHubFile } from "@quern/hub";
+import { sendByNode } from "@quern/hub/node";
 import {
   type CommitEvent,
   commitFiles,
@@ -186,7 +187,8 @@ export class Destination {
   ): Promise<FileToCommit | undefined> {
     const { target, makeCard } = this.#plan;
     const location = there.files.get(README);
-    const read = location && (await readHubFile({ location, access: target.access, signal: this.#signal }));
+    const reading = { access: target.access, signal: this.#signal, transport: sendByNode };
+    const read = location && (await readHubFile({ location, ...reading }));
     const existing = read && new TextDecoder().decode(read);
     const card = await makeCard({
       items,

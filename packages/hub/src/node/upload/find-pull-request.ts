@@ -2,6 +2,7 @@ import { QuernError } from "@quern/tensor";
 import type { HubAccess } from "../../access.ts";
 import type { HubPatience } from "../../hub-file.ts";
 import { apiFetch } from "../../request-api.ts";
+import { sendByNode } from "../send-by-node.ts";
 import { writePolicy } from "./policy.ts";
 
 /** A pull request, and the branch that further commits to it go to. */
@@ -26,7 +27,7 @@ interface Page {
  * The listing is `GET /api/models/<id>/discussions`, in pages (huggingface_hub 1.x, `HfApi.get_repo_discussions`).
  *
  * @returns undefined when there is none
- * @throws QuernError `HUB_UNAUTHORIZED`, `HUB_REPOSITORY_NOT_FOUND`, `HUB_REQUEST_FAILED`, `HUB_RESPONSE_INVALID`; the reason of `signal`
+ * @throws QuernError `HUB_UNAUTHORIZED`, `HUB_REPOSITORY_NOT_FOUND`, `HUB_REQUEST_FAILED`, `HUB_UNREACHABLE`, `HUB_RESPONSE_INVALID`; the reason of `signal`
  */
 export async function findPullRequest(params: {
   readonly access: HubAccess;
@@ -39,7 +40,7 @@ export async function findPullRequest(params: {
 }): Promise<PullRequest | undefined> {
   const { access, id, mark, patience, signal } = params;
   const { policy } = writePolicy(patience, signal);
-  const fetch = apiFetch({ access, subject: { id, revision: undefined }, policy, transport: undefined });
+  const fetch = apiFetch({ access, subject: { id, revision: undefined }, policy, transport: sendByNode });
   const numbers: number[] = [];
   for (let page = 0; page < MOST_PAGES; page++) {
     const query = new URLSearchParams({ type: "pull_request", status: "all", p: String(page) });
