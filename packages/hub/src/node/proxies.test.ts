@@ -77,7 +77,7 @@ afterEach(async () => {
 /** Creates a repository, uploads a file in parts, and opens a pull request with another. */
 async function uploadAll(): Promise<void> {
   const { hubAccess } = await import("../index.ts");
-  const { checkWriter, commitFiles, createRepository, findPullRequest } = await import("./upload/index.ts");
+  const { checkWriter, commitFiles, createRepository, findPullRequests } = await import("./upload/index.ts");
   const shared = { access: hubAccess({ endpoint: server.endpoint, token: TOKEN }), id: ID, patience };
   await checkWriter(shared);
   await createRepository(shared);
@@ -86,7 +86,7 @@ async function uploadAll(): Promise<void> {
   await commitFiles({ ...shared, title: "Add", files: [{ path: "model.gguf", content: { file } }] });
   const card = { path: "README.md", content: { text: "# Card" } };
   await commitFiles({ ...shared, title: "Add a card (mark)", files: [card], openPullRequest: true });
-  expect(await findPullRequest({ ...shared, mark: "mark" })).toMatchObject({ branch: "refs/pr/1" });
+  expect(await findPullRequests({ ...shared, mark: "mark" })).toMatchObject([{ branch: "refs/pr/1" }]);
 }
 
 function uploaded(): Buffer {

@@ -58,6 +58,7 @@ export async function publish(
 
   // One upload at a time: each takes all of the line. The first failure stops everything.
   let uploads = Promise.resolve();
+  let duplicates: readonly string[] = [];
   const enqueue = (item: PublicationItem): void => {
     uploads = uploads.then(() => finish(item));
     uploads.catch((error: unknown) => failed.abort(error));
@@ -88,6 +89,7 @@ export async function publish(
     }
     await uploads;
     await destination.updateCard();
+    duplicates = await destination.duplicates();
   } catch (error) {
     failed.abort(error);
     await uploads.catch(() => undefined);
@@ -103,6 +105,7 @@ export async function publish(
     url: `${access.endpoint}/${id}`,
     branch: destination.branch,
     ...(pullRequest && target.opensPullRequest ? { pullRequest: pullRequest.url } : {}),
+    ...(duplicates.length === 0 ? {} : { duplicates }),
     commit: destination.commit,
     items: items.map(({ item }) => reports.get(item.name)!),
     bytes: items.reduce((sum, { item }) => sum + item.bytes, 0),
