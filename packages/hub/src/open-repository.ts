@@ -27,7 +27,7 @@ const HASH = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
  * Finds the commit that a reference means, and lists its files.
  *
  * @param params.transport What sends requests, without following redirects. @default fetch
- * @throws QuernError `HUB_REPOSITORY_NOT_FOUND` (missing, or private), `HUB_REVISION_NOT_FOUND`, `HUB_UNAUTHORIZED`, `HUB_REQUEST_FAILED`,
+ * @throws QuernError `HUB_REPOSITORY_NOT_FOUND` (missing, or private), `HUB_REVISION_NOT_FOUND`, `HUB_UNAUTHORIZED`, `HUB_REQUEST_FAILED`, `HUB_UNREACHABLE`,
  * `HUB_RESPONSE_INVALID`, `HUB_REPOSITORY_TOO_LARGE`, `HUB_REDIRECT_INVALID`; `SOURCE_ABORTED`
  */
 export async function openRepository(params: {

@@ -10,6 +10,7 @@ import {
 import type { HubAccess } from "./access.ts";
 import { type HubSubject, isTransient, refusal } from "./failures.ts";
 import { send } from "./send.ts";
+import { unreachable } from "./unreachable.ts";
 
 /** A page of a listing has some hundred kilobytes. */
 const LARGEST_ANSWER = 64 * 2 ** 20;
@@ -26,11 +27,6 @@ export function apiFetch(params: {
   readonly transport?: HttpSend | undefined;
 }): typeof globalThis.fetch {
   const { access, subject, policy, transport } = params;
-  const failed = (problem: string, cause?: unknown): QuernError =>
-    new QuernError("HUB_REQUEST_FAILED", `hf:${subject.id}: ${problem}`, {
-      subject: { file: `hf:${subject.id}` },
-      cause,
-    });
   return async (input, init) => {
     const { url, headers } = new Request(input, init);
     return withRetries(policy, async () => {
@@ -50,7 +46,7 @@ export function apiFetch(params: {
       } catch (cause) {
         policy.signal?.throwIfAborted();
         if (cause instanceof QuernError) throw cause;
-        throw new TransientFailure(failed(`${new URL(access.endpoint).host} cannot be reached`, cause));
+        throw new TransientFailure(unreachable({ id: subject.id, url, reads: true, cause }));
       }
       if (response.status < 300)
         return new Response(text, { status: response.status, headers: [...response.headers] });

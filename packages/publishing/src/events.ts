@@ -59,6 +59,12 @@ export interface PullRequestEvent {
   readonly url: string;
 }
 
+/** The Hub has opened another pull request of the same publication, after a request whose answer was lost. */
+export interface DuplicateEvent {
+  readonly type: "pull-request:duplicate";
+  readonly url: string;
+}
+
 /** Bytes that are made and bytes that went out, all items together. */
 export interface PublicationProgressEvent {
   readonly type: "progress";
@@ -77,6 +83,7 @@ export type PublicationEvent =
   | PublishedEvent
   | DeletedEvent
   | PullRequestEvent
+  | DuplicateEvent
   | PublicationProgressEvent;
 
 export interface PublishedItemReport {
@@ -90,6 +97,8 @@ export interface PublicationReport {
   readonly url: string;
   readonly branch: string;
   readonly pullRequest?: string;
+  /** Further pull requests that the Hub has opened, to which nothing goes: they are to be closed. */
+  readonly duplicates?: readonly string[];
   /** The branch when everything was there. */
   readonly commit: string;
   readonly items: readonly PublishedItemReport[];

@@ -6,6 +6,7 @@ export type { MeasuredFigures } from "./card/measured.ts";
 export type { EvaluationEstimate, ItemEvaluation, PlanItemEvaluation } from "./evaluation.ts";
 export type {
   DeletedEvent,
+  DuplicateEvent,
   EvaluatedEvent,
   EvaluatingEvent,
   MakingEvent,

@@ -1,4 +1,5 @@
 import { type HubAccess, type HubPatience, type HubRepository, openRepository } from "@quern/hub";
+import { sendByNode } from "@quern/hub/node";
 import { QuernError } from "@quern/tensor";
 
 /**
@@ -20,6 +21,7 @@ export async function openTarget(params: {
     return await openRepository({
       reference: { id, ...(branch === undefined ? {} : { revision: branch }) },
       access,
+      transport: sendByNode,
       ...(patience === undefined ? {} : { patience }),
       ...(signal === undefined ? {} : { signal }),
     });

@@ -6,6 +6,7 @@ import { openCheckpointDirectory } from "@quern/checkpoints/node";
 import { openRepository, readHubFile } from "@quern/hub";
 import {
   answerStatus,
+  finishLate,
   firstOf,
   hangUpOnceDone,
   HubServer,
@@ -253,6 +254,44 @@ describe("a publication", () => {
     expect(events.filter(({ type }) => type === "pull-request")).toHaveLength(1);
     expect((await card("refs/pr/1")).text.match(/^\| \[/gm)).toHaveLength(2);
     expect(await run({ target })).toMatchObject({ commit: report.commit });
+  });
+
+  /** Resolves when the pull requests of the repository have been asked for so many times. */
+  function lookedFor(times: number): Promise<void> {
+    let seen = 0;
+    return new Promise((resolve) => {
+      server.faults.push(({ seen: { path }, response }) => {
+        if (!path.endsWith("/discussions") || ++seen !== times) return false;
+        response.on("close", resolve);
+        return false;
+      });
+    });
+  }
+
+  it("goes to one pull request where the Hub opens it after it was looked for", async () => {
+    server.faults.push(firstOf(1, isCommit, finishLate(lookedFor(3))));
+    const report = await run({ target: { opensPullRequest: true } });
+    expect(report.branch).toBe("refs/pr/1");
+    expect(report.duplicates).toBeUndefined();
+    expect(server.repositories.get(ID)!.pullRequests).toHaveLength(1);
+  });
+
+  it("tells of a pull request that the Hub opens after all", async () => {
+    server.faults.push(firstOf(1, isCommit, finishLate(lookedFor(6))));
+    const target = { opensPullRequest: true };
+    const events: PublicationEvent[] = [];
+    const report = await run({ target }, (event) => events.push(event));
+    const { pullRequests } = server.repositories.get(ID)!;
+    expect(new Set(pullRequests.map(({ title }) => title)).size).toBe(1);
+    expect(pullRequests).toHaveLength(2);
+    expect([report.pullRequest, ...report.duplicates!].sort()).toEqual(
+      [1, 2].map((number) => `${server.endpoint}/${ID}/discussions/${number}`),
+    );
+    expect(events.filter(({ type }) => type === "pull-request:duplicate")).toEqual([
+      { type: "pull-request:duplicate", url: report.duplicates![0] },
+    ]);
+    // Everything is in the one.
+    expect((await card(report.branch)).text.match(/^\| \[/gm)).toHaveLength(2);
   });
 
   it("goes to the pull request of a run that ended before it had noted it", async () => {

@@ -15,6 +15,7 @@ export { blobSource } from "./sources/blob-source.ts";
 export { bytesSource } from "./sources/bytes-source.ts";
 export { httpRangeSource } from "./sources/http-range-source.ts";
 export type { HttpRangeSourceParams } from "./sources/http-range-source.ts";
+export { connectionFailure } from "./sources/connection-failure.ts";
 export { sendByFetch } from "./sources/http-send.ts";
 export type { HttpAnswer, HttpFields, HttpSend } from "./sources/http-send.ts";
 export { retryAfterOf, TransientFailure, withRetries } from "./sources/retry.ts";

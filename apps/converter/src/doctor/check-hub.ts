@@ -1,6 +1,6 @@
 import type { HubAccess } from "@quern/hub";
 import { hubAccessOf, hubTokenFile, isOffline, sendByNode } from "@quern/hub/node";
-import { type HttpAnswer, QuernError } from "@quern/tensor";
+import { connectionFailure, type HttpAnswer, QuernError } from "@quern/tensor";
 import { printable } from "../format/printable.ts";
 import type { Host } from "../host.ts";
 import { type Finding, ok, problem, warning } from "./finding.ts";
@@ -53,7 +53,7 @@ async function ask({ endpoint, token }: HubAccess, there: string): Promise<Findi
     const why =
       error instanceof Error && error.name === "TimeoutError"
         ? `no answer in ${TIMEOUT / 1000} s`
-        : causeOf(error);
+        : connectionFailure(error);
     return [
       ok("token", there),
       warning(
@@ -100,12 +100,4 @@ async function readText(answer: HttpAnswer): Promise<string> {
     if (text.length <= LARGEST_ANSWER) text += decoder.decode(piece, { stream: true });
   });
   return text.length > LARGEST_ANSWER ? "" : text;
-}
-
-/** What is below an error says more than it does. */
-function causeOf(error: unknown): string {
-  const { cause = error } = error as { cause?: unknown };
-  return cause instanceof Error
-    ? cause.message || (cause as NodeJS.ErrnoException).code || cause.name
-    : String(cause);
 }

@@ -78,6 +78,9 @@ export function formatPublicationReport(params: {
     facts: [
       ["repository", printable(report.url)],
       ...(report.pullRequest === undefined ? [] : [["pull request", printable(report.pullRequest)] as const]),
+      ...(report.duplicates ?? []).map(
+        (url) => ["to be closed", `${printable(url)}, which the Hub has opened besides`] as const,
+      ),
       ["commit", report.commit],
       ["time", formatDuration(report.seconds * 1000)],
       ["memory", `${formatBytes(peakMemory)} at most`],

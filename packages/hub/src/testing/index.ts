@@ -23,6 +23,6 @@ export {
   StoredRepository,
 } from "./stored-repository.ts";
 export type { Content, StoredCommit, StoredFile } from "./stored-repository.ts";
-export { hangUpOnceDone, isCommit, isUpload, loseAnswer, resetUpload } from "./upload-faults.ts";
+export { finishLate, hangUpOnceDone, isCommit, isUpload, loseAnswer, resetUpload } from "./upload-faults.ts";
 export { UploadStore } from "./upload-store.ts";
 export { writingRoutes } from "./writing-routes.ts";

@@ -25,6 +25,22 @@ export const hangUpOnceDone: Fault = ({ response }) => {
   return false;
 };
 
+/** Answers as a gateway that has waited long enough, and lets the request be done when something has happened. */
+export function finishLate(until: Promise<void>): Fault {
+  return ({ request, response }) => {
+    const pieces = request[Symbol.asyncIterator].bind(request);
+    request[Symbol.asyncIterator] = async function* () {
+      for await (const piece of pieces()) yield piece as Buffer;
+      response.writeHead(504).end();
+      response.writeHead = () => response;
+      response.end = () => response;
+      await until;
+      return undefined;
+    };
+    return false;
+  };
+}
+
 /** Hangs up without having done anything, though the request has come whole. */
 export const loseAnswer: Fault = ({ request }) => {
   request.on("end", () => request.socket.destroy());

@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type HubRepository, readHubFile } from "@quern/hub";
+import { sendByNode } from "@quern/hub/node";
 import {
   type CommitEvent,
   commitFiles,
   type FileToCommit,
-  findPullRequest,
+  findPullRequests,
   type PullRequest,
 } from "@quern/hub/upload";
 import { QuernError, TransientFailure, withRetries } from "@quern/tensor";
@@ -22,6 +24,9 @@ const MOST_REPETITIONS = 5;
 
 /** Before the first repetition, in milliseconds. */
 const WAIT = 500;
+
+/** How often a pull request is looked for whose opening had no answer: over half a minute. */
+const MOST_LOOKS = 6;
 
 const REPEATED: ReadonlySet<string> = new Set(["HUB_CONFLICT", "HUB_COMMIT_UNCERTAIN"]);
 
@@ -163,14 +168,38 @@ export class Destination {
     if (pullRequest !== undefined) await this.#opened(pullRequest);
   }
 
-  /** Finds the pull request that was opened without an answer, or by a run that ended before it had noted it. */
+  /**
+   * Finds the pull request that was opened without an answer, or by a run that ended before it had noted it. The Hub may still be at it: before
+   * another is opened it is looked for some times.
+   */
   async #findPullRequest(): Promise<void> {
     const { target, journal } = this.#plan;
-    const { pullRequestMark: mark } = journal;
-    if (mark === undefined || journal.pullRequest !== undefined) return;
+    if (journal.pullRequestMark === undefined || journal.pullRequest !== undefined) return;
+    const delay = target.patience?.retryDelay ?? WAIT;
+    for (let looks = 1; ; looks++) {
+      const [found] = await this.#pullRequests();
+      if (found !== undefined) return this.#opened(found);
+      if (looks === MOST_LOOKS) return;
+      await sleep(delay * 2 ** looks, undefined, { signal: this.#signal });
+    }
+  }
+
+  /** Those that have the mark of this publication. */
+  async #pullRequests(): Promise<readonly PullRequest[]> {
+    const { target, journal } = this.#plan;
     const { access, id, patience } = target;
-    const found = await findPullRequest({ access, id, mark, patience, signal: this.#signal });
-    if (found !== undefined) await this.#opened(found);
+    const { pullRequestMark: mark } = journal;
+    return mark === undefined ? [] : findPullRequests({ access, id, mark, patience, signal: this.#signal });
+  }
+
+  /** Pull requests that the Hub has opened in spite of all, after another was: nothing goes to them, and somebody should close them. */
+  async duplicates(): Promise<readonly string[]> {
+    const { target, journal } = this.#plan;
+    if (!target.opensPullRequest) return [];
+    const opened = journal.pullRequest?.url;
+    const urls = (await this.#pullRequests()).map(({ url }) => url).filter((url) => url !== opened);
+    for (const url of urls) this.#emit({ type: "pull-request:duplicate", url });
+    return urls;
   }
 
   async #opened(pullRequest: PullRequest): Promise<void> {
@@ -186,7 +215,8 @@ export class Destination {
   ): Promise<FileToCommit | undefined> {
     const { target, makeCard } = this.#plan;
     const location = there.files.get(README);
-    const read = location && (await readHubFile({ location, access: target.access, signal: this.#signal }));
+    const reading = { access: target.access, signal: this.#signal, transport: sendByNode };
+    const read = location && (await readHubFile({ location, ...reading }));
     const existing = read && new TextDecoder().decode(read);
     const card = await makeCard({
       items,

@@ -66,6 +66,7 @@ async function run(plan: PublicationPlan, options: PublishOptions): Promise<Publ
 
   // One upload at a time: each takes all of the line. The first failure stops everything.
   let uploads = Promise.resolve();
+  let duplicates: readonly string[] = [];
   const enqueue = (item: PublicationItem): void => {
     uploads = uploads.then(() => finish(item));
     uploads.catch((error: unknown) => failed.abort(error));
@@ -96,6 +97,7 @@ async function run(plan: PublicationPlan, options: PublishOptions): Promise<Publ
     }
     await uploads;
     await destination.updateCard();
+    duplicates = await destination.duplicates();
   } catch (error) {
     failed.abort(error);
     await uploads.catch(() => undefined);
@@ -111,6 +113,7 @@ async function run(plan: PublicationPlan, options: PublishOptions): Promise<Publ
     url: `${access.endpoint}/${id}`,
     branch: destination.branch,
     ...(pullRequest && target.opensPullRequest ? { pullRequest: pullRequest.url } : {}),
+    ...(duplicates.length === 0 ? {} : { duplicates }),
     commit: destination.commit,
     items: items.map(({ item }) => reports.get(item.name)!),
     bytes: items.reduce((sum, { item }) => sum + item.bytes, 0),

@@ -1,3 +1,4 @@
+import { connectionFailure } from "./connection-failure.ts";
 import { QuernError } from "../error.ts";
 import type { HttpAnswer, HttpSend } from "./http-send.ts";
 import { retryAfterOf, TransientFailure } from "./retry.ts";
@@ -108,7 +109,12 @@ export class HttpRangeClient {
       this.#signal?.throwIfAborted();
       if (cause instanceof QuernError) throw cause;
       throw new TransientFailure(
-        this.#failed("SOURCE_READ_FAILED", "the server cannot be reached", undefined, cause),
+        this.#failed(
+          "SOURCE_READ_FAILED",
+          `the server cannot be reached: ${connectionFailure(cause)}`,
+          undefined,
+          cause,
+        ),
       );
     }
     if (response.status < 400 || response.status === 416) return { response, watch };

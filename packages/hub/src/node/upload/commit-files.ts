@@ -3,7 +3,7 @@ import { pathToFileURL } from "node:url";
 import { QuernError, TransientFailure, withRetries } from "@quern/tensor";
 import type { HubAccess } from "../../access.ts";
 import type { HubPatience } from "../../hub-file.ts";
-import type { PullRequest } from "./find-pull-request.ts";
+import type { PullRequest } from "./find-pull-requests.ts";
 import { writePolicy } from "./policy.ts";
 import { ExpiredAddress, writeFetch } from "./write-fetch.ts";
 import { tokenRequired } from "./write-refusal.ts";
@@ -67,7 +67,7 @@ const MOST_ADDRESSES = 4;
  * (`useXet` stays off: chunks of Xet are made at some 30 MB/s by one thread of JavaScript, in hundreds of megabytes of memory.)
  *
  * @throws QuernError `HUB_UNAUTHORIZED`, `HUB_REPOSITORY_NOT_FOUND`, `HUB_REVISION_NOT_FOUND`, `HUB_CONFLICT` (the branch is not at
- * `parent`), `HUB_COMMIT_UNCERTAIN` (of a pull request: it may have been opened, which `findPullRequest` tells), `HUB_REQUEST_FAILED`, `HUB_RESPONSE_INVALID`, `UPLOAD_FILE_UNREADABLE`; the reason of `signal`
+ * `parent`), `HUB_COMMIT_UNCERTAIN` (of a pull request: it may have been opened, which `findPullRequests` tells), `HUB_REQUEST_FAILED`, `HUB_UNREACHABLE`, `HUB_RESPONSE_INVALID`, `UPLOAD_FILE_UNREADABLE`; the reason of `signal`
  */
 export async function commitFiles(params: CommitFilesParams): Promise<CommittedFiles> {
   const { access, id, patience, signal } = params;

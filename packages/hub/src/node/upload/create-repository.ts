@@ -17,7 +17,7 @@ interface Request {
  * Finds out whose token it is, and that it is none that may only read.
  *
  * @returns name of the account
- * @throws QuernError `HUB_UNAUTHORIZED`, `HUB_REQUEST_FAILED`
+ * @throws QuernError `HUB_UNAUTHORIZED`, `HUB_REQUEST_FAILED`, `HUB_UNREACHABLE`
  */
 export async function checkWriter(request: Request): Promise<{ readonly name: string }> {
   const { access, id } = request;
@@ -32,7 +32,7 @@ export async function checkWriter(request: Request): Promise<{ readonly name: st
  * Creates a repository of a model unless it is there.
  *
  * @returns whether it was not there
- * @throws QuernError `HUB_UNAUTHORIZED`, `HUB_REQUEST_FAILED`
+ * @throws QuernError `HUB_UNAUTHORIZED`, `HUB_REQUEST_FAILED`, `HUB_UNREACHABLE`
  */
 export async function createRepository(
   request: Request & {

@@ -1,7 +1,7 @@
 export { commitFiles } from "./commit-files.ts";
 export type { CommitEvent, CommitFilesParams, CommittedFiles, FileToCommit } from "./commit-files.ts";
 export { checkWriter, createRepository } from "./create-repository.ts";
-export { findPullRequest } from "./find-pull-request.ts";
-export type { PullRequest } from "./find-pull-request.ts";
+export { findPullRequests } from "./find-pull-requests.ts";
+export type { PullRequest } from "./find-pull-requests.ts";
 export { hashFile } from "./hash-file.ts";
 export type { FileHashes } from "./hash-file.ts";

@@ -3,38 +3,24 @@ import { request as requestSecure } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { QuernError } from "@quern/tensor";
-
-/** What is sent: a text, or bytes that are read as they go out, each time anew. */
-export type Body = string | Blob;
-
-export interface OutgoingRequest {
-  readonly url: string;
-  readonly method: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Body | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Milliseconds without a byte moving after which the connection is given up. */
-  readonly stallTimeout: number;
-  /** Called with the bytes that have been handed to the connection since the last call. */
-  readonly onSent?: ((bytes: number) => void) | undefined;
-}
-
-/** Answers to what is written are short. */
-const LARGEST_ANSWER = 16 * 2 ** 20;
+import { hasProxy } from "../proxies.ts";
+import { bodyPieces, bodySize, type OutgoingRequest } from "./outgoing-body.ts";
+import { readAnswer } from "./read-answer.ts";
+import { sendBodyThroughProxy } from "./send-body-through-proxy.ts";
 
 /**
  * Sends one request by `node:http` and reads the answer whole. `fetch` of Node keeps all of a body in memory until it is sent
- * (nodejs/undici issue 4058); here a body of any size takes some buffers of 64 KiB.
+ * (nodejs/undici issue 4058); here a body of any size takes some buffers of 64 KiB. Where the environment names a proxy it goes through that.
  *
- * @throws what the connection throws; QuernError `UPLOAD_FILE_UNREADABLE` when the body cannot be read, or is not as long as it was
+ * @throws what the connection throws; QuernError `HUB_PROXY_INVALID`; QuernError `UPLOAD_FILE_UNREADABLE` when the body cannot be read, or is not as long as it was
  */
 export async function sendBody(outgoing: OutgoingRequest): Promise<Response> {
-  const { url, method, headers, body, signal, stallTimeout, onSent } = outgoing;
+  if (hasProxy()) return sendBodyThroughProxy(outgoing);
+  const { url, method, headers, body, signal, stallTimeout } = outgoing;
   const send = url.startsWith("https:") ? requestSecure : requestPlain;
-  const size = body === undefined ? 0 : typeof body === "string" ? Buffer.byteLength(body) : body.size;
   const request = send(url, {
     method,
-    headers: { ...headers, ...(body === undefined ? {} : { "content-length": size }) },
+    headers: { ...headers, ...(body === undefined ? {} : { "content-length": bodySize(body) }) },
     ...(signal === undefined ? {} : { signal }),
   });
   request.setTimeout(stallTimeout, () =>
@@ -44,72 +30,16 @@ export async function sendBody(outgoing: OutgoingRequest): Promise<Response> {
     request.on("response", resolve);
     request.on("error", reject);
   });
-  const sending = pipeline(Readable.from(chunksOf(body, size, onSent), { objectMode: false }), request);
+  const sending = pipeline(Readable.from(bodyPieces(outgoing), { objectMode: false }), request);
   // A server may answer, and hang up, before it has read everything: then the answer counts.
   const failure = new Promise<never>((_, reject) => {
     sending.catch((error: unknown) => (error instanceof QuernError ? reject(error) : undefined));
   });
   try {
     const incoming = await Promise.race([answer, failure]);
-    return await readAnswer(incoming);
+    const { statusCode: status = 0, statusMessage: statusText = "", headers: fields } = incoming;
+    return await readAnswer({ status, statusText, fields, body: incoming });
   } finally {
     if (!request.writableFinished) request.destroy();
   }
-}
-
-async function* chunksOf(
-  body: Body | undefined,
-  size: number,
-  onSent: OutgoingRequest["onSent"],
-): AsyncGenerator<Uint8Array> {
-  if (body === undefined) return;
-  if (typeof body === "string") {
-    yield Buffer.from(body);
-    return;
-  }
-  let sent = 0;
-  try {
-    for await (const chunk of body.stream()) {
-      sent += chunk.byteLength;
-      yield chunk;
-      onSent?.(chunk.byteLength);
-    }
-  } catch (cause) {
-    throw new QuernError("UPLOAD_FILE_UNREADABLE", `The file cannot be read: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
-  if (sent !== size) {
-    throw new QuernError(
-      "UPLOAD_FILE_UNREADABLE",
-      `The file has changed while it was uploaded: ${sent} bytes instead of ${size}`,
-    );
-  }
-}
-
-async function readAnswer(incoming: IncomingMessage): Promise<Response> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of incoming as AsyncIterable<Uint8Array>) {
-    size += chunk.byteLength;
-    if (size > LARGEST_ANSWER) {
-      incoming.destroy();
-      throw new QuernError("HUB_RESPONSE_INVALID", `The Hub answers with more than ${LARGEST_ANSWER} bytes.`);
-    }
-    chunks.push(chunk);
-  }
-  const { statusCode = 0, statusMessage = "" } = incoming;
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(incoming.headers)) {
-    for (const one of [value ?? []].flat()) headers.append(name, one);
-  }
-  if (statusCode < 200 || statusCode > 599) {
-    throw new QuernError("HUB_RESPONSE_INVALID", `The Hub answers with the status ${statusCode}.`);
-  }
-  const isEmpty = [204, 205, 304].includes(statusCode);
-  return new Response(isEmpty ? null : Buffer.concat(chunks), {
-    status: statusCode,
-    statusText: statusMessage,
-    headers,
-  });
 }

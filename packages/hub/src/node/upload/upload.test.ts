@@ -26,7 +26,7 @@ import {
   commitFiles,
   type CommittedFiles,
   createRepository,
-  findPullRequest,
+  findPullRequests,
   hashFile,
 } from "./index.ts";
 
@@ -236,9 +236,9 @@ describe.each([
       const more = { path: "README.md", content: { text: name } };
       await upload(file, { openPullRequest: true, title: `Add ${name}`, files: [more] });
     }
-    const found = await findPullRequest({ access: access(), id: ID, mark, patience });
+    const found = await findPullRequests({ access: access(), id: ID, mark, patience });
     expect(found).toEqual(
-      opened === 0 ? undefined : { url: `${server.endpoint}/${ID}/discussions/1`, branch: "refs/pr/1" },
+      opened === 0 ? [] : [{ url: `${server.endpoint}/${ID}/discussions/1`, branch: "refs/pr/1" }],
     );
   });
 
@@ -249,7 +249,7 @@ describe.each([
         response.writeHead(200).end(answer);
         return true;
       });
-      const work = findPullRequest({ access: access(), id: ID, mark: "x", patience });
+      const work = findPullRequests({ access: access(), id: ID, mark: "x", patience });
       expect(await errorOf(work)).toMatchObject({ code: "HUB_RESPONSE_INVALID" });
     }
   });

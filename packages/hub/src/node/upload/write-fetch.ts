@@ -1,7 +1,9 @@
 import { QuernError, retryAfterOf, type RetryPolicy, TransientFailure, withRetries } from "@quern/tensor";
 import type { HubAccess } from "../../access.ts";
 import { isTransient } from "../../failures.ts";
-import { type Body, sendBody } from "./send-body.ts";
+import { unreachable } from "../../unreachable.ts";
+import type { Body } from "./outgoing-body.ts";
+import { sendBody } from "./send-body.ts";
 import { writeRefusal } from "./write-refusal.ts";
 
 /** What `commitIter` of the library hands to `fetch` beside what `fetch` takes. */
@@ -90,8 +92,7 @@ export function writeFetch(params: {
         report(-sent);
         signal?.throwIfAborted();
         if (cause instanceof QuernError) throw cause;
-        const { host } = new URL(url);
-        const error = failed(`the connection to ${host} failed: ${(cause as Error).message}`, cause);
+        const error = unreachable({ id, url, reads: false, cause });
         throw opens ? uncertain(error) : new TransientFailure(error);
       }
       if (response.ok) return response;

@@ -2,6 +2,7 @@ import { QuernError } from "@quern/tensor";
 import type { HubAccess } from "../../access.ts";
 import type { HubPatience } from "../../hub-file.ts";
 import { apiFetch } from "../../request-api.ts";
+import { sendByNode } from "../send-by-node.ts";
 import { writePolicy } from "./policy.ts";
 
 /** A pull request, and the branch that further commits to it go to. */
@@ -21,14 +22,14 @@ interface Page {
 }
 
 /**
- * Finds the pull request whose title has a mark, whatever has become of it since. Of several it is the one that was opened first.
+ * Finds the pull requests whose title has a mark, whatever has become of them since.
  *
  * The listing is `GET /api/models/<id>/discussions`, in pages (huggingface_hub 1.x, `HfApi.get_repo_discussions`).
  *
- * @returns undefined when there is none
- * @throws QuernError `HUB_UNAUTHORIZED`, `HUB_REPOSITORY_NOT_FOUND`, `HUB_REQUEST_FAILED`, `HUB_RESPONSE_INVALID`; the reason of `signal`
+ * @returns in the order in which they were opened
+ * @throws QuernError `HUB_UNAUTHORIZED`, `HUB_REPOSITORY_NOT_FOUND`, `HUB_REQUEST_FAILED`, `HUB_UNREACHABLE`, `HUB_RESPONSE_INVALID`; the reason of `signal`
  */
-export async function findPullRequest(params: {
+export async function findPullRequests(params: {
   readonly access: HubAccess;
   /** "org/name" */
   readonly id: string;
@@ -36,10 +37,10 @@ export async function findPullRequest(params: {
   readonly mark: string;
   readonly patience?: HubPatience | undefined;
   readonly signal?: AbortSignal | undefined;
-}): Promise<PullRequest | undefined> {
+}): Promise<readonly PullRequest[]> {
   const { access, id, mark, patience, signal } = params;
   const { policy } = writePolicy(patience, signal);
-  const fetch = apiFetch({ access, subject: { id, revision: undefined }, policy, transport: undefined });
+  const fetch = apiFetch({ access, subject: { id, revision: undefined }, policy, transport: sendByNode });
   const numbers: number[] = [];
   for (let page = 0; page < MOST_PAGES; page++) {
     const query = new URLSearchParams({ type: "pull_request", status: "all", p: String(page) });
@@ -48,9 +49,12 @@ export async function findPullRequest(params: {
     for (const { num, title } of discussions) if (title.includes(mark)) numbers.push(num);
     if (discussions.length === 0 || start + discussions.length >= count) break;
   }
-  if (numbers.length === 0) return undefined;
-  const number = Math.min(...numbers);
-  return { url: `${access.endpoint}/${id}/discussions/${number}`, branch: `refs/pr/${number}` };
+  return numbers
+    .sort((one, other) => one - other)
+    .map((number) => ({
+      url: `${access.endpoint}/${id}/discussions/${number}`,
+      branch: `refs/pr/${number}`,
+    }));
 }
 
 /** @throws QuernError `HUB_RESPONSE_INVALID` */
