@@ -1,5 +1,5 @@
 import type { HubAccess } from "@quern/hub";
-import { hubAccessOf, hubTokenFile, sendByDispatch } from "@quern/hub/node";
+import { hubAccessOf, hubTokenFile, sendByNode } from "@quern/hub/node";
 import { type HttpAnswer, QuernError } from "@quern/tensor";
 import { printable } from "../format/printable.ts";
 import type { Host } from "../host.ts";
@@ -41,7 +41,7 @@ async function ask({ endpoint, token }: HubAccess, there: string): Promise<Findi
   let status: number;
   let text: string;
   try {
-    const response = await sendByDispatch(`${endpoint}/api/whoami-v2`, {
+    const response = await sendByNode(`${endpoint}/api/whoami-v2`, {
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
       signal: AbortSignal.timeout(TIMEOUT),
     });
