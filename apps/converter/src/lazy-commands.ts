@@ -54,7 +54,10 @@ export function addLazyCommands(params: {
     .action(async (names: readonly string[]) => {
       const [name] = names;
       const topic = topics.find((one) => one.name === name);
-      if (topic !== undefined) return void host.stdout.write(formatTopic(topic, helpOf(parent)));
+      if (topic !== undefined) {
+        host.stdout.write(formatTopic(topic, helpOf(parent)));
+        return;
+      }
       if (name !== undefined && !commands.some((command) => command.name === name)) {
         const meant = closest(
           name,

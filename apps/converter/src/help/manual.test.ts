@@ -74,12 +74,16 @@ describe("examples of manuals", () => {
   });
   afterAll(async () => sandbox?.close());
 
-  it.concurrent.each([["", program] as const, ...commands])("quern %s", async (_, command) => {
-    const folder = await sandbox.folder();
-    for (const { run } of manualOf(command)!.examples) {
-      if (!sandbox.canRun(run)) continue;
-      const { code, output } = await sandbox.run(run, folder);
-      expect(code, `${run}\n${output}`).toBe(0);
-    }
-  });
+  it.concurrent.each([["", program] as const, ...commands])(
+    "quern %s",
+    { timeout: 600_000 },
+    async (_, command) => {
+      const folder = await sandbox.folder();
+      for (const { run } of manualOf(command)!.examples) {
+        if (!sandbox.canRun(run)) continue;
+        const { code, output } = await sandbox.run(run, folder);
+        expect(code, `${run}\n${output}`).toBe(0);
+      }
+    },
+  );
 });
