@@ -189,7 +189,14 @@ it("tells an unfinished run of another recipe, and throws it away when that is w
     if (doneIn(stdout) >= 3) kill("SIGKILL");
   });
   expect(killed.signal).toBe("SIGKILL");
-  const other = await runProcess([...argv, "--bits", "8"]);
+  const left = await readdir(`${output}.partial`);
+  const planned = await runProcess([...argv, "--dry-run"]);
+  expect(planned.stdout).toMatch(/goes on +with what an interrupted run has left/);
+  const anew = await runProcess([...argv, "--bits", "8", "--dry-run", "--restart"]);
+  expect(anew.code, anew.stderr).toBe(0);
+  expect(anew.stdout).not.toContain("goes on");
+  expect(await readdir(`${output}.partial`)).toEqual(left);
+  const other = await runProcess([...argv, "--bits", "8", "--dry-run"]);
   expect(other.code).toBe(4);
   expect(other.stderr).toContain("RESUME_OTHER_RUN");
   expect(other.stderr).toMatch(/differs in recipe/);

@@ -49,8 +49,8 @@ describe("the program", () => {
     expect(killed.signal).toBe("SIGKILL");
     expect((await readdir(folder)).sort()).toEqual([
       expect.stringMatching(/^killed\.safetensors\.hidden-[23]-/),
-      "killed.safetensors.journal",
       "killed.safetensors.partial",
+      "killed.safetensors.partial.journal",
     ]);
     const resumed = await runProcess([...argv, path]);
     expect(resumed.stdout).toMatch(/; [23] of 4 blocks were done before/);

@@ -19,6 +19,10 @@ export interface CalibrationPlan {
   /** Whether a file of this name is replaced. */
   readonly replaces: boolean;
   readonly force: boolean;
+  /** Whether what an interrupted run has left is thrown away. */
+  readonly restart: boolean;
+  /** Whether an interrupted run of this plan has left something to go on with, as far as its journal says. */
+  readonly resumes: boolean;
   readonly statistics: StatisticsPlan;
   /** Bytes of the file. */
   readonly fileSize: number;

@@ -43,6 +43,8 @@ export { mirrorLowerHalf, packedLength } from "./statistics-file/packed-triangle
 export { planStatistics } from "./statistics-file/plan.ts";
 export type { StatisticsPlan } from "./statistics-file/plan.ts";
 export type { ChannelStatistics, HoldOutStatistics, Statistics } from "./statistics-file/statistics.ts";
-export { createStatisticsWriter, isStatisticsPlaced } from "./statistics-file/writer.ts";
+export { findStatisticsProgress } from "./statistics-file/journal.ts";
+export type { StatisticsProgress } from "./statistics-file/journal.ts";
+export { createStatisticsWriter } from "./statistics-file/writer.ts";
 export type { StatisticsValues, StatisticsWriter } from "./statistics-file/writer.ts";
 export { statisticsInputs } from "./statistics-inputs.ts";

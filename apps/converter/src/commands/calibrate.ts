@@ -10,7 +10,12 @@ import { outputTarget } from "./output-target.ts";
 import { runCalibration } from "./run-calibration.ts";
 import { addHubOptions, type HubOptions } from "./hub-options.ts";
 import type { MessageOptions } from "./run-reported.ts";
-import { addMessageOptions, addResourceOptions, type ResourceOptions } from "./shared-options.ts";
+import {
+  addMessageOptions,
+  addResourceOptions,
+  RESTART_OPTION,
+  type ResourceOptions,
+} from "./shared-options.ts";
 import { MODEL_ARGUMENT } from "./open-named.ts";
 
 /** What commander makes of the options of `quern calibrate`. */
@@ -25,6 +30,7 @@ interface CalibrateOptions extends ResourceOptions, HubOptions, MessageOptions {
   /** False with `--no-hessians`. */
   readonly hessians: boolean;
   readonly force?: true;
+  readonly restart?: true;
   readonly dryRun?: true;
 }
 
@@ -91,6 +97,7 @@ export function defineCalibrate(command: Command, host: Host): void {
       "leave out the Hessians X^T X, which GPTQ needs, and which take most of the file and half of the time",
     )
     .option("-f, --force", "replace an existing file, and what a run with other options left unfinished")
+    .option(...RESTART_OPTION)
     .option("-n, --dry-run", "show the plan, and run nothing");
   addMessageOptions(addHubOptions(addResourceOptions(command, CALIBRATION_MEMORY))).action(
     async (model: string, options: CalibrateOptions) => {

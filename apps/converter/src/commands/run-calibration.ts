@@ -44,7 +44,7 @@ interface RunCalibrationParams {
   readonly outputOf: (name: string) => string;
   readonly options: ResourceOptions &
     MessageOptions &
-    HubOptions & { readonly force?: true; readonly dryRun?: true };
+    HubOptions & { readonly force?: true; readonly restart?: true; readonly dryRun?: true };
   readonly host: Host;
   /** What is made of the statistics, which are removed then. Default: they are what is wanted. */
   readonly result?: {
@@ -141,6 +141,7 @@ async function makePlan(
       tool,
       output: outputOf(source.name),
       force: options.force === true,
+      restart: options.restart === true,
       ...(options.memory === undefined ? {} : { memory: options.memory }),
       ...(options.threads === undefined ? {} : { threads: options.threads }),
       ...(options.kernels === undefined ? {} : { backend: options.kernels }),

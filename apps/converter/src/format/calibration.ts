@@ -44,6 +44,7 @@ export function formatCalibrationPlan(params: {
       ["hessians", hessiansText(plan)],
       ...keptFacts(plan),
       ["time", estimatedTime(plan)],
+      ...(plan.resumes ? [["goes on", "with what an interrupted run has left"] as const] : []),
       ["threads", threads === 0 ? "the main thread" : String(threads)],
       [
         "memory",

@@ -1,7 +1,7 @@
 import { localPaths } from "@quern/checkpoints/node";
 import { linearOperations, parameterBytes, type RunnableModel } from "@quern/inference";
 import type { KernelBackend } from "@quern/kernels";
-import { isStatisticsPlaced, planStatistics, type StatisticsInput } from "@quern/statistics";
+import { findStatisticsProgress, planStatistics, type StatisticsInput } from "@quern/statistics";
 import { checkOutputPlaces } from "@quern/tensor/node";
 import { resolveThreads } from "@quern/threads";
 import type { CalibrationPlan, PlannedStage } from "../plan.ts";
@@ -22,6 +22,8 @@ export interface PlanCalibrationParams {
   readonly output: string;
   /** Replace a file that exists, and what another run has left unfinished. @default false */
   readonly force?: boolean;
+  /** Throw away what an interrupted run has left, even one of this very plan. @default false */
+  readonly restart?: boolean;
   /** Whether X^T X of the inputs of blocks is collected. @default true */
   readonly hessians?: boolean;
   /**
@@ -43,10 +45,11 @@ export interface PlanCalibrationParams {
  * Plans a calibration: what is collected, in which memory, and how long it takes. No weights are read.
  *
  * @throws QuernError `CALIBRATION_KEEP_WINDOWS` for more windows than are kept apart, `CALIBRATION_MEMORY` for a budget that is too small, `PLAN_THREADS`, `OUTPUT_*` for a file that cannot be written,
- * `STATISTICS_PLAN_INVALID`, `KERNEL_*`
+ * `OUTPUT_IN_USE`, `STATISTICS_OTHER_RUN` and `STATISTICS_JOURNAL_INVALID` for one that is unfinished, `STATISTICS_PLAN_INVALID`, `KERNEL_*`
  */
 export async function planCalibration(params: PlanCalibrationParams): Promise<CalibrationPlan> {
-  const { model, windows, output, force = false, hessians = true, keepWindows = 0, backend, tool } = params;
+  const { model, windows, output, force = false, restart = false, backend, tool } = params;
+  const { hessians = true, keepWindows = 0 } = params;
   const threads = resolveThreads(params.threads);
   const held = windows.holdOut?.windows ?? [];
   const heldTokens = tokensOf(held);
@@ -98,13 +101,10 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
   const stateBytes = 4 * width * tokens;
   // Saved states of two blocks are there at once, and those in use that do not fit in memory.
   const temporaryBytes = 2 * stateBytes + (memory.states < stateBytes ? stateBytes : 0);
+  const unfinished = await findStatisticsProgress({ plan: statistics, path: output, force, restart });
   const [replaces = false] = await checkOutputPlaces({
     places: [
-      {
-        path: output,
-        fileSize: statistics.fileSize,
-        isFinished: await isStatisticsPlaced({ plan: statistics, path: output }),
-      },
+      { path: output, fileSize: statistics.fileSize, isFinished: unfinished?.isPlaced === true },
       { path: `${output}.hidden`, fileSize: temporaryBytes },
     ],
     sources: localPaths(model.source.shards),
@@ -120,6 +120,8 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
     output,
     replaces,
     force,
+    restart,
+    resumes: unfinished !== undefined,
     statistics,
     temporaryBytes,
     memory,

@@ -104,10 +104,10 @@ export async function calibrate(
 
 /** @returns also the first block that is not complete; 0 where the hidden states to go on with are not there */
 async function openWriter(
-  { statistics: plan, output: path, force, stages }: CalibrationPlan,
+  { statistics: plan, output: path, force, restart, stages }: CalibrationPlan,
   saved: SavedStates,
 ): Promise<{ writer: StatisticsWriter; next: number }> {
-  const writer = await createStatisticsWriter({ plan, path, force });
+  const writer = await createStatisticsWriter({ plan, path, force, restart });
   const next = stages.findIndex(({ stage }) => !writer.completed.has(stage.block));
   if (next === 0) return { writer, next };
   if (next < 0) return { writer, next: stages.length };

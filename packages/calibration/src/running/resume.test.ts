@@ -75,10 +75,21 @@ describe("a calibration that was stopped", () => {
     expect(expected.equals(await readFile(output))).toBe(true);
   });
 
+  it("is thrown away when that is wanted, but not by a plan alone", async () => {
+    await stopIn(await goldenPlan({ name: NAME, output }), 1);
+    const left = await readdir(folder);
+    const restarted = await goldenPlan({ name: NAME, output, restart: true });
+    expect([restarted.resumes, (await goldenPlan({ name: NAME, output })).resumes]).toEqual([false, true]);
+    expect(await readdir(folder)).toEqual(left);
+    expect((await calibrate(restarted)).resumed).toBe(0);
+    expect(expected.equals(await readFile(output))).toBe(true);
+    expect(await readdir(folder)).toEqual(["statistics.safetensors"]);
+  });
+
   it("is not gone on with by another one, unless that is forced to begin anew", async () => {
     await stopIn(await goldenPlan({ name: NAME, output }), 1);
-    const other = await goldenPlan({ name: NAME, output, hessians: false });
-    await expect(calibrate(other)).rejects.toMatchObject({ code: "STATISTICS_OTHER_RUN" });
+    const other = goldenPlan({ name: NAME, output, hessians: false });
+    await expect(other).rejects.toMatchObject({ code: "STATISTICS_OTHER_RUN" });
     const forced = await goldenPlan({ name: NAME, output, hessians: false, force: true });
     expect((await calibrate(forced)).resumed).toBe(0);
     expect(await readdir(folder)).toEqual(["statistics.safetensors"]);

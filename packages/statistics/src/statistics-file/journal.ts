@@ -1,4 +1,5 @@
 import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
 import { QuernError } from "@quern/tensor";
 import {
   checkUnused,
@@ -65,18 +66,19 @@ export interface StatisticsProgress {
 /**
  * Finds out how far an earlier run has come with a file.
  *
- * @param params.force Whether that of another run, or one that is damaged, counts for nothing.
- * @param params.restart Whether whatever was begun counts for nothing.
+ * @param params.force Whether that of another run, or one that is damaged, counts for nothing. Default: false.
+ * @param params.restart Whether whatever was begun counts for nothing. Default: false.
  * @returns undefined when there is nothing to go on with
  * @throws QuernError `OUTPUT_IN_USE`, `STATISTICS_OTHER_RUN`, `STATISTICS_JOURNAL_INVALID`, and the codes of `readJournal`
  */
-export async function findCompleted(params: {
+export async function findStatisticsProgress(params: {
   path: string;
   plan: StatisticsPlan;
-  force: boolean;
-  restart: boolean;
+  force?: boolean;
+  restart?: boolean;
 }): Promise<StatisticsProgress | undefined> {
-  const { path, plan, force, restart } = params;
+  const { plan, force = false, restart = false } = params;
+  const path = resolve(params.path);
   const journal = await readJournal(journalPathOf(path), STATISTICS_JOURNAL);
   if (journal === undefined) return undefined;
   await checkUnused(journal);

@@ -26,7 +26,8 @@ import { entriesOf, tensorOf } from "./entries.ts";
 import { openStatistics } from "./open-statistics.ts";
 import { packedLength } from "./packed-triangle.ts";
 import { planStatistics } from "./plan.ts";
-import { createStatisticsWriter, isStatisticsPlaced, type StatisticsWriter } from "./writer.ts";
+import { findStatisticsProgress } from "./journal.ts";
+import { createStatisticsWriter, type StatisticsWriter } from "./writer.ts";
 
 const plan = planStatistics(sampleDescription());
 const BLOCKS = plan.blocks;
@@ -222,9 +223,9 @@ describe("a run that goes on", () => {
     const partial = await open(`${path}.partial`, "r+");
     await partial.write(plan.layout.header, 0, plan.layout.header.byteLength, 0);
     await partial.close();
-    expect(await isStatisticsPlaced({ plan, path })).toBe(false);
+    expect(await findStatisticsProgress({ plan, path })).toMatchObject({ isPlaced: false });
     await name();
-    expect(await isStatisticsPlaced({ plan, path })).toBe(true);
+    expect(await findStatisticsProgress({ plan, path })).toMatchObject({ isPlaced: true });
     const writer = await createStatisticsWriter({ plan, path });
     expect([...writer.completed]).toEqual(BLOCKS);
     await writer.finish();

@@ -16,7 +16,7 @@ import {
 import { findInvalidValue } from "./check-values.ts";
 import type { StatisticsInput } from "./description.ts";
 import { elementsOf, ENTRIES, entriesOf, type StatisticsEntry, tensorOf } from "./entries.ts";
-import { type BlockRecord, findCompleted, runOf, STATISTICS_JOURNAL } from "./journal.ts";
+import { type BlockRecord, findStatisticsProgress, runOf, STATISTICS_JOURNAL } from "./journal.ts";
 import type { StatisticsPlan } from "./plan.ts";
 import { WrittenRanges } from "./written-ranges.ts";
 
@@ -53,7 +53,7 @@ export async function createStatisticsWriter(params: {
 }): Promise<StatisticsWriter> {
   const { plan, force = false, restart = false } = params;
   const path = resolve(params.path);
-  const found = await findCompleted({ path, plan, force, restart });
+  const found = await findStatisticsProgress({ path, plan, force, restart });
   const isFinished = found?.isPlaced === true;
   // What goes on has its room on the disk, or finds out.
   const fileSize = found === undefined ? plan.fileSize : 0;
@@ -83,17 +83,6 @@ async function openFile(params: {
   // A crash may have left both names.
   await reportingAs(path, () => rm(partialPathOf(path), { force: true }));
   return reopenPlacedFile(params);
-}
-
-/**
- * Whether an earlier run has written a whole statistics file, and ended before it was through with its journal: the writer finishes that.
- *
- * @throws QuernError `OUTPUT_*` when what is there cannot be read
- */
-export async function isStatisticsPlaced(params: { plan: StatisticsPlan; path: string }): Promise<boolean> {
-  const { plan } = params;
-  const found = await findCompleted({ plan, path: resolve(params.path), force: true, restart: false });
-  return found?.isPlaced === true;
 }
 
 /** Writes a statistics file in place, in any order; see {@link createStatisticsWriter}. */
