@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { EvaluationReport } from "@quern/evaluation";
 import type { EvaluationEstimate } from "@quern/publishing";
 import { openRepository, readHubFile } from "@quern/hub";
@@ -119,6 +119,44 @@ describe("quern publish", () => {
     const verified = await run(["verify", gguf!, "--source", "hf:org/quern-demo"]);
     expect(verified.stderr).not.toContain("error:");
     expect(verified.exitCode).toBe(exitCodes.ok);
+  });
+
+  describe("with --restart", () => {
+    const again = ["-t", "Q8_0"];
+    const states = ({ stdout }: CliRun): unknown => {
+      const plan = JSON.parse(stdout.split("\n")[0]!) as { items: { state: string }[] };
+      return plan.items.map(({ state }) => state);
+    };
+
+    it("shows what a new beginning makes, changes nothing with --dry-run, and begins anew without", async () => {
+      const first = await publish(...again);
+      expect(first.exitCode, first.stderr).toBe(exitCodes.ok);
+      const made = join(home, "demo-GGUF");
+      const journal = join(made, "mill--demo-GGUF.publication.jsonl");
+      const before = [await readdir(made), await readFile(journal, "utf8")];
+      expect(states(await publish(...again, "--dry-run", "--json"))).toEqual(["published"]);
+      const planned = await publish(...again, "--restart", "--dry-run", "--json");
+      expect(states(planned)).toEqual(["planned"]);
+      expect([await readdir(made), await readFile(journal, "utf8")]).toEqual(before);
+      const anew = await publish(...again, "--restart", "--json");
+      expect(anew.exitCode, anew.stderr).toBe(exitCodes.ok);
+      expect(anew.stdout).toContain('"item:make"');
+      expect(await readFile(journal, "utf8")).toContain('"given-up"');
+    });
+
+    it("throws away conversions that something else has begun", async () => {
+      const made = join(home, "demo-GGUF");
+      const planned = await publish(...again, "--dry-run", "--json");
+      const { items } = JSON.parse(planned.stdout.split("\n")[0]!) as { items: { files: string[] }[] };
+      const [file] = items[0]!.files;
+      await mkdir(made);
+      await writeFile(join(made, `${basename(file!)}.partial.journal`), '{"format":"other"}\n');
+      const refused = await publish(...again);
+      expect(refused.exitCode).toBe(exitCodes.output);
+      expect(refused.stderr).toContain("RESUME_OTHER_RUN");
+      const anew = await publish(...again, "--restart");
+      expect(anew.exitCode, anew.stderr).toBe(exitCodes.ok);
+    });
   });
 
   describe("with --eval", () => {

@@ -6,7 +6,7 @@ import { partialPathOf, reportingAs, syncDirectory } from "@quern/tensor/node";
  * What a folder is called while another one takes its name: no system call that Node knows exchanges two folders, so that there is a moment in
  * which neither has it. A run that ends then leaves the old one here, whole, and the new one under its partial name, whole.
  */
-export function setAsidePathOf(path: string): string {
+function setAsidePathOf(path: string): string {
   return `${partialPathOf(path)}.replaced`;
 }
 
