@@ -1,23 +1,25 @@
 import type { CheckpointTensor } from "@quern/checkpoints";
 import { localPaths, remoteBytes } from "@quern/checkpoints/node";
-import { ggmlType } from "@quern/gguf";
-import { loadKernels } from "@quern/kernels";
-import { describeSource, expressionSources, isGguf, type ModelTensor } from "@quern/models";
+import { type Kernels, loadKernels } from "@quern/kernels";
+import type { ManifestOrigin } from "@quern/manifest";
+import { describeSource, expressionSources, type ModelDescription, type ModelTensor } from "@quern/models";
 import { checkStatisticsModel } from "@quern/statistics";
 import { elementCount, QuernError } from "@quern/tensor";
 import { resolveThreads } from "@quern/threads";
-import type { ConversionPlan, PlannedOutput, PlanParams, ModelSource, RoundingRequest } from "../plan.ts";
-import type { LayeredModel } from "../layers/linear-layers.ts";
+import type { ConversionPlan, PlanParams } from "../plan.ts";
+import type { OutputRequest } from "../recipe.ts";
 import { checkSameConversion } from "../journal/check-journal.ts";
 import { conversionIdentity } from "../journal/identity.ts";
 import { describeOrigins } from "../provenance/describe-origins.ts";
 import { withProvenance } from "../provenance/provenance-metadata.ts";
-import { estimateSeconds } from "./duration.ts";
+import { slabsInFlight } from "../conversion/slab-runner.ts";
+import { conversionSeconds } from "./conversion-seconds.ts";
+import type { FileContents } from "./file-contents.ts";
 import { findHessians } from "./find-hessians.ts";
 import { checkKernelTypes } from "./kernel-support.ts";
 import { planFile } from "./plan-file.ts";
 import { planOutputs } from "./plan-outputs.ts";
-import { slabsInFlight } from "../conversion/slab-runner.ts";
+import { planRounding } from "./plan-rounding.ts";
 import { estimatePeakMemory, memoryBudget } from "./resources.ts";
 import { roundingName } from "./rounding-name.ts";
 
@@ -39,51 +41,23 @@ import { roundingName } from "./rounding-name.ts";
  * - the codes of `describeModel`, `describeGguf`, `selectQuantizedTypes`, `planGguf` and `loadKernels`
  */
 export async function planConversion(params: PlanParams): Promise<ConversionPlan> {
-  const { checkpoint, importance, backend, force = false, restart = false, directory = "." } = params;
-  const { measureErrors = false, companions = [] } = params;
+  const { checkpoint, importance, backend, force = false, restart = false } = params;
+  const { measureErrors = false, directory = ".", companions = [] } = params;
   const memory = memoryBudget(params.memory);
   const threads = resolveThreads(params.threads);
   if (params.outputs.length === 0)
     throw new QuernError("PLAN_NO_OUTPUTS", "There is nothing to write: expected an output.");
 
   const warnings: QuernError[] = [];
-  const model = await describeSource(params.checkpoint, {
+  const model = await describeSource(checkpoint, {
     onWarning: (warning) => warnings.push(warning),
     ...(params.preTokenizer === undefined ? {} : { preTokenizer: params.preTokenizer }),
   });
-  if (importance?.model !== undefined) {
-    const { architecture, tensors } = model;
-    checkStatisticsModel({
-      statistics: { file: importance.file, model: importance.model },
-      model: { name: checkpoint.name, architecture, tensors },
-    });
-  }
-  if (params.rounding?.statistics !== undefined) {
-    const { architecture, tensors } = model;
-    const { statistics } = params.rounding;
-    checkStatisticsModel({ statistics, model: { name: checkpoint.name, architecture, tensors } });
-  }
+  checkStatisticsOf(params, model);
   const kernels = await loadKernels({ backend });
-  const origins = params.provenance && (await describeOrigins({ ...params, provenance: params.provenance }));
-  const requests = origins
-    ? params.outputs.map((one, i) => withProvenance(one, origins[i]!))
-    : params.outputs;
-  const contents = requests.map((request) => {
-    const file = planFile({
-      request,
-      model,
-      source: checkpoint,
-      ...(importance === undefined ? {} : { importance }),
-      ...(params.rounding && { rounding: roundingName(params.rounding) }),
-    });
-    checkKernelTypes({ kernels, model, contents: file });
-    return file;
-  });
-  const {
-    outputs: laidOut,
-    unfinished,
-    warnings: outputWarnings,
-  } = await planOutputs({
+  const { requests, origins } = await requestsOf(params);
+  const contents = requests.map((request) => contentsOf({ params, request, model, kernels }));
+  const laidOut = await planOutputs({
     requests,
     contents,
     directory,
@@ -94,51 +68,21 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     ...(origins && { origins }),
     checkPlaces: params.checkPlaces ?? true,
   });
-  warnings.push(...distinct(contents.flatMap((file) => file.warnings)), ...outputWarnings);
+  const { unfinished } = laidOut;
+  warnings.push(...distinct(contents.flatMap((file) => file.warnings)), ...laidOut.warnings);
 
-  const made = new Set(laidOut.flatMap(({ tensors }) => tensors.map(({ source }) => source)));
+  const made = new Set(laidOut.outputs.flatMap(({ tensors }) => tensors.map(({ source }) => source)));
   const tensors = model.tensors.filter(({ name }) => made.has(name));
-  const rounded =
-    params.rounding &&
-    (await loadRounding()).planBlockRounding({
-      request: params.rounding,
-      layered: await layeredFor(params.rounding, checkpoint),
-      model,
-      source: checkpoint,
-      tensors,
-      outputs: laidOut,
-      measuresOutputs: measureErrors,
-      kernels,
-      memory: params.memory,
-      threads,
-    });
-  const outputs = rounded?.outputs ?? laidOut;
+  const rounded = await planRounding({ params, model, tensors, outputs: laidOut.outputs, kernels, threads });
+  const outputs = rounded?.outputs ?? laidOut.outputs;
   warnings.push(...(rounded?.warnings ?? []));
-  const parameters = tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const sources = sourcesOf(tensors, checkpoint.tensors);
   const sourceBytes = sources.reduce((sum, { size }) => sum + size, 0);
   const networkBytes = remoteBytes(sources, checkpoint.shards);
   const hessians = measureErrors ? await findHessians(importance, tensors) : undefined;
-  const seconds = estimateSeconds({
-    kernels,
-    loads: outputs.flatMap(({ tensors }) =>
-      tensors
-        .filter(({ packed, rounding }) => !packed && rounding === undefined)
-        .map(({ ne, ...conversion }) => ({ ...conversion, elements: elementCount(ne) })),
-    ),
-    hessians: tensors
-      .filter(({ name }) => hessians?.modules.has(name))
-      .map(({ name, shape }) => ({
-        elements: elementCount(shape),
-        columns: shape.at(-1)!,
-        matrices: 1 + outputs.filter((output) => changesTensor(output, name)).length,
-      })),
-    threads,
-    bytes: outputs.reduce((sum, { fileSize }) => sum + fileSize, sourceBytes),
-  });
-  const roundingSeconds = rounded
-    ? (await loadRounding()).estimateRoundingSeconds({ kernels, rounding: rounded.rounding })
-    : 0;
+  const seconds =
+    conversionSeconds({ kernels, outputs, tensors, hessians, threads, sourceBytes }) +
+    (rounded?.seconds ?? 0);
   const network = networkBytes > 0;
   const lanes = slabsInFlight({ threads, memory, network });
   const peakMemory = Math.max(
@@ -149,7 +93,7 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     tool: params.tool ?? "quern",
     checkpoint,
     architecture: model.architecture,
-    parameters,
+    parameters: tensors.reduce((sum, { shape }) => sum + elementCount(shape), 0),
     sourceBytes,
     networkBytes,
     tensors,
@@ -164,37 +108,52 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     ...(rounded && { rounding: rounded.rounding }),
     ...(backend === undefined ? {} : { backend }),
     kernels: kernels.info,
-    resources: { threads, memory, slabsInFlight: lanes, peakMemory, seconds: seconds + roundingSeconds },
+    resources: { threads, memory, slabsInFlight: lanes, peakMemory, seconds },
   };
   const identity = await conversionIdentity(plan);
   if (unfinished !== undefined) checkSameConversion(unfinished, identity);
   return { ...plan, identity };
 }
 
-/** What plans rounding by inputs is loaded only where that is asked for: most conversions round as ggml does. */
-function loadRounding(): Promise<typeof import("./rounding.ts")> {
-  return import("./rounding.ts");
+/** Checks that whatever is known of inputs was collected of this model. */
+function checkStatisticsOf(
+  { checkpoint: { name }, importance, rounding }: PlanParams,
+  { architecture, tensors }: ModelDescription,
+): void {
+  const model = { name, architecture, tensors };
+  if (importance?.model !== undefined) {
+    checkStatisticsModel({ statistics: { file: importance.file, model: importance.model }, model });
+  }
+  if (rounding?.statistics !== undefined) checkStatisticsModel({ statistics: rounding.statistics, model });
 }
 
-/** Whether weights become others, as far as types tell. */
-function changesTensor({ tensors }: PlannedOutput, name: string): boolean {
-  return tensors.some(
-    ({ source, packed, type }) => source === name && !packed && ggmlType(type).blockSize > 1,
-  );
+/** Outputs as they are asked for, with what their metadata says of where they come from. */
+async function requestsOf(
+  params: PlanParams,
+): Promise<{ requests: readonly OutputRequest[]; origins?: readonly ManifestOrigin[] }> {
+  const { outputs, provenance } = params;
+  if (provenance === undefined) return { requests: outputs };
+  const origins = await describeOrigins({ ...params, provenance });
+  return { requests: outputs.map((output, index) => withProvenance(output, origins[index]!)), origins };
 }
 
-/** The checkpoint as layers, where transforms are to be folded into it. */
-async function layeredFor(
-  { transforms = [] }: RoundingRequest,
-  source: ModelSource,
-): Promise<LayeredModel | undefined> {
-  if (transforms.length === 0) return undefined;
-  if (!isGguf(source)) return (await loadRounding()).openLayeredModel(source);
-  throw new QuernError(
-    "ROUNDING_TRANSFORM",
-    "factors are folded into checkpoints: of GGUF it is not known which layers are divided by them",
-    { subject: { key: "transforms" } },
-  );
+function contentsOf(context: {
+  readonly params: PlanParams;
+  readonly request: OutputRequest;
+  readonly model: ModelDescription;
+  readonly kernels: Kernels;
+}): FileContents {
+  const { params, request, model, kernels } = context;
+  const { checkpoint: source, importance, rounding } = params;
+  const contents = planFile({
+    request,
+    model,
+    source,
+    ...(importance === undefined ? {} : { importance }),
+    ...(rounding && { rounding: roundingName(rounding) }),
+  });
+  checkKernelTypes({ kernels, model, contents });
+  return contents;
 }
 
 /** Outputs of one model often have the same thing to say. */

@@ -1,26 +1,27 @@
-import { resolve } from "node:path";
-import { LOADERS, modelCompatibility, planQuantizedCheckpoint } from "@quern/checkpoints";
+import { LOADERS, modelCompatibility, type QuantizedCheckpointPlan } from "@quern/checkpoints";
 import { remoteBytes } from "@quern/checkpoints/node";
 import { loadKernels } from "@quern/kernels";
 import { elementCount } from "@quern/tensor";
 import { resolveThreads } from "@quern/threads";
-import { describeCheckpointOrigin } from "../../provenance/describe-origins.ts";
-import { originPairs } from "../../provenance/provenance-metadata.ts";
-import type { CheckpointPlan, PlanCheckpointParams, PlannedCopy, PlannedStage } from "../plan.ts";
 import { checkSameCheckpoint } from "../../journal/check-journal.ts";
+import { describeCheckpointOrigin } from "../../provenance/describe-origins.ts";
 import { checkpointIdentity } from "../checkpoint-identity.ts";
+import type { LayeredModel } from "../linear-layers.ts";
+import type { CheckpointPlan, PlanCheckpointParams, PlannedStage } from "../plan.ts";
+import type { Target } from "../tasks/target.ts";
 import { checkChangesAlong } from "./check-changes-along.ts";
 import { checkedLayers, checkLoaders, unfitWarnings } from "./check-recipe.ts";
 import { checkStatistics } from "./check-statistics.ts";
+import { layOut, placeFolder, storedLayer } from "./lay-out.ts";
 import { layerResources } from "./memory.ts";
-import { checkOutputFolder, type OutputFolder } from "./output-folder.ts";
 import { planChecks } from "./plan-checks.ts";
-import { copiesOf, storedTensors } from "./plan-copies.ts";
+import { copiesOf } from "./plan-copies.ts";
 import { planFoldings } from "./plan-foldings.ts";
 import { planGroup } from "./plan-group.ts";
-import { planInputs } from "./plan-inputs.ts";
-import { planRotation, untiedConfig } from "./plan-rotation.ts";
-import { pathsOf, smallFiles, targetsOf } from "./planned-files.ts";
+import { type PlannedInputs, planInputs } from "./plan-inputs.ts";
+import type { CheckedLinear } from "./plan-linear.ts";
+import { type PlannedRotation, planRotation } from "./plan-rotation.ts";
+import { targetsOf } from "./planned-files.ts";
 import { linearStages } from "./stages.ts";
 
 /**
@@ -46,57 +47,17 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
   const layers = checkedLayers(params, kernels);
   const unfit = unfitWarnings(model, layers.length);
   const inputs = planInputs(params, layers);
-  const modules = model.linears.map(({ module }) => module);
-  const planned = layers.map(({ linear: { module, rows, columns, expert }, decision }) => ({
-    module,
-    format: decision.format,
-    parameters: decision.parameters,
-    shape: { rows, columns },
-    expert,
-  }));
-  checkLoaders(params, planned, modules);
-  const loadedBy = LOADERS.filter(
-    (loader) => modelCompatibility({ layers: planned, linears: modules, loader }).length === 0,
-  );
+  const linears = model.linears.map(({ module }) => module);
+  const stored = { layers: layers.map(storedLayer), linears };
+  checkLoaders(params, stored.layers, linears);
+  const loadedBy = LOADERS.filter((loader) => modelCompatibility({ ...stored, loader }).length === 0);
   const rotation = planRotation({ model, transforms: recipe.transforms, layers });
-  const { untied } = rotation ?? {};
-  const paths = pathsOf(model);
   const origin = params.provenance && (await describeCheckpointOrigin(params, params.provenance));
-  const checkpoint = planQuantizedCheckpoint({
-    config: untied ? untiedConfig(model.config) : model.config,
-    tensors: storedTensors(model, { layers, output: untied?.info }),
-    layers: planned.map(({ module, format, parameters }) => ({ module, format, parameters })),
-    stacks: model.stacks,
-    linears: untied ? [...new Set([...modules, untied.module])] : modules,
-    paths,
-    quantizer: params.tool,
-    ...(origin && { metadata: originPairs(origin) }),
-    ...(params.maxShardSize === undefined ? {} : { maxShardSize: params.maxShardSize }),
-  });
+  const checkpoint = layOut({ params, layers, rotation, origin });
   const targets = targetsOf(checkpoint);
-  const follows = params.inputs?.follows ?? false;
-  const stages = linearStages({ model, layers, needsInputs: inputs.needed }).map(
-    ({ groups, ...stage }): PlannedStage => ({
-      ...stage,
-      groups: groups.map((group) =>
-        planGroup(group, { model, targets, follows, whole: rotation?.whole ?? new Set() }),
-      ),
-    }),
-  );
-  const { foldings, warnings } = planFoldings({
-    model,
-    transforms: rotation === undefined ? recipe.transforms : [],
-    layers: stages.flatMap(({ groups }) => groups.flatMap((group) => group.layers)),
-    statistics,
-    inputs: inputs.source,
-  });
-  if ((foldings.length > 0 || rotation !== undefined) && inputs.source?.follows === true) {
-    checkChangesAlong({ name: params.recipeName, inputs: inputs.source, foldings });
-  }
+  const stages = planStages({ params, layers, inputs, rotation, targets });
+  const { foldings, warnings } = planChanges({ params, stages, inputs, rotation });
   const known = statistics === undefined ? [] : checkStatistics({ statistics, model, stages, foldings });
-  const corrected = new Set(
-    stages.flatMap(({ groups }) => groups.flatMap((group) => group.layers.map(({ bias }) => bias?.name))),
-  );
   const checks = planChecks(
     model,
     rotation?.blocks ?? new Set(foldings.flatMap(({ folding }) => folding.layer ?? [])),
@@ -107,37 +68,11 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     stages,
     foldings,
     checks,
-    wholeWeights: [...(rotation?.whole ?? [])].reduce(
-      (most, name) => Math.max(most, elementCount(model.tensors.get(name)!.info.shape)),
-      0,
-    ),
+    wholeWeights: Math.max(0, ...[...(rotation?.whole ?? [])].map((name) => elementsOf(model, name))),
   });
-  const shards = checkpoint.shards.shards.map(({ fileName, layout }) => ({
-    name: fileName,
-    size: layout.fileSize,
-  }));
-  const folder: OutputFolder =
-    params.checkPlaces === false
-      ? { path: resolve(params.output), replaces: false }
-      : await checkOutputFolder({
-          output: params.output,
-          files: [...shards, ...smallFiles(model, checkpoint)],
-          source: model.checkpoint.folder,
-          force: params.force ?? false,
-          restart,
-        });
-  const output: PlannedCopy | undefined = untied && {
-    name: untied.info.name,
-    weights: untied.embedding,
-    type: untied.info.type,
-    target: targets.get(untied.info.name)!,
-  };
-  const parameters = [...model.tensors.values(), ...(untied ? [untied] : [])].reduce(
-    (sum, { info }) => sum + elementCount(info.shape),
-    0,
-  );
-  const quantized = new Set(planned.map(({ module }) => module));
-  const fileSize = shards.reduce((sum, { size }) => sum + size, 0);
+  const folder = await placeFolder(params, checkpoint);
+  const copies = planCopies({ model, checkpoint, targets, stages, rotation });
+  const quantized = new Set(layers.map(({ linear }) => linear.module));
   const plan: Omit<CheckpointPlan, "identity"> = {
     model,
     recipe,
@@ -151,19 +86,9 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     foldings,
     checks,
     ...(rotation && { rotation }),
-    copies: [
-      ...copiesOf({ model, checkpoint, targets, untied: untied?.info.name }).filter(
-        ({ name }) => !corrected.has(name),
-      ),
-      ...(output ? [output] : []),
-    ],
-    ...(output && { untied: output }),
-    kept: modules.filter((module) => !quantized.has(module)),
-    parameters,
-    sourceBytes: model.checkpoint.totalBytes,
-    networkBytes: remoteBytes(model.checkpoint.tensors.values(), model.checkpoint.shards),
-    fileSize,
-    bitsPerWeight: (fileSize * 8) / parameters,
+    ...copies,
+    kept: linears.filter((module) => !quantized.has(module)),
+    ...sizesOf({ model, checkpoint, rotation }),
     ...(inputs.source && { inputs: inputs.source }),
     warnings: [
       ...model.warnings,
@@ -185,4 +110,95 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
   const identity = await checkpointIdentity(plan);
   if (folder.unfinished !== undefined) checkSameCheckpoint(folder.unfinished.journal, identity ?? {});
   return { ...plan, ...(identity && { identity }) };
+}
+
+/** Layers group by group, in the order of the computation, with the places of their tensors. */
+function planStages(context: {
+  readonly params: PlanCheckpointParams;
+  readonly layers: readonly CheckedLinear[];
+  readonly inputs: PlannedInputs;
+  readonly rotation: PlannedRotation | undefined;
+  readonly targets: ReadonlyMap<string, Target>;
+}): PlannedStage[] {
+  const { params, layers, inputs, rotation, targets } = context;
+  const { model } = params;
+  const placed = {
+    model,
+    targets,
+    follows: params.inputs?.follows ?? false,
+    whole: rotation?.whole ?? new Set<string>(),
+  };
+  return linearStages({ model, layers, needsInputs: inputs.needed }).map(({ groups, ...stage }) => ({
+    ...stage,
+    groups: groups.map((group) => planGroup(group, placed)),
+  }));
+}
+
+/** What transforms change of the model, and whether inputs can be had of a model that is changed. */
+function planChanges(context: {
+  readonly params: PlanCheckpointParams;
+  readonly stages: readonly PlannedStage[];
+  readonly inputs: PlannedInputs;
+  readonly rotation: PlannedRotation | undefined;
+}): ReturnType<typeof planFoldings> {
+  const { params, stages, inputs, rotation } = context;
+  const { model, recipe, recipeName: name, statistics } = params;
+  const planned = planFoldings({
+    model,
+    transforms: rotation === undefined ? recipe.transforms : [],
+    layers: stages.flatMap(({ groups }) => groups.flatMap((group) => group.layers)),
+    statistics,
+    inputs: inputs.source,
+  });
+  const { foldings } = planned;
+  if ((foldings.length > 0 || rotation !== undefined) && inputs.source?.follows === true) {
+    checkChangesAlong({ name, inputs: inputs.source, foldings });
+  }
+  return planned;
+}
+
+/** Tensors that are copied. */
+function planCopies(context: {
+  readonly model: LayeredModel;
+  readonly checkpoint: QuantizedCheckpointPlan;
+  readonly targets: ReadonlyMap<string, Target>;
+  readonly stages: readonly PlannedStage[];
+  readonly rotation: PlannedRotation | undefined;
+}): Pick<CheckpointPlan, "copies" | "untied"> {
+  const { model, checkpoint, targets, stages } = context;
+  const { info, embedding } = context.rotation?.untied ?? {};
+  const corrected = new Set(
+    stages.flatMap(({ groups }) => groups.flatMap((group) => group.layers.map(({ bias }) => bias?.name))),
+  );
+  const copies = copiesOf({ model, checkpoint, targets, untied: info?.name }).filter(
+    ({ name }) => !corrected.has(name),
+  );
+  if (info === undefined) return { copies };
+  const { name, type } = info;
+  const untied = { name, weights: embedding!, type, target: targets.get(name)! };
+  return { copies: [...copies, untied], untied };
+}
+
+function sizesOf(context: {
+  readonly model: LayeredModel;
+  readonly checkpoint: QuantizedCheckpointPlan;
+  readonly rotation: PlannedRotation | undefined;
+}): Pick<CheckpointPlan, "parameters" | "sourceBytes" | "networkBytes" | "fileSize" | "bitsPerWeight"> {
+  const { model, checkpoint, rotation } = context;
+  const { tensors, shards, totalBytes: sourceBytes } = model.checkpoint;
+  const stored = [...model.tensors.values(), ...(rotation?.untied ? [rotation.untied] : [])];
+  const parameters = stored.reduce((sum, { info }) => sum + elementCount(info.shape), 0);
+  const fileSize = checkpoint.shards.shards.reduce((sum, { layout }) => sum + layout.fileSize, 0);
+  return {
+    parameters,
+    sourceBytes,
+    networkBytes: remoteBytes(tensors.values(), shards),
+    fileSize,
+    bitsPerWeight: (fileSize * 8) / parameters,
+  };
+}
+
+/** Of a tensor of the model. */
+function elementsOf({ tensors }: LayeredModel, name: string): number {
+  return elementCount(tensors.get(name)!.info.shape);
 }
