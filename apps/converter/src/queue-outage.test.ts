@@ -4,13 +4,20 @@ import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openModel } from "@quern/checkpoints/node";
-import { convert, type ConversionPlan, planConversion } from "@quern/pipeline";
+import {
+  convert,
+  type ConversionPlan,
+  planConversion,
+  type TensorOutcome,
+  type TensorPart,
+} from "@quern/pipeline";
 import {
   connectQueue,
   delegateToQueue,
   parseQueueAddress,
   type QueueDelegateParams,
   type QueuePatience,
+  shareConversion,
   shareOutput,
   sharePath,
   work,
@@ -82,8 +89,13 @@ describe.skipIf(redisProgram === undefined)(
     /** What workers are told of such a plan. */
     const requested = ({
       outputs,
-    }: ConversionPlan): Pick<QueueDelegateParams, "request" | "name" | "lease"> => ({
+    }: ConversionPlan): Pick<
+      QueueDelegateParams<ConversionPlan, TensorPart, TensorOutcome>,
+      "share" | "request" | "name" | "lease"
+    > => ({
+      share: shareConversion,
       request: {
+        container: "gguf",
         model: { path: sharePath(demoCheckpoint) },
         outputs: types.map((type) => shareOutput({ type }, sharePath)),
         directory: sharePath(dirname(outputs[0]!.files[0]!.path)),

@@ -290,8 +290,9 @@ describe.skipIf(redisProgram === undefined)(
       for (const [options, code] of [
         [["--queue", "falsch"], "QUEUE_ADDRESS_INVALID"],
         [[...queue, "--sequential"], "USAGE_QUEUE"],
-        [[...queue, "--rounding", "gptq", "--dry-run"], "USAGE_QUEUE"],
-        [[...queue, "--to", "gptq"], "USAGE_CONTAINER"],
+        [[...queue, "--rounding", "gptq", "--sequential"], "USAGE_QUEUE"],
+        [[...queue, "--to", "gptq", "--sequential"], "USAGE_QUEUE"],
+        [["--to", "bnb", "--root", folder], "USAGE_QUEUE"],
         [["--no-work"], "USAGE_QUEUE"],
       ] as const) {
         const { exitCode, stderr } = await runCli({ argv: [...argv, ...options] });

@@ -1,4 +1,5 @@
 export type {
+  CheckpointOrigin,
   CheckpointRecipe,
   GgufOptions,
   GgufRecipe,

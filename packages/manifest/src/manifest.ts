@@ -160,3 +160,6 @@ export interface Manifest {
 
 /** A manifest before anything is written. */
 export type ManifestOrigin = Pick<Manifest, "tool" | "source" | "recipe" | "calibration">;
+
+/** The origin of a quantized checkpoint. */
+export type CheckpointOrigin = ManifestOrigin & { readonly recipe: CheckpointRecipe };

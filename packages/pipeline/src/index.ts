@@ -1,6 +1,7 @@
 export { convert, convertIter } from "./conversion/convert.ts";
 export type { ConvertIterOptions, ConvertOptions } from "./conversion/convert.ts";
 export type { ConversionDelegate } from "./conversion/delegate.ts";
+export type { Delegate, PartConverter } from "./delegate.ts";
 export { openTensorConverter } from "./conversion/tensor-converter.ts";
 export type { FinishedPart, TensorConverter, TensorOutcome } from "./conversion/tensor-converter.ts";
 export type { TensorPart } from "./conversion/tensor-places.ts";

@@ -1,14 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ConversionPlan, TensorConverter, TensorPart } from "@quern/pipeline";
+import type { PartConverter } from "@quern/pipeline";
 import { QuernError } from "@quern/tensor";
 import { UnrecoverableError, Worker } from "bullmq";
 import { abortable } from "./abortable.ts";
 import type { QueueConnection } from "./connection.ts";
 import type { WorkerEvent } from "./events.ts";
-import { jobData, type JobData, type JobResult } from "./job.ts";
+import { type JobData, type JobResult, parseJob } from "./job.ts";
 import { settlePartialFiles } from "./partial-files.ts";
 import { toPlainError } from "./plain-error.ts";
 import { expireRun, isRunAlive, PREFIX, queueName } from "./run-record.ts";
+import type { PartDescription, SharedPlan } from "./shared-plan.ts";
 
 /** How often a worker looks whether the run is still wanted. */
 const LOOK_INTERVAL = 200;
@@ -20,7 +21,7 @@ const JOBS_IN_HAND = 2;
 const LOSSES = 3;
 
 /** Errors that are the same wherever a job is tried. */
-const HOPELESS = /^(WEIGHT_|EXPRESSION_|KERNEL_|QUEUE_JOB_INVALID)/;
+const HOPELESS = /^(WEIGHT_|EXPRESSION_|KERNEL_|FOLDING_|QUANTIZE_|QUEUE_JOB_INVALID)/;
 
 /**
  * Works for a run until it is over, or `signal` says to leave: jobs in hand are finished first.
@@ -29,11 +30,11 @@ const HOPELESS = /^(WEIGHT_|EXPRESSION_|KERNEL_|QUEUE_JOB_INVALID)/;
  * @param params.lease Milliseconds without a sign of life after which others take over what this worker has in hand.
  * @returns jobs that were done
  */
-export async function attendRun(params: {
+export async function attendRun<Part, Outcome>(params: {
   readonly connection: QueueConnection;
   readonly run: string;
-  readonly plan: ConversionPlan;
-  readonly converter: TensorConverter;
+  readonly plan: SharedPlan<Part, Outcome>;
+  readonly converter: PartConverter<Part, Outcome>;
   readonly name: string;
   readonly lease: number;
   readonly signal: AbortSignal;
@@ -43,21 +44,23 @@ export async function attendRun(params: {
   const over = new AbortController();
   let jobs = 0;
   const client = connection.another();
-  const worker = new Worker<unknown, JobResult>(
+  const worker = new Worker<unknown, JobResult<Outcome>>(
     queueName(run),
     async (job) => {
       const started = performance.now();
-      let work: readonly TensorPart[] = [];
+      let parts: readonly PartDescription[] = [];
       try {
-        ({ work } = checkJob(job.data, plan));
+        const { work } = checkJob(plan, job.data);
+        parts = work.map((part) => plan.describe(part)!);
         const outcomes = await converter.convert({ work, signal: over.signal });
-        await settlePartialFiles(filesOf(plan, work));
+        const files = new Set(parts.flatMap((part) => part.files));
+        await settlePartialFiles([...files].map((file) => plan.files[file]!));
         jobs++;
         const seconds = (performance.now() - started) / 1000;
-        onEvent?.({ type: "job:done", run, tensors: namesOf(plan, work), seconds });
+        onEvent?.({ type: "job:done", run, tensors: namesOf(parts), seconds });
         return { kernels: converter.kernels, outcomes };
       } catch (error) {
-        if (!over.signal.aborted) onEvent?.({ type: "job:failed", run, tensors: namesOf(plan, work), error });
+        if (!over.signal.aborted) onEvent?.({ type: "job:failed", run, tensors: namesOf(parts), error });
         const plain = JSON.stringify(toPlainError(error));
         throw HOPELESS.test(toPlainError(error).code) ? new UnrecoverableError(plain) : new Error(plain);
       }
@@ -91,7 +94,10 @@ export async function attendRun(params: {
 }
 
 /** Waits for what a worker has in hand, no longer than there is a Redis to tell. */
-async function closeWorker(worker: Worker<unknown, JobResult>, { lost }: QueueConnection): Promise<void> {
+async function closeWorker(
+  worker: { close(force: boolean): Promise<void> },
+  { lost }: QueueConnection,
+): Promise<void> {
   await abortable(worker.close(lost.aborted), lost).catch((error: unknown) => {
     if (!lost.aborted) throw error;
   });
@@ -106,27 +112,12 @@ function unlessAborted(signal: AbortSignal): (error: unknown) => false {
 }
 
 /** @throws QuernError `QUEUE_JOB_INVALID` */
-function checkJob(data: unknown, plan: ConversionPlan): JobData {
-  const parsed = jobData.safeParse(data);
-  const isPlanned = ({ tensor, outputs }: TensorPart): boolean =>
-    tensor < plan.tensors.length && outputs.every((output) => output < plan.outputs.length);
-  if (parsed.success && parsed.data.work.every(isPlanned)) return parsed.data;
+function checkJob<Part>(plan: SharedPlan<Part>, data: unknown): JobData<Part> {
+  const job = parseJob(plan, data);
+  if (job !== undefined) return job;
   throw new QuernError("QUEUE_JOB_INVALID", "A job of the queue names no tensors of its run.");
 }
 
-function namesOf(plan: ConversionPlan, work: readonly TensorPart[]): string[] {
-  return work.map(({ tensor }) => plan.tensors[tensor]!.name);
-}
-
-/** Final paths of the files that hold some tensors. */
-function filesOf({ tensors, outputs }: ConversionPlan, work: readonly TensorPart[]): Set<string> {
-  return new Set(
-    outputs.flatMap((output, index) => {
-      const parts = work.filter((part) => part.outputs.includes(index));
-      const names = new Set(parts.map(({ tensor }) => tensors[tensor]!.name));
-      return output.tensors.flatMap(({ source, file }) =>
-        names.has(source) ? [output.files[file]!.path] : [],
-      );
-    }),
-  );
+function namesOf(parts: readonly PartDescription[]): string[] {
+  return parts.flatMap(({ tensors }) => tensors);
 }

@@ -1,4 +1,4 @@
-import type { ConversionIdentity, SourceFileIdentity } from "@quern/pipeline";
+import type { SourceFileIdentity, SourceIdentity } from "@quern/pipeline";
 import { QuernError } from "@quern/tensor";
 import { z } from "zod";
 
@@ -6,15 +6,15 @@ import { z } from "zod";
 export interface SharedIdentity {
   /** "quern 1.0.0" */
   readonly tool: string;
-  readonly source: {
-    readonly name: string;
-    readonly repository?: string | undefined;
-    readonly files: readonly SharedFile[];
-  };
-  /** SHA-256 of headers, and of how each tensor is made. */
-  readonly recipe: string;
-  /** SHA-256 of the weights. */
-  readonly importance: string;
+  readonly source: SharedSource;
+  /** Everything else, in the order in which differences are looked for: a digest for each part, or what people know it by. */
+  readonly parts: Readonly<Record<string, string>>;
+}
+
+interface SharedSource {
+  readonly name: string;
+  readonly repository?: string | undefined;
+  readonly files: readonly SharedFile[];
 }
 
 interface SharedFile {
@@ -39,18 +39,11 @@ export const sharedIdentity: z.ZodType<SharedIdentity> = z.strictObject({
       }),
     ),
   }),
-  recipe: z.string(),
-  importance: z.string(),
+  parts: z.record(z.string(), z.string()),
 });
 
-export function shareIdentity({ tool, source, digests }: ConversionIdentity): SharedIdentity {
-  const { name, repository, files } = source;
-  return {
-    tool,
-    source: { name, ...(repository === undefined ? {} : { repository }), files: files.map(withoutTime) },
-    recipe: digests.recipe,
-    importance: digests.importance,
-  };
+export function shareSource({ name, repository, files }: SourceIdentity): SharedSource {
+  return { name, ...(repository === undefined ? {} : { repository }), files: files.map(withoutTime) };
 }
 
 /** @throws QuernError `QUEUE_OTHER_RUN` saying what differs; `tool` can be told before anything is planned */
@@ -64,13 +57,25 @@ export function checkIdentity(ours: SharedIdentity, theirs: SharedIdentity): voi
   checkTool(ours.tool, theirs.tool);
   const difference = sourceDifference(ours.source, theirs.source);
   if (difference !== undefined) throw otherRun(`the source is another one here: ${difference}`);
-  if (ours.importance !== theirs.importance) {
-    throw otherRun("the importance matrix holds other weights here");
-  }
-  if (ours.recipe !== theirs.recipe) {
-    throw otherRun("the plan comes out otherwise here: headers or types of tensors differ");
+  const parts = new Set([...Object.keys(ours.parts), ...Object.keys(theirs.parts)]);
+  for (const part of parts) {
+    const [here, there] = [ours.parts[part], theirs.parts[part]];
+    if (here !== there) throw otherRun(DIFFERENCES[part]?.(here, there) ?? `${part} differs`);
   }
 }
+
+/** What is said of parts that differ. */
+const DIFFERENCES: Readonly<
+  Record<string, (ours: string | undefined, theirs: string | undefined) => string>
+> = {
+  importance: () => "the importance matrix holds other weights here",
+  config: () => "the configuration of the model is another one here",
+  statistics: () => "the statistics hold other inputs here",
+  kernels: (ours, theirs) =>
+    `sums are those of the kernels, which are ${ours || "none"} here, and in the run ${theirs || "none"}`,
+  rounding: () => "layers are rounded by other inputs here",
+  recipe: () => "the plan comes out otherwise here: headers or types of tensors differ",
+};
 
 function sourceDifference(
   ours: SharedIdentity["source"],

@@ -38,6 +38,7 @@ it("tells other machines of outputs, whatever they are asked for", () => {
     { type: "F16", split: { fileOf: new Map([["a", 1]]) } },
   ];
   const request = {
+    container: "gguf",
     model: { path: sharePath("/here/model", "/here") },
     outputs: outputs.map((output) => shareOutput(output, (path) => sharePath(path, "/here"))),
     directory: sharePath("/here", "/here"),
@@ -56,6 +57,7 @@ it("tells other machines of outputs, whatever they are asked for", () => {
 
 it("refuses what no coordinator asks for", () => {
   const request = {
+    container: "gguf",
     model: { path: { absolute: "/model" } },
     outputs: [{ type: "Q8_0" }],
     directory: { absolute: "/" },

@@ -8,6 +8,7 @@ import {
 } from "@quern/gguf";
 import type { OutputRequest } from "@quern/pipeline";
 import { z } from "zod";
+import { type SharedModel, sharedModel } from "./shared-model.ts";
 import { sharedPath, type SharedPath } from "./shared-path.ts";
 
 /** A value of the metadata. Numbers are text: JSON has none for NaN, nor for integers of 64 bits. */
@@ -35,10 +36,10 @@ type SharedSplit =
   | { readonly maxBytes: number; readonly firstWithoutTensors?: boolean | undefined }
   | { readonly fileOf: readonly (readonly [string, number])[] };
 
-/** What a conversion is asked for, so that other machines can plan the same: plain data that refers to files. */
+/** What GGUF files are asked for, so that other machines can plan the same: plain data that refers to files. */
 export interface ConversionRequest {
-  /** A repository at a commit ("hf:owner/name@commit"), or a folder or file. */
-  readonly model: { readonly repository: string } | { readonly path: SharedPath };
+  readonly container: "gguf";
+  readonly model: SharedModel;
   /** At least one. */
   readonly outputs: readonly SharedOutput[];
   /** Of outputs without a path. */
@@ -54,7 +55,22 @@ export interface ConversionRequest {
       }
     | undefined;
   readonly preTokenizer?: string | undefined;
+  /** How layers are rounded by what is known of their inputs. */
+  readonly rounding?:
+    | {
+        readonly method: SharedMember;
+        readonly transforms?: readonly SharedMember[] | undefined;
+        readonly statistics: SharedPath;
+      }
+    | undefined;
 }
+
+/** A member of an axis; with its own options. */
+interface SharedMember {
+  readonly name: string;
+}
+
+const sharedMember: z.ZodType<SharedMember> = z.strictObject({ name: z.string() });
 
 const scalarType = z.enum([
   "uint8",
@@ -107,10 +123,8 @@ const sharedOutput: z.ZodType<SharedOutput> = z.strictObject({
 });
 
 export const conversionRequest: z.ZodType<ConversionRequest> = z.strictObject({
-  model: z.union([
-    z.strictObject({ repository: z.string().startsWith("hf:") }),
-    z.strictObject({ path: sharedPath }),
-  ]),
+  container: z.literal("gguf"),
+  model: sharedModel,
   outputs: z.array(sharedOutput).min(1),
   directory: sharedPath,
   measureErrors: z.boolean(),
@@ -123,6 +137,13 @@ export const conversionRequest: z.ZodType<ConversionRequest> = z.strictObject({
     })
     .optional(),
   preTokenizer: z.string().optional(),
+  rounding: z
+    .strictObject({
+      method: sharedMember,
+      transforms: z.array(sharedMember).optional(),
+      statistics: sharedPath,
+    })
+    .optional(),
 });
 
 /** Tells other machines of an output. @param share How they are told paths. */

@@ -1,10 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  type ConversionPlan,
-  openTensorConverter,
-  type TensorOutcome,
-  type TensorPart,
-} from "@quern/pipeline";
 import { QuernError } from "@quern/tensor";
 import { abortable } from "./abortable.ts";
 import { attendRun } from "./attend-run.ts";
@@ -20,6 +14,7 @@ import {
   publishRun,
   type RunRecord,
 } from "./run-record.ts";
+import type { SharedPlan } from "./shared-plan.ts";
 
 /** How often the coordinator looks what has been done. */
 const LOOK_INTERVAL = 100;
@@ -34,18 +29,18 @@ const CLEANUP_PATIENCE = 3000;
  * Puts up a run, waits until its jobs are done, and takes the run back, however it ends.
  *
  * @param params.works Name and lease of this process, where it works, too.
- * @param params.onDone What workers have written is in the files of this machine: a tensor of `work` is done for all its outputs.
+ * @param params.onDone What workers have written is in the files of this machine: a part of `work`, with its outcome, is done.
  * @throws QuernError `QUEUE_RUN_LOST` when Redis has nothing of the run any more: another one may follow; otherwise as `delegateToQueue`
  */
-export async function coordinateRun(params: {
+export async function coordinateRun<Part, Outcome>(params: {
   readonly connection: QueueConnection;
   readonly record: RunRecord;
-  readonly plan: ConversionPlan;
-  readonly work: readonly TensorPart[];
+  readonly plan: SharedPlan<Part, Outcome>;
+  readonly work: readonly Part[];
   readonly works: { readonly name: string; readonly lease: number } | undefined;
   readonly signal: AbortSignal;
-  readonly onStart: (tensor: number) => void;
-  readonly onDone: (outcome: TensorOutcome, kernels: string) => Promise<void>;
+  readonly onStart: (part: Part) => void;
+  readonly onDone: (outcome: Outcome, kernels: string) => Promise<void>;
   readonly onEvent: ((event: QueueEvent) => void) | undefined;
 }): Promise<void> {
   const { connection, record, plan, work, works, onStart, onDone, onEvent } = params;
@@ -73,7 +68,7 @@ export async function coordinateRun(params: {
     background(() => repeat(WORKERS_INTERVAL, over.signal, () => unlessOver(tellWorkers())));
     if (works !== undefined) {
       background(async () => {
-        const converter = await openTensorConverter(plan);
+        const converter = await plan.open();
         const leave = AbortSignal.any([over.signal, signal]);
         try {
           await attendRun({ connection, run: record.id, plan, converter, ...works, signal: leave });
@@ -83,7 +78,7 @@ export async function coordinateRun(params: {
       });
     }
     while (!board.isDone) {
-      for (const tensor of await unlessOver(board.started())) onStart(tensor);
+      for (const part of await unlessOver(board.started())) onStart(part);
       for (const done of await unlessOver(board.takeDone())) {
         for (const outcome of done.outcomes) await onDone(outcome, done.kernels);
         if (done.repeated !== undefined) onEvent?.({ type: "job:repeated", tensor: done.repeated });

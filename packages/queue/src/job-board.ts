@@ -1,11 +1,10 @@
-import type { ConversionPlan, FinishedPart, TensorOutcome, TensorPart } from "@quern/pipeline";
 import { QuernError } from "@quern/tensor";
 import { Queue } from "bullmq";
 import type { QueueConnection } from "./connection.ts";
-import { divideWork, jobData, type JobData, jobResult } from "./job.ts";
+import { divideWork, type JobData, type JobResult, parseJob, parseResult } from "./job.ts";
 import { parsePlainError } from "./plain-error.ts";
 import { PREFIX, queueName } from "./run-record.ts";
-import { checksumPart } from "./checksum-part.ts";
+import type { SharedPlan } from "./shared-plan.ts";
 
 /** How often a job is tried. */
 const ATTEMPTS = 3;
@@ -17,28 +16,32 @@ const RETRY_DELAY = 1000;
 const PAGE = 100;
 
 /** A job that has been done. */
-interface DoneJob {
-  readonly kernels: string;
-  /** Of tensors that are complete. */
-  readonly outcomes: readonly TensorOutcome[];
-  /** GGUF name of a tensor that is converted once more, with its neighbours. */
+interface DoneJob<Outcome> extends JobResult<Outcome> {
+  /** Name of a tensor that is converted once more, with its neighbours. */
   readonly repeated?: string;
 }
 
+/** A job that is not done. */
+interface OpenJob<Part> {
+  readonly data: JobData<Part>;
+  /** How often what was written was not in the files. */
+  readonly round: number;
+}
+
 /** The jobs of a run, as its coordinator sees them. */
-export class JobBoard {
+export class JobBoard<Part, Outcome> {
   readonly #queue: Queue;
   readonly #run: string;
-  readonly #plan: ConversionPlan;
+  readonly #plan: SharedPlan<Part, Outcome>;
   /** Jobs that are not done, by their id. */
-  readonly #open = new Map<string, { readonly data: JobData; readonly round: number }>();
+  readonly #open = new Map<string, OpenJob<Part>>();
   readonly #started = new Set<string>();
   #posted = false;
 
   constructor(params: {
     readonly connection: QueueConnection;
     readonly run: string;
-    readonly plan: ConversionPlan;
+    readonly plan: SharedPlan<Part, Outcome>;
   }) {
     const { connection, run, plan } = params;
     this.#queue = new Queue(queueName(run), {
@@ -57,8 +60,8 @@ export class JobBoard {
     return this.#posted && this.#open.size === 0;
   }
 
-  /** Puts up the jobs for some tensors. */
-  async post(work: readonly TensorPart[]): Promise<void> {
+  /** Puts up the jobs for some parts. */
+  async post(work: readonly Part[]): Promise<void> {
     const jobs = divideWork(this.#plan, work);
     for (let first = 0; first < jobs.length; first += PAGE) {
       await this.#add(
@@ -70,13 +73,13 @@ export class JobBoard {
     this.#posted = true;
   }
 
-  /** Tensors of jobs that workers have in hand since it was asked last. */
-  async started(): Promise<number[]> {
+  /** Parts of jobs that workers have in hand since it was asked last. */
+  async started(): Promise<Part[]> {
     const active = await this.#queue.getActive(0, PAGE - 1);
     return active.flatMap(({ id, data }) => {
       if (id === undefined || this.#started.has(id)) return [];
       this.#started.add(id);
-      return jobData.safeParse(data).data?.work.map(({ tensor }) => tensor) ?? [];
+      return parseJob(this.#plan, data)?.work ?? [];
     });
   }
 
@@ -85,21 +88,17 @@ export class JobBoard {
    *
    * @throws QuernError of a job that has failed for good
    */
-  async takeDone(): Promise<DoneJob[]> {
+  async takeDone(): Promise<DoneJob<Outcome>[]> {
     for (const job of await this.#queue.getFailed(0, 0)) {
       throw this.#failure({ id: job.id, reason: job.failedReason, attempts: job.attemptsMade });
     }
-    const done: DoneJob[] = [];
+    const done: DoneJob<Outcome>[] = [];
     for (const job of await this.#queue.getCompleted(0, PAGE - 1)) {
       const { id = "" } = job;
       const open = this.#open.get(id);
-      const result = jobResult.safeParse(job.returnvalue);
       if (open !== undefined) {
-        done.push(
-          result.success && isComplete(open.data, result.data.outcomes)
-            ? await this.#checked(id, open, result.data)
-            : await this.#again(id, open, open.data.work[0]!.tensor),
-        );
+        const result = parseResult(this.#plan, open.data, job.returnvalue);
+        done.push(await this.#checked(id, open, result));
       }
       await job.remove();
     }
@@ -113,30 +112,20 @@ export class JobBoard {
 
   async #checked(
     id: string,
-    open: { readonly data: JobData; readonly round: number },
-    done: DoneJob,
-  ): Promise<DoneJob> {
-    for (const part of done.outcomes.flatMap(({ parts }) => parts)) {
-      if (!(await this.#isInFile(part))) return this.#again(id, open, part.tensor);
+    open: OpenJob<Part>,
+    done: JobResult<Outcome> | undefined,
+  ): Promise<DoneJob<Outcome>> {
+    const { work } = open.data;
+    if (done === undefined) return this.#again(id, open, work[0]!);
+    for (const [index, outcome] of done.outcomes.entries()) {
+      if (!(await this.#plan.isWritten(outcome))) return this.#again(id, open, work[index]!);
     }
     this.#open.delete(id);
     return done;
   }
 
-  /** Whether the bytes of a part are in the files of all its outputs, as this machine sees them. */
-  async #isInFile({ tensor, outputs, crc32 }: FinishedPart): Promise<boolean> {
-    for (const output of outputs) {
-      if ((await checksumPart(this.#plan, { tensor, output })) !== crc32) return false;
-    }
-    return true;
-  }
-
-  async #again(
-    id: string,
-    { data, round }: { readonly data: JobData; readonly round: number },
-    tensor: number,
-  ): Promise<DoneJob> {
-    const { name } = this.#plan.tensors[tensor]!;
+  async #again(id: string, { data, round }: OpenJob<Part>, part: Part): Promise<DoneJob<Outcome>> {
+    const name = this.#nameOf(part);
     this.#open.delete(id);
     if (round + 1 < ATTEMPTS) {
       await this.#add([{ id: `${id.split(".")[0]}.${round + 1}`, data, round: round + 1 }]);
@@ -149,9 +138,11 @@ export class JobBoard {
     );
   }
 
-  async #add(
-    jobs: readonly { readonly id: string; readonly data: JobData; readonly round: number }[],
-  ): Promise<void> {
+  #nameOf(part: Part): string {
+    return this.#plan.describe(part)!.name;
+  }
+
+  async #add(jobs: readonly (OpenJob<Part> & { readonly id: string })[]): Promise<void> {
     for (const { id, data, round } of jobs) this.#open.set(id, { data, round });
     await this.#queue.addBulk(
       jobs.map(({ id, data }) => ({
@@ -176,8 +167,8 @@ export class JobBoard {
     readonly reason: string;
     readonly attempts: number;
   }): QuernError {
-    const tensor = this.#open.get(id)?.data.work[0]?.tensor;
-    const name = tensor === undefined ? `of run ${this.#run}` : this.#plan.tensors[tensor]!.name;
+    const part = this.#open.get(id)?.data.work[0];
+    const name = part === undefined ? `of run ${this.#run}` : this.#nameOf(part);
     const plain = parsePlainError(reason);
     if (plain === undefined) {
       return new QuernError(
@@ -197,21 +188,4 @@ export class JobBoard {
       },
     });
   }
-}
-
-/** Whether a job has done all that it was for, and nothing else. */
-function isComplete({ work }: JobData, outcomes: readonly TensorOutcome[]): boolean {
-  return (
-    outcomes.length === work.length &&
-    outcomes.every(({ tensor, parts }, index) => {
-      const wanted = work[index]!;
-      const outputs = new Set(parts.flatMap((part) => part.outputs));
-      return (
-        tensor === wanted.tensor &&
-        parts.every((part) => part.tensor === tensor) &&
-        outputs.size === wanted.outputs.length &&
-        wanted.outputs.every((output) => outputs.has(output))
-      );
-    })
-  );
 }

@@ -1,28 +1,23 @@
 import { open } from "node:fs/promises";
-import type { ConversionPlan } from "@quern/pipeline";
 import { QuernError } from "@quern/tensor";
-import { partialPathOf, reportingAs } from "@quern/tensor/node";
+import { reportingAs } from "@quern/tensor/node";
+import type { SharedFile } from "./shared-plan.ts";
 
 /**
- * Checks that the partial files of a plan are here, as the coordinator has made them.
+ * Checks that partial files are here, as the coordinator has made them.
  *
- * @param wanted Positions of the outputs that are not finished.
  * @throws QuernError `QUEUE_NOT_SHARED`
  */
-export async function checkPartialFiles(
-  { outputs }: Pick<ConversionPlan, "outputs">,
-  wanted: readonly number[],
-): Promise<void> {
-  for (const { path, fileSize, layout } of wanted.flatMap((output) => outputs[output]?.files ?? [])) {
-    const partial = partialPathOf(path);
+export async function checkPartialFiles(files: readonly SharedFile[]): Promise<void> {
+  for (const { partial, size: expected, header } of files) {
     const handle = await open(partial, "r+").catch((cause: Error) => {
       throw notShared(partial, cause.message, cause);
     });
     try {
       const { size } = await handle.stat();
-      const header = Buffer.alloc(layout.header.byteLength);
-      const { bytesRead } = await handle.read(header, 0, header.byteLength, 0);
-      if (size !== fileSize || bytesRead !== header.byteLength || !header.equals(layout.header)) {
+      const beginning = Buffer.alloc(header.byteLength);
+      const { bytesRead } = await handle.read(beginning, 0, beginning.byteLength, 0);
+      if (size !== expected || bytesRead !== header.byteLength || !beginning.equals(header)) {
         throw notShared(partial, "it is not the file of the run");
       }
     } finally {
@@ -40,10 +35,10 @@ function notShared(path: string, problem: string, cause?: Error): QuernError {
 }
 
 /** Makes sure that what was written to files is not only in the memory of this machine. */
-export async function settlePartialFiles(paths: Iterable<string>): Promise<void> {
-  for (const path of paths) {
+export async function settlePartialFiles(files: Iterable<SharedFile>): Promise<void> {
+  for (const { path, partial } of files) {
     await reportingAs(path, async () => {
-      const handle = await open(partialPathOf(path), "r+");
+      const handle = await open(partial, "r+");
       try {
         await handle.datasync();
       } finally {

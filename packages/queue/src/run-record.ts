@@ -3,7 +3,7 @@ import { QuernError } from "@quern/tensor";
 import { z } from "zod";
 import type { QueueConnection } from "./connection.ts";
 import { type SharedIdentity, sharedIdentity } from "./compare-identity.ts";
-import { type ConversionRequest, conversionRequest } from "./conversion-request.ts";
+import { type RunRequest, runRequest } from "./run-request.ts";
 import { type SharedPath, sharedPath } from "./shared-path.ts";
 
 /** In front of every key. */
@@ -15,23 +15,23 @@ const RUN_LIFE = 20_000;
 /** In this order runs are taken. */
 const RUNS = `${PREFIX}:runs`;
 
-/** What workers need to know of a conversion. It holds references only, and no secret. */
+/** What workers need to know of a run. It holds references only, and no secret. */
 export interface RunRecord {
   readonly id: string;
   readonly identity: SharedIdentity;
-  readonly request: ConversionRequest;
+  readonly request: RunRequest;
   /** Final paths of the files of all outputs. */
   readonly files: readonly SharedPath[];
-  /** Positions of the outputs that are not finished: the partial files of these are there. */
-  readonly outputs: readonly number[];
+  /** Positions of those that are not finished: their partial files are there. */
+  readonly unfinished: readonly number[];
 }
 
 const runRecord: z.ZodType<RunRecord> = z.strictObject({
   id: z.uuid(),
   identity: sharedIdentity,
-  request: conversionRequest,
+  request: runRequest,
   files: z.array(sharedPath).min(1),
-  outputs: z.array(z.int().nonnegative()),
+  unfinished: z.array(z.int().nonnegative()),
 });
 
 /** A worker as the coordinator sees it. */

@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type ConversionPlan, openTensorConverter } from "@quern/pipeline";
 import { QuernError } from "@quern/tensor";
 import { abortable } from "./abortable.ts";
 import { attendRun } from "./attend-run.ts";
-import { checkIdentity, checkTool, shareIdentity } from "./compare-identity.ts";
+import { checkIdentity, checkTool } from "./compare-identity.ts";
 import type { QueueConnection } from "./connection.ts";
-import type { ConversionRequest } from "./conversion-request.ts";
 import type { WorkerEvent } from "./events.ts";
 import { checkPartialFiles } from "./partial-files.ts";
 import { asQueueError } from "./command-error.ts";
 import { toPlainError } from "./plain-error.ts";
 import { listRuns, readRun, reportWorker, type RunRecord } from "./run-record.ts";
+import type { RunRequest } from "./run-request.ts";
 import { localPath } from "./shared-path.ts";
+import type { SharedPlan } from "./shared-plan.ts";
 
 /** How often a worker looks for runs. */
 const LOOK_INTERVAL = 100;
@@ -27,7 +27,7 @@ export interface WorkParams {
   /** "quern 1.0.0": what plans of this process say in their identity. */
   readonly tool: string;
   /** Plans what a run asks for, with the resources of this machine. */
-  readonly plan: (request: ConversionRequest) => Promise<ConversionPlan>;
+  readonly plan: (request: RunRequest) => Promise<SharedPlan>;
   /** Folder outside of which nothing is touched, and below which runs may name their files. Default: paths are the same everywhere. */
   readonly root?: string;
   /** "host-1234" */
@@ -94,32 +94,36 @@ async function attend(params: WorkParams, record: RunRecord): Promise<void> {
   const { id: run } = record;
   checkTool(tool, record.identity.tool);
   const plan = await params.plan(record.request);
-  checkIdentity(shareIdentity(plan.identity), record.identity);
-  checkNames(plan, record, root);
-  await checkPartialFiles(plan, record.outputs);
-  const converter = await openTensorConverter(plan);
   try {
-    await reportWorker(connection, { id: run, worker: { name, kernels: converter.kernels } });
-    onEvent?.({ type: "run:joined", run, model: plan.checkpoint.name, tensors: plan.tensors.length });
-    const jobs = await attendRun({
-      connection,
-      run,
-      plan,
-      converter,
-      name,
-      lease,
-      signal,
-      ...(onEvent && { onEvent }),
-    });
-    onEvent?.({ type: "run:left", run, jobs });
+    checkIdentity(plan.identity, record.identity);
+    checkNames(plan, record, root);
+    await checkPartialFiles(record.unfinished.flatMap((file) => plan.files[file] ?? []));
+    const converter = await plan.open();
+    try {
+      await reportWorker(connection, { id: run, worker: { name, kernels: converter.kernels } });
+      onEvent?.({ type: "run:joined", run, model: plan.model, tensors: plan.tensors });
+      const jobs = await attendRun({
+        connection,
+        run,
+        plan,
+        converter,
+        name,
+        lease,
+        signal,
+        ...(onEvent && { onEvent }),
+      });
+      onEvent?.({ type: "run:left", run, jobs });
+    } finally {
+      await converter.close();
+    }
   } finally {
-    await converter.close();
+    await plan.close?.();
   }
 }
 
 /** @throws QuernError `QUEUE_OTHER_RUN` where the plan would write other files than the run's */
-function checkNames({ outputs }: ConversionPlan, { files }: RunRecord, root: string | undefined): void {
-  const planned = outputs.flatMap((output) => output.files.map(({ path }) => path));
+function checkNames(plan: SharedPlan, { files }: RunRecord, root: string | undefined): void {
+  const planned = plan.files.map(({ path }) => path);
   const wanted = files.map((path) => localPath(path, root));
   if (planned.length === wanted.length && planned.every((path, index) => path === wanted[index])) return;
   throw new QuernError(

@@ -2,6 +2,7 @@
 // process that the user starts, and how fast weights went through. Every round measures all in turn; figures are medians, with the worst in
 // brackets. Workers run already, as they do where there is a queue. All files are compared.
 //   node tools/bench/src/queue.mjs [--size 1B] [--layers 4] [--types Q4_K_M,Q6_K] [--rounds 3] [--folder <scratch>]
+// With --to <container> or --recipe <name>, a checkpoint in safetensors instead of GGUF files.
 // Starts a redis-server of its own (tools/redis.sh gets one).
 import { spawn } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
@@ -19,12 +20,20 @@ const { values: options } = parseArgs({
     size: { type: "string", default: "1B" },
     layers: { type: "string", default: "4" },
     types: { type: "string", default: "Q4_K_M,Q6_K" },
+    to: { type: "string" },
+    recipe: { type: "string" },
     rounds: { type: "string", default: "3" },
     folder: { type: "string" },
   },
 });
 const quern = fileURLToPath(new URL("../../../apps/converter/bin/quern.js", import.meta.url));
 const rounds = Number(options.rounds);
+const { to, recipe, types } = options;
+const isFolder = to !== undefined || recipe !== undefined;
+/** What is written. */
+const wanted = isFolder
+  ? [...(to ? ["--to", to] : []), ...(recipe ? ["--recipe", recipe] : [])]
+  : ["-t", types];
 
 const scratch = options.folder ?? mkdtempSync(join(tmpdir(), "quern-queue-"));
 mkdirSync(scratch, { recursive: true });
@@ -63,10 +72,9 @@ async function measure() {
           "convert",
           checkpoint,
           "-q",
-          "-t",
-          options.types,
+          ...wanted,
           "-o",
-          `${output}/`,
+          isFolder ? output : `${output}/`,
           ...argv,
         ]),
       );
@@ -78,7 +86,7 @@ async function measure() {
     }
   }
   console.log(
-    `${cpus()[0].model}, ${cpus().length} cores, Node ${process.version}; ${(weights / 1e9).toFixed(2)} B weights (BF16) to ${options.types}, ${rounds} rounds\n`,
+    `${cpus()[0].model}, ${cpus().length} cores, Node ${process.version}; ${(weights / 1e9).toFixed(2)} B weights (BF16), ${wanted.join(" ")}, ${rounds} rounds\n`,
   );
   console.log("| | seconds | million weights/s | of local, 1 thread |\n| --- | --- | --- | --- |");
   const [{ seconds: first }] = contenders;

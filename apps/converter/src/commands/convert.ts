@@ -4,8 +4,9 @@ import { addManual } from "../help/manual.ts";
 import type { Host } from "../host.ts";
 import { asksForCheckpoint } from "./checkpoint-options.ts";
 import { addConvertOptions, type ConvertOptions, outputRequests } from "./convert-options.ts";
-import type { QueuedOptions } from "./convert-by-queue.ts";
-import { addQueuedOptions, queuedConversion } from "./queue-options.ts";
+import type { QueuedOptions } from "./by-queue.ts";
+import { addQueuedOptions, queuedCheckpoint, queuedConversion } from "./queue-options.ts";
+import type { WriteCheckpoint } from "./run-checkpoint.ts";
 import { type ConvertPlan, runConversion } from "./run-conversion.ts";
 import { MODEL_ARGUMENT } from "./open-named.ts";
 
@@ -59,8 +60,11 @@ export async function runConvert(params: {
 }): Promise<void> {
   const { command, model, options, host } = params;
   if (asksForCheckpoint(command)) {
+    const byQueue = await queuedCheckpoint({ model, options, host });
     const { runCheckpoint } = await import("./run-checkpoint.ts");
-    await runCheckpoint({ model, options, host });
+    const write: WriteCheckpoint | undefined =
+      byQueue && ((plan, run) => byQueue(plan, { ...run, onQueueEvent: run.onEvent }));
+    await runCheckpoint({ model, options, host, ...(write && { write }) });
   } else {
     const { outputs, directory } = outputRequests(options, host.cwd);
     const request = { model, directory, options, host };

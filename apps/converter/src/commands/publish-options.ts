@@ -5,7 +5,7 @@ import { parseHubReference } from "@quern/hub";
 import { positiveArgument, typesArgument } from "./arguments.ts";
 import { dataArgument } from "./data-argument.ts";
 import { addCheckpointOptions, type CheckpointOptions } from "./checkpoint-options.ts";
-import type { QueuedOptions } from "./convert-by-queue.ts";
+import type { QueuedOptions } from "./by-queue.ts";
 import { addQueuedOptions } from "./queue-options.ts";
 import type { MessageOptions } from "./run-reported.ts";
 import {

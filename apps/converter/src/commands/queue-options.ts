@@ -1,6 +1,8 @@
 import { QuernError } from "@quern/tensor";
 import { type Command, InvalidArgumentError } from "commander";
-import type { ConvertByQueue, QueuedOptions, QueuedParams } from "./convert-by-queue.ts";
+import type { QueuedOptions } from "./by-queue.ts";
+import type { ConvertByQueue, QueuedConversionParams } from "./convert-by-queue.ts";
+import type { QueuedCheckpointParams, WriteByQueue } from "./write-by-queue.ts";
 
 /** How addresses of queues are written, for help. They are not looked at by commander, which would print one that is wrong, password and all. */
 export const QUEUE_ADDRESS = "redis://[user:password@]host[:port][/database], or rediss:// for TLS";
@@ -44,25 +46,44 @@ export function addQueuedOptions(command: Command): Command {
   );
 }
 
+/** What is asked for, with or without a queue. */
+type Unqueued<Params extends { readonly options: object }> = Omit<Params, "options"> & {
+  readonly options: Partial<Params["options"]>;
+};
+
 /**
- * What `--queue` changes.
+ * What `--queue` changes about GGUF files.
  *
  * @returns undefined without it
  * @throws QuernError `USAGE_QUEUE`, and the codes of `convertByQueue`
  */
-export async function queuedConversion({
-  options,
-  ...params
-}: Omit<QueuedParams, "options"> & { readonly options: Partial<QueuedOptions> }): Promise<
-  ConvertByQueue | undefined
-> {
-  const { queue, root, work } = options;
-  if (queue !== undefined) {
-    const { convertByQueue } = await import("./convert-by-queue.ts");
-    return convertByQueue({ ...params, options: { ...(options as QueuedOptions), queue } });
-  }
+export async function queuedConversion(
+  params: Unqueued<QueuedConversionParams>,
+): Promise<ConvertByQueue | undefined> {
+  if (!asksForQueue(params.options)) return undefined;
+  const { convertByQueue } = await import("./convert-by-queue.ts");
+  return convertByQueue(params as QueuedConversionParams);
+}
+
+/**
+ * What `--queue` changes about quantized checkpoints.
+ *
+ * @returns undefined without it
+ * @throws QuernError `USAGE_QUEUE`, and the codes of `writeByQueue`
+ */
+export async function queuedCheckpoint(
+  params: Unqueued<QueuedCheckpointParams>,
+): Promise<WriteByQueue | undefined> {
+  if (!asksForQueue(params.options)) return undefined;
+  const { writeByQueue } = await import("./write-by-queue.ts");
+  return writeByQueue(params as QueuedCheckpointParams);
+}
+
+/** @throws QuernError `USAGE_QUEUE` for options of a queue that is not asked for */
+function asksForQueue({ queue, root, work }: Partial<QueuedOptions>): boolean {
+  if (queue !== undefined) return true;
   const stray = root === undefined ? (work === false ? "--no-work" : undefined) : "--root";
-  if (stray === undefined) return undefined;
+  if (stray === undefined) return false;
   throw new QuernError("USAGE_QUEUE", `${stray} is for --queue: expected it, too.`);
 }
 

@@ -2,6 +2,7 @@ import { basename, resolve, sep } from "node:path";
 import type { JsonObject } from "@quern/manifest";
 import {
   type CheckpointPlan,
+  type CheckpointReport,
   type LayeredModel,
   openLayeredModel,
   planCheckpoint,
@@ -25,6 +26,7 @@ import { reportPaths, type ReportTarget, reportTarget } from "../report/report-t
 import { writeReport } from "../report/write-report.ts";
 import { writeJsonLine } from "../reporters/json.ts";
 import { measuredInWeights } from "../reporters/measure.ts";
+import type { WorkEvent } from "../reporters/reporter.ts";
 import { styleFor } from "../terminal.ts";
 import { tool } from "../version.ts";
 import type { CheckpointOptions } from "./checkpoint-options.ts";
@@ -50,16 +52,27 @@ interface RunCheckpointOptions
   readonly report?: string;
 }
 
+/** Runs a plan. */
+export type WriteCheckpoint = (
+  plan: CheckpointPlan,
+  options: {
+    readonly signal: AbortSignal;
+    readonly onEvent: (event: WorkEvent) => void;
+  },
+) => Promise<CheckpointReport>;
+
 interface RunCheckpointParams {
   /** Folder of a checkpoint, as the user gave it. */
   readonly model: string;
   readonly options: RunCheckpointOptions;
   readonly host: Host;
+  /** Default: by this process alone. */
+  readonly write?: WriteCheckpoint;
 }
 
 /** Plans a quantized checkpoint and writes it, or with `--dry-run` shows the plan. */
 export async function runCheckpoint(params: RunCheckpointParams): Promise<void> {
-  const { options, host } = params;
+  const { options, host, write = writeCheckpoint } = params;
   const recipe = await checkpointRecipe({ options, cwd: host.cwd });
   const target = options.report === undefined ? undefined : reportTarget(options.report, host.cwd);
   const force = options.force === true;
@@ -107,7 +120,7 @@ export async function runCheckpoint(params: RunCheckpointParams): Promise<void> 
       interrupted: () => (kept ? "the same command goes on with what is complete" : undefined),
       run: ({ signal, onEvent }) => {
         signal.addEventListener("abort", () => inputs.stop(signal.reason));
-        return writeCheckpoint(plan, {
+        return write(plan, {
           signal,
           onEvent: (event) => {
             if (event.type === "stop") kept = true;

@@ -7,6 +7,7 @@ import { taskOf } from "@quern/pipeline/cards";
 import { type LayeredModel, openLayeredModel, planCheckpoint } from "@quern/pipeline/layers";
 import {
   planCheckpointPublication,
+  type PlanCheckpointPublicationParams,
   planGgufPublication,
   type PlanGgufPublicationParams,
   publicationBytes,
@@ -34,7 +35,7 @@ import { publicationEvaluation } from "./publication-evaluation.ts";
 import { publicationPlanRecord } from "./publication-plan-record.ts";
 import { hashOf } from "./provenance.ts";
 import type { PublishOptions } from "./publish-options.ts";
-import { queuedConversion } from "./queue-options.ts";
+import { queuedCheckpoint, queuedConversion } from "./queue-options.ts";
 import { requestedConversion } from "./run-conversion.ts";
 import { roundingNeeds } from "./rounding-options.ts";
 import { reporterName, runReported } from "./run-reported.ts";
@@ -60,8 +61,10 @@ interface PublicationWork extends RunPublishParams {
   readonly target: PublicationTarget;
   /** Of a checkpoint. */
   readonly layers?: ResolvedLayers;
-  /** With `--queue`. */
+  /** With `--queue`: of GGUF files. */
   readonly convertPlan?: PlanGgufPublicationParams["convertPlan"];
+  /** With `--queue`: of a checkpoint. */
+  readonly write?: NonNullable<PlanCheckpointPublicationParams["write"]>;
 }
 
 const DEFAULT_TYPE = "Q4_K_M";
@@ -69,16 +72,8 @@ const DEFAULT_TYPE = "Q4_K_M";
 /** Plans a publication and runs it, or with `--dry-run` shows the plan. */
 export async function runPublish(params: RunPublishParams): Promise<void> {
   const { options, host } = params;
-  const byQueue = await queuedConversion({
-    model: params.model,
-    directory: directoryOf(params),
-    options: { ...options, manifest: true },
-    host,
-  });
   let tellOfQueue: (event: QueueEvent) => void = () => undefined;
-  const convertPlan: PublicationWork["convertPlan"] =
-    byQueue &&
-    ((plan, outputs, run) => byQueue(plan, outputs, { ...run, onQueueEvent: (event) => tellOfQueue(event) }));
+  const queued = await byQueue(params, (event) => tellOfQueue(event));
   const access = await hubAccessOf(host.env);
   // Looking at a plan of what is public needs no token.
   if (!(options.dryRun && access.token === undefined)) await checkWriter({ access, id: options.repo });
@@ -93,7 +88,7 @@ export async function runPublish(params: RunPublishParams): Promise<void> {
       source,
       inputs,
       ...(layers && { layers }),
-      ...(convertPlan && { convertPlan }),
+      ...queued,
     });
     if (!options.quiet) writeWarnings(plan.warnings, host);
     if (options.json) writeJsonLine(host.stdout, publicationPlanRecord(plan));
@@ -128,6 +123,22 @@ export async function runPublish(params: RunPublishParams): Promise<void> {
   } finally {
     await inputs.close();
   }
+}
+
+/** What `--queue` changes. */
+async function byQueue(
+  params: RunPublishParams,
+  onQueueEvent: (event: QueueEvent) => void,
+): Promise<Pick<PublicationWork, "convertPlan" | "write">> {
+  if (params.asCheckpoint) {
+    const write = await queuedCheckpoint(params);
+    return write ? { write: (plan, run) => write(plan, { ...run, onQueueEvent }) } : {};
+  }
+  const options = { ...params.options, manifest: true } as const;
+  const convert = await queuedConversion({ ...params, directory: directoryOf(params), options });
+  return convert
+    ? { convertPlan: (plan, outputs, run) => convert(plan, outputs, { ...run, onQueueEvent }) }
+    : {};
 }
 
 /** Where files lie until they are published, and unless they are deleted. */

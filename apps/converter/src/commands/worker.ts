@@ -9,8 +9,8 @@ import { addAnswerOptions, addResourceOptions } from "./shared-options.ts";
 export function defineWorker(command: Command, host: Host): void {
   addManual(command, {
     description: [
-      "Takes part in conversions that quern convert --queue posts to a Redis. The Redis only names sources and files: weights are read from the Hub or from storage shared by the machines, and the results are written to shared storage.",
-      "A worker makes the plan of a run for itself, and refuses a run for which it would write other bytes, such as with another version of the program or another source. If a worker dies, others repeat what it was working on.",
+      "Takes part in conversions that quern convert --queue posts to a Redis, of GGUF files and of checkpoints. The Redis only names sources and files: weights are read from the Hub or from storage shared by the machines, and the results are written to shared storage.",
+      "A worker makes the plan of a run for itself, and refuses a run for which it would write other bytes, such as with another version of the program, another source, or, where layers are rounded by statistics, other kernels. If a worker dies, others repeat what it was working on.",
       "After Ctrl-C it finishes what it is working on; a second Ctrl-C ends it at once.",
     ],
     examples: [

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { CheckpointOrigin } from "../manifest.ts";
 import { isContainedPath } from "./contained-path.ts";
 
 const text = z.string().min(1).max(4096);
@@ -35,6 +36,12 @@ const source = z.strictObject({
   ),
 });
 
+const checkpointRecipe = z.strictObject({
+  container: z.literal("safetensors"),
+  recipe: jsonObject,
+  maxShardSize: z.number().gt(0).optional(),
+});
+
 const recipe = z.discriminatedUnion("container", [
   z.strictObject({
     container: z.literal("gguf"),
@@ -63,11 +70,7 @@ const recipe = z.discriminatedUnion("container", [
     preTokenizer: text.optional(),
     rounding: z.strictObject({ method: member, transforms: z.array(member).optional() }).optional(),
   }),
-  z.strictObject({
-    container: z.literal("safetensors"),
-    recipe: jsonObject,
-    maxShardSize: z.number().gt(0).optional(),
-  }),
+  checkpointRecipe,
 ]);
 
 const calibration = z.strictObject({
@@ -78,14 +81,24 @@ const calibration = z.strictObject({
   exclude: z.array(text).optional(),
 });
 
-/** What the JSON of a manifest says, in the order in which it is written. */
-export const MANIFEST: z.ZodType = z.strictObject({
-  format: z.literal("quern-manifest"),
-  version: z.literal(1),
+const origin = {
   tool: z.strictObject({ name: text, version: text }),
   source,
   recipe,
   calibration: calibration.optional(),
+};
+
+/** What manifests say of the origin of a quantized checkpoint. */
+export const CHECKPOINT_ORIGIN = z.strictObject({
+  ...origin,
+  recipe: checkpointRecipe,
+}) as z.ZodType as z.ZodType<CheckpointOrigin>;
+
+/** What the JSON of a manifest says, in the order in which it is written. */
+export const MANIFEST: z.ZodType = z.strictObject({
+  format: z.literal("quern-manifest"),
+  version: z.literal(1),
+  ...origin,
   kernels: text.optional(),
   files: z
     .array(

@@ -27,7 +27,7 @@ export interface ConvertIterOptions {
   /** Stops the conversion and removes what it has written; the iteration throws the reason of the signal. */
   readonly signal?: AbortSignal;
   /**
-   * Who converts the tensors, into the partial files that are made here; of a plan that rounds nothing by inputs.
+   * Who converts the tensors, into the partial files that are made here; of a plan whose inputs do not follow what layers become.
    *
    * @default threads of this process
    */
@@ -146,6 +146,8 @@ async function run(params: {
   try {
     const folding = await foldingOf(plan, outputs);
     const folded = folding === undefined || folding.later.size > 0 ? plan : await folding.plan(signal);
+    // Others find factors in the journal.
+    if (delegate !== undefined && folding !== undefined) await journal.settle();
     const tasks = delegate === undefined ? planSlabs(folded).count : recorded.length;
     runners = await startSlabRunners(plan, { files: sets.flatMap((set) => set.files), tasks });
     const redone = await checkRecorded({
@@ -174,10 +176,13 @@ async function run(params: {
     runners = [];
     if (delegate !== undefined) {
       const params = { plan, delegate, places, finished, partDone, tracker, signal };
-      kernels = (await convertElsewhere(params)) ?? kernels;
+      kernels = (await convertElsewhere({ ...params, byInputs: false })) ?? kernels;
       profiler.slabsDone({ idle: [] });
-    }
-    if (rounding !== undefined) {
+      if (rounding !== undefined) {
+        kernels = (await convertElsewhere({ ...params, byInputs: true })) ?? kernels;
+        profiler.rounded();
+      }
+    } else if (rounding !== undefined) {
       const { roundTensors } = await import("./round-tensors.ts");
       const { known } = folding ?? {};
       await roundTensors({ plan, rounding, known, sets, places, finished, partDone, tracker, signal });

@@ -153,6 +153,19 @@ export class ProgressTracker {
     this.#passDone(tensor);
   }
 
+  /** Another process has rounded a tensor by its inputs, for all outputs that want that. */
+  tensorRoundedElsewhere({ tensor, parts, errors }: TensorOutcome): void {
+    this.#start(tensor);
+    this.#errors.restore(tensor, errors);
+    const { shape } = this.#plan.tensors[tensor]!;
+    const elements = elementCount(shape);
+    for (const { outputs } of parts) {
+      const bytes = outputs.reduce((sum, output) => sum + this.#places.find(output, tensor)!.size, 0);
+      this.#advance(tensor, elements, bytes, elements * roundingWork(shape.at(-1) ?? 1));
+      this.#passDone(tensor);
+    }
+  }
+
   #start(tensor: number): void {
     if (this.#started.has(tensor)) return;
     this.#started.add(tensor);

@@ -1,13 +1,9 @@
-import { elementCount } from "@quern/tensor";
-import { closeThreads, taskQueue } from "@quern/threads";
+import { journalPathOf } from "@quern/tensor/node";
+import type { PartConverter } from "../delegate.ts";
 import type { TensorError } from "../errors.ts";
+import { readConversionJournal } from "../journal/conversion-journal.ts";
 import type { ConversionPlan } from "../plan.ts";
-import { ErrorTracker } from "./error-tracker.ts";
-import { FinishedTensors } from "./finished-tensors.ts";
-import { PartChecksums } from "./part-checksums.ts";
-import { planSlabs } from "./plan-slabs.ts";
-import { startSlabRunners } from "./start-slab-runners.ts";
-import { type TensorPart, TensorPlaces } from "./tensor-places.ts";
+import type { TensorPart } from "./tensor-places.ts";
 
 /** A tensor that is complete in the files of outputs, which got the same bytes of it. Plain data. */
 export interface FinishedPart extends TensorPart {
@@ -24,98 +20,83 @@ export interface TensorOutcome {
   readonly errors: readonly TensorError[];
 }
 
-/** Converts single tensors of a plan into partial files that are there already. */
-export interface TensorConverter {
-  /** For reports: "native avx512". */
-  readonly kernels: string;
-  /**
-   * Several calls may be under way at once.
-   *
-   * @param params.work Tensors, each once, with the outputs that want them.
-   * @param params.signal Ends the work with its reason.
-   * @returns in the order of `work`
-   * @throws as `convert`
-   */
-  convert(params: {
-    readonly work: readonly TensorPart[];
-    readonly signal: AbortSignal;
-  }): Promise<TensorOutcome[]>;
-  /** Ends the threads. */
-  close(): Promise<void>;
-}
+/** Converts single tensors of a plan; throws as `convert`. */
+export type TensorConverter = PartConverter<TensorPart, TensorOutcome>;
 
 /**
- * Starts the threads of a plan, for tensors that are named one after another.
+ * Converts tensors of a plan that are named one after another, with threads that are started when there is something for them.
  *
- * @param plan Nothing of it is rounded by inputs.
+ * @param plan Its inputs do not follow what layers become.
  */
-export async function openTensorConverter(plan: ConversionPlan): Promise<TensorConverter> {
-  const files = plan.outputs.flatMap((output) => output.files.map(({ path }) => ({ path, isPlaced: false })));
-  const runners = await startSlabRunners(plan, { files });
-  const places = new TensorPlaces(plan);
-  const closed = new AbortController();
-  const queue = taskQueue({ threads: runners, lanes: plan.resources.slabsInFlight, signal: closed.signal });
-
+export function openTensorConverter(plan: ConversionPlan): TensorConverter {
+  const { backend, isa } = plan.kernels;
+  const rounded = plan.outputs.map(
+    ({ tensors }) =>
+      new Set(tensors.flatMap(({ source, rounding }) => (rounding === undefined ? [] : [source]))),
+  );
+  const select = (work: readonly TensorPart[], byInputs: boolean): TensorPart[] =>
+    work.flatMap(({ tensor, outputs }) => {
+      const { name } = plan.tensors[tensor]!;
+      const own = outputs.filter((output) => rounded[output]!.has(name) === byInputs);
+      return own.length === 0 ? [] : [{ tensor, outputs: own }];
+    });
+  /** By whether inputs count. */
+  const converters = new Map<boolean, Promise<TensorConverter>>();
+  const converterFor = (byInputs: boolean): Promise<TensorConverter> => {
+    const known = converters.get(byInputs);
+    if (known !== undefined) return known;
+    const opened = byInputs ? openRounding(plan) : openSlabs(plan);
+    converters.set(byInputs, opened);
+    // Another job may have better luck.
+    opened.catch(() => converters.delete(byInputs));
+    return opened;
+  };
   return {
-    kernels: runners[0]!.description,
+    kernels: `${backend} ${isa}`,
     async convert({ work, signal }) {
-      const { slabs } = planSlabs(plan, allBut(plan, work));
-      const errors = new ErrorTracker(plan, places);
-      const checksums = new PartChecksums();
-      /** Elements of tensors that have been converted. */
-      const done = new Map<number, number>();
-      const parts = new Map<number, FinishedPart[]>(work.map(({ tensor }) => [tensor, []]));
-      const failed = new AbortController();
-      const convertSlabs = async (): Promise<void> => {
-        while (!failed.signal.aborted) {
-          signal.throwIfAborted();
-          const { value: slab, done: isOver } = await slabs.next();
-          if (isOver === true) return;
-          const { tensor, rows, columns, conversions } = slab;
-          const result = await queue.run({ kind: "slab", slab });
-          if (result.kind !== "slab") return;
-          errors.slabDone(slab, result.done);
-          checksums.add(slab, result.done);
-          const elements = (done.get(tensor) ?? 0) + rows * columns;
-          done.set(tensor, elements);
-          if (elements < elementCount(plan.tensors[tensor]!.shape)) continue;
-          errors.slabsDone(tensor);
-          for (const [index, crc32] of checksums.take(tensor).entries()) {
-            parts.get(tensor)!.push({ ...places.partOf(tensor, conversions[index]!.targets), crc32 });
-          }
+      const outcomes = work.map(({ tensor }): TensorOutcome => ({ tensor, parts: [], errors: [] }));
+      for (const byInputs of [false, true]) {
+        const own = select(work, byInputs);
+        if (own.length === 0) continue;
+        const converter = await converterFor(byInputs);
+        for (const { tensor, parts, errors } of await converter.convert({ work: own, signal })) {
+          const index = work.findIndex((part) => part.tensor === tensor);
+          const before = outcomes[index]!;
+          outcomes[index] = {
+            tensor,
+            parts: [...before.parts, ...parts],
+            errors: [...before.errors, ...errors],
+          };
         }
-      };
-      const lanes = runners.length * plan.resources.slabsInFlight;
-      await Promise.all(
-        Array.from({ length: lanes }, () =>
-          convertSlabs().catch((error: unknown) => {
-            failed.abort();
-            throw error;
-          }),
-        ),
-      );
-      return work.map(({ tensor }) => ({
-        tensor,
-        parts: parts.get(tensor)!,
-        errors: errors.ofTensor(tensor),
-      }));
+      }
+      return outcomes;
     },
     async close() {
-      closed.abort();
-      await closeThreads(runners);
+      const opened = await Promise.allSettled(converters.values());
+      for (const converter of opened) if (converter.status === "fulfilled") await converter.value.close();
     },
   };
 }
 
-/** As if outputs had everything already but what is to be done. */
-function allBut(plan: ConversionPlan, work: readonly TensorPart[]): FinishedTensors {
-  const finished = new FinishedTensors(plan);
-  const wanted = new Map(work.map(({ tensor, outputs }) => [tensor, outputs]));
-  for (const tensor of plan.tensors.keys()) {
-    const outputs = [...plan.outputs.keys()].filter(
-      (output) => wanted.get(tensor)?.includes(output) !== true,
-    );
-    finished.add({ tensor, outputs }, "");
-  }
-  return finished;
+async function openSlabs(plan: ConversionPlan): Promise<TensorConverter> {
+  const { openSlabConverter } = await import("./slab-converter.ts");
+  return openSlabConverter(await foldedAsNoted(plan));
+}
+
+async function openRounding(plan: ConversionPlan): Promise<TensorConverter> {
+  const { openRoundingConverter } = await import("./rounding-converter.ts");
+  const measuresOutputs = plan.hessians !== undefined;
+  return openRoundingConverter({ plan: await foldedAsNoted(plan), measuresOutputs });
+}
+
+/** The plan with the factors of its transforms folded in, which the journal has; those that it lacks are chosen here once more. */
+async function foldedAsNoted(plan: ConversionPlan): Promise<ConversionPlan> {
+  if (plan.rounding === undefined || plan.rounding.foldings.length === 0) return plan;
+  const [{ foldPlan }, { KnownFactors }] = await Promise.all([
+    import("./fold-plan.ts"),
+    import("../layers/running/known-factors.ts"),
+  ]);
+  const journal = await readConversionJournal(journalPathOf(plan.outputs[0]!.files[0]!.path));
+  const known = new KnownFactors({ entries: journal?.factors ?? [] });
+  return foldPlan(plan, { signal: new AbortController().signal, known });
 }

@@ -1,6 +1,6 @@
 import type { CheckpointTensor, Layer, Loader, QuantizedCheckpointPlan } from "@quern/checkpoints";
 import type { KernelBackend, KernelInfo } from "@quern/kernels";
-import type { JsonObject, ManifestOrigin } from "@quern/manifest";
+import type { CheckpointOrigin, JsonObject } from "@quern/manifest";
 import type { BlockGraph, Folding, FoldingParent, ModelTensor } from "@quern/models";
 import type { QuantizedLayer, ResolvedRecipe } from "@quern/recipes";
 import type { InputSource, Statistics } from "@quern/statistics";
@@ -228,5 +228,5 @@ export interface CheckpointPlan {
   /** Programs that are known to load all of its layers. */
   readonly loadedBy: readonly Loader[];
   /** What its manifest says of its origin, where its provenance is asked for. */
-  readonly origin?: ManifestOrigin;
+  readonly origin?: CheckpointOrigin;
 }

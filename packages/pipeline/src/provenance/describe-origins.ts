@@ -1,4 +1,4 @@
-import type { ManifestOrigin } from "@quern/manifest";
+import type { CheckpointOrigin, ManifestOrigin } from "@quern/manifest";
 import type { CheckpointProvenance, PlanCheckpointParams } from "../layers/plan.ts";
 import type { PlanParams, ProvenanceRequest } from "../plan.ts";
 import { resolveRequest } from "../planning/plan-file.ts";
@@ -30,7 +30,7 @@ export async function describeOrigins(
 export async function describeCheckpointOrigin(
   { model, maxShardSize }: Pick<PlanCheckpointParams, "model" | "maxShardSize">,
   { tool, recipe, calibration, source }: CheckpointProvenance,
-): Promise<ManifestOrigin> {
+): Promise<CheckpointOrigin> {
   return {
     tool,
     source: source ?? (await describeManifestSource(model.checkpoint)),

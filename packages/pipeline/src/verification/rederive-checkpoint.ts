@@ -1,14 +1,11 @@
 import { join } from "node:path";
 import type { CheckpointRecipe, Manifest, ManifestTensor } from "@quern/manifest";
 import { isGguf } from "@quern/models";
-import { resolveRecipe } from "@quern/recipes";
-import { parseRecipe } from "@quern/recipes/file";
 import { QuernError } from "@quern/tensor";
 import { closeThreads, compiledModule, startThreads, taskQueue } from "@quern/threads";
-import { openLayeredModel } from "../layers/linear-layers.ts";
 import { createService } from "../layers/node/layer-service.ts";
 import type { CheckpointPlan, PlannedCopy, PlannedLinear } from "../layers/plan.ts";
-import { planCheckpoint } from "../layers/planning/plan-checkpoint.ts";
+import { planCheckpointAgain } from "../layers/planning/plan-checkpoint-again.ts";
 import { writeTensors } from "../layers/running/write-tensors.ts";
 import type { Target } from "../layers/tasks/target.ts";
 import { chooseTensors } from "./choose-tensors.ts";
@@ -59,31 +56,17 @@ export async function rederiveCheckpoint(
   };
 }
 
-/** @throws QuernError `MANIFEST_INVALID` */
-async function planAgain(params: RederiveParams, recorded: CheckpointRecipe): Promise<CheckpointPlan> {
+/** @throws QuernError `VERIFICATION_SOURCE`, and the codes of `planCheckpointAgain` */
+async function planAgain(params: RederiveParams, recipe: CheckpointRecipe): Promise<CheckpointPlan> {
   const { manifest, source, folder, statistics, memory, threads, backend } = params;
-  const { tool } = manifest;
   if (isGguf(source)) {
     throw new QuernError("VERIFICATION_SOURCE", "checkpoints are made of checkpoints, and this is GGUF");
   }
-  const recipe = parseRecipe({ text: JSON.stringify(recorded.recipe), file: "the recipe of the manifest" });
-  const model = await openLayeredModel(source, recipe);
-  const { maxShardSize } = recorded;
-  return planCheckpoint({
-    model,
-    recipe: resolveRecipe(recipe, model.linears, model),
-    recipeName: recipe.name,
-    output: folder,
-    checkPlaces: false,
-    tool: `${tool.name} ${tool.version}`,
-    provenance: {
-      tool,
-      recipe: recorded.recipe,
-      source: manifest.source,
-      ...(manifest.calibration && { calibration: manifest.calibration }),
-    },
+  return planCheckpointAgain({
+    origin: { ...manifest, recipe },
+    source,
+    folder,
     ...(statistics && { statistics }),
-    ...(maxShardSize === undefined ? {} : { maxShardSize }),
     ...(memory === undefined ? {} : { memory }),
     ...(threads === undefined ? {} : { threads }),
     ...(backend === undefined ? {} : { backend }),

@@ -3,7 +3,12 @@ import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { openModel } from "@quern/checkpoints/node";
 import type { ModelSource } from "@quern/pipeline";
-import { type CheckpointPlan, plannedCheckpoint, writeCheckpoint } from "@quern/pipeline/layers";
+import {
+  type CheckpointPlan,
+  plannedCheckpoint,
+  writeCheckpoint,
+  type WriteCheckpointOptions,
+} from "@quern/pipeline/layers";
 import type { ReportContents } from "@quern/reports";
 import { checkpointCard } from "../card/checkpoint-card.ts";
 import { measuredFigures, measurementOf, reportsOf } from "../card/measured.ts";
@@ -31,6 +36,11 @@ export interface PlanCheckpointPublicationParams {
   readonly journal: PublicationJournal;
   /** Plans the checkpoint, for `folder`, which may be replaced or not. */
   readonly planCheckpoint: (force: boolean) => Promise<CheckpointPlan>;
+  /** Runs the plan. @default by this process alone */
+  readonly write?: (
+    plan: CheckpointPlan,
+    options: Pick<WriteCheckpointOptions, "signal" | "onEvent">,
+  ) => Promise<unknown>;
   /** Account that gets the credit. */
   readonly quantizedBy?: string;
   /** Of evaluations of the folder. */
@@ -51,6 +61,7 @@ export async function planCheckpointPublication(
   params: PlanCheckpointPublicationParams,
 ): Promise<PublicationPlan> {
   const { target, folder, directory, journal, force = false, deletesLocal = false } = params;
+  const { write = writeCheckpoint } = params;
   const repository = await openTarget({
     ...target,
     ...(journal.pullRequest && { branch: journal.pullRequest.branch }),
@@ -76,7 +87,7 @@ export async function planCheckpointPublication(
       networkBytes,
       peakMemory: resources.peakMemory,
       make: async ({ signal, onEvent, note }) => {
-        await writeCheckpoint(plan, { onEvent, ...(signal === undefined ? {} : { signal }) });
+        await write(plan, { onEvent, ...(signal === undefined ? {} : { signal }) });
         await note([{ figures: {} }]);
       },
     });

@@ -1,14 +1,15 @@
 import type { LayerResultFigures, WrittenTensor } from "../events.ts";
+import { writtenNames } from "../parts.ts";
 import type { CheckpointPlan, PlannedCopy, PlannedLinear } from "../plan.ts";
 import { type PlacedPart, placedParts } from "../planning/planned-files.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
 
 /** What is noted of tensors that are complete in their files. */
-interface FinishedEntry {
-  /** Hashes of their bytes, by name. */
+export interface FinishedEntry {
+  /** SHA-256 of their bytes, by name. */
   readonly tensors: Readonly<Record<string, string>>;
   /** What became of the layer that they are. */
-  readonly layer?: LayerResultFigures;
+  readonly layer?: LayerResultFigures | undefined;
 }
 
 /** Which tensors of a checkpoint are complete, those of an earlier run among them, and the hashes of their bytes. */
@@ -90,15 +91,21 @@ export class FinishedWork {
 
   /** The layer is written, with everything that belongs to it. */
   async layerDone(
-    { linear, targets, bias }: Pick<PlannedLinear, "linear" | "targets" | "bias">,
+    planned: Pick<PlannedLinear, "linear" | "targets" | "bias">,
     result: LayerResultFigures,
   ): Promise<void> {
-    const names = [...targets.keys()].map((suffix) => `${linear.module}${suffix}`);
-    await this.#finish([...names, ...(bias ? [bias.name] : [])], result);
+    await this.#finish(writtenNames(planned), result);
   }
 
   async copyDone({ name }: Pick<PlannedCopy, "name">): Promise<void> {
     await this.#finish([name]);
+  }
+
+  /** Tensors are complete that somebody else has made and hashed. */
+  async entryDone({ tensors, layer }: FinishedEntry): Promise<void> {
+    const entry = { tensors, ...(layer && { layer }) };
+    await this.#note?.(entry);
+    this.#add(entry);
   }
 
   /** What became of all layers, in the order of the plan. */
@@ -125,9 +132,7 @@ export class FinishedWork {
   async #finish(names: readonly string[], layer?: LayerResultFigures): Promise<void> {
     if (this.#note === undefined) return this.#add({ tensors: {}, ...(layer && { layer }) });
     const hashes = await Promise.all(names.map(async (name) => [name, await this.#hash(name)] as const));
-    const entry: FinishedEntry = { tensors: Object.fromEntries(hashes), ...(layer && { layer }) };
-    await this.#note(entry);
-    this.#add(entry);
+    await this.entryDone({ tensors: Object.fromEntries(hashes), layer });
   }
 
   #add({ tensors, layer }: FinishedEntry): void {

@@ -23,10 +23,7 @@ export class KnownFactors {
     } = {},
   ) {
     this.#note = params.note;
-    for (const [name, text] of (params.entries ?? []).flatMap(factorsOf)) {
-      const bytes = Buffer.from(text, "base64");
-      if (bytes.byteLength % 4 === 0) this.#factors.set(name, decodeElements({ type: "F32", bytes }));
-    }
+    for (const entry of params.entries ?? []) this.#add(entry);
   }
 
   /** @returns undefined unless those of all these places are known */
@@ -46,6 +43,19 @@ export class KnownFactors {
     });
     await this.#note?.({ factors: Object.fromEntries(noted) });
     for (const { folding, factors } of chosen) this.#factors.set(folding.name, factors);
+  }
+
+  /** Somebody else has chosen factors for good. */
+  async entryDone(entry: FactorsEntry): Promise<void> {
+    await this.#note?.(entry);
+    this.#add(entry);
+  }
+
+  #add(entry: unknown): void {
+    for (const [name, text] of factorsOf(entry)) {
+      const bytes = Buffer.from(text, "base64");
+      if (bytes.byteLength % 4 === 0) this.#factors.set(name, decodeElements({ type: "F32", bytes }));
+    }
   }
 }
 

@@ -14,6 +14,8 @@ export interface OpenRun {
   readonly entries: readonly JsonRecord[];
   /** Notes plain data for a later run. */
   readonly note: (entry: object) => Promise<void>;
+  /** Makes sure that notes are on disk. */
+  settle(): Promise<void>;
   /** The folder is complete, and about to get its name. */
   finishing(): Promise<void>;
   /** The folder has its name. */
@@ -47,6 +49,7 @@ export async function openRun(plan: CheckpointPlan): Promise<OpenRun> {
     folder,
     entries: left?.journal.entries ?? [],
     note: async (entry) => journal?.append(entry),
+    settle: async () => journal?.settle(),
     async finishing() {
       await journal?.append(FINISHING);
       await journal?.settle();

@@ -13,8 +13,9 @@ export async function quantizeStages<M extends PlannedMatrix>(params: {
   let failed = false;
   for (const group of stages.flatMap(({ groups }) => groups)) {
     await gate.enter(group.bytes);
-    if (failed) break;
-    const quantized = quantizeGroup(group, work).finally(() => gate.leave(group.bytes));
+    const quantized = (failed ? Promise.resolve() : quantizeGroup(group, work)).finally(() =>
+      gate.leave(group.bytes),
+    );
     // Waited for with the others.
     quantized.catch(() => (failed = true));
     running.push(quantized);

@@ -16,15 +16,11 @@ import { withLayerThreads } from "./layer-threads.ts";
 import { roundBlockMatrix } from "./round-block-matrix.ts";
 import { type RoundedTensor, RoundedTensors } from "./rounded-tensors.ts";
 
-export interface WriteBlocksParams {
+/** How stages are rounded, and what becomes of their blocks. */
+export interface RoundStagesParams {
   readonly rounding: BlockRounding;
-  readonly shards: readonly CheckpointShard[];
-  readonly backend?: KernelBackend;
-  readonly signal: AbortSignal;
   /** Whether errors are measured with the Hessian, too. */
   readonly measuresOutputs: boolean;
-  /** Of all outputs. */
-  readonly files: readonly WrittenFile[];
   /** Text that decides all blocks, but for the source of inputs. Default: nothing is kept for a later run. */
   readonly run?: string;
   /** Where inputs follow what layers become: gets the factors that are folded in. Default: nothing is known of them. */
@@ -39,6 +35,17 @@ export interface WriteBlocksParams {
   readonly onWritten: (planned: PlannedBlockMatrix, bytes: number) => void;
   /** Called when all matrices of a tensor are; gives when it is known for good. */
   readonly onTensor: (planned: PlannedBlockMatrix, tensor: RoundedTensor) => Promise<void>;
+  /** Memory that several calls share. @default for this one alone */
+  readonly gate?: MemoryGate;
+  readonly pool?: BufferPool;
+}
+
+export interface WriteBlocksParams extends RoundStagesParams {
+  readonly shards: readonly CheckpointShard[];
+  readonly backend?: KernelBackend;
+  readonly signal: AbortSignal;
+  /** Of all outputs. */
+  readonly files: readonly WrittenFile[];
 }
 
 /**
@@ -53,14 +60,14 @@ export async function writeBlocks(params: WriteBlocksParams): Promise<void> {
   await withLayerThreads({ threads, shards, files, backend, signal }, (run) => roundStages(params, run));
 }
 
-async function roundStages(params: WriteBlocksParams, run: RunLayerTask): Promise<void> {
+/** Rounds stages with threads that are there; what `onTensor` gives is not waited for, unless inputs follow what layers become. */
+export async function roundStages(params: RoundStagesParams, run: RunLayerTask): Promise<void> {
   const { rounding, measuresOutputs, known = new KnownFactors(), isFinished = () => false } = params;
   const { write, onRows, onWritten, onTensor } = params;
   const { name, stages, inputs, resources } = rounding;
   const { threads, chunkWeights, groupMemory } = resources;
   const tensors = new RoundedTensors(name);
-  const pool = new BufferPool();
-  const gate = new MemoryGate(groupMemory);
+  const { pool = new BufferPool(), gate = new MemoryGate(groupMemory) } = params;
   const work: LayerWork<PlannedBlockMatrix> = {
     inputs,
     changeInputs: rounding.changeInputs ?? (async (_planned, statistics) => statistics),

@@ -1,12 +1,14 @@
-import { closeThreads, compiledModule, startThreads, taskQueue } from "@quern/threads";
+import { closeThreads, taskQueue } from "@quern/threads";
 import { canGoOn } from "../../conversion/can-go-on.ts";
 import type { CheckpointEvent, CheckpointReport, LayerResultFigures } from "../events.ts";
+import type { CheckpointDelegate } from "../delegate.ts";
 import { modelCard } from "../model-card.ts";
-import { createService } from "../node/layer-service.ts";
 import type { CheckpointPlan } from "../plan.ts";
 import { folderManifest } from "../../provenance/folder-manifest.ts";
 import type { FinishedWork } from "./finished-work.ts";
 import { type OpenRun, openRun } from "./open-run.ts";
+import { startLayerThreads } from "./layer-threads.ts";
+import { partialFiles } from "./partial-files.ts";
 import type { PartialFolder } from "./partial-folder.ts";
 import { TaskTimes } from "./task-times.ts";
 import { writeTensors, type WrittenTensors } from "./write-tensors.ts";
@@ -14,6 +16,12 @@ import { writeTensors, type WrittenTensors } from "./write-tensors.ts";
 export interface WriteCheckpointOptions {
   /** Ends the run; what it has finished stays for a later one. The reason of the signal is thrown. */
   readonly signal?: AbortSignal;
+  /**
+   * Who makes the tensors, in the files that are made here; of a plan without inputs that follow what layers become.
+   *
+   * @default threads of this process
+   */
+  readonly delegate?: CheckpointDelegate;
   /** Called for every event, in order. */
   readonly onEvent?: (event: CheckpointEvent) => void;
 }
@@ -72,17 +80,13 @@ async function writeInto(
 ): Promise<CheckpointReport> {
   const { folder } = run;
   const { shards } = plan.checkpoint.shards;
-  const threads = await startThreads({
-    count: plan.resources.threads,
-    createService,
-    module: () => compiledModule("../node/layer-service.ts", import.meta.url),
-    options: {
-      shards: plan.model.checkpoint.shards,
-      files: shards.map(({ fileName }) => ({ path: folder.pathOf(fileName), name: folder.pathOf(fileName) })),
-      ...(plan.backend === undefined ? {} : { backend: plan.backend }),
-    },
+  const threads = await startLayerThreads({
+    // Those that read back, while others do the work.
+    threads: options.delegate === undefined ? plan.resources.threads : Math.min(1, plan.resources.threads),
+    shards: plan.model.checkpoint.shards,
+    files: partialFiles(plan),
+    backend: plan.backend,
   });
-  const kernels = threads[0]!.description;
   const times = new TaskTimes();
   let written: WrittenTensors;
   try {
@@ -95,7 +99,7 @@ async function writeInto(
   } finally {
     await closeThreads(threads);
   }
-  const { finished, resumed, tensors } = written;
+  const { finished, resumed, tensors, kernels = threads[0]!.description } = written;
   const layers = finished.results(plan);
   const small = await writeSmallFiles(folder, plan, layers);
   if (plan.origin !== undefined) {

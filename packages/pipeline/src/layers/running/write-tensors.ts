@@ -1,11 +1,12 @@
 import { weightNames } from "@quern/models";
 import { BufferPool, type TaskQueue } from "@quern/threads";
+import type { CheckpointDelegate } from "../delegate.ts";
 import type { CheckpointEvent, WrittenTensor } from "../events.ts";
 import type { CheckpointPlan, PlannedCopy, PlannedLinear } from "../plan.ts";
 import { foldedTensors } from "../planning/folded-tensors.ts";
 import type { LayerResult, LayerTask, RunLayerTask } from "../tasks/task.ts";
+import { changedPlan } from "./changed-plan.ts";
 import { checkpointSink } from "./checkpoint-sink.ts";
-import { chooseFoldings } from "./choose-foldings.ts";
 import { copyTensors } from "./copy-tensors.ts";
 import { FinishedWork } from "./finished-work.ts";
 import { foldFactors } from "./fold-factors.ts";
@@ -13,12 +14,14 @@ import { KnownFactors } from "./known-factors.ts";
 import { MemoryGate } from "./memory-gate.ts";
 import type { OpenRun } from "./open-run.ts";
 import { quantizeLayers } from "./quantize-layers.ts";
-import { rotateWeights } from "./rotate-weights.ts";
+import { writeElsewhere } from "./write-elsewhere.ts";
 
 export interface WrittenTensors {
   readonly finished: FinishedWork;
   /** How many tensors were there already. */
   readonly resumed: number;
+  /** Those that ran elsewhere, if any did. */
+  readonly kernels?: string;
   /** In the order of the files; none where they are not hashed. */
   readonly tensors: readonly WrittenTensor[];
 }
@@ -27,7 +30,9 @@ export interface WrittenTensors {
 export async function writeTensors(params: {
   readonly plan: CheckpointPlan;
   /** Where tensors are hashed and noted, if they are. */
-  readonly run?: Pick<OpenRun, "entries" | "note">;
+  readonly run?: Pick<OpenRun, "entries" | "note" | "settle">;
+  /** Who makes them. Default: the threads here. */
+  readonly delegate?: CheckpointDelegate;
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: CheckpointEvent) => void;
   /** Called with what an earlier run has finished, to which this one adds. */
@@ -35,7 +40,7 @@ export async function writeTensors(params: {
   /** Gives the threads that make and write them. */
   readonly queueWith: (signal: AbortSignal) => TaskQueue<LayerTask, LayerResult>;
 }): Promise<WrittenTensors> {
-  const { plan, signal, onEvent, onFound, queueWith } = params;
+  const { plan, delegate, signal, onEvent, onFound, queueWith } = params;
   const failed = new AbortController();
   const stop = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
   const queue = queueWith(stop);
@@ -73,9 +78,18 @@ export async function writeTensors(params: {
       onDone: (planned) => finished.copyDone(planned),
     });
   const work = { plan, known, finished, pool, run, sink, progress };
+  let kernels: string | undefined;
   try {
-    const { rotation, foldings, checks, inputs } = plan;
-    if (rotation === undefined && inputs?.follows === true) {
+    const { rotation, foldings, inputs } = plan;
+    if (delegate !== undefined) {
+      kernels = await writeElsewhere({
+        ...work,
+        delegate,
+        settle: async () => params.run?.settle(),
+        signal: stop,
+        onEvent,
+      });
+    } else if (rotation === undefined && inputs?.follows === true) {
       // Factors become known block by block, and with them what is copied of their places.
       const folded = foldedTensors(foldings);
       const isFolded = ({ weights: { expression } }: PlannedCopy): boolean =>
@@ -87,15 +101,7 @@ export async function writeTensors(params: {
       ]);
       await copy(foldFactors(plan, known.of(foldings)!).copies.filter(isFolded));
     } else {
-      const { transforms } = plan.recipe;
-      const context = { run, gate: gateOf() };
-      const changed =
-        rotation === undefined
-          ? foldFactors(
-              plan,
-              await chooseFoldings({ foldings, checks, transforms, inputs, known, pool, ...context }),
-            )
-          : await rotateWeights({ plan, rotation, ...context });
+      const changed = await changedPlan(plan, { known, run, gate: gateOf(), pool });
       await Promise.all([copy(changed.copies), quantizeLayers({ ...work, changed, gate: gateOf() })]);
     }
   } catch (error) {
@@ -103,7 +109,12 @@ export async function writeTensors(params: {
     failed.abort(error);
     throw error;
   }
-  return { finished, resumed, tensors: note === undefined ? [] : await finished.written(plan) };
+  return {
+    finished,
+    resumed,
+    ...(kernels === undefined ? {} : { kernels }),
+    tensors: note === undefined ? [] : await finished.written(plan),
+  };
 }
 
 function layersOf({ stages }: CheckpointPlan): PlannedLinear[] {

@@ -1,0 +1,1 @@
+export { shareCheckpoint } from "./share-checkpoint.ts";
