@@ -101,7 +101,9 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     model,
     rotation?.blocks ?? new Set(foldings.flatMap(({ folding }) => folding.layer ?? [])),
   );
+  const networkBytes = remoteBytes(model.checkpoint.tensors.values(), model.checkpoint.shards);
   const resources = layerResources({
+    network: networkBytes > 0,
     memory: params.memory,
     threads: resolveThreads(params.threads),
     stages,
@@ -161,7 +163,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     kept: modules.filter((module) => !quantized.has(module)),
     parameters,
     sourceBytes: model.checkpoint.totalBytes,
-    networkBytes: remoteBytes(model.checkpoint.tensors.values(), model.checkpoint.shards),
+    networkBytes,
     fileSize,
     bitsPerWeight: (fileSize * 8) / parameters,
     ...(inputs.source && { inputs: inputs.source }),
