@@ -215,6 +215,17 @@ describe("quern convert from the Hub", () => {
     expect(plan).toMatchObject({ type: "plan", networkBytes: plan!["sourceBytes"] });
   });
 
+  it("counts connections in the memory of plans of checkpoints", async () => {
+    const server = await serve(demoCheckpoint);
+    const memoryOf = async (model: string): Promise<number> => {
+      const argv = ["convert", model, "--to", "mlx", "--threads", "1", "--dry-run", "--json"];
+      const { host } = await run(server, argv);
+      return (host.records[0] as { resources: { peakMemory: number } }).resources.peakMemory;
+    };
+    const remote = await memoryOf(`hf:${server.repository.id}`);
+    expect(remote - (await memoryOf(demoCheckpoint))).toBe(30 * 2 ** 20);
+  });
+
   it("tells of a repository that cannot be read, and of a folder that is not there", async () => {
     const server = await serve(demoCheckpoint);
     const secret = await run(server, ["convert", server.repository.id, "-t", "Q8_0"], { HF_TOKEN: "" });

@@ -9,10 +9,10 @@ const VARIABLES = {
   HF_HUB_OFFLINE: "1, ON, YES or TRUE: make no network requests",
   HF_TOKEN: "access token for the Hub; never stored or shown",
   HF_TOKEN_PATH: "file with the access token, if HF_TOKEN is not set (default: token in HF_HOME)",
-  HTTPS_PROXY: "proxy for what is read from the Hub, such as http://proxy.example:8080",
+  HTTPS_PROXY: "proxy for what is read from the Hub and published to it, such as http://proxy.example:8080",
   HTTP_PROXY: "the same for a Hub without TLS",
-  NO_PROXY: "hosts that are asked without a proxy, comma-separated",
   NO_COLOR: "when set, no colours",
+  NO_PROXY: "hosts that are asked without a proxy, comma-separated",
   NODE_EXTRA_CA_CERTS: "file with certificates of further authorities, such as one's own for rediss://",
   QUERN_MEMORY: "default of --memory, such as 400MB or 1GiB",
   QUERN_THREADS: "default of --threads",
@@ -38,6 +38,7 @@ export const HUB_VARIABLES: readonly EnvironmentVariable[] = [
   "HF_HUB_OFFLINE",
   "HF_ENDPOINT",
   "HTTPS_PROXY",
+  "HTTP_PROXY",
   "NO_PROXY",
 ];
 

@@ -1,3 +1,4 @@
+import { remoteBytes } from "@quern/checkpoints/node";
 import type { Kernels } from "@quern/kernels";
 import { rowSize } from "@quern/gguf";
 import {
@@ -85,7 +86,9 @@ export function planBlockRounding(params: {
       ? { foldings: [], checks: [], warnings: [] }
       : planRoundingFoldings({ model: params.layered, transforms, stages, statistics, inputs });
   if (statistics !== undefined) checkParentInputs(statistics, foldings);
-  const resources = layerResources({ memory, threads, stages, foldings, checks });
+  const { tensors: stored, shards } = params.source;
+  const network = remoteBytes(stored.values(), shards) > 0;
+  const resources = layerResources({ memory, threads, stages, foldings, checks, network });
   const tensors = new Set(layers.map(({ name }) => name));
   return {
     rounding: {

@@ -23,6 +23,11 @@ const THREAD_BYTES = 32 * 2 ** 20;
 const NETWORK_BYTES = 28 * 2 ** 20;
 const NETWORK_THREAD_BYTES = 2 * 2 ** 20;
 
+/** Memory of connections beside what is read. @param resources.network Whether weights come over a network. */
+export function connectionBytes({ threads, network }: { threads: number; network: boolean }): number {
+  return network ? NETWORK_BYTES + threads * NETWORK_THREAD_BYTES : 0;
+}
+
 /**
  * @param resources.network Whether weights come over a network.
  * @returns estimated peak of the process's resident memory in bytes
@@ -34,8 +39,7 @@ export function estimatePeakMemory(resources: {
   hessians: boolean;
   network: boolean;
 }): number {
-  const { threads, slabsInFlight, network } = resources;
+  const { threads, slabsInFlight } = resources;
   const buffers = Math.max(threads, 1) * slabsInFlight * slabBytes(resources);
-  const connections = network ? NETWORK_BYTES + threads * NETWORK_THREAD_BYTES : 0;
-  return processMemory(PROCESS_BYTES) + threads * THREAD_BYTES + buffers + connections;
+  return processMemory(PROCESS_BYTES) + threads * THREAD_BYTES + buffers + connectionBytes(resources);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { checkpointCard } from "./checkpoint-card.ts";
 import { ggufCard, type GgufCardParams } from "./gguf-card.ts";
 import { measuredFigures } from "./measured.ts";
 import { type Card, dividedCard, markedSection, mergeCard } from "./merge-card.ts";
@@ -81,6 +82,36 @@ describe("cards of GGUF files", () => {
     expect(ggufCard(linked).metadata).toMatchObject({ license_link: "https://x.y/z" });
   });
 
+  it("keep tags and task of the source, but for what names its container", () => {
+    const sourceCard = "---\ntags: [chat, safetensors, gptq]\npipeline_tag: image-text-to-text\n---\n";
+    expect(ggufCard(params({ sourceCard, task: "text-generation" })).metadata).toEqual({
+      library_name: "gguf",
+      pipeline_tag: "text-generation",
+      tags: ["gguf", "quantized", "chat"],
+    });
+    const { metadata } = ggufCard(params({ sourceCard: "---\npipeline_tag: translation\n---\n" }));
+    expect(metadata).toMatchObject({ pipeline_tag: "translation" });
+    expect(ggufCard(params({ task: "text-generation" })).metadata).toMatchObject({
+      pipeline_tag: "text-generation",
+    });
+  });
+
+  it("have commands for one type, split or not", () => {
+    const whole = ggufCard(params({ outputs: [output("Q8_0", 8.5)] })).body;
+    expect(whole).toContain("llama-server -hf me/M-GGUF:Q8_0");
+    expect(whole).toContain('hf download me/M-GGUF --include "M-Q8_0-0.gguf" --local-dir .');
+    const files = [1, 2].map((part) => ({ name: `M-Q8_0-0000${part}-of-00002.gguf`, bytes: 2e9 }));
+    const split = ggufCard(params({ outputs: [{ ...output("Q8_0", 8.5), files }] })).body;
+    expect(split).toContain('--include "M-Q8_0*.gguf"');
+  });
+
+  it("tell what figures are to be compared with", () => {
+    const measurement = { hash: "", tokens: 512, context: 64, reference: "M", referencePerplexity: 12.3456 };
+    expect(ggufCard(params({ measurement })).body).toContain(
+      "against M, whose perplexity is 12.346, were measured on 512 tokens in windows of 64;",
+    );
+  });
+
   it("tell files that calibration ran on by their names alone", () => {
     const importance = { file: "im|atrix.gguf", datasets: ["/home/me/secret/wiki.txt", "C:\\texts\\b.txt"] };
     const { body } = ggufCard(params({ importance }));
@@ -102,6 +133,35 @@ describe("cards of GGUF files", () => {
     const files = new Set(["M-Q8_0-0.gguf"]);
     const { body } = ggufCard(params({ outputs, earlier, files }));
     expect(Array.from(body.matchAll(/^\| \[.*?\) \| (\w+)/gm), ([, type]) => type)).toEqual(["Q8_0", "Q4_0"]);
+  });
+});
+
+describe("cards of checkpoints", () => {
+  const text = "---\nlicense: mit\n---\n\n# M, mlx-q4\n\nM, quantized.\n\n## How it was made\n\nSo.\n";
+
+  it("are those of the folder, with who made it", () => {
+    const { metadata, body } = checkpointCard({
+      text,
+      quantizedBy: "me",
+      figures: {},
+      measurement: undefined,
+    });
+    expect(metadata).toEqual({ license: "mit", quantized_by: "me" });
+    expect(body).not.toContain("Quality");
+  });
+
+  it("have what was measured before everything else", () => {
+    const { body } = checkpointCard({
+      text,
+      quantizedBy: "me",
+      figures: { perplexity: 13, divergence: 0.0123, agreement: 0.9512 },
+      measurement: { hash: "", tokens: 512, context: 64, reference: "M", referencePerplexity: 12.5 },
+    });
+    expect(body).toMatch(/quantized\.\n\n## Quality\n\n[^]*\n\n## How it was made\n\nSo\./);
+    expect(body).toContain("|  | M | Quantized |");
+    expect(body).toContain("| Perplexity | 12.500 | 13.000 |");
+    expect(body).toContain("| KL divergence | \u2013 | 0.0123 |");
+    expect(body).toContain("| Same top token | \u2013 | 95.1 % |");
   });
 });
 

@@ -25,7 +25,7 @@ export async function sendBodyThroughProxy(outgoing: OutgoingRequest): Promise<R
     const answer = await proxyDispatcher().request({
       origin,
       path: pathname + search,
-      method: method as "PUT",
+      method,
       headers: { ...headers, ...(body === undefined ? {} : { "content-length": String(bodySize(body)) }) },
       body: body === undefined ? null : Readable.from(pieces, { objectMode: false }),
       signal: signal === undefined ? stalled.signal : AbortSignal.any([signal, stalled.signal]),

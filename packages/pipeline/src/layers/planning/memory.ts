@@ -11,6 +11,7 @@ import type {
   PlannedParent,
   PlannedStage,
 } from "../plan.ts";
+import { connectionBytes } from "../../planning/resources.ts";
 import type { CheckedLinear } from "./plan-linear.ts";
 
 /**
@@ -153,6 +154,8 @@ export function layerResources(params: {
   readonly checks: readonly PlannedBlockCheck[];
   /** Weights of the largest matrix whose rows are made together. @default 0 */
   readonly wholeWeights?: number;
+  /** Whether weights come over a network. */
+  readonly network: boolean;
 }): LayerResources {
   const memory = resolveMemory(params.memory);
   const groups = params.stages.flatMap((stage) => stage.groups);
@@ -196,7 +199,13 @@ export function layerResources(params: {
     leastMemory,
     groupMemory,
     chunkWeights,
-    peakMemory: PROCESS_BYTES + threads * THREAD_BYTES + groupMemory + working + keptBytes(groups),
+    peakMemory:
+      PROCESS_BYTES +
+      threads * THREAD_BYTES +
+      connectionBytes({ threads, network: params.network }) +
+      groupMemory +
+      working +
+      keptBytes(groups),
   };
 }
 

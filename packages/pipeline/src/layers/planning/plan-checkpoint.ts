@@ -62,7 +62,9 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     model,
     rotation?.blocks ?? new Set(foldings.flatMap(({ folding }) => folding.layer ?? [])),
   );
+  const sizes = sizesOf({ model, checkpoint, rotation });
   const resources = layerResources({
+    network: sizes.networkBytes > 0,
     memory: params.memory,
     threads: resolveThreads(params.threads),
     stages,
@@ -88,7 +90,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     ...(rotation && { rotation }),
     ...copies,
     kept: linears.filter((module) => !quantized.has(module)),
-    ...sizesOf({ model, checkpoint, rotation }),
+    ...sizes,
     ...(inputs.source && { inputs: inputs.source }),
     warnings: [
       ...model.warnings,
