@@ -43,7 +43,8 @@ export function checkSameCheckpoint(
   const parts = identity === undefined ? ["tool"] : differingParts(planned, identity);
   if (parts.length === 0) return;
   const key = parts.join(", ");
-  throw otherRun({ path, key, problem: `an unfinished run lies here, and it differs in ${key}` });
+  const sources = compared(repositoryIn(identity?.["source"]), repositoryIn(planned["source"]));
+  throw otherRun({ path, key, problem: `an unfinished run lies here, and it differs in ${key}${sources}` });
 }
 
 function otherRun({ path, key, problem }: { path: string; key: string; problem: string }): QuernError {
@@ -54,13 +55,36 @@ function otherRun({ path, key, problem }: { path: string; key: string; problem: 
   );
 }
 
+/** What can be named again, so that the earlier run can be finished: above all the commit that a branch was then. */
 function describe(
   earlier: ConversionIdentity | undefined,
   planned: ConversionIdentity,
   part: IdentityPart,
 ): string {
-  if (part === "tool" && earlier !== undefined) return ` (${earlier.tool}; this is ${planned.tool})`;
-  if (part === "importance" && earlier?.importance !== undefined)
+  if (earlier === undefined) return "";
+  if (part === "tool") return compared(earlier.tool, planned.tool);
+  if (part === "source") return compared(sourceOf(earlier), sourceOf(planned));
+  if (part === "recipe") return compared(typesOf(earlier), typesOf(planned));
+  if (part === "importance" && earlier.importance !== undefined)
     return ` (${basename(earlier.importance.file)})`;
   return "";
+}
+
+function sourceOf({ source: { repository, name } }: ConversionIdentity): string {
+  return repository ?? name;
+}
+
+function typesOf({ outputs }: ConversionIdentity): string {
+  return outputs.map(({ type }) => type).join(", ");
+}
+
+/** The repository and commit in front of the digest of a source. */
+function repositoryIn(source: string | undefined): string | undefined {
+  return source?.split(" ").find((word) => word.startsWith("hf:"));
+}
+
+function compared(earlier: string | undefined, planned: string | undefined): string {
+  return earlier === undefined || planned === undefined || earlier === planned
+    ? ""
+    : ` (${earlier}; this is ${planned})`;
 }

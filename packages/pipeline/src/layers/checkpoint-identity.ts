@@ -21,9 +21,12 @@ export async function checkpointIdentity(
   ]);
   // Sums of products are those of the kernels.
   const sums = inputs !== undefined || transforms.length > 0 ? `${kernels.backend} ${kernels.isa}` : "";
+  const source = await sourceIdentity(model.checkpoint);
+  const digest = digestOf([source, model.config]);
   return {
     tool,
-    source: digestOf([await sourceIdentity(model.checkpoint), model.config]),
+    // The name of a commit lets people go on with that one.
+    source: source.repository === undefined ? digest : `${source.repository} ${digest}`,
     recipe: digestOf([recipeName, baseModel ?? null, decisions, transforms, headers]),
     statistics: digestOf((await inputs?.identity?.()) ?? null),
     kernels: sums,

@@ -1,0 +1,72 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { readdir, readFile, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { HubServer, memoryContent, storedFile } from "@quern/hub/testing";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { exitCodes } from "../exit-codes.ts";
+import { type CliRun, demoCheckpoint, runCli, temporaryFolder } from "../testing/run-cli.ts";
+
+let home: string;
+let server: HubServer;
+
+beforeEach(async () => {
+  home = await temporaryFolder();
+  server = await HubServer.start({ id: `org/${basename(demoCheckpoint)}`, folder: demoCheckpoint });
+});
+afterEach(() => server.stop());
+
+function run(argv: readonly string[], onStderr?: (text: string) => void): Promise<CliRun> {
+  const env = { HF_ENDPOINT: server.endpoint, HF_HOME: join(home, "hf") };
+  return runCli({ argv, cwd: home, env, ...(onStderr && { onStderr }) });
+}
+
+/** Somebody commits something else than weights to the branch. */
+function commitCard(): void {
+  const { repository } = server;
+  const card = storedFile("README.md", memoryContent(Buffer.from("# Another card\n")));
+  repository.commit({ files: new Map(repository.head.files).set("README.md", card), title: "Card" });
+}
+
+function fillFolder(path: string, text: string): void {
+  mkdirSync(path);
+  writeFileSync(join(path, "notes.txt"), text);
+}
+
+describe("a branch that has moved since a run was interrupted", () => {
+  it.each([
+    ["GGUF", ["-t", "Q8_0"], "model.gguf", writeFileSync],
+    ["FP8", ["--to", "fp8"], "model", fillFolder],
+  ] as const)(
+    "is refused for %s, and the old commit is named to go on with",
+    async (_, what, name, block) => {
+      const id = `hf:${server.repository.id}`;
+      const before = `${id}@${server.repository.head.id}`;
+      const convert = (model: string, output: string, ...more: string[]): string[] => {
+        return ["convert", model, ...what, "-o", output, "--threads", "0", ...more];
+      };
+      expect((await run(convert(id, `whole-${name}`))).exitCode).toBe(0);
+      // A name that is taken meanwhile: all is complete when that is found out.
+      const inTheWay = join(home, name);
+      const stopped = await run(convert(id, name), (text) => {
+        if (text.startsWith("converting") || text.startsWith("quantizing")) block(inTheWay, "theirs");
+      });
+      expect(stopped.exitCode, stopped.stderr).toBe(exitCodes.output);
+      await rm(inTheWay, { recursive: true });
+      const left = (await readdir(home)).filter((file) => file.startsWith(`${name}.partial`));
+      expect(left).toHaveLength(2);
+
+      commitCard();
+      const refused = await run(convert(id, name));
+      expect(refused.exitCode).toBe(exitCodes.output);
+      expect(refused.stderr).toContain("RESUME_OTHER_RUN");
+      expect(refused.stderr).toContain(`(${before}; this is ${id}@${server.repository.head.id})`);
+
+      const resumed = await run(convert(before, name, "--json"));
+      expect(resumed.exitCode, resumed.stderr).toBe(0);
+      expect(resumed.host.records.find(({ type }) => type === "resume")).toMatchObject({ redone: 0 });
+      const bytes = (output: string): Promise<Buffer> =>
+        readFile(join(home, name === "model" ? `${output}/model.safetensors` : output));
+      expect((await bytes(name)).equals(await bytes(`whole-${name}`))).toBe(true);
+    },
+  );
+});
