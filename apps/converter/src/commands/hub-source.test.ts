@@ -237,6 +237,17 @@ describe("quern convert from the Hub", () => {
     expect(gated.stderr).toContain("Accept its conditions at");
   });
 
+  it("says what it waits for", async () => {
+    const server = await serve(demoCheckpoint);
+    server.faults.push(firstOf(1, () => true, answerStatus(503, { "retry-after": "6" })));
+    const model = `hf:${server.repository.id}`;
+    const { exitCode, stderr } = await run(server, ["inspect", model]);
+    expect([exitCode, stderr]).toEqual([
+      0,
+      `${model}: waiting for ${server.endpoint}; what fails is tried again\n`,
+    ]);
+  });
+
   it("takes a folder for what it is, even when a repository has its name", async () => {
     const server = await serve(demoCheckpoint);
     const cwd = await temporaryFolder();

@@ -5,6 +5,7 @@ import { openCheckpointDirectory, openHubCheckpoint, openModel } from "@quern/ch
 import { hasHubPrefix, isWebAddress, looksLikeRepository } from "@quern/hub";
 import { hubAccessOf } from "@quern/hub/node";
 import { QuernError } from "@quern/tensor";
+import { printable } from "../format/printable.ts";
 import type { Host } from "../host.ts";
 import { hubCacheOf, type HubOptions } from "./hub-options.ts";
 import { writeWarnings } from "./warnings.ts";
@@ -14,6 +15,9 @@ export const MODEL_ARGUMENT =
   "folder with config.json, tokenizer and *.safetensors; a GGUF file (any one of a split set); or a repository of the Hub: hf:owner/name[@revision]";
 
 type OpenOptions = HubOptions & { readonly quiet?: true };
+
+/** Milliseconds after which people wonder what happens: requests that fail are tried again for half a minute and more. */
+const PATIENCE = 5_000;
 
 /**
  * Opens a model as a user names it: a path, or a repository of the Hub.
@@ -50,6 +54,11 @@ export function namesRepository(text: string, { cwd }: Host): boolean {
 
 async function openRepositoryOf(text: string, host: Host, options: OpenOptions): Promise<Checkpoint> {
   const access = await hubAccessOf(host.env);
+  const notice = setTimeout(() => {
+    if (!options.quiet) {
+      host.stderr.write(`${printable(text)}: waiting for ${access.endpoint}; what fails is tried again\n`);
+    }
+  }, PATIENCE);
   try {
     const checkpoint = await openHubCheckpoint(text, { access, cache: hubCacheOf(options, host) });
     if (checkpoint.partial && !options.quiet) writeWarnings([unlisted(text)], host);
@@ -64,6 +73,8 @@ async function openRepositoryOf(text: string, host: Host, options: OpenOptions):
       throw error;
     const { code, message, subject, cause } = error;
     throw new QuernError(code, `There is no folder ${text}. ${message}`, { subject, cause });
+  } finally {
+    clearTimeout(notice);
   }
 }
 
