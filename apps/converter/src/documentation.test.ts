@@ -6,7 +6,12 @@ import { EXIT_CODE_MEANINGS } from "./exit-codes.ts";
 import { type MarkdownBlock, markdownBlocks } from "./testing/examples/markdown-blocks.ts";
 import { Sandbox } from "./testing/examples/sandbox.ts";
 import { runsInTests, shellStatements } from "./testing/examples/shell-statements.ts";
-import { compileModules, exampleModules, linkPackages } from "./testing/examples/typescript-blocks.ts";
+import {
+  compileModules,
+  exampleModules,
+  linkPackages,
+  moduleOfPieces,
+} from "./testing/examples/typescript-blocks.ts";
 import { repositoryFiles } from "./testing/repository-files.ts";
 import { repositoryPath } from "./testing/run-cli.ts";
 
@@ -70,6 +75,33 @@ describe("TypeScript examples", () => {
       const { code, output } = await sandbox.run(`node ${path}`, folder);
       expect(code, `${path}\n${output}`).toBe(0);
     }
+  });
+
+  it("of instructions fit into the folders that they speak of", { timeout: 600_000 }, async () => {
+    const folder = await sandbox.folder();
+    await linkPackages(folder);
+    const pieces = (file: string): MarkdownBlock[] =>
+      markdownBlocks(file).filter(({ language }) => language === "ts");
+    const modules = [
+      moduleOfPieces({
+        path: "architecture.js",
+        pieces: pieces("docs/HOWTO-add-an-architecture.md"),
+        source: "packages/models/src/architectures",
+        around: (record, fields) => `${record.replace(/\};\s*$/, "")}${fields}};`,
+        folder,
+      }),
+      moduleOfPieces({
+        path: "recipe.js",
+        pieces: pieces("docs/HOWTO-add-a-recipe.md"),
+        source: "packages/recipes/src/presets",
+        around: (recipe) =>
+          `export const recipes: Array<import("./../recipe.ts").QuantizationRecipe> = [${recipe}];`,
+        folder,
+      }),
+    ];
+    await compileModules(modules, folder, false);
+    const instructions = DOCUMENTS.filter((file) => file.includes("HOWTO") && pieces(file).length > 0);
+    expect(instructions.sort()).toEqual(["docs/HOWTO-add-a-recipe.md", "docs/HOWTO-add-an-architecture.md"]);
   });
 
   it("are there in guides, and in READMEs of packages", () => {

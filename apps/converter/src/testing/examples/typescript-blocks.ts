@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { repositoryPath } from "../run-cli.ts";
 import type { MarkdownBlock } from "./markdown-blocks.ts";
 
@@ -60,11 +60,41 @@ export function exampleModules(blocks: readonly MarkdownBlock[]): ExampleModule[
   return modules;
 }
 
-/** Checks and compiles modules. */
-export async function compileModules(modules: readonly ExampleModule[], folder: string): Promise<void> {
+/**
+ * A module of pieces of code that stand in modules of a folder of this repository, as instructions show them.
+ *
+ * @param params.source That folder, relative to the repository.
+ * @param params.around Makes of the code, without its imports, what a module can hold.
+ * @param params.folder Of the module.
+ */
+export function moduleOfPieces(params: {
+  readonly path: string;
+  readonly pieces: readonly MarkdownBlock[];
+  readonly source: string;
+  readonly around: (...pieces: readonly string[]) => string;
+  readonly folder: string;
+}): ExampleModule {
+  const { path, pieces, source, around, folder } = params;
+  const place = relative(folder, repositoryPath(source));
+  const lines = pieces.flatMap((piece) => piece.lines);
+  const imports = lines.filter((line) => line.startsWith("import ")).join("\n");
+  const code = pieces.map((piece) => piece.lines.filter((line) => !line.startsWith("import ")).join("\n"));
+  const text = `${imports}\n${around(...code)}`.replaceAll(/(from |import\()"\.\//g, `$1"${place}/`);
+  return { path, text, isPart: true };
+}
+
+/** Checks and compiles modules. @param emits Whether anything is written. */
+export async function compileModules(
+  modules: readonly ExampleModule[],
+  folder: string,
+  emits = true,
+): Promise<void> {
   await writeFile(join(folder, "package.json"), '{ "type": "module" }');
   const files = modules.map(({ path }) => path.replace(/js$/, "ts"));
-  await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: OPTIONS, files }));
+  await writeFile(
+    join(folder, "tsconfig.json"),
+    JSON.stringify({ compilerOptions: { ...OPTIONS, noEmit: !emits }, files }),
+  );
   for (const [index, { text }] of modules.entries()) await writeFile(join(folder, files[index]!), text);
   const compiler = repositoryPath("node_modules/typescript/bin/tsc");
   try {
