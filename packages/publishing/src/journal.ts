@@ -43,14 +43,15 @@ export class PublicationJournal {
    * Reads the journal of a repository's publication; there is none at first. Nothing is changed before there is something to note.
    *
    * @param folder That of the files.
-   * @param options.restart Forgets what was done, but for the names that were given: what bears them may be replaced. @default false
+   * @param params.restart Forgets what was done, but for the names that were given: what bears them may be replaced. @default false
    * @throws QuernError `PUBLISH_JOURNAL_INVALID` unless it is forgotten, `OUTPUT_IN_USE`
    */
   static async open(
     folder: string,
     repository: string,
-    { restart = false }: { readonly restart?: boolean } = {},
+    params: { readonly restart?: boolean } = {},
   ): Promise<PublicationJournal> {
+    const { restart = false } = params;
     const path = join(folder, `${repository.replaceAll("/", "--")}.publication.jsonl`);
     const journal = new PublicationJournal(path, repository);
     const found = await readJournal(path, PUBLICATION_JOURNAL);

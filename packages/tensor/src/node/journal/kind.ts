@@ -29,6 +29,7 @@ export function differingParts(ours: RunParts, theirs: RunParts): string[] {
   return [...parts].filter((part) => ours[part] !== theirs[part]);
 }
 
+/** Whether a value is an object that is no array: what JSON calls one. */
 export function isRecord(value: unknown): value is JsonRecord {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
