@@ -15,7 +15,7 @@ export interface CheckpointPart {
 }
 
 /** What is found out about a block before layers are rounded: factors that are folded into it, and that its transforms do no harm. */
-export interface PlannedPreparation {
+interface PlannedPreparation {
   readonly foldings: readonly PlannedFolding[];
   readonly checks: readonly PlannedBlockCheck[];
 }
