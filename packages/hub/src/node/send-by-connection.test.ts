@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer as createWebServer, type RequestListener } from "node:http";
 import { createServer as createSecureServer } from "node:https";
@@ -159,12 +160,15 @@ describe("connections", () => {
     await ask(closing.url);
     await ask(talking.url);
     expect([closing.connections(), talking.connections()]).toEqual([2, 1]);
+    let first: Socket | undefined;
     const late = await answering((_, socket) => {
-      setTimeout(() => socket.write(sized("b")), 5);
+      first ??= socket;
       return sized("a");
     });
     await ask(late.url);
-    await wait(30);
+    const closed = once(first!, "close");
+    first!.write(sized("b"));
+    await closed;
     expect((await ask(late.url)).body.toString()).toBe("a");
     expect(late.connections()).toBe(2);
   });
