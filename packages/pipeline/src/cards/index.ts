@@ -1,2 +1,2 @@
 export { frontMatter, quantizedMetadata, taskOf } from "./front-matter.ts";
-export { code, details, repositoryLink, section, table, tableRow } from "./markdown.ts";
+export { code, details, repositoryLink, section, table } from "./markdown.ts";

@@ -19,7 +19,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 }
 
 /** A line of a table. */
-export function tableRow(cells: readonly string[]): string {
+function tableRow(cells: readonly string[]): string {
   return `| ${cells.join(" | ")} |`;
 }
 

@@ -136,6 +136,49 @@ describe("cards of GGUF files", () => {
   });
 });
 
+describe("tables of files", () => {
+  const tableOf = (body: string): string => /^\| File (?:.*\n)+?\n/m.exec(body)![0];
+  const headOf = (body: string): string => /^\| File .*$/m.exec(body)![0];
+
+  it("leave out what was measured of no type", () => {
+    const { body } = ggufCard(params());
+    expect(headOf(body)).toBe("| File | Type | Size | Bits per weight | Good for |");
+    expect(body).not.toContain("\u2013");
+    expect(body).not.toContain("Weight error");
+  });
+
+  it("keep figures of files that are still there, beside types of which nothing was measured", () => {
+    const measured = { ...output("Q8_0", 8.5), figures: { weightError: 0.0123, divergence: 0.001 } };
+    const earlier = ggufCard(params({ outputs: [measured] })).body;
+    const files = new Set(["M-Q8_0-0.gguf"]);
+    const { body } = ggufCard(params({ outputs: [output("Q4_0", 4.5)], earlier, files }));
+    expect(headOf(body)).toBe(
+      "| File | Type | Size | Bits per weight | KL divergence | Weight error | Good for |",
+    );
+    expect(body).toMatch(/\| Q8_0 \| 2\.00 GB \| 8\.50 \| 0\.00100 \| 1\.23 % \|/);
+    expect(body).toMatch(/\| Q4_0 \| 2\.00 GB \| 4\.50 \| \u2013 \| \u2013 \|/);
+    // The other way round, too: what had no figures gets none.
+    const later = ggufCard(
+      params({
+        outputs: [measured],
+        earlier: ggufCard(params({ outputs: [output("Q4_0", 4.5)] })).body,
+        files: new Set(["M-Q4_0-0.gguf"]),
+      }),
+    );
+    expect(tableOf(later.body)).toBe(tableOf(body));
+  });
+
+  it.each([
+    "| File | Type |\n| --- | --- |\n| [a](./a) | b |\n",
+    "| File | Type | Size | Bits per weight | Mine | Good for |\n| [M-Q8_0-0.gguf](./M-Q8_0-0.gguf) | a | b | 1 | d | e |\n",
+    "no table",
+  ])("take no rows of other tables: %j", (earlier) => {
+    const body = (more: Partial<GgufCardParams>): string =>
+      ggufCard(params({ outputs: [output("Q4_0", 4.5)], ...more })).body;
+    expect(body({ earlier, files: new Set(["a", "M-Q8_0-0.gguf"]) })).toBe(body({}));
+  });
+});
+
 describe("cards of checkpoints", () => {
   const text = "---\nlicense: mit\n---\n\n# M, mlx-q4\n\nM, quantized.\n\n## How it was made\n\nSo.\n";
 

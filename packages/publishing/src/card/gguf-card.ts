@@ -1,4 +1,5 @@
-import { code, quantizedMetadata, repositoryLink, section, table, tableRow } from "@quern/pipeline/cards";
+import { code, quantizedMetadata, repositoryLink, section, table } from "@quern/pipeline/cards";
+import { fileRows, type FileRow, fileTable, hasFigures } from "./file-table.ts";
 import { divergenceText, known, measurementText, percentText, perplexityText } from "./figures-text.ts";
 import type { MeasuredFigures, Measurement } from "./measured.ts";
 import type { Card } from "./merge-card.ts";
@@ -39,18 +40,6 @@ export interface GgufCardParams {
   readonly files: ReadonlySet<string>;
 }
 
-const HEAD = [
-  "File",
-  "Type",
-  "Size",
-  "Bits per weight",
-  "KL divergence",
-  "Same top token",
-  "Perplexity",
-  "Weight error",
-  "Good for",
-];
-
 /** The card of a repository of GGUF files. */
 export function ggufCard(params: GgufCardParams): Card {
   const { repository, baseModel, sourceCard, quantizedBy, tool } = params;
@@ -88,44 +77,33 @@ function withoutImages(metadata: Record<string, unknown>): Record<string, unknow
 }
 
 function files({ outputs, earlier, files: present, measurement }: GgufCardParams): string {
-  const ours = outputs.map((output) => ({ bits: output.bitsPerWeight, row: tableRow(cellsOf(output)) }));
   const names = new Set(outputs.flatMap((output) => output.files.map(({ name }) => name)));
-  const kept = earlierRows(earlier).filter(({ file }) => present.has(file) && !names.has(file));
-  const rows = [...ours, ...kept].sort((one, other) => other.bits - one.bits).map(({ row }) => row);
-  const notes = [
-    "Size counts all files of a type. Weight error is the root of squared errors over squared weights.",
-  ];
+  const kept = fileRows(earlier).filter(({ file }) => present.has(file) && !names.has(file));
+  const rows = [...outputs.map(rowOf), ...kept.map(({ row }) => row)];
+  const notes = ["Size counts all files of a type."];
+  if (hasFigures(rows, "Weight error")) {
+    notes.push("Weight error is the root of squared errors over squared weights.");
+  }
   if (measurement !== undefined) notes.push(measurementText(measurement));
-  return `${[table(HEAD, []), ...rows].join("\n")}\n\n${notes.join(" ")}`;
+  return `${fileTable(rows)}\n\n${notes.join(" ")}`;
 }
 
-function cellsOf({ type, files: parts, bitsPerWeight, figures }: CardOutput): string[] {
+function rowOf({ type, files: parts, bitsPerWeight, figures }: CardOutput): FileRow {
   const [first, ...others] = parts;
   const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
   const more = others.length === 0 ? "" : ` and ${others.length} more`;
   const { divergence, agreement, perplexity, weightError } = figures;
-  return [
-    `[${first!.name}](./${first!.name})${more}`,
-    type,
-    sizeText(bytes),
-    bitsPerWeight.toFixed(2),
-    known(divergence, divergenceText),
-    known(agreement, percentText),
-    known(perplexity, perplexityText),
-    known(weightError, percentText),
-    useOfType(bitsPerWeight),
-  ];
-}
-
-/** Rows of a table with the same columns. */
-function earlierRows(text: string): { file: string; bits: number; row: string }[] {
-  const lines = text.split(/\r?\n/);
-  if (!lines.includes(tableRow(HEAD))) return [];
-  return lines.flatMap((row) => {
-    const file = /^\| \[[^\]]+\]\(\.\/([^)]+)\)/.exec(row)?.[1];
-    const cells = row.split(" | ");
-    return file === undefined || cells.length !== HEAD.length ? [] : [{ file, bits: Number(cells[3]), row }];
-  });
+  return {
+    File: `[${first!.name}](./${first!.name})${more}`,
+    Type: type,
+    Size: sizeText(bytes),
+    "Bits per weight": bitsPerWeight.toFixed(2),
+    "KL divergence": known(divergence, divergenceText),
+    "Same top token": known(agreement, percentText),
+    Perplexity: known(perplexity, perplexityText),
+    "Weight error": known(weightError, percentText),
+    "Good for": useOfType(bitsPerWeight),
+  };
 }
 
 function usage({ repository, outputs }: GgufCardParams): string {
