@@ -9,6 +9,12 @@ import { type ExchangeEnd, HttpExchange } from "./http-exchange.ts";
 const IDLE = 4000;
 
 /**
+ * Milliseconds for which an address of a host is tried before the next one is. Node's 250 give up connections to the other side of the
+ * world.
+ */
+const ADDRESS_TIMEOUT = 1000;
+
+/**
  * What comes while nobody has said where it goes is read into this: headers, and the beginnings of bodies. It is used again once the call
  * with it returns, by all connections of the thread.
  */
@@ -128,7 +134,12 @@ function open(
 ): Socket {
   const isSecure = protocol === "https:";
   const host = hostname.replace(/^\[(.*)\]$/, "$1");
-  const target = { host, port: port === "" ? (isSecure ? 443 : 80) : Number(port), onread };
+  const target = {
+    host,
+    port: port === "" ? (isSecure ? 443 : 80) : Number(port),
+    autoSelectFamilyAttemptTimeout: ADDRESS_TIMEOUT,
+    onread,
+  };
   if (!isSecure) return connect(target);
   const servername = isIP(host) === 0 ? { servername: host } : {};
   return connectSecurely({ ...target, ...servername, ALPNProtocols: ["http/1.1"] });
