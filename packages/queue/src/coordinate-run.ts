@@ -86,6 +86,8 @@ export async function coordinateRun<Part, Outcome>(params: {
       if (!board.isDone) await sleep(LOOK_INTERVAL, undefined, { signal }).catch(() => undefined);
       signal.throwIfAborted();
     }
+    // A short run may be over before it is looked who works.
+    await unlessOver(tellWorkers());
   } catch (error) {
     // Jobs that are gone make errors of many kinds.
     if (!(error instanceof QuernError) && !params.signal.aborted && !connection.lost.aborted) {

@@ -42,7 +42,6 @@ export interface PublishOptions
   readonly revision?: string;
   readonly baseModel?: string;
   readonly reportFile?: readonly string[];
-  readonly measureErrors?: true;
   /** True: the bundled texts. */
   readonly eval?: true | readonly WeightedFile[];
   readonly context?: number;
@@ -90,7 +89,6 @@ export function addPublishOptions({ command, cwd }: { command: Command; cwd: str
       "JSON written by --report of quern convert or quern eval, whose figures go into the card; repeatable",
       (text: string, previous: readonly string[] | undefined) => [...(previous ?? []), text],
     )
-    .option("--measure-errors", "measure the error of every tensor, and give the figures in the card")
     .addOption(
       new Option(
         "--eval [file...]",

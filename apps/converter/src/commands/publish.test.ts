@@ -71,7 +71,7 @@ function card(): string {
 
 describe("quern publish", () => {
   it("streams from the Hub to the Hub what quern convert makes of the folder", async () => {
-    const result = await publish("-t", "Q4_K_M,Q8_0", "--private", "--measure-errors");
+    const result = await publish("-t", "Q4_K_M,Q8_0", "--private");
     expect(result.stderr).not.toContain("error");
     expect(result.exitCode).toBe(exitCodes.ok);
     expect(server.repositories.get(ID)!.isPrivate).toBe(true);

@@ -243,7 +243,7 @@ async function planFiles(work: PublicationWork): Promise<PublicationPlan> {
     conversion: {
       checkpoint: source,
       restart: options.restart === true,
-      measureErrors: options.measureErrors === true,
+      measureErrors: true,
       ...(await requestedConversion({ ...options, manifest: true }, inputs, host)),
     },
     directory,
