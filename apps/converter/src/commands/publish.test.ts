@@ -460,7 +460,7 @@ describe("quern publish", () => {
     expect(exitCode).toBe(exitCodes.ok);
     const { content } = server.repositories.get(ID)!.head.files.get("README.md")!;
     const card = content.read(0, content.size).toString();
-    expect(card).toMatch(/\| Q8_0 \| [\d.]+ MB \| [\d.]+ \| [\d.e-]+ \| [\d.]+ % \| [\d.]+ \| – \|/);
+    expect(card).toMatch(/\| Q8_0 \| [\d.]+ MB \| [\d.]+ \| [\d.e-]+ \| [\d.]+ % \| [\d.]+ \| [\d.]+ % \|/);
     expect(card).toContain("256 tokens in windows of 128");
   });
 });
