@@ -17,6 +17,7 @@ export type { AttentionParams } from "./math/attention.ts";
 export { codeTable } from "./math/code-table.ts";
 export type { CodeTable, CodeTableParams } from "./math/code-table.ts";
 export type { SearchTilesParams, TileRangesParams } from "./math/fit-tiles.ts";
+export type { Shrinkage, TileResidualsParams } from "./math/tile-residuals.ts";
 export type { GemmParams } from "./math/gemm.ts";
 export type { CholeskyParams, FactorParams, GramParams, SolveParams } from "./math/hessians.ts";
 export type { MathKernels } from "./math/math-kernels.ts";

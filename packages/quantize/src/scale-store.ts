@@ -49,9 +49,11 @@ const SMALLEST_POWER = 2 ** -127;
  */
 export const EXPONENT_SCALES: ScaleStore = {
   scaleFor(magnitude, level) {
+    float[0] = level;
+    const exponent = (bits[0]! >>> 23) - 127;
     float[0] = magnitude;
     bits[0]! += 2 ** 21;
-    const code = (bits[0]! >>> 23) - Math.floor(Math.log2(level));
+    const code = (bits[0]! >>> 23) - exponent;
     return E8M0.decode(Math.min(Math.max(code, 0), 254));
   },
   round: (scale) => E8M0.decode(E8M0.encode(Math.max(scale, SMALLEST_POWER), true)),

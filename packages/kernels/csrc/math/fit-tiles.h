@@ -6,7 +6,8 @@
 //
 // searchTiles. Numbers: rows, columns, stride, tries, exponent of errors, then those of tile_codes. Arrays: weights (float), importance
 // (float, by column, may be left out), blocks of a Hessian (float, tile_columns x tile_columns for each tile across; may be left out),
-// best (float, by tile: the number of the try), scales and shifts (float, tries for each tile), table.
+// best (float, by tile: the number of the try), scales and shifts (float, tries for each tile), table, how many tries a tile has (float, by
+// tile; may be left out).
 #ifndef QUERN_MATH_FIT_TILES_H
 #define QUERN_MATH_FIT_TILES_H
 
@@ -146,15 +147,17 @@ INLINE void search_tiles(int rule, const quern_call *call) {
   const float *scales = call->arrays[4], *shifts = call->arrays[5], *hessian = call->arrays[2];
   tile_codes codes = tile_codes_of(n + 5, scales, shifts, call->arrays[6]);
   weight_tiles all = {(int64_t)n[0], (int64_t)n[1], (int64_t)n[2], codes.tile_rows, codes.tile_columns, call->arrays[0], call->arrays[1]};
-  int64_t tries = (int64_t)n[3], number = 0;
+  int64_t most_tries = (int64_t)n[3], number = 0;
+  const float *counts = call->arrays[7];
   float *best = call->arrays[3];
   for (int64_t row = 0; row < all.rows; row += all.tile_rows) {
     for (int64_t column = 0; column < all.columns; column += all.tile_columns, number++) {
       weight_tile tile = tile_at(&all, row, column);
       double least = __builtin_inf();
       best[number] = 0;
+      int64_t tries = counts ? (int64_t)counts[number] : most_tries;
       for (int64_t first = 0; first < tries; first += VEC_LANES) {
-        int64_t count = tries - first < VEC_LANES ? tries - first : VEC_LANES, at = number * tries + first;
+        int64_t count = tries - first < VEC_LANES ? tries - first : VEC_LANES, at = number * most_tries + first;
         double totals[VEC_LANES] = {0};
         vf shift = has_shift(rule) ? load_tries(shifts + at, count) : (vf){0};
         tile_lanes lanes = lanes_of_tile(rule, load_tries(scales + at, count), shift);

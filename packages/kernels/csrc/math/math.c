@@ -17,6 +17,7 @@
 #include "math/softmax.h"
 #include "math/statistics.h"
 #include "math/syrk.h"
+#include "math/tile-residuals.h"
 
 static const quern_operation OPERATIONS[] = {
     {"gemm", scratch_of_gemm, run_gemm},
@@ -44,6 +45,7 @@ static const quern_operation OPERATIONS[] = {
     {"decodeTiles", no_scratch, run_decode_tiles},
     {"tileRanges", no_scratch, run_tile_ranges},
     {"searchTiles", scratch_of_search, run_search_tiles},
+    {"tileResiduals", no_scratch, run_tile_residuals},
     {"compensateColumns", scratch_of_compensate, run_compensate},
     {"descendColumns", no_scratch, run_descend},
     {"searchScales", scratch_of_search_scales, run_search_scales},

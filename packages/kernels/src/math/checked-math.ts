@@ -10,6 +10,7 @@ import { compensateColumns, decodeTiles, descendColumns, encodeTiles } from "./r
 import { activate, addBias, addScaled, layerNorm, logSumExp, rmsNorm, softmax } from "./rows.ts";
 import { searchScales } from "./search-scales.ts";
 import { columnStatistics, magnitudeHistogram } from "./statistics.ts";
+import { tileResiduals } from "./tile-residuals.ts";
 
 /** Operations that check every argument before compiled code, which does not, sees it. */
 export function checkedMath({ math, types }: Pick<Backend, "math" | "types">): MathKernels {
@@ -39,6 +40,7 @@ export function checkedMath({ math, types }: Pick<Backend, "math" | "types">): M
     decodeTiles: (params) => decodeTiles(math, params),
     tileRanges: (params) => tileRanges(math, params),
     searchTiles: (params) => searchTiles(math, params),
+    tileResiduals: (params) => tileResiduals(math, params),
     compensateColumns: (params) => compensateColumns(math, params),
     descendColumns: (params) => descendColumns(math, params),
     searchScales: (params) => searchScales(math, params),

@@ -27,6 +27,8 @@ export interface SearchTilesParams extends TilesParams {
   readonly rule: CodeRule;
   /** Scales and shifts that are tried for a tile. */
   readonly tries: number;
+  /** By tile, how many of them there are, from 1 on. @default all */
+  readonly counts?: Float32Array | undefined;
   /** tiles x tries */
   readonly scales: Float32Array;
   /** The same, where the rule takes shifts. */
@@ -75,11 +77,14 @@ export function tileRanges(backend: MathBackend, params: TileRangesParams): void
 }
 
 export function searchTiles(backend: MathBackend, params: SearchTilesParams): void {
-  const { tile, rule, tries, scales, shifts, exponent = 2, hessian, best } = params;
+  const { tile, rule, tries, counts, scales, shifts, exponent = 2, hessian, best } = params;
   const tiles = tilesOf(params);
   checkCounts({ tries });
   checkNumber("the exponent of errors", exponent);
   if (tries === 0 || exponent <= 0) throw argumentError("a search takes tries, and an exponent above 0");
+  if (counts?.some((count) => !(count >= 1 && count <= tries))) {
+    throw argumentError(`tiles have 1 to ${tries} tries`);
+  }
   // Tries lie as if each of them was a tile.
   const shape = { rows: tiles.count, totalColumns: tries };
   const candidates = tileArguments({ rule, tile: { rows: 1, columns: 1 }, scales, shifts }, shape);
@@ -89,6 +94,7 @@ export function searchTiles(backend: MathBackend, params: SearchTilesParams): vo
     hessian && row("hessian", hessian, "read", tiles.across * tile.columns ** 2),
     row("best", best, "write", tiles.count),
     ...candidates.arrays,
+    counts && row("counts", counts, "read", tiles.count),
   ];
   const numbers = [...tiles.numbers, tries, exponent, ...codeNumbers];
   backend.run({ operation: "searchTiles", numbers, arrays });

@@ -26,6 +26,7 @@ import type {
 } from "./rounding.ts";
 import type { SearchScalesParams } from "./search-scales.ts";
 import type { ColumnStatisticsParams, MagnitudeHistogramParams } from "./statistics.ts";
+import type { TileResidualsParams } from "./tile-residuals.ts";
 
 /**
  * Pure, single-threaded functions over matrices in typed arrays (of shared memory, too); rows lie one after the other. Where there is a
@@ -109,6 +110,11 @@ export interface MathKernels {
    * powers and products and sums over 256 columns of a row are F32, and added in F64.
    */
   readonly searchTiles: (params: SearchTilesParams) => void;
+  /**
+   * How far the weights of tiles are from their nearest codes, and where the value of code 0 would rather be (a step of HQQ). Elements are
+   * F32, and so are sums of every 16th column of a tile; those are added in F64.
+   */
+  readonly tileResiduals: (params: TileResidualsParams) => void;
   /** Rounds columns one after another; what each gets wrong is added, by factors, to what is rounded after it (GPTQ, LDLQ). */
   readonly compensateColumns: (params: CompensateColumnsParams) => void;
   /**

@@ -1,4 +1,3 @@
-import { SMALL_FLOATS } from "@quern/tensor";
 import { FP4_VALUES, NF4_VALUES } from "../codes/bitsandbytes-tables.ts";
 import type { Code } from "../codes/code.ts";
 import { byMiddles, tableCode } from "../codes/table-code.ts";
@@ -7,7 +6,7 @@ import type { Matrix } from "../matrix.ts";
 import { nestScales } from "../nested-scales.ts";
 import type { ScaleParts } from "../quantized-matrix.ts";
 import { floatScales, type ScaleStore } from "../scale-store.ts";
-import { roundToEven } from "../scale-type.ts";
+import { roundToEven, roundToScaleType } from "../scale-type.ts";
 import type { Grid, TiledGrid } from "./grid.ts";
 import { tiledGrid } from "./tiled-grid.ts";
 
@@ -87,8 +86,7 @@ function withDividedTail(fitted: TiledGrid, { rows, columns }: Matrix, values: F
  * scale is the 127th part. Weights are rounded to F16 first, as bitsandbytes does.
  */
 export function int8Vectorwise(): Grid<TiledGrid> {
-  const { F16 } = SMALL_FLOATS;
-  const half = (value: number): number => F16.decode(F16.encode(value, true));
+  const half = (value: number): number => roundToScaleType("F16", value);
   const code: Code = {
     ...uniformCode({ bits: 8, symmetric: true, range: "restricted" }),
     rule: undefined,

@@ -59,6 +59,7 @@ function searchInKernels(fit: Fit, math: MathKernels, { shares, norm }: RangeSea
   const tileRows = Math.max(1, Math.floor(MOST_CANDIDATES / (across * shares.length)));
   const most = tileRows * across;
   const [low, high, best] = [new Float32Array(most), new Float32Array(most), new Float32Array(most)];
+  const counts = new Float32Array(most);
   const scales = new Float32Array(most * shares.length);
   const shifts = new Float32Array(most * shares.length);
   for (let row = 0; row < rows; row += tileRows * tile.rows) {
@@ -73,9 +74,11 @@ function searchInKernels(fit: Fit, math: MathKernels, { shares, norm }: RangeSea
     const count = Math.ceil(part.rows / tile.rows) * across;
     math.tileRanges({ ...part, low, high });
     const tries = { scales, shifts };
-    for (let i = 0; i < count; i++) listTries(fit, { low: low[i]!, high: high[i]! }, shares, tries, i);
+    for (let i = 0; i < count; i++) {
+      counts[i] = listTries(fit, { low: low[i]!, high: high[i]! }, shares, tries, i);
+    }
     if (shares.length > 1) {
-      const search = { tries: shares.length, scales, exponent: norm, hessian: blocks };
+      const search = { tries: shares.length, counts, scales, exponent: norm, hessian: blocks };
       const shifting = code.shift === "none" ? undefined : shifts;
       math.searchTiles({ ...part, ...search, shifts: shifting, rule: code.rule!, best });
     }
@@ -87,20 +90,29 @@ function searchInKernels(fit: Fit, math: MathKernels, { shares, norm }: RangeSea
   }
 }
 
-/** Scales and shifts of one tile, for every share of its range. */
+/**
+ * Scales and shifts of one tile, for every share of its range; those that are stored alike once.
+ *
+ * @returns how many there are
+ */
 function listTries(
   { code, store }: Fit,
   { low, high }: Range,
   shares: readonly number[],
   { scales, shifts }: { readonly scales: Float32Array; readonly shifts: Float32Array },
   tile: number,
-): void {
-  for (let t = 0, at = tile * shares.length; t < shares.length; t++, at++) {
+): number {
+  const first = tile * shares.length;
+  let at = first;
+  for (let t = 0; t < shares.length; t++) {
     const share = shares[t]!;
     const { scale, shift } = code.parameters({ low: low * share, high: high * share }, store);
+    if (at > first && scales[at - 1] === scale && shifts[at - 1] === shift) continue;
     scales[at] = scale;
     shifts[at] = shift;
+    at++;
   }
+  return at - first;
 }
 
 function fitOneByOne(fit: Fit): void {

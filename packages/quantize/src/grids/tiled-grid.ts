@@ -56,9 +56,8 @@ function openTiles(options: TiledGridOptions, matrix: Matrix, unit: TileSize): T
   const store = options.store(matrix);
   const scales = new Float32Array(Math.ceil(rows / unit.rows) * across).fill(1);
   const shifts = new Float32Array(scales.length);
-  const tileOfColumn = Int32Array.from({ length: columns }, (_, column) => Math.floor(column / unit.columns));
-  const firstTileOfRow = Int32Array.from({ length: rows }, (_, row) => Math.floor(row / unit.rows) * across);
-  const tileAt = (row: number, column: number): number => firstTileOfRow[row]! + tileOfColumn[column]!;
+  const tileAt = (row: number, column: number): number =>
+    Math.floor(row / unit.rows) * across + Math.floor(column / unit.columns);
   const write = (tile: number, { scale, shift }: TileParameters): void => {
     scales[tile] = scale;
     shifts[tile] = shift;

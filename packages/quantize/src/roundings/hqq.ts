@@ -1,8 +1,10 @@
+import type { MathKernels } from "@quern/kernels";
 import { QuernError } from "@quern/tensor";
 import type { FittedGrid } from "../grids/grid.ts";
 import { decodeMatrix, encodeMatrix } from "../grids/matrix-codes.ts";
 import type { Matrix } from "../matrix.ts";
 import type { Rounding } from "./rounding.ts";
+import { tileResiduals } from "./tile-residuals.ts";
 
 export interface HqqOptions {
   /** @default 20 */
@@ -40,10 +42,11 @@ export function hqq(options: HqqOptions = {}): Rounding {
       const { rows, columns, values } = matrix;
       const fitted = grid.open(matrix);
       fitted.fit({ ...fitting, values });
-      for (let row = 0; row < rows; row += fitted.unit.rows) {
-        for (let column = 0; column < columns; column += fitted.unit.columns) {
-          centreTile({ ...settings, matrix, fitted, row, column });
-        }
+      const band = fitted.unit.rows * Math.max(1, Math.floor(AT_A_TIME / (columns * fitted.unit.rows)));
+      for (let firstRow = 0; firstRow < rows; firstRow += band) {
+        const end = Math.min(firstRow + band, rows);
+        const part = { rows: end - firstRow, columns, values: values.subarray(firstRow * columns, end * columns) };
+        centreTiles({ ...settings, matrix: part, firstRow, fitted, math });
       }
       fitted.settle();
       const codes = encodeMatrix({ grid: fitted, matrix, math });
@@ -52,44 +55,52 @@ export function hqq(options: HqqOptions = {}): Rounding {
   };
 }
 
-interface CentreTileParams extends Required<HqqOptions> {
+/** Weights that are gone through many times one after another: few enough to stay near the processor. */
+const AT_A_TIME = 2 ** 16;
+
+interface CentreTilesParams extends Required<HqqOptions> {
+  /** Some rows of tiles. */
   readonly matrix: Matrix;
+  readonly firstRow: number;
   readonly fitted: FittedGrid;
-  readonly row: number;
-  readonly column: number;
+  readonly math: MathKernels | undefined;
 }
 
-function centreTile(params: CentreTileParams): void {
-  const { matrix, fitted, row, column, iterations, norm, growth } = params;
-  const { rows, columns, values } = matrix;
-  const rowEnd = Math.min(row + fitted.unit.rows, rows);
-  const columnEnd = Math.min(column + fitted.unit.columns, columns);
-  const size = (rowEnd - row) * (columnEnd - column);
-  const code0 = (): number => fitted.decode(row, column, 0);
+function centreTiles(params: CentreTilesParams): void {
+  const { matrix, firstRow, fitted, iterations, norm, growth, math } = params;
+  const { rows, columns } = matrix;
+  const { unit } = fitted;
+  const across = Math.ceil(columns / unit.columns);
+  const count = Math.ceil(rows / unit.rows) * across;
+  const rowOf = (tile: number): number => Math.floor(tile / across) * unit.rows;
+  const columnOf = (tile: number): number => (tile % across) * unit.columns;
+  const move = (tile: number, offset: number): void =>
+    fitted.moveOffset!(firstRow + rowOf(tile), columnOf(tile), offset);
+  const asked = new Uint8Array(count).fill(1);
+  const errors = new Float64Array(count);
+  const centres = new Float64Array(count);
+  const least = new Float64Array(count).fill(Infinity);
+  const best = new Float64Array(count);
   let { beta } = params;
-  let best = code0();
-  let least = Infinity;
-  for (let iteration = 0; iteration <= iterations; iteration++) {
-    const offset = code0();
-    let error = 0;
-    let moved = 0;
-    for (let r = row; r < rowEnd; r++) {
-      for (let c = column; c < columnEnd; c++) {
-        const weight = values[r * columns + c]!;
-        const value = fitted.decode(r, c, fitted.encode(r, c, weight));
-        const difference = weight - value;
-        const magnitude = Math.abs(difference);
-        error += magnitude;
-        // Proximal step of the norm; the offset that is left is the mean of (weight - error) - scale * code.
-        const shrunk = magnitude === 0 ? 0 : Math.max(magnitude - magnitude ** (norm - 1) / beta, 0);
-        moved += weight - Math.sign(difference) * shrunk - (value - offset);
+  for (let iteration = 0, left = count; iteration <= iterations && left > 0; iteration++) {
+    // A difference is shrunk to 0 up to the one at which |d| = |d|^(norm - 1) / beta; how exactly powers are computed does not matter here.
+    const bound = 0.999 * beta ** (1 / (norm - 2));
+    const shrinkage = { exponent: norm - 1, beta, bound };
+    tileResiduals({ matrix, firstRow, fitted, shrinkage, asked, errors, centres, math });
+    for (let tile = 0; tile < count; tile++) {
+      if (asked[tile] === 0) continue;
+      if (!(errors[tile]! < least[tile]!)) {
+        asked[tile] = 0;
+        left--;
+        continue;
       }
+      const [row, column] = [rowOf(tile), columnOf(tile)];
+      least[tile] = errors[tile]!;
+      best[tile] = fitted.decode(firstRow + row, column, 0);
+      const size = Math.min(unit.rows, rows - row) * Math.min(unit.columns, columns - column);
+      if (iteration < iterations) move(tile, centres[tile]! / size);
     }
-    if (!(error < least)) break;
-    least = error;
-    best = offset;
-    if (iteration < iterations) fitted.moveOffset!(row, column, moved / size);
     beta *= growth;
   }
-  fitted.moveOffset!(row, column, best);
+  for (let tile = 0; tile < count; tile++) move(tile, best[tile]!);
 }
