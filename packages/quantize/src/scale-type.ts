@@ -17,25 +17,33 @@ export function largestOf(type: ScaleType | "F8_E4M3"): number {
 const float = new Float64Array(1);
 const words = new Uint32Array(float.buffer);
 
-/** Explicit bits of the fraction and the exponent of the smallest normal number. */
+/** Explicit bits of the fraction, the exponent of the smallest normal number, and the largest number. */
+function layoutOf(
+  type: Exclude<ScaleType, "F32"> | "F8_E4M3",
+  fractionBits: number,
+  least: number,
+): { readonly largest: number; readonly rounders: Float64Array } {
+  // By exponent, 1.5 * 2^(52 - fractionBits + exponent): a sum with it has no room for what is below the last bit.
+  const rounders = Float64Array.from({ length: 2048 }, (_, biased) => {
+    return 1.5 * 2 ** (52 - fractionBits + Math.max(biased - 1023, least));
+  });
+  return { largest: largestOf(type), rounders };
+}
+
 const LAYOUTS = {
-  F16: { fractionBits: 10, least: -14, largest: largestOf("F16") },
-  BF16: { fractionBits: 7, least: -126, largest: largestOf("BF16") },
-  F8_E4M3: { fractionBits: 3, least: -6, largest: largestOf("F8_E4M3") },
+  F16: layoutOf("F16", 10, -14),
+  BF16: layoutOf("BF16", 7, -126),
+  F8_E4M3: layoutOf("F8_E4M3", 3, -6),
 } as const;
 
 /** The nearest number of the type, ties to even; what is too large becomes the largest finite one. */
 export function roundToScaleType(type: ScaleType | "F8_E4M3", value: number): number {
   if (type === "F32") return Math.fround(Math.min(Math.max(value, -LARGEST_F32), LARGEST_F32));
-  const { fractionBits, least, largest } = LAYOUTS[type];
+  const { largest, rounders } = LAYOUTS[type];
   const clamped = Math.min(Math.max(value, -largest), largest);
   float[0] = clamped;
-  const exponent = Math.max(((words[1]! >>> 20) & 0x7ff) - 1023, least);
-  // 1.5 * 2^(52 - fractionBits + exponent): a sum with it has no room for what is below the last bit.
-  words[0] = 0;
-  words[1] = ((52 - fractionBits + exponent + 1023) << 20) | 0x80000;
-  const large = float[0];
-  return clamped + large - large;
+  const rounder = rounders[(words[1]! >>> 20) & 0x7ff]!;
+  return clamped + rounder - rounder;
 }
 
 /** A positive scale of the type that is nearest to `value`: never 0, so that codes are defined in tiles of zeros, too. */

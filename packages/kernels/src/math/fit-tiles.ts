@@ -82,7 +82,7 @@ export function searchTiles(backend: MathBackend, params: SearchTilesParams): vo
   checkCounts({ tries });
   checkNumber("the exponent of errors", exponent);
   if (tries === 0 || exponent <= 0) throw argumentError("a search takes tries, and an exponent above 0");
-  if (counts?.some((count) => !(count >= 1 && count <= tries))) {
+  if (counts?.subarray(0, tiles.count).some((count) => !(count >= 1 && count <= tries))) {
     throw argumentError(`tiles have 1 to ${tries} tries`);
   }
   // Tries lie as if each of them was a tile.

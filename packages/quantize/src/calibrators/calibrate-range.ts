@@ -1,5 +1,5 @@
 import { QuernError } from "@quern/tensor";
-import type { Code, Range, TileParameters } from "../codes/code.ts";
+import { type Code, parametersFor, type Range, type TileParameters } from "../codes/code.ts";
 import type { ScaleStore } from "../scale-store.ts";
 import type { Calibrator, WeightedValues } from "./calibrator.ts";
 
@@ -35,11 +35,11 @@ export function calibrateRange({ calibrator, code, store, batches }: CalibrateRa
     batches,
     bits: code.bits,
     error: (candidate, norm) => {
-      const parameters = code.parameters(candidate, store);
+      const parameters = parametersFor(code, candidate, store);
       return batches.reduce((sum, batch) => sum + weightedError({ ...batch, code, parameters, norm }), 0);
     },
   });
-  return { range, ...code.parameters(range, store) };
+  return { range, ...parametersFor(code, range, store) };
 }
 
 interface WeightedErrorParams extends WeightedValues {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { parametersFor } from "../codes/code.ts";
 import { uniformCode } from "../codes/uniform-code.ts";
 import { floatScales } from "../scale-store.ts";
 import { gaussian } from "../testing/random.ts";
@@ -87,7 +88,7 @@ describe("mean squared error", () => {
     ] as const) {
       const errors = Array.from({ length: 81 }, (_, step) => {
         const range = { low: Math.min(...numbers) * (1 - step / 100), high: 9 * (1 - step / 100) };
-        const { scale, shift } = code.parameters(range, store);
+        const { scale, shift } = parametersFor(code, range, store);
         return numbers.reduce(
           (sum, value) =>
             sum + Math.abs(value - code.decode(code.encode(value, scale, shift), scale, shift)) ** norm,

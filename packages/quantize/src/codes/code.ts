@@ -27,8 +27,10 @@ export interface Code {
   readonly values?: Float32Array;
   /** The same as `encode` and `decode`, for kernels. */
   readonly rule?: CodeRule | undefined;
-  /** Parameters at which codes span the range; a range of 0 alone is fine. Rounded to what can be stored. */
-  parameters(range: Range, store: ScaleStore): TileParameters;
+  /** The scale at which codes span the numbers from `low` to `high`; 0 alone is fine. Rounded to what can be stored. */
+  scaleFor(low: number, high: number, store: ScaleStore): number;
+  /** The shift that belongs to it, rounded likewise. */
+  shiftFrom(low: number, scale: number): number;
   /** The shift that comes nearest to a value of code 0; only where there is one by tile. */
   shiftFor?(offset: number, scale: number): number;
   /** The code of the nearest value. */
@@ -37,4 +39,10 @@ export interface Code {
   decode(code: number, scale: number, shift: number): number;
   /** The code of the next larger or smaller value; the same code where there is none. */
   neighbour(code: number, up: boolean): number;
+}
+
+/** Parameters at which codes span a range. */
+export function parametersFor(code: Code, { low, high }: Range, store: ScaleStore): TileParameters {
+  const scale = code.scaleFor(low, high, store);
+  return { scale, shift: code.shiftFrom(low, scale) };
 }

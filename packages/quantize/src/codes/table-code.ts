@@ -30,10 +30,8 @@ export function tableCode({ bits, values, encode, reciprocal = false }: TableCod
     shift: "none",
     values,
     rule: { kind: "table", table: codeTable({ values, encode }), reciprocal },
-    parameters: ({ low, high }, store) => ({
-      scale: store.scaleFor(Math.max(-low, high, 0), largest),
-      shift: 0,
-    }),
+    scaleFor: (low, high, store) => store.scaleFor(Math.max(-low, high, 0), largest),
+    shiftFrom: () => 0,
     encode: reciprocal
       ? (value, scale) => encode(fround(value * fround(1 / Math.max(scale, SMALLEST))))
       : (value, scale) => encode(fround(value / scale)),

@@ -1,7 +1,6 @@
 import { QuernError } from "@quern/tensor";
-import type { ScaleStore } from "../scale-store.ts";
 import { roundToEven, roundToScaleType, type ScaleType } from "../scale-type.ts";
-import type { Code, Range, TileParameters } from "./code.ts";
+import type { Code } from "./code.ts";
 
 export interface UniformCodeOptions {
   /** 1 to 8. */
@@ -63,10 +62,9 @@ function symmetricCode(bits: number, range: "full" | "restricted", unsigned: boo
     ...spaced(least, count - 1),
     bits,
     shift: "fixed",
-    parameters: ({ low, high }, store) => ({
-      scale: store.scaleFor(unsigned ? Math.max(high, 0) : Math.max(-low, high), levels),
-      shift: zero,
-    }),
+    scaleFor: (low, high, store) =>
+      store.scaleFor(unsigned ? Math.max(high, 0) : Math.max(-low, high), levels),
+    shiftFrom: () => zero,
   };
 }
 
@@ -79,12 +77,8 @@ function affineCode(bits: number, leastZero: number): Code {
     bits,
     shift: "zero",
     shiftFor,
-    parameters(range, store) {
-      const low = Math.min(range.low, 0);
-      const high = Math.max(range.high, 0);
-      const scale = store.scaleFor(fround(high - low), most);
-      return { scale, shift: shiftFor(low, scale) };
-    },
+    scaleFor: (low, high, store) => store.scaleFor(fround(Math.max(high, 0) - Math.min(low, 0)), most),
+    shiftFrom: (low, scale) => shiftFor(Math.min(low, 0), scale),
   };
 }
 
@@ -96,9 +90,8 @@ function offsetCode(bits: number, type: ScaleType): Code {
     bits,
     shift: "offset",
     shiftFor,
-    parameters(range: Range, store: ScaleStore): TileParameters {
-      return { scale: store.scaleFor(fround(range.high - range.low), most), shift: shiftFor(range.low) };
-    },
+    scaleFor: (low, high, store) => store.scaleFor(fround(high - low), most),
+    shiftFrom: (low) => shiftFor(low),
     rule: { kind: "offset", least: 0, most },
     encode: (value, scale, offset) => clamp(roundToEven(fround(fround(value - offset) / scale))),
     decode: (code, scale, offset) => fround(fround(scale * code) + offset),

@@ -90,10 +90,8 @@ export function int8Vectorwise(): Grid<TiledGrid> {
   const code: Code = {
     ...uniformCode({ bits: 8, symmetric: true, range: "restricted" }),
     rule: undefined,
-    parameters: ({ low, high }, store) => ({
-      scale: store.scaleFor(half(Math.max(-low, high, 0)), 127),
-      shift: 128,
-    }),
+    scaleFor: (low, high, store) => store.scaleFor(half(Math.max(-low, high, 0)), 127),
+    shiftFrom: () => 128,
     encode(value, scale) {
       // The magnitude that is stored, which is in F16 unless the scale was fitted once more.
       const magnitude = fround(scale * 127);

@@ -3,7 +3,7 @@ import { QuernError } from "@quern/tensor";
 import type { Calibrator, RangeSearch } from "../calibrators/calibrator.ts";
 import { minMax } from "../calibrators/min-max.ts";
 import { tileError, tileErrorInHessian } from "../calibrators/tile-error.ts";
-import type { Code, Range, TileParameters } from "../codes/code.ts";
+import { type Code, parametersFor, type TileParameters } from "../codes/code.ts";
 import type { ScaleStore } from "../scale-store.ts";
 import type { FitParams, TileSize } from "./grid.ts";
 
@@ -75,7 +75,7 @@ function searchInKernels(fit: Fit, math: MathKernels, { shares, norm }: RangeSea
     math.tileRanges({ ...part, low, high });
     const tries = { scales, shifts };
     for (let i = 0; i < count; i++) {
-      counts[i] = listTries(fit, { low: low[i]!, high: high[i]! }, shares, tries, i);
+      counts[i] = listTries(fit, low[i]!, high[i]!, shares, tries, i);
     }
     if (shares.length > 1) {
       const search = { tries: shares.length, counts, scales, exponent: norm, hessian: blocks };
@@ -97,7 +97,8 @@ function searchInKernels(fit: Fit, math: MathKernels, { shares, norm }: RangeSea
  */
 function listTries(
   { code, store }: Fit,
-  { low, high }: Range,
+  low: number,
+  high: number,
   shares: readonly number[],
   { scales, shifts }: { readonly scales: Float32Array; readonly shifts: Float32Array },
   tile: number,
@@ -106,7 +107,8 @@ function listTries(
   let at = first;
   for (let t = 0; t < shares.length; t++) {
     const share = shares[t]!;
-    const { scale, shift } = code.parameters({ low: low * share, high: high * share }, store);
+    const scale = code.scaleFor(low * share, high * share, store);
+    const shift = code.shiftFrom(low * share, scale);
     if (at > first && scales[at - 1] === scale && shifts[at - 1] === shift) continue;
     scales[at] = scale;
     shifts[at] = shift;
@@ -147,14 +149,14 @@ function fitTile(
     batches: [{ values, weights: importance && repeated(importance, values.length / width) }],
     bits: code.bits,
     error(candidate, norm) {
-      const parameters = code.parameters(candidate, store);
+      const parameters = parametersFor(code, candidate, store);
       const errors = { values, width, code, parameters };
       return hessian
         ? tileErrorInHessian({ ...errors, hessian, stride })
         : tileError({ ...errors, importance, norm });
     },
   });
-  return code.parameters(range, store);
+  return parametersFor(code, range, store);
 }
 
 /** The elements of a tile, row by row. */

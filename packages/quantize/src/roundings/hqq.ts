@@ -45,7 +45,11 @@ export function hqq(options: HqqOptions = {}): Rounding {
       const band = fitted.unit.rows * Math.max(1, Math.floor(AT_A_TIME / (columns * fitted.unit.rows)));
       for (let firstRow = 0; firstRow < rows; firstRow += band) {
         const end = Math.min(firstRow + band, rows);
-        const part = { rows: end - firstRow, columns, values: values.subarray(firstRow * columns, end * columns) };
+        const part = {
+          rows: end - firstRow,
+          columns,
+          values: values.subarray(firstRow * columns, end * columns),
+        };
         centreTiles({ ...settings, matrix: part, firstRow, fitted, math });
       }
       fitted.settle();

@@ -126,6 +126,11 @@ describe("kernels give the codes that come out element by element", () => {
       expect(found.codes).toEqual(wanted.codes);
       expect(bits(found.values)).toEqual(bits(wanted.values));
     }
+    const grid = uniform({ bits: 2, symmetric: false, zero: "real", tile: { columns: 24 } });
+    const task = { matrix, grid, rounding: hqq() };
+    const [here, there] = [roundMatrix({ ...task, math: layer.math }), roundMatrix({ ...task, math })];
+    expect(there.codes).toEqual(here.codes);
+    expect(bits(there.values)).toEqual(bits(here.values));
   });
 });
 
