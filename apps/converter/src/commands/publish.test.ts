@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import type { EvaluationReport } from "@quern/evaluation";
 import type { EvaluationEstimate } from "@quern/publishing";
 import { openRepository, readHubFile } from "@quern/hub";
-import { HubServer, UploadStore, writingRoutes } from "@quern/hub/testing";
+import { HubServer, StoredRepository, UploadStore, writingRoutes } from "@quern/hub/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { exitCodes } from "../exit-codes.ts";
 import { type CliRun, demoCheckpoint, repositoryPath, runCli, temporaryFolder } from "../testing/run-cli.ts";
@@ -105,6 +105,19 @@ describe("quern publish", () => {
     expect(card()).toContain(`org/quern-demo/tree/${server.repository.head.id}`);
     expect(card()).toContain("quantized_by: mill");
     expect(card()).toMatch(/Q4_K_M \|.*\| [\d.]+ % \| what most people take/);
+  });
+
+  it("publishes nothing in a repository that everybody sees, where a private one is asked for", async () => {
+    server.repositories.set(ID, new StoredRepository(ID));
+    const { id } = server.repositories.get(ID)!.commit({ files: new Map() });
+    for (const more of [["--dry-run"], []]) {
+      const { exitCode, stderr } = await publish("-t", "Q8_0", "--private", ...more);
+      expect(exitCode).toBe(exitCodes.output);
+      expect(stderr).toMatch(/PUBLISH_REPOSITORY_PUBLIC/);
+    }
+    expect(server.repositories.get(ID)!.head.id).toBe(id);
+    server.repositories.get(ID)!.isPrivate = true;
+    expect((await publish("-t", "Q8_0", "--private", "--dry-run")).exitCode).toBe(exitCodes.ok);
   });
 
   it("publishes what can be downloaded and verified against the source", async () => {
