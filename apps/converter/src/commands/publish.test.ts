@@ -107,6 +107,21 @@ describe("quern publish", () => {
     expect(card()).toMatch(/Q4_K_M \|.*\| [\d.]+ % \| what most people take/);
   });
 
+  it("replaces nothing of the model that is quantized", async () => {
+    const before = server.repository.head.id;
+    for (const more of [
+      ["-t", "Q8_0"],
+      ["--to", "mlx"],
+    ]) {
+      const result = await run(["publish", "org/quern-demo", "--repo", "Org/Quern-Demo", ...more]);
+      expect([result.exitCode, result.stderr]).toEqual([
+        exitCodes.usage,
+        expect.stringContaining("USAGE_REPOSITORY"),
+      ]);
+    }
+    expect(server.repository.head.id).toBe(before);
+  });
+
   it("publishes nothing in a repository that everybody sees, where a private one is asked for", async () => {
     server.repositories.set(ID, new StoredRepository(ID));
     const { id } = server.repositories.get(ID)!.commit({ files: new Map() });
@@ -402,6 +417,7 @@ describe("quern publish", () => {
   it.each([
     [["--repo", "demo"], "Write <owner>/<name>"],
     [["--repo", ID, "--revision", "v1"], "USAGE_REVISION"],
+    [["--repo", ID, "--base-model", ID], "USAGE_REPOSITORY"],
     [["--repo", ID, "--report-file", "none.json"], "REPORT_NOT_FOUND"],
   ])("refuses %j", async (more, message) => {
     const result = await run(["publish", demoCheckpoint, ...more]);
