@@ -4,7 +4,14 @@ import { basename, join } from "node:path";
 import type { EvaluationReport } from "@quern/evaluation";
 import type { EvaluationEstimate } from "@quern/publishing";
 import { openRepository, readHubFile } from "@quern/hub";
-import { HubServer, StoredRepository, UploadStore, writingRoutes } from "@quern/hub/testing";
+import {
+  HubServer,
+  memoryContent,
+  storedFile,
+  StoredRepository,
+  UploadStore,
+  writingRoutes,
+} from "@quern/hub/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { exitCodes } from "../exit-codes.ts";
 import { type CliRun, demoCheckpoint, repositoryPath, runCli, temporaryFolder } from "../testing/run-cli.ts";
@@ -462,6 +469,22 @@ describe("quern publish", () => {
     expect(commits.size).toBe(before);
     const wrong = await publish("--to", "gptq", "-t", "Q8_0");
     expect(wrong.stderr).toContain("USAGE_CONTAINER");
+  });
+
+  it("removes weights of the checkpoint before, where they are divided otherwise, and nothing else", async () => {
+    const argv = ["--to", "bnb", "--output-dir", "bnb"];
+    expect((await publish(...argv)).exitCode).toBe(exitCodes.ok);
+    const repository = server.repositories.get(ID)!;
+    const theirs = storedFile("adapter_model.safetensors", memoryContent(Buffer.from("theirs")));
+    repository.commit({ files: new Map([...repository.head.files, ["adapter_model.safetensors", theirs]]) });
+    const divided = await publish(...argv, "--split-max-size", "1M");
+    expect([divided.exitCode, divided.stderr]).toEqual([exitCodes.ok, expect.not.stringContaining("error:")]);
+    const weights = [...published().keys()].filter((path) => path.includes("safetensors")).sort();
+    expect(weights).toEqual([
+      "adapter_model.safetensors",
+      ...[1, 2, 3].map((part) => `model-0000${part}-of-00003.safetensors`),
+      "model.safetensors.index.json",
+    ]);
   });
 
   it("leaves alone what somebody has put into the folder of a checkpoint", async () => {
