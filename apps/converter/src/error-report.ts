@@ -31,6 +31,7 @@ const hints: Readonly<Record<string, string>> = {
   PLAN_INCOMPATIBLE: '"quern recipes" lists what programs load.',
   RECIPE_OPTION:
     "quern quantize, and quern convert with --flavour quantizer, write the type as llama-quantize does: there the option counts.",
+  STATISTICS_OTHER_RUN: "Run it with the options it was begun with, or pass --restart to throw it away.",
   WORKER_MISSING: "Build the packages first, or run with --threads 0.",
 };
 

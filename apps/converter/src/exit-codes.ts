@@ -7,7 +7,7 @@ export const exitCodes = {
   failure: 1,
   /** The command line itself: unknown option, missing argument, impossible combination. */
   usage: 2,
-  /** The checkpoint, model, tokenizer, imatrix or inspected file. */
+  /** The checkpoint, model, repository, tokenizer, imatrix or inspected file; also that the Hub cannot be reached. */
   input: 3,
   /** The files to be written, or standard output: present already, not writable, disk full. */
   output: 4,
@@ -24,7 +24,7 @@ export const EXIT_CODE_MEANINGS: Readonly<Record<ExitCode, string>> = {
   0: "done",
   1: "unexpected failure",
   2: "wrong usage: unknown option, missing argument, impossible combination",
-  3: "bad input: checkpoint, model, tokenizer, text, imatrix or GGUF file",
+  3: "bad input: checkpoint, model, repository, tokenizer, text, imatrix or GGUF file; or the Hub is not reached",
   4: "output problem: file exists (--force replaces it), folder not writable, disk full",
   5: "files do not match their manifest or their source",
   130: "interrupted (SIGINT, SIGTERM); the same command resumes the work",

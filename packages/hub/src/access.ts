@@ -27,6 +27,11 @@ export function hubAccess(params: { endpoint?: string | undefined; token?: strin
   return { endpoint, token };
 }
 
+/** What a server says, for messages: no answer should repeat a token, and no message may. */
+export function withoutToken({ token }: HubAccess, text: string): string {
+  return token === undefined ? text : text.replaceAll(token, "***");
+}
+
 /** Endpoints are part of messages and journals, tokens never are. */
 function checkedEndpoint(text: string, token: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;

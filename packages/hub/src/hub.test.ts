@@ -178,6 +178,18 @@ describe.each([
       expect(JSON.stringify(await shard(TOKEN))).not.toContain(TOKEN);
     });
 
+    it("is in no message, though the Hub repeats it", async () => {
+      server.tokens.add(TOKEN);
+      const location = await shard(TOKEN);
+      server.faults.push(({ response }) => {
+        response.writeHead(418, `No pot for ${TOKEN}`).end();
+        return true;
+      });
+      for (const work of [() => open("hf:org/tiny", TOKEN), () => readAll(location, TOKEN)]) {
+        expect((await errorOf(work())).message).toContain("418 No pot for ***");
+      }
+    });
+
     it("may not hold line breaks, and an endpoint no credentials", () => {
       expect(() => hubAccess({ token: "hf_a\r\nx-evil: 1" })).toThrow(
         expect.objectContaining({

@@ -14,6 +14,8 @@ export interface HubRepository {
   readonly files: ReadonlyMap<string, HubFileLocation>;
   /** Hashes of the git objects that stand for large files, by path. */
   readonly objects: ReadonlyMap<string, string>;
+  /** Whether only some may read it; absent where a cache is all that is asked. */
+  readonly isPrivate?: boolean;
   /** Whether the repository may have more files than are known: a cache holds files of it, and no listing. */
   readonly partial?: true;
 }
@@ -80,7 +82,7 @@ export async function openRepository(params: {
         );
       }
     }
-    return { id: info.name, commit: info.sha, files, objects };
+    return { id: info.name, commit: info.sha, files, objects, isPrivate: info.private };
   } catch (error) {
     if (error instanceof QuernError) throw error;
     if (signal?.aborted) {

@@ -1,5 +1,5 @@
 import { type HttpAnswer, type HttpFields, type HttpSend, QuernError, sendByFetch } from "@quern/tensor";
-import type { HubAccess } from "./access.ts";
+import { type HubAccess, withoutToken } from "./access.ts";
 
 const MOST_REDIRECTS = 5;
 
@@ -35,7 +35,10 @@ export async function send(params: {
       signal,
     });
     if (isEndpoint) endpointHeaders = response.headers;
-    if (response.status < 300 || response.status >= 400) return { response, url, endpointHeaders };
+    if (response.status < 300 || response.status >= 400) {
+      const statusText = withoutToken(access, response.statusText);
+      return { response: { ...response, statusText }, url, endpointHeaders };
+    }
     await response.cancel();
     url = redirectTarget(url, response.headers.get("location"));
   }

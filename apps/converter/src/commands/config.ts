@@ -8,10 +8,12 @@ import { type EffectiveSetting, readSettings, settingsFiles } from "../settings/
 import { settingsSchema } from "../settings/settings.ts";
 import { styleFor } from "../terminal.ts";
 import { addAnswerOptions } from "./shared-options.ts";
+import { writeWarnings } from "./warnings.ts";
 
 interface ConfigOptions {
   readonly json?: true;
   readonly schema?: true;
+  readonly quiet?: true;
 }
 
 export function defineConfig(command: Command, host: Host): void {
@@ -33,12 +35,13 @@ export function defineConfig(command: Command, host: Host): void {
     seeAlso: ["doctor"],
   });
   command.addOption(new Option("--schema", "print the JSON schema of settings files").conflicts("json"));
-  addAnswerOptions(command).action(async ({ json, schema }: ConfigOptions) => {
+  addAnswerOptions(command).action(async ({ json, schema, quiet }: ConfigOptions) => {
     if (schema) {
       host.stdout.write(`${JSON.stringify(settingsSchema(), undefined, 2)}\n`);
       return;
     }
-    const { effective, files } = await readSettings(host);
+    const { effective, files, warnings } = await readSettings(host);
+    if (!quiet) writeWarnings(warnings, host);
     if (json) writeJsonLine(host.stdout, { settings: effective.map(record), files });
     else host.stdout.write(format(effective, host));
   });

@@ -237,6 +237,14 @@ describe("quern convert from the Hub", () => {
     expect(gated.stderr).toContain("Accept its conditions at");
   });
 
+  it("names the repository where an empty folder has its name", async () => {
+    const cwd = await temporaryFolder();
+    await mkdir(join(cwd, "org", "model"), { recursive: true });
+    const { exitCode, stderr } = await runCli({ argv: ["convert", "org/model"], cwd });
+    expect(exitCode).toBe(exitCodes.input);
+    expect(stderr).toContain("The repository of the Hub is hf:org/model.");
+  });
+
   it("says what it waits for", async () => {
     const server = await serve(demoCheckpoint);
     server.faults.push(firstOf(1, () => true, answerStatus(503, { "retry-after": "6" })));
@@ -342,13 +350,18 @@ describe("other commands", () => {
       await filesIn(join(remote, "quantized")),
       await filesIn(join(local, "quantized")),
     ];
-    // The manifest and the metadata of weights say where they are from.
-    const weights = "model.safetensors";
-    for (const name of ["quern-manifest.json", weights]) {
+    // The manifest, the metadata of weights and the card say where they are from.
+    const [weights, card] = ["model.safetensors", "README.md"] as const;
+    for (const name of ["quern-manifest.json", weights, card]) {
       expect(made.delete(name) && expected.delete(name)).toBe(true);
     }
     expect(made).toEqual(expected);
-    const read = (folder: string): Promise<Buffer> => readFile(join(folder, "quantized", weights));
-    expect(tensorData(await read(remote)).equals(tensorData(await read(local)))).toBe(true);
+    const read = (folder: string, name: string): Promise<Buffer> => readFile(join(folder, "quantized", name));
+    expect(tensorData(await read(remote, weights)).equals(tensorData(await read(local, weights)))).toBe(true);
+    const { id, head } = server.repository;
+    const source = `| Source | [${id}](https://huggingface.co/${id}/tree/${head.id}) at commit \`${head.id}\` |\n`;
+    const [theirs, ours] = [(await read(remote, card)).toString(), (await read(local, card)).toString()];
+    expect(theirs).toContain(source);
+    expect(ours).not.toContain("| Source |");
   });
 });

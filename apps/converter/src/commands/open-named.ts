@@ -31,7 +31,7 @@ export async function openNamedModel(
 ): Promise<Checkpoint | GgufModel> {
   return namesRepository(text, host)
     ? openRepositoryOf(text, host, options)
-    : openModel(resolve(host.cwd, text));
+    : atPath(text, openModel(resolve(host.cwd, text)));
 }
 
 /** Opens a checkpoint as {@link openNamedModel} does, and nothing else. */
@@ -42,7 +42,7 @@ export async function openNamedCheckpoint(
 ): Promise<Checkpoint> {
   return namesRepository(text, host)
     ? openRepositoryOf(text, host, options)
-    : openCheckpointDirectory(resolve(host.cwd, text));
+    : atPath(text, openCheckpointDirectory(resolve(host.cwd, text)));
 }
 
 /** "hf:owner/name", or "owner/name" where there is nothing of this name. */
@@ -50,6 +50,18 @@ export function namesRepository(text: string, { cwd }: Host): boolean {
   if (hasHubPrefix(text) || isWebAddress(text)) return true;
   const isFile = /\.(gguf|safetensors)$/i.test(text);
   return !isFile && looksLikeRepository(text) && !existsSync(resolve(cwd, text));
+}
+
+/** Whoever means a repository may have a folder of that name, such as one for results. */
+async function atPath<Model>(text: string, opening: Promise<Model>): Promise<Model> {
+  try {
+    return await opening;
+  } catch (error) {
+    const isEmpty = error instanceof QuernError && error.code === "CHECKPOINT_NO_WEIGHTS";
+    if (!isEmpty || !looksLikeRepository(text)) throw error;
+    const { code, message, subject, cause } = error;
+    throw new QuernError(code, `${message} The repository of the Hub is hf:${text}.`, { subject, cause });
+  }
 }
 
 async function openRepositoryOf(text: string, host: Host, options: OpenOptions): Promise<Checkpoint> {

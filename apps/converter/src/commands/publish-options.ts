@@ -80,7 +80,7 @@ export function addPublishOptions({ command, cwd }: { command: Command; cwd: str
     .option("--revision <name>", "branch, tag or commit of a model of the Hub")
     .option("-n, --dry-run", "show what would be made and uploaded, without doing it")
     .optionsGroup("Repository:")
-    .option("--private", "create the repository as a private one")
+    .option("--private", "create the repository as a private one; one that is there has to be private")
     .option("--pr", "open a pull request instead of adding to the main branch")
     .optionsGroup("Model card:")
     .option("--base-model <owner/name>", "Hub model that a local folder is a copy of", idArgument)

@@ -4,7 +4,14 @@ import { basename, join } from "node:path";
 import type { EvaluationReport } from "@quern/evaluation";
 import type { EvaluationEstimate } from "@quern/publishing";
 import { openRepository, readHubFile } from "@quern/hub";
-import { HubServer, UploadStore, writingRoutes } from "@quern/hub/testing";
+import {
+  HubServer,
+  memoryContent,
+  storedFile,
+  StoredRepository,
+  UploadStore,
+  writingRoutes,
+} from "@quern/hub/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { exitCodes } from "../exit-codes.ts";
 import { type CliRun, demoCheckpoint, repositoryPath, runCli, temporaryFolder } from "../testing/run-cli.ts";
@@ -105,6 +112,34 @@ describe("quern publish", () => {
     expect(card()).toContain(`org/quern-demo/tree/${server.repository.head.id}`);
     expect(card()).toContain("quantized_by: mill");
     expect(card()).toMatch(/Q4_K_M \|.*\| [\d.]+ % \| what most people take/);
+  });
+
+  it("replaces nothing of the model that is quantized", async () => {
+    const before = server.repository.head.id;
+    for (const more of [
+      ["-t", "Q8_0"],
+      ["--to", "mlx"],
+    ]) {
+      const result = await run(["publish", "org/quern-demo", "--repo", "Org/Quern-Demo", ...more]);
+      expect([result.exitCode, result.stderr]).toEqual([
+        exitCodes.usage,
+        expect.stringContaining("USAGE_REPOSITORY"),
+      ]);
+    }
+    expect(server.repository.head.id).toBe(before);
+  });
+
+  it("publishes nothing in a repository that everybody sees, where a private one is asked for", async () => {
+    server.repositories.set(ID, new StoredRepository(ID));
+    const { id } = server.repositories.get(ID)!.commit({ files: new Map() });
+    for (const more of [["--dry-run"], []]) {
+      const { exitCode, stderr } = await publish("-t", "Q8_0", "--private", ...more);
+      expect(exitCode).toBe(exitCodes.output);
+      expect(stderr).toMatch(/PUBLISH_REPOSITORY_PUBLIC/);
+    }
+    expect(server.repositories.get(ID)!.head.id).toBe(id);
+    server.repositories.get(ID)!.isPrivate = true;
+    expect((await publish("-t", "Q8_0", "--private", "--dry-run")).exitCode).toBe(exitCodes.ok);
   });
 
   it("publishes what can be downloaded and verified against the source", async () => {
@@ -389,6 +424,7 @@ describe("quern publish", () => {
   it.each([
     [["--repo", "demo"], "Write <owner>/<name>"],
     [["--repo", ID, "--revision", "v1"], "USAGE_REVISION"],
+    [["--repo", ID, "--base-model", ID], "USAGE_REPOSITORY"],
     [["--repo", ID, "--report-file", "none.json"], "REPORT_NOT_FOUND"],
   ])("refuses %j", async (more, message) => {
     const result = await run(["publish", demoCheckpoint, ...more]);
@@ -433,6 +469,22 @@ describe("quern publish", () => {
     expect(commits.size).toBe(before);
     const wrong = await publish("--to", "gptq", "-t", "Q8_0");
     expect(wrong.stderr).toContain("USAGE_CONTAINER");
+  });
+
+  it("removes weights of the checkpoint before, where they are divided otherwise, and nothing else", async () => {
+    const argv = ["--to", "bnb", "--output-dir", "bnb"];
+    expect((await publish(...argv)).exitCode).toBe(exitCodes.ok);
+    const repository = server.repositories.get(ID)!;
+    const theirs = storedFile("adapter_model.safetensors", memoryContent(Buffer.from("theirs")));
+    repository.commit({ files: new Map([...repository.head.files, ["adapter_model.safetensors", theirs]]) });
+    const divided = await publish(...argv, "--split-max-size", "1M");
+    expect([divided.exitCode, divided.stderr]).toEqual([exitCodes.ok, expect.not.stringContaining("error:")]);
+    const weights = [...published().keys()].filter((path) => path.includes("safetensors")).sort();
+    expect(weights).toEqual([
+      "adapter_model.safetensors",
+      ...[1, 2, 3].map((part) => `model-0000${part}-of-00003.safetensors`),
+      "model.safetensors.index.json",
+    ]);
   });
 
   it("leaves alone what somebody has put into the folder of a checkpoint", async () => {

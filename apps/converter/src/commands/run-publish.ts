@@ -262,15 +262,26 @@ async function planFiles(work: PublicationWork): Promise<PublicationPlan> {
   });
 }
 
-/** The model on the Hub that is quantized, and its card. */
+/**
+ * The model on the Hub that is quantized, and its card.
+ *
+ * @throws QuernError `USAGE_REPOSITORY` where that is what is to be published to: its own files would be replaced
+ */
 async function originOf(
   source: Checkpoint | GgufModel,
-  { baseModel }: PublishOptions,
+  { baseModel, repo }: PublishOptions,
   { endpoint }: HubAccess,
 ): Promise<{ baseModel?: string; commit?: string; sourceCard?: string; task?: string }> {
   const place = source.location.startsWith(`${endpoint}/`) ? source.location.slice(endpoint.length + 1) : "";
   const [, id, commit] = /^(.+)\/tree\/([0-9a-f]{40,64})$/.exec(place) ?? [];
   const base = baseModel ?? id;
+  // The Hub does not tell names apart by the size of letters.
+  if ([base, id].some((one) => one?.toLowerCase() === repo.toLowerCase())) {
+    throw new QuernError(
+      "USAGE_REPOSITORY",
+      `hf:${repo} is the repository of the model that is quantized: expected another one in --repo.`,
+    );
+  }
   const files = "files" in source ? source.files : undefined;
   const card = await files?.read("README.md");
   const config = await files?.read("config.json");

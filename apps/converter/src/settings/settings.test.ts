@@ -91,6 +91,9 @@ describe("settings", () => {
     expect([exitCode, threadsOf(host.records[0])]).toEqual([0, 1]);
     expect(stderr).toContain('there is no setting "colours"');
     expect((await plan(where, "--quiet")).stderr).toBe("");
+    const config = await runCli({ argv: ["config"], ...where });
+    expect(config.stderr).toContain('there is no setting "colours"');
+    expect((await runCli({ argv: ["config", "--quiet"], ...where })).stderr).toBe("");
   });
 
   it.each([

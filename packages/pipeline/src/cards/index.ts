@@ -1,2 +1,2 @@
 export { frontMatter, quantizedMetadata, taskOf } from "./front-matter.ts";
-export { code, details, repositoryLink, section, table } from "./markdown.ts";
+export { code, commitLink, details, repositoryLink, section, table } from "./markdown.ts";

@@ -27,3 +27,8 @@ function tableRow(cells: readonly string[]): string {
 export function repositoryLink(id: string): string {
   return `[${id}](https://huggingface.co/${id})`;
 }
+
+/** A link to a repository of models as it was at a commit. */
+export function commitLink(id: string, commit: string): string {
+  return `[${id}](https://huggingface.co/${id}/tree/${commit}) at commit \`${commit}\``;
+}

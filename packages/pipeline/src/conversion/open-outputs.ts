@@ -15,6 +15,7 @@ import {
   readConversionJournal,
 } from "../journal/conversion-journal.ts";
 import type { ConversionPlan, PlannedOutput } from "../plan.ts";
+import { discardOtherFiles } from "./discard-other-files.ts";
 
 /** A tensor that an earlier run has finished in an output, as far as its journal says. */
 export interface RecordedTensor {
@@ -46,6 +47,7 @@ export async function openOutputs(plan: ConversionPlan): Promise<OpenedOutputs> 
   const path = journalPathOf(plan.outputs[0]!.files[0]!.path);
   const found = await readConversionJournal(path);
   if (found !== undefined) await checkUnused(found);
+  if (found !== undefined && plan.restart) await discardOtherFiles(found, plan);
   const state = plan.restart ? undefined : found;
   if (state !== undefined) checkSameConversion(state, plan.identity);
   const journal: Journal<ConversionEntry> = await (state === undefined

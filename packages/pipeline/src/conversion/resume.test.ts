@@ -331,6 +331,14 @@ describe("another conversion", () => {
     expect(facts(resumed.report)).toEqual(facts(whole.report));
   });
 
+  it("leaves nothing of the earlier one behind when it restarts with fewer files", async () => {
+    await crashAt(4);
+    await writeFile(join(folder, "theirs.gguf.partial"), "of nobody's journal");
+    const outputs = [{ type: "Q5_K_M", path: join(folder, "a.gguf") }];
+    await convert(await planIn(folder, { outputs, restart: true }));
+    expect((await readdir(folder)).sort()).toEqual(["a.gguf", "theirs.gguf.partial"]);
+  });
+
   it("is refused when its weights have been changed, or it makes something else", async () => {
     const copy = join(root, "copy");
     await cp(goldenPath(MODEL, "checkpoint"), copy, { recursive: true });

@@ -5,6 +5,7 @@ import type { LayerParameters } from "@quern/checkpoints";
 import { afterAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { modelCard } from "./model-card.ts";
+import type { CheckpointProvenance } from "./plan.ts";
 import { planCheckpoint } from "./planning/plan-checkpoint.ts";
 import { goldenModel, recipeFor } from "./testing/checkpoints.ts";
 
@@ -24,6 +25,7 @@ async function cardOf(
   format: string,
   parameters: LayerParameters,
   source?: string,
+  provenance?: CheckpointProvenance,
 ): Promise<{ metadata: unknown; body: string }> {
   const plan = await planCheckpoint({
     model,
@@ -34,6 +36,7 @@ async function cardOf(
     tool: "tests:1",
     baseModel: "org/model",
     publishedAs: "me/model",
+    ...(provenance && { provenance }),
   });
   const card = modelCard({ plan, layers: [], ...(source === undefined ? {} : { source }) });
   const [, matter, body] = card.split("---\n");
@@ -41,6 +44,25 @@ async function cardOf(
 }
 
 describe("the card of a quantized checkpoint", () => {
+  it("names the commit and the statistics that it was made of, as the manifest does", async () => {
+    const { body } = await cardOf("mlx", W4, undefined, {
+      tool: { name: "tests", version: "1" },
+      recipe: {},
+      source: {
+        kind: "checkpoint",
+        name: `hf:org/model@${"a".repeat(40)}`,
+        repository: "org/model",
+        commit: "a".repeat(40),
+        files: [],
+      },
+      calibration: { kind: "statistics", file: "mine.safetensors", sha256: "b".repeat(64) },
+    });
+    const tree = `https://huggingface.co/org/model/tree/${"a".repeat(40)}`;
+    expect(body).toContain(`| Source | [org/model](${tree}) at commit \`${"a".repeat(40)}\` |`);
+    expect(body).toContain("| Statistics | `mine.safetensors` |");
+    expect((await cardOf("mlx", W4)).body).not.toMatch(/\| (?:Source|Statistics) \|/);
+  });
+
   it("is found among those for MLX", async () => {
     const source =
       "---\nlicense: other\nlicense_name: mine\nlicense_link: LICENSE\ntags: [chat, pytorch]\n---\n";

@@ -1,6 +1,6 @@
 import { formatOf } from "@quern/checkpoints";
 import { frontMatter, quantizedMetadata, taskOf } from "../cards/front-matter.ts";
-import { code, details, repositoryLink, section, table } from "../cards/markdown.ts";
+import { code, commitLink, details, repositoryLink, section, table } from "../cards/markdown.ts";
 import type { LayerResultFigures } from "./events.ts";
 import type { CheckpointPlan } from "./plan.ts";
 
@@ -14,6 +14,7 @@ export interface ModelCardParams {
     | "bitsPerWeight"
     | "fileSize"
     | "tool"
+    | "origin"
     | "baseModel"
     | "publishedAs"
     | "loadedBy"
@@ -72,7 +73,7 @@ function tagsOf(plan: Plan): string[] {
 }
 
 function settings(
-  { recipe, recipeName, kept, bitsPerWeight, fileSize }: ModelCardParams["plan"],
+  { origin, recipe, recipeName, kept, bitsPerWeight, fileSize }: ModelCardParams["plan"],
   layers: readonly LayerResultFigures[],
 ): string {
   const quantized = recipe.decisions.flatMap((decision) => (decision.keep === true ? [] : [decision]));
@@ -80,13 +81,17 @@ function settings(
     [...new Set(names)]
       .map((name) => `${name} (${names.filter((other) => other === name).length})`)
       .join(", ");
+  const { repository, commit } = origin?.source ?? {};
+  const statistics = origin?.calibration?.file;
   const rows = [
+    ...(repository === undefined || commit === undefined ? [] : [["Source", commitLink(repository, commit)]]),
     ["Recipe", recipeName],
     [
       "Formats of layers",
       count(quantized.map(({ format, parameters }) => `${format}, ${parameters.bits} bits`)),
     ],
     ["Rounding", count(layers.map(({ rounding }) => rounding))],
+    ...(statistics === undefined ? [] : [["Statistics", `\`${statistics}\``]]),
     ["Transforms", recipe.transforms.map(({ name }) => name).join(", ") || "none"],
     ["Linear layers kept", kept.length === 0 ? "none" : String(kept.length)],
     ["Size", `${(fileSize / 1e6).toFixed(1)} MB, ${bitsPerWeight.toFixed(2)} bits per weight`],

@@ -1,3 +1,6 @@
+import type { ManifestSource } from "@quern/manifest";
+import { isGguf } from "@quern/models";
+import type { ModelSource } from "../plan.ts";
 import { compareSource } from "./compare-source.ts";
 import type { Rederivation, RederiveParams } from "./rederivation.ts";
 import { rederiveCheckpoint } from "./rederive-checkpoint.ts";
@@ -13,11 +16,16 @@ import { rederiveGguf } from "./rederive-gguf.ts";
  * `planCheckpoint` and running their plans
  */
 export async function rederive(params: RederiveParams): Promise<Rederivation> {
-  const { recipe } = params.manifest;
+  const { recipe, source } = params.manifest;
   const findings = await compareSource(params.manifest, params.source);
+  const named = { ...params, source: underItsName(params.source, source) };
   const result =
-    recipe.container === "gguf"
-      ? await rederiveGguf(params, recipe)
-      : await rederiveCheckpoint(params, recipe);
+    recipe.container === "gguf" ? await rederiveGguf(named, recipe) : await rederiveCheckpoint(named, recipe);
   return { ...result, findings: [...findings, ...result.findings] };
+}
+
+/** Models that nothing else names are called as their folder or repository, and a copy may lie in a folder of another name. */
+function underItsName(source: ModelSource, { name, repository }: ManifestSource): ModelSource {
+  if (isGguf(source)) return source;
+  return { ...source, files: { ...source.files, name: repository?.split("/").at(-1) ?? name } };
 }

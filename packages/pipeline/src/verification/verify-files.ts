@@ -83,17 +83,18 @@ async function checkHashes(params: {
     })),
   ];
   const hashes = await hashFile({ source, regions: parts, findStray: header !== undefined, ...options });
-  if (hashes.sha256 === sha256) return [];
   const findings = parts.flatMap((part, i): Finding[] => {
     const { bytes: size, sha256: hash, ...place } = part;
     if (hashes.regions[i] === hash) return [];
     const end = part.offset + size;
-    return [{ ...place, file, message: `bytes ${part.offset} to ${end} have another hash than they had` }];
+    return [
+      { ...place, file, message: `bytes ${part.offset} to ${end} have another hash than the manifest says` },
+    ];
   });
   if (hashes.stray !== undefined) {
     const message = "a byte between tensors is not 0";
     findings.push({ kind: "padding", file, offset: hashes.stray, message });
   }
-  if (findings.length > 0) return findings;
+  if (findings.length > 0 || hashes.sha256 === sha256) return findings;
   return [{ kind: "content", file, message: `has the hash ${hashes.sha256}: expected ${sha256}` }];
 }

@@ -215,6 +215,27 @@ describe("verified GGUF files", () => {
     expect(new Set(findings.map(({ kind }) => kind))).toEqual(new Set(["source", "header", "tensor"]));
   });
 
+  it("are what a copy of the source in a folder of another name becomes", async () => {
+    const copy = join(folder, "copied-under-another-name");
+    await cp(goldenPath("llama2-spm", "checkpoint"), copy, { recursive: true });
+    expect(await again({ ...single, source: await openCheckpointDirectory(copy) })).toMatchObject({
+      findings: [],
+      headers: true,
+    });
+  });
+
+  it("are told from a manifest with a changed hash, though the hash of the file is right", async () => {
+    const { manifest } = single;
+    const [changed, ...others] = manifest.tensors;
+    const tensors = [{ ...changed!, sha256: "0".repeat(64) }, ...others];
+    const { findings } = await verifyFiles({ ...single, manifest: { ...manifest, tensors } });
+    expect(findings).toEqual([expect.objectContaining({ kind: "tensor", tensor: changed!.name })]);
+    const [file] = manifest.files;
+    const files = [{ ...file!, header: { ...file!.header!, sha256: "0".repeat(64) } }];
+    const of = await verifyFiles({ ...single, manifest: { ...manifest, files } });
+    expect(of.findings).toEqual([expect.objectContaining({ kind: "header" })]);
+  });
+
   it("say nothing of what importance has done, where that is not given", async () => {
     const { findings, headers, tensors, others } = await again(split);
     expect(findings).toEqual([]);

@@ -1,4 +1,4 @@
-import { code, quantizedMetadata, repositoryLink, section, table } from "@quern/pipeline/cards";
+import { code, commitLink, quantizedMetadata, repositoryLink, section, table } from "@quern/pipeline/cards";
 import { fileRows, type FileRow, fileTable, hasFigures } from "./file-table.ts";
 import { divergenceText, known, measurementText, percentText, perplexityText } from "./figures-text.ts";
 import type { MeasuredFigures, Measurement } from "./measured.ts";
@@ -140,7 +140,7 @@ function provenance(params: GgufCardParams): string {
       ? name
       : commit === undefined
         ? repositoryLink(baseModel)
-        : `[${baseModel}](https://huggingface.co/${baseModel}/tree/${commit}) at commit \`${commit}\``;
+        : commitLink(baseModel, commit);
   const rows = [
     ["Source", source],
     ["Program", tool],

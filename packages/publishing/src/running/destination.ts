@@ -16,6 +16,7 @@ import type { HashedFile } from "../journal-entries.ts";
 import { openTarget } from "../open-target.ts";
 import type { LocalFile, PublicationItem, PublicationPlan } from "../plan.ts";
 import type { ProgressSum } from "./progress-sum.ts";
+import { replacedFiles } from "./replaced-files.ts";
 
 const README = "README.md";
 
@@ -150,6 +151,8 @@ export class Destination {
     const files = [...(isHeld ? [] : work.files), ...(card === undefined ? [] : [card])];
     this.commit = there.commit;
     if (files.length === 0) return;
+    const paths = new Set(work.files.map(({ path }) => path));
+    const removed = isHeld ? [] : await replacedFiles({ there, paths, access, signal: this.#signal });
     const opens = target.opensPullRequest && journal.pullRequest === undefined;
     const mark = opens ? (journal.pullRequestMark ?? (await journal.openingPullRequest())) : undefined;
     const { commit, pullRequest } = await commitFiles({
@@ -157,6 +160,7 @@ export class Destination {
       id,
       title: mark === undefined ? work.title : `${work.title} (${mark})`,
       files,
+      removed,
       branch: this.branch,
       parent: there.commit,
       openPullRequest: opens,

@@ -44,6 +44,8 @@ export interface CommitFilesParams {
   readonly title: string;
   readonly description?: string;
   readonly files: readonly FileToCommit[];
+  /** Paths of files that the commit removes. @default none */
+  readonly removed?: readonly string[];
   /** @default "main" */
   readonly branch?: string;
   /** Commit that the branch has to be at, or nothing happens. */
@@ -97,7 +99,7 @@ async function attempt(
   sizes: ReadonlyMap<string, number>,
 ): Promise<CommittedFiles> {
   const { access, id, title, description, files, branch = "main", parent, patience, signal } = params;
-  const { openPullRequest = false, onEvent } = params;
+  const { removed = [], openPullRequest = false, onEvent } = params;
   const { policy, stallTimeout } = writePolicy(patience, signal);
   const sent = new Map<string, number>();
   const report = (path: string, done: number): void => {
@@ -115,11 +117,14 @@ async function attempt(
     ...(description === undefined ? {} : { description }),
     ...(parent === undefined ? {} : { parentCommit: parent }),
     ...(signal === undefined ? {} : { abortSignal: signal }),
-    operations: files.map(({ path, content }) => ({
-      operation: "addOrUpdate",
-      path,
-      content: "file" in content ? pathToFileURL(content.file) : new Blob([content.text]),
-    })),
+    operations: [
+      ...files.map(({ path, content }) => ({
+        operation: "addOrUpdate" as const,
+        path,
+        content: "file" in content ? pathToFileURL(content.file) : new Blob([content.text]),
+      })),
+      ...removed.map((path) => ({ operation: "delete" as const, path })),
+    ],
     fetch: writeFetch({
       access,
       id,

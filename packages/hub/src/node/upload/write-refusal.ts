@@ -1,5 +1,5 @@
 import { QuernError } from "@quern/tensor";
-import type { HubAccess } from "../../access.ts";
+import { type HubAccess, withoutToken } from "../../access.ts";
 
 /** What the Hub may say of a refusal: some words of it. */
 const LONGEST_REASON = 300;
@@ -45,10 +45,11 @@ function forbidden(endpoint: string, id: string): string {
 }
 
 function explain(
-  { endpoint }: HubAccess,
+  access: HubAccess,
   id: string,
   { status, statusText, headers }: Response,
 ): readonly [code: string, problem: string] {
+  const { endpoint } = access;
   const reason = headers.get("x-error-code");
   if (status === 401) {
     return [
@@ -64,10 +65,10 @@ function explain(
   if (status === 409 || status === 412) {
     return ["HUB_CONFLICT", "the repository was changed by somebody else meanwhile"];
   }
-  return ["HUB_REQUEST_FAILED", `the Hub answered ${status} ${statusText}`.trimEnd()];
+  return ["HUB_REQUEST_FAILED", `the Hub answered ${status} ${withoutToken(access, statusText)}`.trimEnd()];
 }
 
-function reasonOf(text: string, { token }: HubAccess): string {
+function reasonOf(text: string, access: HubAccess): string {
   let reason = "";
   try {
     const { error, message } = JSON.parse(text) as { error?: unknown; message?: unknown };
@@ -75,7 +76,7 @@ function reasonOf(text: string, { token }: HubAccess): string {
   } catch {
     return "";
   }
-  // No answer should repeat a token; no message may.
-  const safe = token === undefined ? reason : reason.replaceAll(token, "***");
-  return safe.replaceAll(/[\s\p{Cc}]+/gu, " ").slice(0, LONGEST_REASON);
+  return withoutToken(access, reason)
+    .replaceAll(/[\s\p{Cc}]+/gu, " ")
+    .slice(0, LONGEST_REASON);
 }
