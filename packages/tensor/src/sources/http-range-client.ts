@@ -1,7 +1,7 @@
 import { connectionFailure } from "./connection-failure.ts";
 import { QuernError } from "../error.ts";
 import type { HttpAnswer, HttpSend } from "./http-send.ts";
-import { retryAfterOf, TransientFailure } from "./retry.ts";
+import { retryAfterOf, statusLine, TransientFailure } from "./retry.ts";
 import { StallWatch } from "./stall-watch.ts";
 
 /** Bytes that count as getting further: a server that sends a few bytes and breaks off must not be asked for ever. */
@@ -82,6 +82,7 @@ export class HttpRangeClient {
             `asked for bytes ${offset}-${offset + target.byteLength - 1}, the server answered ${response.headers.get("content-range")}`,
             offset,
           ),
+          "the answer has other bytes than were asked for",
         );
       }
       this.#rememberVersion(response);
@@ -108,13 +109,10 @@ export class HttpRangeClient {
       watch.stop();
       this.#signal?.throwIfAborted();
       if (cause instanceof QuernError) throw cause;
+      const reason = connectionFailure(cause);
       throw new TransientFailure(
-        this.#failed(
-          "SOURCE_READ_FAILED",
-          `the server cannot be reached: ${connectionFailure(cause)}`,
-          undefined,
-          cause,
-        ),
+        this.#failed("SOURCE_READ_FAILED", `the server cannot be reached: ${reason}`, undefined, cause),
+        reason,
       );
     }
     if (response.status < 400 || response.status === 416) return { response, watch };
@@ -125,12 +123,12 @@ export class HttpRangeClient {
 
   #statusFailure(response: HttpAnswer): Error {
     const { status } = response;
-    const answer = `the server answered ${status} ${response.statusText}`.trimEnd();
+    const answer = `the server answered ${statusLine(response)}`;
     if (status === 404 || status === 410) return this.#failed("SOURCE_NOT_FOUND", answer);
     if (status === 401 || status === 403) return this.#failed("SOURCE_UNREADABLE", answer);
     const error = this.#failed("SOURCE_READ_FAILED", answer);
     if (status < 500 && status !== 408 && status !== 429) return error;
-    return new TransientFailure(error, retryAfterOf(response.headers));
+    return new TransientFailure(error, statusLine(response), retryAfterOf(response.headers));
   }
 
   async #readBody(
@@ -161,7 +159,10 @@ export class HttpRangeClient {
     if (done === target.byteLength) return received(done);
     if (done >= PROGRESS_BYTES) received(done);
     const problem = `${done} of ${target.byteLength} bytes came`;
-    throw new TransientFailure(this.#failed("SOURCE_TRUNCATED", problem, offset + done, cause));
+    throw new TransientFailure(
+      this.#failed("SOURCE_TRUNCATED", problem, offset + done, cause),
+      `the answer broke off${cause === undefined ? "" : `: ${connectionFailure(cause)}`}`,
+    );
   }
 
   #contentRange(response: HttpAnswer): { first: number; last: number; size: number | undefined } {

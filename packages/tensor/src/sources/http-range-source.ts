@@ -3,7 +3,7 @@ import { QuernError } from "../error.ts";
 import { HttpRangeClient } from "./http-range-client.ts";
 import { type HttpSend, sendByFetch } from "./http-send.ts";
 import { type ChunkReader, closedError, readRange } from "./read-range.ts";
-import { withRetries } from "./retry.ts";
+import { type RetryWait, withRetries } from "./retry.ts";
 
 export interface HttpRangeSourceParams {
   url: string | URL;
@@ -24,6 +24,8 @@ export interface HttpRangeSourceParams {
   retries?: number;
   /** Wait before the first retry in milliseconds, doubled for each further one; `Retry-After` goes before it. @default 250 */
   retryDelay?: number;
+  /** Called before each wait for another attempt. */
+  onWait?: (wait: RetryWait) => void;
   /**
    * Size in bytes, where it is known: then nothing is asked before the first read, and a file of another size counts as changed.
    */
@@ -71,7 +73,7 @@ export async function httpRangeSource(params: HttpRangeSourceParams): Promise<By
   const abort = (): void => end.abort(params.signal?.reason);
   if (params.signal?.aborted) abort();
   else params.signal?.addEventListener("abort", abort, { once: true });
-  const policy = { retries, retryDelay, signal };
+  const policy = { retries, retryDelay, signal, onWait: params.onWait };
   const client = new HttpRangeClient({
     url: params.url,
     name,
