@@ -7,8 +7,12 @@ import {
   type Fault,
   firstOf,
   HubServer,
+  isCommit,
+  isUpload,
   isWeights,
   resetMidBody,
+  UploadStore,
+  writingRoutes,
 } from "@quern/hub/testing";
 import { convert, planConversion } from "@quern/pipeline";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -40,10 +44,9 @@ const busy: Fault = answerStatus(429, { "retry-after": "3" });
 
 async function run(
   argv: readonly string[],
-  options: { readonly from?: HubServer; readonly terminal?: boolean } = {},
+  options: { readonly from?: HubServer; readonly terminal?: boolean; readonly cwd?: string } = {},
 ): Promise<CliRun> {
-  const { from = server, terminal = false } = options;
-  const cwd = await temporaryFolder();
+  const { from = server, terminal = false, cwd = await temporaryFolder() } = options;
   const env = { HF_ENDPOINT: from.endpoint, HF_TOKEN: TOKEN, HF_HOME: join(cwd, "hf") };
   const result = await runCli({ argv, cwd, env, terminal, columns: 120 });
   expect(result.exitCode, result.stderr).toBe(0);
@@ -142,7 +145,7 @@ describe("what a command waits for", () => {
       ["imatrix", `hf:${ID}`, "-o", "model.imatrix.gguf", "--chunks", "1"],
       ["eval", `hf:${ID}`, "--windows", "1"],
       ["convert", `hf:${ID}`, "--to", "fp8", "-o", "model"],
-      ["convert", `hf:${ID}`, "--recipe", "gptq-w4-g128", "--tokens", "512", "-o", "model"],
+      ["convert", `hf:${ID}`, "--recipe", "gptq-w4-g128", "--sequential", "--tokens", "512", "-o", "model"],
       [...conversion, "--cache"],
     ];
     await Promise.all(
@@ -153,5 +156,31 @@ describe("what a command waits for", () => {
         await from.stop();
       }),
     );
+  });
+
+  it("is told by verify, which reads what a manifest names", async () => {
+    const cwd = await temporaryFolder();
+    await run([...conversion, "--manifest"], { cwd });
+    server.faults.push(firstOf(1, isTensor, busy));
+    const { stderr } = await run(["verify", "model.gguf", "--source", "--all"], { cwd });
+    expect(stderr).toContain(LINE);
+  });
+
+  it("is told by publish, of what is written, too", async () => {
+    const store = await UploadStore.create();
+    const from = await HubServer.start({ id: ID, folder: demoCheckpoint, routes: writingRoutes(store) });
+    from.tokens.add(TOKEN);
+    store.writers.add(TOKEN);
+    from.faults.push(firstOf(1, isTensor, busy), firstOf(1, isUpload, busy), firstOf(1, isCommit, busy));
+    const argv = ["publish", `hf:${ID}`, "-t", "Q8_0", "--repo", "mill/demo-GGUF", "--json"];
+    const { host } = await run(argv, { from });
+    const waits = host.records.filter(({ type }) => type === "network:wait");
+    expect(waits.map(({ file, reason }) => [file, reason])).toEqual([
+      [WEIGHTS, "429 Too Many Requests"],
+      ["hf:mill/demo-GGUF", "429 Too Many Requests"],
+      ["hf:mill/demo-GGUF", "429 Too Many Requests"],
+    ]);
+    await from.stop();
+    await store.remove();
   });
 });
