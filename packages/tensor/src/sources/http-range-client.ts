@@ -18,7 +18,6 @@ export class HttpRangeClient {
   readonly #name: string;
   readonly #send: HttpSend;
   readonly #headers: Readonly<Record<string, string>>;
-  readonly #signal: AbortSignal | undefined;
   readonly #ifRange: boolean;
   readonly #stallTimeout: number;
   #size: number;
@@ -29,7 +28,6 @@ export class HttpRangeClient {
     name: string;
     send: HttpSend;
     headers: Readonly<Record<string, string>>;
-    signal: AbortSignal | undefined;
     ifRange: boolean;
     stallTimeout: number;
     size: number | undefined;
@@ -38,15 +36,14 @@ export class HttpRangeClient {
     this.#name = params.name;
     this.#send = params.send;
     this.#headers = params.headers;
-    this.#signal = params.signal;
     this.#ifRange = params.ifRange;
     this.#stallTimeout = params.stallTimeout;
     this.#size = params.size ?? 0;
   }
 
   /** Asks for the first byte, remembers which version of the file answered, and returns its size. */
-  async probe(): Promise<number> {
-    const { response, watch } = await this.#request({ range: "bytes=0-0" });
+  async probe(signal: AbortSignal | undefined): Promise<number> {
+    const { response, watch } = await this.#request({ range: "bytes=0-0" }, signal);
     watch.stop();
     await response.cancel();
     if (response.status === 416 && response.headers.get("content-range") === "bytes */0") return 0;
@@ -60,14 +57,20 @@ export class HttpRangeClient {
   /**
    * Reads `target.byteLength` bytes at `offset`.
    *
-   * @param received Called with the number of bytes that came before a failure, when they are worth continuing from, and at
+   * @param params.received Called with the number of bytes that came before a failure, when they are worth continuing from, and at
    * the end.
    */
-  async read(offset: number, target: Uint8Array, received: (count: number) => void): Promise<void> {
+  async read(params: {
+    readonly offset: number;
+    readonly target: Uint8Array;
+    readonly received: (count: number) => void;
+    readonly signal: AbortSignal | undefined;
+  }): Promise<void> {
+    const { offset, target, signal } = params;
     const headers: Record<string, string> = { range: `bytes=${offset}-${offset + target.byteLength - 1}` };
     const { etag } = this.#validators;
     if (this.#ifRange && etag !== null && !etag.startsWith("W/")) headers["if-range"] = etag;
-    const { response, watch } = await this.#request(headers);
+    const { response, watch } = await this.#request(headers, signal);
     try {
       this.#checkVersion(response);
       const range = this.#contentRange(response);
@@ -86,7 +89,7 @@ export class HttpRangeClient {
         );
       }
       this.#rememberVersion(response);
-      await this.#readBody(response, watch, offset, target, received);
+      await this.#readBody({ ...params, response, watch });
     } catch (error) {
       await response.cancel();
       throw error;
@@ -97,8 +100,9 @@ export class HttpRangeClient {
 
   async #request(
     headers: Readonly<Record<string, string>>,
+    signal: AbortSignal | undefined,
   ): Promise<{ response: HttpAnswer; watch: StallWatch }> {
-    const watch = new StallWatch({ timeout: this.#stallTimeout, signal: this.#signal });
+    const watch = new StallWatch({ timeout: this.#stallTimeout, signal });
     let response: HttpAnswer;
     try {
       response = await this.#send(this.#url, {
@@ -107,7 +111,7 @@ export class HttpRangeClient {
       });
     } catch (cause) {
       watch.stop();
-      this.#signal?.throwIfAborted();
+      signal?.throwIfAborted();
       if (cause instanceof QuernError) throw cause;
       const reason = connectionFailure(cause);
       throw new TransientFailure(
@@ -131,13 +135,15 @@ export class HttpRangeClient {
     return new TransientFailure(error, statusLine(response), retryAfterOf(response.headers));
   }
 
-  async #readBody(
-    response: HttpAnswer,
-    watch: StallWatch,
-    offset: number,
-    target: Uint8Array,
-    received: (count: number) => void,
-  ): Promise<void> {
+  async #readBody(params: {
+    readonly response: HttpAnswer;
+    readonly watch: StallWatch;
+    readonly offset: number;
+    readonly target: Uint8Array;
+    readonly received: (count: number) => void;
+    readonly signal: AbortSignal | undefined;
+  }): Promise<void> {
+    const { response, watch, offset, target, received, signal } = params;
     let done = 0;
     let cause: unknown;
     try {
@@ -152,7 +158,7 @@ export class HttpRangeClient {
         watch.received(piece.byteLength);
       }, target);
     } catch (error) {
-      this.#signal?.throwIfAborted();
+      signal?.throwIfAborted();
       if (error instanceof QuernError) throw error;
       cause = error;
     }

@@ -365,6 +365,16 @@ describe("retries", () => {
   });
 });
 
+it("serves many reads at the same time without a warning of leaks", async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error): unknown => warnings.push(warning);
+  process.on("warning", note);
+  const source = await openThen((exchange) => setTimeout(() => answer(exchange), 50));
+  await Promise.all(Array.from({ length: 24 }, (_, index) => source.read(index * 10, 10)));
+  process.off("warning", note);
+  expect(warnings).toEqual([]);
+});
+
 describe("ending", () => {
   it("ends a request under way when aborted", async () => {
     const controller = new AbortController();
