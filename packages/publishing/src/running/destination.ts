@@ -181,12 +181,23 @@ export class Destination {
   async #findPullRequest(): Promise<void> {
     const { target, journal } = this.#plan;
     if (journal.pullRequestMark === undefined || journal.pullRequest !== undefined) return;
-    const delay = target.patience?.retryDelay ?? WAIT;
+    const { retryDelay = WAIT, onWait } = target.patience ?? {};
+    const begun = performance.now();
     for (let looks = 1; ; looks++) {
       const [found] = await this.#pullRequests();
       if (found !== undefined) return this.#opened(found);
       if (looks === MOST_LOOKS) return;
-      await sleep(delay * 2 ** looks, undefined, { signal: this.#signal });
+      const wait = retryDelay * 2 ** looks;
+      onWait?.({
+        type: "network:wait",
+        file: `hf:${target.id}`,
+        reason: REPEATED["HUB_COMMIT_UNCERTAIN"]!,
+        attempt: looks + 1,
+        attempts: MOST_LOOKS,
+        seconds: wait / 1000,
+        elapsed: (performance.now() - begun) / 1000,
+      });
+      await sleep(wait, undefined, { signal: this.#signal });
     }
   }
 
