@@ -119,7 +119,13 @@ describe("quern convert from the Hub", () => {
     server.faults.push((exchange) => {
       if (!isWeights(exchange)) return false;
       most = Math.max(most, ++inFlight);
-      exchange.response.once("close", () => inFlight--);
+      // Until the answer begins: whoever has all of it asks for more before the server is through with it.
+      const { response } = exchange;
+      const writeHead = response.writeHead.bind(response) as (...head: unknown[]) => typeof response;
+      response.writeHead = (...head: unknown[]) => {
+        inFlight--;
+        return writeHead(...head);
+      };
       return false;
     });
     const argv = [
