@@ -28,6 +28,10 @@ export interface CalibrationPlan {
   readonly fileSize: number;
   /** Bytes on disk next to the file, while it is made: hidden states. */
   readonly temporaryBytes: number;
+  /** Bytes of weights that come over the network. */
+  readonly networkBytes: number;
+  /** Those of them that are still to come: not what belongs to blocks that an interrupted run has completed, as far as its journal says. */
+  readonly networkBytesLeft: number;
   readonly stages: readonly PlannedStage[];
   /** Windows of which the inputs of attention are kept whole, and the bytes of them in the file. */
   readonly kept: { readonly windows: number; readonly bytes: number };

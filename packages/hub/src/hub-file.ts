@@ -1,6 +1,7 @@
 import { type ByteSource, type HttpSend, httpRangeSource } from "@quern/tensor";
 import type { HubAccess } from "./access.ts";
 import { fileSend } from "./file-send.ts";
+import { type HubPatience, retryPolicy } from "./patience.ts";
 
 /** A file of a repository in one version. Plain data without secrets: what another thread, or another machine, opens. */
 export interface HubFileLocation {
@@ -19,16 +20,6 @@ export interface HubFileLocation {
 /** Reads as long as this are one request. */
 const SEGMENT = 4 * 2 ** 20;
 const PARALLEL_SEGMENTS = 4;
-
-/** How patient reading is. */
-export interface HubPatience {
-  /** As in `httpRangeSource`. @default 6 */
-  readonly retries?: number;
-  /** As in `httpRangeSource`. @default 500 */
-  readonly retryDelay?: number;
-  /** As in `httpRangeSource`. @default 30000 */
-  readonly stallTimeout?: number;
-}
 
 /** What messages call a file. */
 export function hubFileName({ id, path }: Pick<HubFileLocation, "id" | "path">): string {
@@ -54,14 +45,16 @@ export async function openHubFile(params: {
 }): Promise<ByteSource> {
   const { location, access, patience = {}, signal, transport } = params;
   const name = hubFileName(location);
+  const { retries, retryDelay, onWait } = retryPolicy(patience, name, signal);
   return httpRangeSource({
     url: location.endpoint,
     name,
     size: location.size,
     send: fileSend({ access, location, name, transport }),
     segments: { size: SEGMENT, parallel: PARALLEL_SEGMENTS },
-    retries: patience.retries ?? 6,
-    retryDelay: patience.retryDelay ?? 500,
+    retries,
+    retryDelay,
+    ...(onWait && { onWait }),
     ...(patience.stallTimeout === undefined ? {} : { stallTimeout: patience.stallTimeout }),
     ...(signal === undefined ? {} : { signal }),
   });

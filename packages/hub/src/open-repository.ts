@@ -1,6 +1,7 @@
-import { type HttpSend, QuernError, type RetryPolicy } from "@quern/tensor";
+import { type HttpSend, QuernError } from "@quern/tensor";
 import type { HubAccess } from "./access.ts";
-import type { HubFileLocation, HubPatience } from "./hub-file.ts";
+import type { HubFileLocation } from "./hub-file.ts";
+import { type HubPatience, retryPolicy } from "./patience.ts";
 import type { HubReference } from "./reference.ts";
 import { apiFetch } from "./request-api.ts";
 
@@ -41,11 +42,7 @@ export async function openRepository(params: {
 }): Promise<HubRepository> {
   const { reference, access, patience = {}, signal, transport } = params;
   const { id, revision } = reference;
-  const policy: RetryPolicy = {
-    retries: patience.retries ?? 6,
-    retryDelay: patience.retryDelay ?? 500,
-    signal,
-  };
+  const policy = retryPolicy(patience, `hf:${id}`, signal);
   // The library refuses tokens that do not begin with "hf_", and would send them along redirects: our fetch adds the token.
   const fetch = apiFetch({ access, subject: { id, revision }, policy, transport });
   try {

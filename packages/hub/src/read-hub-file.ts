@@ -1,6 +1,7 @@
 import { type HttpSend, QuernError } from "@quern/tensor";
 import type { HubAccess } from "./access.ts";
-import { hubFileName, type HubFileLocation, type HubPatience, openHubFile } from "./hub-file.ts";
+import { hubFileName, type HubFileLocation, openHubFile } from "./hub-file.ts";
+import type { HubPatience } from "./patience.ts";
 
 /**
  * Reads a file whole and checks its hash.

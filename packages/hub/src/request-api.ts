@@ -1,9 +1,11 @@
 import {
+  connectionFailure,
   type HttpAnswer,
   type HttpSend,
   QuernError,
   retryAfterOf,
   type RetryPolicy,
+  statusLine,
   TransientFailure,
   withRetries,
 } from "@quern/tensor";
@@ -46,13 +48,14 @@ export function apiFetch(params: {
       } catch (cause) {
         policy.signal?.throwIfAborted();
         if (cause instanceof QuernError) throw cause;
-        throw new TransientFailure(unreachable({ id: subject.id, url, reads: true, cause }));
+        const error = unreachable({ id: subject.id, url, reads: true, cause });
+        throw new TransientFailure(error, connectionFailure(cause));
       }
       if (response.status < 300)
         return new Response(text, { status: response.status, headers: [...response.headers] });
       const error = refusal({ access, response, subject });
       throw isTransient(response.status)
-        ? new TransientFailure(error, retryAfterOf(response.headers))
+        ? new TransientFailure(error, statusLine(response), retryAfterOf(response.headers))
         : error;
     });
   };

@@ -172,6 +172,8 @@ export interface ConversionPlan {
   readonly sourceBytes: number;
   /** Those of them that come over the network. */
   readonly networkBytes: number;
+  /** Those of these that are still to come: not what belongs to tensors that an interrupted run has finished, as far as its journal says. */
+  readonly networkBytesLeft: number;
   /** Tensors that are made, for whichever output, in the order in which llama.cpp's converter writes them or GGUF has them. */
   readonly tensors: readonly ModelTensor[];
   readonly outputs: readonly PlannedOutput[];

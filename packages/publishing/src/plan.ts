@@ -71,7 +71,7 @@ export interface PublicationGroup {
   readonly items: readonly PublicationItem[];
   /** Bytes of weights that are read. */
   readonly sourceBytes: number;
-  /** Those of them that come over the network. */
+  /** Those of them that are still to come over the network. */
   readonly networkBytes: number;
   /** Estimated peak of the process's resident memory in bytes. */
   readonly peakMemory: number;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openCheckpointDirectory } from "@quern/checkpoints/node";
-import { openRepository, readHubFile } from "@quern/hub";
+import { type NetworkWaitEvent, openRepository, readHubFile } from "@quern/hub";
 import {
   answerStatus,
   finishLate,
@@ -270,7 +270,12 @@ describe("a publication", () => {
 
   it("goes to one pull request where the Hub opens it after it was looked for", async () => {
     server.faults.push(firstOf(1, isCommit, finishLate(lookedFor(3))));
-    const report = await run({ target: { opensPullRequest: true } });
+    const waits: NetworkWaitEvent[] = [];
+    const onWait = (event: NetworkWaitEvent): unknown => waits.push(event);
+    const report = await run({ target: { opensPullRequest: true, patience: { ...patience, onWait } } });
+    const reason = "whether the pull request was opened is not known";
+    expect(waits.length).toBeGreaterThan(2);
+    expect(waits).toEqual(waits.map((wait) => ({ ...wait, file: `hf:${ID}`, reason })));
     expect(report.branch).toBe("refs/pr/1");
     expect(report.duplicates).toBeUndefined();
     expect(server.repositories.get(ID)!.pullRequests).toHaveLength(1);

@@ -18,5 +18,5 @@ export type { HttpRangeSourceParams } from "./sources/http-range-source.ts";
 export { connectionFailure } from "./sources/connection-failure.ts";
 export { sendByFetch } from "./sources/http-send.ts";
 export type { HttpAnswer, HttpFields, HttpSend } from "./sources/http-send.ts";
-export { retryAfterOf, TransientFailure, withRetries } from "./sources/retry.ts";
-export type { RetryPolicy } from "./sources/retry.ts";
+export { retryAfterOf, statusLine, TransientFailure, withRetries } from "./sources/retry.ts";
+export type { RetryPolicy, RetryWait } from "./sources/retry.ts";

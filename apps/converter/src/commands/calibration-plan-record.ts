@@ -1,9 +1,7 @@
 import type { CalibrationPlan } from "@quern/calibration";
-import type { ModelSource } from "@quern/pipeline";
-import { networkOf } from "../format/network.ts";
 
 /** A plan as `--json` reports it. */
-export function calibrationPlanRecord(plan: CalibrationPlan, source: ModelSource): Record<string, unknown> {
+export function calibrationPlanRecord(plan: CalibrationPlan): Record<string, unknown> {
   const {
     model,
     windows,
@@ -23,7 +21,8 @@ export function calibrationPlanRecord(plan: CalibrationPlan, source: ModelSource
     type: "plan",
     model: { name: model.name, architecture: model.architecture, identity: model.identity },
     rule,
-    networkBytes: networkOf([source])[0]!.bytes,
+    networkBytes: plan.networkBytes,
+    networkBytesLeft: plan.networkBytesLeft,
     tokens,
     calibration: calibration.summary,
     ...(holdOut && { holdOut: { every: holdOutEvery, ...holdOut.summary } }),

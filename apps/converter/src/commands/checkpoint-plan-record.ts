@@ -16,6 +16,7 @@ export function checkpointPlanRecord(
     parameters,
     sourceBytes,
     networkBytes,
+    networkBytesLeft: plan.networkBytesLeft,
     container: containerOf(recipe).name,
     recipe,
     folder,

@@ -119,7 +119,13 @@ describe("quern convert from the Hub", () => {
     server.faults.push((exchange) => {
       if (!isWeights(exchange)) return false;
       most = Math.max(most, ++inFlight);
-      exchange.response.once("close", () => inFlight--);
+      // Until the answer begins: whoever has all of it asks for more before the server is through with it.
+      const { response } = exchange;
+      const writeHead = response.writeHead.bind(response) as (...head: unknown[]) => typeof response;
+      response.writeHead = (...head: unknown[]) => {
+        inFlight--;
+        return writeHead(...head);
+      };
       return false;
     });
     const argv = [
@@ -250,10 +256,28 @@ describe("quern convert from the Hub", () => {
     server.faults.push(firstOf(1, () => true, answerStatus(503, { "retry-after": "6" })));
     const model = `hf:${server.repository.id}`;
     const { exitCode, stderr } = await run(server, ["inspect", model]);
-    expect([exitCode, stderr]).toEqual([
-      0,
-      `${model}: waiting for ${server.endpoint}; what fails is tried again\n`,
-    ]);
+    expect(exitCode).toBe(0);
+    expect(stderr).toMatch(/^hf:\S+: 503 Service Unavailable; attempt 2 of 7 in 6(\.\d)? s\n$/);
+  });
+
+  it("says whom it waits for where no answer comes", async () => {
+    const server = await serve(demoCheckpoint);
+    const late = new Promise((resolve) => setTimeout(resolve, 5500));
+    server.faults.push(
+      firstOf(
+        1,
+        () => true,
+        ({ response }) => {
+          void late.then(() => response.destroy());
+          return true;
+        },
+      ),
+    );
+    const model = `hf:${server.repository.id}`;
+    const { exitCode, stderr } = await run(server, ["inspect", model]);
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain(`${model}: waiting for ${server.endpoint}\n`);
+    expect(stderr).toMatch(/hf:\S+: the connection was closed .*; attempt 2 of 7 in \d+ ms\n$/);
   });
 
   it("takes a folder for what it is, even when a repository has its name", async () => {

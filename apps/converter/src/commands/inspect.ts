@@ -11,6 +11,7 @@ import { writeJsonLine } from "../reporters/json.ts";
 import { styleFor } from "../terminal.ts";
 import { addHubOptions, type HubOptions } from "./hub-options.ts";
 import { namesRepository, openNamedCheckpoint } from "./open-named.ts";
+import type { MessageOptions } from "./run-reported.ts";
 import { addAnswerOptions } from "./shared-options.ts";
 
 export function defineInspect(command: Command, host: Host): void {
@@ -32,9 +33,11 @@ export function defineInspect(command: Command, host: Host): void {
     .option("--full", "show long metadata arrays and texts in full");
   addHubOptions(command);
   addAnswerOptions(command).action(
-    async (path: string, options: HubOptions & { readonly full?: true; readonly json?: true }) => {
+    async (path: string, options: HubOptions & Partial<MessageOptions> & { readonly full?: true }) => {
+      // The answer is all there is on standard output.
+      const { json: _, ...opening } = options;
       const inspection = namesRepository(path, host)
-        ? await inspectCheckpoint(await openNamedCheckpoint(path, host, options))
+        ? await inspectCheckpoint(await openNamedCheckpoint(path, host, opening))
         : await inspectPath(resolve(host.cwd, path));
       const full = options.full === true;
       if (options.json) {

@@ -2,21 +2,22 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Checkpoint, GgufModel } from "@quern/checkpoints";
 import { openCheckpointDirectory, openHubCheckpoint, openModel } from "@quern/checkpoints/node";
-import { hasHubPrefix, isWebAddress, looksLikeRepository } from "@quern/hub";
+import { hasHubPrefix, isWebAddress, looksLikeRepository, type NetworkWaitEvent } from "@quern/hub";
 import { hubAccessOf } from "@quern/hub/node";
 import { QuernError } from "@quern/tensor";
 import { printable } from "../format/printable.ts";
 import type { Host } from "../host.ts";
 import { hubCacheOf, type HubOptions } from "./hub-options.ts";
+import { type MessageOptions, waitTeller } from "./run-reported.ts";
 import { writeWarnings } from "./warnings.ts";
 
 /** What the commands say of their argument. */
 export const MODEL_ARGUMENT =
   "folder with config.json, tokenizer and *.safetensors; a GGUF file (any one of a split set); or a repository of the Hub: hf:owner/name[@revision]";
 
-type OpenOptions = HubOptions & { readonly quiet?: true };
+type OpenOptions = HubOptions & Partial<MessageOptions>;
 
-/** Milliseconds after which people wonder what happens: requests that fail are tried again for half a minute and more. */
+/** Milliseconds after which people wonder what happens where there is neither an answer nor a failure. */
 const PATIENCE = 5_000;
 
 /**
@@ -66,13 +67,21 @@ async function atPath<Model>(text: string, opening: Promise<Model>): Promise<Mod
 
 async function openRepositoryOf(text: string, host: Host, options: OpenOptions): Promise<Checkpoint> {
   const access = await hubAccessOf(host.env);
-  const notice = setTimeout(() => {
-    if (!options.quiet) {
-      host.stderr.write(`${printable(text)}: waiting for ${access.endpoint}; what fails is tried again\n`);
-    }
-  }, PATIENCE);
+  const remind = (milliseconds: number): NodeJS.Timeout =>
+    setTimeout(() => {
+      if (!options.quiet) host.stderr.write(`${printable(text)}: waiting for ${access.endpoint}\n`);
+    }, milliseconds);
+  let reminder: NodeJS.Timeout | undefined = remind(PATIENCE);
+  const tell = waitTeller(host, options);
+  const onWait = (event: NetworkWaitEvent): void => {
+    tell(event);
+    if (reminder === undefined) return;
+    clearTimeout(reminder);
+    reminder = remind(event.seconds * 1000 + PATIENCE);
+  };
+  const cache = hubCacheOf(options, host);
   try {
-    const checkpoint = await openHubCheckpoint(text, { access, cache: hubCacheOf(options, host) });
+    const checkpoint = await openHubCheckpoint(text, { access, cache, patience: { onWait } });
     if (checkpoint.partial && !options.quiet) writeWarnings([unlisted(text)], host);
     return checkpoint;
   } catch (error) {
@@ -86,7 +95,8 @@ async function openRepositoryOf(text: string, host: Host, options: OpenOptions):
     const { code, message, subject, cause } = error;
     throw new QuernError(code, `There is no folder ${text}. ${message}`, { subject, cause });
   } finally {
-    clearTimeout(notice);
+    clearTimeout(reminder);
+    reminder = undefined;
   }
 }
 

@@ -10,6 +10,7 @@ export function planRecord(plan: ConversionPlan): Record<string, unknown> {
     parameters: plan.parameters,
     sourceBytes: plan.sourceBytes,
     networkBytes: plan.networkBytes,
+    networkBytesLeft: plan.networkBytesLeft,
     resumes: plan.resumes,
     importance: importanceRecord(plan.importance),
     ...(plan.rounding && { rounding: roundingRecord(plan.rounding) }),

@@ -14,13 +14,14 @@ import { openStatistics, readImportance, selectImportance, type Statistics } fro
 import type { Host } from "../host.ts";
 import { tool } from "../version.ts";
 import { openNamedCheckpoint, openNamedModel } from "./open-named.ts";
+import type { MessageOptions } from "./run-reported.ts";
 import type { ResourceOptions } from "./shared-options.ts";
 
 interface PlanRequestedParams<Request> {
   readonly request: Request;
   /** Absolute. */
   readonly root: string | undefined;
-  readonly options: ResourceOptions;
+  readonly options: ResourceOptions & Partial<MessageOptions>;
   readonly host: Host;
 }
 
@@ -51,7 +52,7 @@ async function planRequestedConversion(params: PlanRequestedParams<ConversionReq
     const plan = await planConversion({
       checkpoint:
         "repository" in model
-          ? await openNamedModel(model.repository, host)
+          ? await openNamedModel(model.repository, host, options)
           : await openModel(locate(model.path)),
       outputs: request.outputs.map((output) => requestedOutput(output, locate)),
       directory: locate(request.directory),
@@ -86,7 +87,7 @@ async function planRequestedCheckpoint(params: PlanRequestedParams<CheckpointReq
   ]);
   const source =
     "repository" in model
-      ? await openNamedCheckpoint(model.repository, host)
+      ? await openNamedCheckpoint(model.repository, host, options)
       : await openCheckpointDirectory(locate(model.path));
   const statistics = request.statistics && (await openStatistics(locate(request.statistics)));
   return closing(statistics, async () => {

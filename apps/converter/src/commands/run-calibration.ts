@@ -66,7 +66,7 @@ export async function runCalibration(params: RunCalibrationParams): Promise<void
   const { info } = await loadKernels(plan.backend === undefined ? {} : { backend: plan.backend });
   const kernels = `${info.backend} ${info.isa}`;
   if (!options.quiet) writeWarnings(plan.warnings, host);
-  if (options.json) writeJsonLine(host.stdout, calibrationPlanRecord(plan, source));
+  if (options.json) writeJsonLine(host.stdout, calibrationPlanRecord(plan));
   const shown = options.dryRun ? host.stdout : host.stderr;
   if (!options.json && (options.dryRun || !options.quiet)) {
     const text = formatCalibrationPlan({

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import type { Checkpoint, GgufModel } from "@quern/checkpoints";
-import type { HubAccess } from "@quern/hub";
+import type { HubAccess, HubPatience } from "@quern/hub";
 import { hubAccessOf } from "@quern/hub/node";
 import { checkWriter } from "@quern/hub/upload";
 import { taskOf } from "@quern/pipeline/cards";
@@ -38,7 +38,7 @@ import type { PublishOptions } from "./publish-options.ts";
 import { queuedCheckpoint, queuedConversion } from "./queue-options.ts";
 import { requestedConversion } from "./run-conversion.ts";
 import { roundingNeeds } from "./rounding-options.ts";
-import { reporterName, runReported } from "./run-reported.ts";
+import { reporterName, runReported, waitTeller } from "./run-reported.ts";
 import { requestedQuantization } from "./shared-options.ts";
 import { writeWarnings } from "./warnings.ts";
 
@@ -54,6 +54,7 @@ interface RunPublishParams {
 /** What both kinds of publications are planned from. */
 interface PublicationWork extends RunPublishParams {
   readonly access: HubAccess;
+  readonly patience: HubPatience;
   readonly source: Checkpoint | GgufModel;
   readonly inputs: LayerInputs;
   readonly directory: string;
@@ -75,9 +76,12 @@ export async function runPublish(params: RunPublishParams): Promise<void> {
   let tellOfQueue: (event: QueueEvent) => void = () => undefined;
   const queued = await byQueue(params, (event) => tellOfQueue(event));
   const access = await hubAccessOf(host.env);
+  const patience = { onWait: waitTeller(host, options) };
   // Looking at a plan of what is public needs no token.
-  if (!(options.dryRun && access.token === undefined)) await checkWriter({ access, id: options.repo });
-  const source = await openNamedModel(revised(params), host);
+  if (!(options.dryRun && access.token === undefined)) {
+    await checkWriter({ access, id: options.repo, patience });
+  }
+  const source = await openNamedModel(revised(params), host, options);
   const layers = params.asCheckpoint ? await resolvedLayers(params, source) : undefined;
   const needs = layers ? inputsAlong(layers.resolved, layers.model.linears) : roundingNeeds(options);
   const inputs = await openLayerInputs({ source, options, needs, output: directoryOf(params), host });
@@ -87,6 +91,7 @@ export async function runPublish(params: RunPublishParams): Promise<void> {
       access,
       source,
       inputs,
+      patience,
       ...(layers && { layers }),
       ...queued,
     });
@@ -150,7 +155,7 @@ async function planOf(
   params: RunPublishParams &
     Omit<PublicationWork, keyof RunPublishParams | "directory" | "journal" | "target">,
 ): Promise<PublicationPlan> {
-  const { options, access } = params;
+  const { options, access, patience } = params;
   const { repo: id } = options;
   const directory = directoryOf(params);
   const journal = await PublicationJournal.open(directory, id, { restart: options.restart === true });
@@ -164,6 +169,7 @@ async function planOf(
       exists: false,
       isPrivate: options.private === true,
       opensPullRequest: options.pr === true,
+      patience,
     },
   };
   return params.layers ? planFolder(work, params.layers) : planFiles(work);

@@ -1,8 +1,9 @@
+import type { NetworkWaitEvent } from "@quern/hub";
 import { QuernError } from "@quern/tensor";
 import type { Host } from "../host.ts";
-import { createReporter, type ReporterName } from "../reporters/create-reporter.ts";
+import { createReporter, createWaitReporter, type ReporterName } from "../reporters/create-reporter.ts";
 import type { Measure } from "../reporters/measure.ts";
-import type { WorkEvent } from "../reporters/reporter.ts";
+import type { Reporter, WorkEvent } from "../reporters/reporter.ts";
 
 /** Options that say how much a command tells. */
 export interface MessageOptions {
@@ -14,14 +15,26 @@ export interface MessageOptions {
 }
 
 /** How the options want progress to be shown. */
-export function reporterName(options: MessageOptions): ReporterName {
+export function reporterName(options: Partial<MessageOptions>): ReporterName {
   if (options.json) {
     return "json";
   }
   if (options.verbose) {
     return "verbose";
   }
-  return options.quiet || !options.progress ? "none" : "auto";
+  if (options.quiet) {
+    return "none";
+  }
+  return options.progress ? "auto" : "waits";
+}
+
+/** What shows work on a host now. */
+const showing = new WeakMap<Host, Reporter>();
+
+/** Who tells of waits for servers: what shows the work, and before and after it lines of their own. */
+export function waitTeller(host: Host, options: Partial<MessageOptions>): (event: NetworkWaitEvent) => void {
+  const alone = createWaitReporter({ name: reporterName(options), host });
+  return (event) => (showing.get(host) ?? alone).onEvent(event);
 }
 
 /**
@@ -47,6 +60,7 @@ export async function runReported<Result>(params: {
   const { host, reporter: name, activity, measure, run } = params;
   const interruption = new AbortController();
   let reporter = createReporter({ name, activity, measure, host });
+  showing.set(host, reporter);
   const ignoreInterrupts = host.onInterrupt(() => {
     // The next signal meets nobody who listens, and ends the process at once.
     ignoreInterrupts();
@@ -59,6 +73,7 @@ export async function runReported<Result>(params: {
       turnTo(nextActivity, nextMeasure) {
         reporter.close();
         reporter = createReporter({ name, activity: nextActivity, measure: nextMeasure, host });
+        showing.set(host, reporter);
       },
     });
   } catch (error) {
@@ -70,6 +85,7 @@ export async function runReported<Result>(params: {
     throw error;
   } finally {
     ignoreInterrupts();
+    showing.delete(host);
     reporter.close();
   }
 }

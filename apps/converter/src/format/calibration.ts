@@ -4,7 +4,7 @@ import { QuernError } from "@quern/tensor";
 import { formatBytes } from "./bytes.ts";
 import { formatDuration, formatEstimate } from "./duration.ts";
 import { formatInteger, formatParameters } from "./number.ts";
-import { networkFacts } from "./network.ts";
+import { networkFact } from "./network.ts";
 import { printable } from "./printable.ts";
 import type { Style } from "./style.ts";
 import { formatFacts } from "./table.ts";
@@ -40,7 +40,7 @@ export function formatCalibrationPlan(params: {
           ? `${printable(output)} (${formatBytes(fileSize)}${stateNote})`
           : `${printable(result)} (${formatBytes(fileSize + plan.temporaryBytes)} on disk while it is made)`,
       ],
-      ...networkFacts([source]),
+      ...networkFact(plan.networkBytes, source.location, plan.networkBytesLeft),
       ["hessians", hessiansText(plan)],
       ...keptFacts(plan),
       ["time", estimatedTime(plan)],

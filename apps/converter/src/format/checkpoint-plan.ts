@@ -52,7 +52,7 @@ export function formatCheckpointPlan(params: {
         `about ${formatBytes(resources.peakMemory)} (budget: ${formatBytes(resources.memory)}, at least ${formatBytes(resources.leastMemory)})`,
       ],
       ["kernels", `${kernels.backend} ${kernels.isa}`],
-      ...networkFact(plan.networkBytes, model.checkpoint.location),
+      ...networkFact(plan.networkBytes, model.checkpoint.location, plan.networkBytesLeft),
     ],
     style,
     indent: 2,

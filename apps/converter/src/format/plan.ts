@@ -54,7 +54,7 @@ export function formatPlanSummary(params: {
         `about ${formatBytes(resources.peakMemory)} (budget for buffers: ${formatBytes(resources.memory)})`,
       ],
       ["kernels", kernels],
-      ...networkFact(plan.networkBytes, checkpoint.location),
+      ...networkFact(plan.networkBytes, checkpoint.location, plan.networkBytesLeft),
       ...(plan.importance === undefined ? [] : [["imatrix", printable(plan.importance.file)] as const]),
       ...(plan.rounding === undefined ? [] : [["rounding", describeRounding(plan.rounding)] as const]),
       ...(sequential === undefined ? [] : [["inputs", describeRun(sequential)] as const]),

@@ -7,6 +7,7 @@ import type { Measure } from "./measure.ts";
 import { Progress } from "./progress.ts";
 import { queueNotice } from "./queue-notice.ts";
 import type { Reporter, WorkEvent } from "./reporter.ts";
+import { WaitLines } from "./wait-lines.ts";
 
 /** A line at each tenth of the work, and at least this often in between. */
 const lineMilliseconds = 30_000;
@@ -18,6 +19,7 @@ export class PlainReporter implements Reporter {
   private readonly now: () => number;
   private readonly steps: boolean;
   private readonly progress: Progress;
+  private readonly waits: WaitLines;
   private lastLine: number;
   private lastTenth = 0;
 
@@ -27,7 +29,7 @@ export class PlainReporter implements Reporter {
     readonly activity: string;
     readonly measure: Measure;
     readonly now: () => number;
-    /** Whether every tensor and every block has a line. Default: no. */
+    /** Whether every tensor, every block and every wait for a server has a line. Default: no. */
     readonly steps?: boolean;
   }) {
     this.stream = params.stream;
@@ -35,6 +37,7 @@ export class PlainReporter implements Reporter {
     this.now = params.now;
     this.steps = params.steps === true;
     this.lastLine = params.now();
+    this.waits = new WaitLines({ stream: params.stream, now: params.now, all: this.steps });
     this.progress = new Progress({ measure: params.measure, startTime: this.lastLine });
   }
 
@@ -79,6 +82,9 @@ export class PlainReporter implements Reporter {
         break;
       case "output:done":
         this.line(`wrote ${describeFiles(event.files)} (${formatBytes(event.bytes)})`);
+        break;
+      case "network:wait":
+        this.waits.onEvent(event);
         break;
       default: {
         const notice = queueNotice(event);

@@ -1,4 +1,6 @@
+import type { NetworkWaitEvent } from "@quern/hub";
 import { formatDuration } from "../format/duration.ts";
+import { describeCountdown, isLongWait } from "../format/network-wait.ts";
 import { formatPercent } from "../format/number.ts";
 import type { Measure } from "./measure.ts";
 import { RateEstimator } from "./rate.ts";
@@ -12,13 +14,18 @@ export class Progress {
   private total = 0;
   private readonly measure: Measure;
   private estimator: RateEstimator;
+  private time: number;
+  /** The wait that ends last. */
+  private wait: { readonly event: NetworkWaitEvent; readonly end: number } | undefined;
 
   constructor(params: { readonly measure: Measure; readonly startTime: number }) {
     this.measure = params.measure;
     this.estimator = new RateEstimator(params.startTime);
+    this.time = params.startTime;
   }
 
   update(event: WorkEvent, time: number): void {
+    this.time = time;
     if (event.type === "tensor:start") {
       this.place = event.name;
     } else if (event.type === "resume") {
@@ -27,11 +34,15 @@ export class Progress {
       this.estimator = new RateEstimator(time, event.done);
     } else if (event.type === "progress") {
       this.advance(event, time);
+    } else if (event.type === "network:wait" && isLongWait(event)) {
+      const end = time + event.seconds * 1000;
+      if (this.wait === undefined || this.wait.end < end) this.wait = { event, end };
     }
   }
 
   /** Lets time pass without news, so that rate and time left stay honest while nothing moves. */
   tick(time: number): void {
+    this.time = time;
     this.estimator.record(time, this.done);
   }
 
@@ -67,7 +78,13 @@ export class Progress {
     return left === undefined ? "" : `ETA ${formatDuration(Math.ceil(left / 1000) * 1000)}`;
   }
 
+  /** What a server is waited for, until something comes after it; empty most of the time. */
+  get waiting(): string {
+    return this.wait === undefined ? "" : describeCountdown(this.wait.event, this.wait.end - this.time);
+  }
+
   private advance(event: Extract<WorkEvent, { type: "progress" }>, time: number): void {
+    if (this.wait !== undefined && this.wait.end <= time) this.wait = undefined;
     this.place = "tensor" in event ? event.tensor : event.place;
     this.done = event.done;
     this.total = event.total;

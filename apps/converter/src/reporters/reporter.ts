@@ -2,6 +2,7 @@ import type { CalibrationEvent } from "@quern/calibration";
 import type { KeepingEvent } from "@quern/checkpoints/node";
 import type { EvaluationEvent } from "@quern/evaluation";
 import type { GgufCopyEvent } from "@quern/gguf/node";
+import type { NetworkWaitEvent } from "@quern/hub";
 import type { PublicationEvent } from "@quern/publishing";
 import type { ConversionEvent } from "@quern/pipeline";
 import type { CheckpointEvent } from "@quern/pipeline/layers";
@@ -14,6 +15,7 @@ export type WorkEvent =
   | CheckpointEvent
   | GgufCopyEvent
   | KeepingEvent
+  | NetworkWaitEvent
   | QueueEvent
   | CalibrationEvent
   | EvaluationEvent

@@ -1,3 +1,4 @@
+import type { NetworkWaitEvent } from "@quern/hub";
 import type { ConversionEvent, ConversionReport } from "@quern/pipeline";
 import { describe, expect, it } from "vitest";
 import { createStyle } from "../format/style.ts";
@@ -7,6 +8,7 @@ import { measuredInBytes, measuredInTokens } from "./measure.ts";
 import { PlainReporter } from "./plain.ts";
 import { Progress } from "./progress.ts";
 import { progressLine, TtyReporter } from "./tty.ts";
+import { WaitLines } from "./wait-lines.ts";
 
 const tensor = "blk.0.ffn_gate.weight";
 const style = createStyle(false);
@@ -171,6 +173,72 @@ describe("TtyReporter", () => {
   });
 });
 
+function wait(changes: Partial<NetworkWaitEvent> = {}): NetworkWaitEvent {
+  return {
+    type: "network:wait",
+    file: "hf:org/name/model.safetensors",
+    reason: "429 Too Many Requests",
+    attempt: 2,
+    attempts: 7,
+    seconds: 42,
+    elapsed: 0.1,
+    ...changes,
+  };
+}
+
+describe("WaitLines", () => {
+  function told(
+    events: readonly (readonly [time: number, event: NetworkWaitEvent])[],
+    all = false,
+  ): string[] {
+    const stream = new MemoryStream();
+    const clock = { time: 0 };
+    const lines = new WaitLines({ stream, now: () => clock.time, all });
+    for (const [time, event] of events) {
+      clock.time = time;
+      lines.onEvent(event);
+    }
+    return stream.lines;
+  }
+
+  it("says what failed, and when it is tried again", () => {
+    expect(told([[0, wait()]])).toEqual([
+      "hf:org/name/model.safetensors: 429 Too Many Requests; attempt 2 of 7 in 42 s",
+    ]);
+  });
+
+  it("leaves out what is short, unless all is asked for or a request hung before", () => {
+    const short = wait({ seconds: 0.4 });
+    expect(told([[0, short]])).toEqual([]);
+    expect(told([[0, short]], true)).toHaveLength(1);
+    expect(told([[0, wait({ seconds: 0.4, elapsed: 30 })]])).toHaveLength(1);
+  });
+
+  it("writes one line for requests that wait together, and another when they go on waiting, or for longer", () => {
+    const burst = (time: number, seconds: number) =>
+      Array.from(
+        { length: 8 },
+        (_, index) => [time + index, wait({ seconds: seconds + index / 10 })] as const,
+      );
+    expect(told(burst(0, 10))).toHaveLength(1);
+    expect(told([...burst(0, 10), ...burst(10_500, 10)])).toHaveLength(2);
+    expect(told([...burst(0, 4), ...burst(100, 60)])).toHaveLength(2);
+    expect(told([...burst(0, 10), [20, wait({ reason: "503" })]])).toHaveLength(2);
+  });
+
+  it("writes no more than a line a second for one reason", () => {
+    const waits = Array.from(
+      { length: 500 },
+      (_, index) => [index * 10, wait({ seconds: 0.1, attempt: 3 })] as const,
+    );
+    expect(told(waits, true).length).toBeLessThanOrEqual(6);
+  });
+
+  it("never writes control characters that a server sent", () => {
+    expect(told([[0, wait({ reason: "429 \u001b[31m" })]])[0]).toContain("\\u{1b}[31m");
+  });
+});
+
 describe("progressLine", () => {
   const state = new Progress({ measure: measuredInBytes(16_060_000_000), startTime: 0 });
   state.update(progress(100), 5000);
@@ -187,6 +255,27 @@ describe("progressLine", () => {
     expect(progressLine(state, 79, style)).toBe(
       " 12.3%  ━━─────────────────  1.98 GB of 16.1 GB  329 MB/s  ETA 43 s  blk.0…ight",
     );
+  });
+
+  it("says what is waited for, until something comes afterwards", () => {
+    const waiting = new Progress({ measure: measuredInBytes(2_000_000), startTime: 0 });
+    waiting.update(progress(100), 2000);
+    waiting.update(wait({ seconds: 0.4 }), 2000);
+    expect(waiting.waiting).toBe("");
+    waiting.update(wait(), 2000);
+    waiting.update(wait({ seconds: 30, reason: "503" }), 2000);
+    expect(progressLine(waiting, 100, style)).toBe(
+      ` 10.0%  ━━${"─".repeat(23)}  attempt 2 of 7 in 42 s, after 429 Too Many Requests`,
+    );
+    waiting.update(progress(150), 12_000);
+    expect(waiting.waiting).toBe("attempt 2 of 7 in 32 s, after 429 Too Many Requests");
+    waiting.tick(45_000);
+    expect(waiting.waiting).toBe("attempt 2 of 7 after 429 Too Many Requests");
+    for (const width of [20, 40, 60, 79]) {
+      expect(progressLine(waiting, width, style).length).toBeLessThanOrEqual(width);
+    }
+    waiting.update(progress(200), 46_000);
+    expect(progressLine(waiting, 120, style)).toContain("blk.0.ffn_gate.weight");
   });
 
   it("guesses neither rate nor time at the start", () => {

@@ -75,10 +75,12 @@ export class TtyReporter implements Reporter {
 
 /** The line in at most `width` columns; what does not fit is left out, the least important first. */
 export function progressLine(progress: Progress, width: number, style: Style): string {
-  const { percent, amount, rate, timeLeft, place } = progress;
+  const { percent, amount, rate, timeLeft, place, waiting } = progress;
   const barWidth = width < narrowest ? 0 : Math.min(longestBar, Math.floor(width / 4));
   const share = percent.padStart(6);
-  const facts = [amount, rate, timeLeft].filter((part) => part !== "");
+  // Nobody knows how fast it goes while a server is waited for.
+  const facts = waiting === "" ? [amount, rate, timeLeft].filter((part) => part !== "") : [];
+  const last = waiting === "" ? place : waiting;
   let room = width - share.length - (barWidth === 0 ? 0 : barWidth + gap.length);
   while (facts.length > 0 && gap.length + facts.join(gap).length > room) {
     facts.pop();
@@ -88,7 +90,7 @@ export function progressLine(progress: Progress, width: number, style: Style): s
     style.bold(share),
     ...(barWidth === 0 ? [] : [drawBar(progress.fraction, barWidth, style)]),
     ...facts,
-    ...(room >= shortestName ? [style.dim(shortenMiddle(printable(place), room))] : []),
+    ...(room >= shortestName ? [style.dim(shortenMiddle(printable(last), room))] : []),
   ].join(gap);
 }
 

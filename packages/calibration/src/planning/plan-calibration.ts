@@ -14,6 +14,7 @@ import { estimateRun } from "./estimate-run.ts";
 import { holdOutRowsOf } from "./hold-out-rows.ts";
 import { keptWindows } from "./kept-windows.ts";
 import { layerWarnings } from "./layer-warnings.ts";
+import { networkBytesOf } from "./network-bytes.ts";
 
 export interface PlanCalibrationParams {
   readonly model: RunnableModel;
@@ -124,6 +125,7 @@ export async function planCalibration(params: PlanCalibrationParams): Promise<Ca
     resumes: unfinished !== undefined,
     statistics,
     temporaryBytes,
+    ...networkBytesOf({ model, stages, completed: unfinished?.completed }),
     memory,
     threads,
     fileSize: statistics.fileSize,

@@ -3,7 +3,8 @@ import { type FileHandle, lstat, mkdir, open, readlink, rename, rm, stat, symlin
 import { dirname, relative } from "node:path";
 import { QuernError } from "@quern/tensor";
 import type { HubAccess } from "../access.ts";
-import { hubFileName, type HubFileLocation, type HubPatience, openHubFile } from "../hub-file.ts";
+import { hubFileName, type HubFileLocation, openHubFile } from "../hub-file.ts";
+import type { HubPatience } from "../patience.ts";
 import { type HubCache, RepositoryCache } from "./cache-layout.ts";
 import { withFileLock } from "./file-lock.ts";
 import { sendByNode } from "./send-by-node.ts";

@@ -1,10 +1,10 @@
 import { runTasks } from "@quern/threads";
 import { QuernError } from "@quern/tensor";
 import type { OutputSet } from "@quern/tensor/node";
+import type { RecordedTensor } from "../journal/recorded-tensors.ts";
 import type { ConversionPlan } from "../plan.ts";
 import type { ErrorTracker } from "./error-tracker.ts";
 import type { FinishedTensors } from "./finished-tensors.ts";
-import type { RecordedTensor } from "./open-outputs.ts";
 import type { SlabRunner } from "./slab-runner.ts";
 import type { ConversionTask } from "./task.ts";
 import type { TensorPart, TensorPlaces } from "./tensor-places.ts";

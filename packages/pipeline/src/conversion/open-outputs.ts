@@ -6,7 +6,6 @@ import {
   type OutputSet,
   resumeOutputSet,
 } from "@quern/tensor/node";
-import type { TensorError } from "../errors.ts";
 import { checkSameConversion } from "../journal/check-journal.ts";
 import {
   CONVERSION_JOURNAL,
@@ -14,18 +13,9 @@ import {
   type ConversionState,
   readConversionJournal,
 } from "../journal/conversion-journal.ts";
+import { canKeepRounded, type RecordedTensor, recordedTensors } from "../journal/recorded-tensors.ts";
 import type { ConversionPlan, PlannedOutput } from "../plan.ts";
 import { discardOtherFiles } from "./discard-other-files.ts";
-
-/** A tensor that an earlier run has finished in an output, as far as its journal says. */
-export interface RecordedTensor {
-  readonly output: number;
-  /** Its name in the model. */
-  readonly tensor: string;
-  readonly crc32: string;
-  /** What became of it there, where that was measured. */
-  readonly error?: TensorError;
-}
 
 /** Files of a conversion, begun or gone on with. */
 export interface OpenedOutputs {
@@ -63,7 +53,8 @@ export async function openOutputs(plan: ConversionPlan): Promise<OpenedOutputs> 
     await (state === undefined ? journal.remove() : journal.close());
     throw error;
   }
-  const recorded = state === undefined ? [] : recordedIn({ plan, state, sets });
+  const isKept = (output: number, file: number): boolean => sets[output]!.kept[file]!;
+  const recorded = state === undefined ? [] : recordedTensors({ plan, state, isKept });
   return { journal, sets, recorded, factors: canKeepRounded(plan) ? (state?.factors ?? []) : [] };
 }
 
@@ -79,34 +70,4 @@ function openSet(params: {
   });
   if (state === undefined) return createOutputSet({ files, replace: plan.force });
   return resumeOutputSet({ files, replace: plan.force, mayBePlaced: state.finishing.has(index) });
-}
-
-/** Tensors in files that are as the earlier run has left them; what was noted last counts. */
-function recordedIn(params: {
-  readonly plan: ConversionPlan;
-  readonly state: ConversionState;
-  readonly sets: readonly OutputSet[];
-}): RecordedTensor[] {
-  const { plan, state, sets } = params;
-  const planned = plan.outputs.map(
-    ({ tensors }) => new Map(tensors.map((tensor) => [tensor.source, tensor])),
-  );
-  const recorded = new Map<string, RecordedTensor>();
-  for (const { tensor, outputs, crc32, errors = [] } of state.tensors) {
-    for (const output of outputs) {
-      const place = planned[output]?.get(tensor);
-      if (place === undefined || !sets[output]!.kept[place.file]!) continue;
-      // Of outputs that were complete, all is known.
-      const mayKeep = place.rounding === undefined || canKeepRounded(plan) || state.finishing.has(output);
-      if (!mayKeep) continue;
-      const error = errors.find((one) => one.output === output);
-      recorded.set(`${output} ${tensor}`, { output, tensor, crc32, ...(error && { error }) });
-    }
-  }
-  return [...recorded.values()];
-}
-
-/** Inputs that nothing is known of may be others. */
-function canKeepRounded({ identity }: ConversionPlan): boolean {
-  return identity.rounding?.inputs !== undefined;
 }

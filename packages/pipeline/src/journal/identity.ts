@@ -60,7 +60,7 @@ export interface ConversionIdentity {
   readonly digests: Readonly<Record<IdentityPart, string>>;
 }
 
-type PlanWithoutIdentity = Omit<ConversionPlan, "identity">;
+type PlanWithoutIdentity = Omit<ConversionPlan, "identity" | "networkBytesLeft">;
 
 /** A part of what a conversion depends on; in the order in which differences are looked for. */
 export const IDENTITY_PARTS = ["tool", "source", "recipe", "importance", "rounding", "measured"] as const;

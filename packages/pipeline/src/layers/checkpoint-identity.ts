@@ -10,7 +10,7 @@ import type { CheckpointPlan } from "./plan.ts";
  * @throws QuernError the codes of `InputSource.identity`
  */
 export async function checkpointIdentity(
-  plan: Omit<CheckpointPlan, "identity">,
+  plan: Omit<CheckpointPlan, "identity" | "networkBytesLeft">,
 ): Promise<RunParts | undefined> {
   const { model, recipe, checkpoint, inputs, kernels, tool, recipeName, baseModel } = plan;
   if (inputs !== undefined && inputs.identity === undefined) return undefined;

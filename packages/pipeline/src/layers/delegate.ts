@@ -1,7 +1,7 @@
 import type { Delegate, PartConverter } from "../delegate.ts";
 import type { CheckpointPart } from "./parts.ts";
 import type { CheckpointPlan } from "./plan.ts";
-import type { FinishedEntry } from "./running/finished-work.ts";
+import type { FinishedEntry } from "./finished-entry.ts";
 import type { FactorsEntry } from "./running/known-factors.ts";
 
 /** What has become of a part of a checkpoint. Plain data. */

@@ -29,7 +29,7 @@ export type { FoldingNeeds } from "./planning/plan-foldings.ts";
 export { planCheckpoint } from "./planning/plan-checkpoint.ts";
 export { planCheckpointAgain } from "./planning/plan-checkpoint-again.ts";
 export { openCheckpointConverter } from "./running/checkpoint-converter.ts";
-export type { FinishedEntry } from "./running/finished-work.ts";
+export type { FinishedEntry } from "./finished-entry.ts";
 export { partialFiles } from "./running/partial-files.ts";
 export { writeCheckpoint } from "./running/write-checkpoint.ts";
 export type { WriteCheckpointOptions } from "./running/write-checkpoint.ts";

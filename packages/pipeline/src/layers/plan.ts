@@ -213,6 +213,8 @@ export interface CheckpointPlan {
   readonly sourceBytes: number;
   /** Those of them that come over the network. */
   readonly networkBytes: number;
+  /** Those of these that are still to come: not what belongs to tensors that an interrupted run has finished, as far as its journal says. */
+  readonly networkBytesLeft: number;
   /** Bytes of all files of weights. */
   readonly fileSize: number;
   readonly bitsPerWeight: number;

@@ -22,6 +22,7 @@ import { planOutputs } from "./plan-outputs.ts";
 import { planRounding } from "./plan-rounding.ts";
 import { estimatePeakMemory, memoryBudget } from "./resources.ts";
 import { roundingName } from "./rounding-name.ts";
+import { tensorsLeft } from "./tensors-left.ts";
 
 /**
  * Finds out everything about a conversion that can be known without reading weights, and checks everything that can be
@@ -111,8 +112,10 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
     resources: { threads, memory, slabsInFlight: lanes, peakMemory, seconds },
   };
   const identity = await conversionIdentity(plan);
-  if (unfinished !== undefined) checkSameConversion(unfinished, identity);
-  return { ...plan, identity };
+  if (unfinished === undefined) return { ...plan, networkBytesLeft: networkBytes, identity };
+  checkSameConversion(unfinished.state, identity);
+  const left = sourcesOf(tensorsLeft({ ...plan, identity }, unfinished), checkpoint.tensors);
+  return { ...plan, networkBytesLeft: remoteBytes(left, checkpoint.shards), identity };
 }
 
 /** Checks that whatever is known of inputs was collected of this model. */

@@ -16,6 +16,14 @@ import type { OutputRequest } from "../recipe.ts";
 import { outputName } from "./output-name.ts";
 import type { FileContents } from "./file-contents.ts";
 
+/** What an interrupted run has left. */
+export interface UnfinishedOutputs {
+  /** What its journal says. */
+  readonly state: ConversionState;
+  /** Of the files of each output, whether they are there as they were begun. */
+  readonly kept: readonly (readonly boolean[])[];
+}
+
 /**
  * Gives outputs their paths, and checks that all files can be written.
  *
@@ -24,7 +32,7 @@ import type { FileContents } from "./file-contents.ts";
  * @param params.companions Files that the caller writes besides.
  * @param params.sources Real paths of the files that are read.
  * @param params.checkPlaces Whether anything is checked.
- * @returns also the journal of an interrupted run with these files, if it is to be gone on with
+ * @returns also what an interrupted run with these files has left, if it is to be gone on with
  * @throws QuernError as `checkOutputPlaces`; `OUTPUT_IN_USE`
  */
 export async function planOutputs(params: {
@@ -38,7 +46,7 @@ export async function planOutputs(params: {
   /** What manifests say of the origin of each output, where they are asked for. */
   origins?: readonly ManifestOrigin[];
   checkPlaces: boolean;
-}): Promise<{ outputs: PlannedOutput[]; unfinished: ConversionState | undefined; warnings: QuernError[] }> {
+}): Promise<{ outputs: PlannedOutput[]; unfinished: UnfinishedOutputs | undefined; warnings: QuernError[] }> {
   const { contents, companions, sources, force, restart, origins, checkPlaces } = params;
   const paths = contents.map((output, index) => pathsOf(output, params.requests[index]!, params.directory));
   const manifests = origins?.map((origin, index) => ({ path: manifestName(paths[index]![0]!), origin }));
@@ -46,11 +54,13 @@ export async function planOutputs(params: {
   if (journal !== undefined) await checkUnused(journal);
   const unfinished = restart ? undefined : journal;
   const places: OutputPlace[] = [];
+  const kept: boolean[][] = contents.map(() => []);
   for (const [index, { layouts }] of contents.entries()) {
     const mayBePlaced = unfinished?.finishing.has(index) === true;
     for (const [file, { fileSize, header }] of layouts.entries()) {
       const path = paths[index]![file]!;
-      const found = mayBePlaced && (await findOutputFile({ path, size: fileSize, header, mayBePlaced }));
+      const found = unfinished && (await findOutputFile({ path, size: fileSize, header, mayBePlaced }));
+      kept[index]!.push(found !== undefined);
       places.push({ path, fileSize, isFinished: found === "placed" });
     }
   }
@@ -84,7 +94,8 @@ export async function planOutputs(params: {
       };
     },
   );
-  return { outputs, unfinished, warnings: strays.filter((warning) => warning !== undefined) };
+  const left = unfinished && { state: unfinished, kept };
+  return { outputs, unfinished: left, warnings: strays.filter((warning) => warning !== undefined) };
 }
 
 function pathsOf(

@@ -80,7 +80,7 @@ export async function planCheckpointPublication(
   ]);
   const groups: PublicationGroup[] = [];
   if (plan !== undefined) {
-    const { sourceBytes, networkBytes, resources } = plan;
+    const { sourceBytes, networkBytesLeft: networkBytes, resources } = plan;
     groups.push({
       items: [item],
       sourceBytes,

@@ -168,7 +168,7 @@ function groupOf(
   plan: ConversionPlan,
   run: (options: ConvertOptions) => Promise<ConversionReport>,
 ): PublicationGroup {
-  const { sourceBytes, networkBytes, resources } = plan;
+  const { sourceBytes, networkBytesLeft: networkBytes, resources } = plan;
   return {
     items,
     sourceBytes,

@@ -8,7 +8,7 @@ import {
   findPullRequests,
   type PullRequest,
 } from "@quern/hub/upload";
-import { QuernError, TransientFailure, withRetries } from "@quern/tensor";
+import { QuernError, type RetryPolicy, TransientFailure, withRetries } from "@quern/tensor";
 import { mergeCard } from "../card/merge-card.ts";
 import type { PublicationEvent, PublishedItemReport } from "../events.ts";
 import { holds } from "../holds.ts";
@@ -29,7 +29,11 @@ const WAIT = 500;
 /** How often a pull request is looked for whose opening had no answer: over half a minute. */
 const MOST_LOOKS = 6;
 
-const REPEATED: ReadonlySet<string> = new Set(["HUB_CONFLICT", "HUB_COMMIT_UNCERTAIN"]);
+/** Why a commit is made again, by the code of its error. */
+const REPEATED: Readonly<Record<string, string>> = {
+  HUB_CONFLICT: "the repository was changed by somebody else meanwhile",
+  HUB_COMMIT_UNCERTAIN: "whether the pull request was opened is not known",
+};
 
 /** What a commit is to add. */
 interface CommitWork {
@@ -125,18 +129,20 @@ export class Destination {
 
   /** Commits files and the card, if there is anything to commit; again, when the branch moved on meanwhile. */
   #commit(work: CommitWork): Promise<void> {
-    const { patience } = this.#plan.target;
-    const policy = {
+    const { id, patience } = this.#plan.target;
+    const { retryDelay = WAIT, onWait } = patience ?? {};
+    const policy: RetryPolicy = {
       retries: MOST_REPETITIONS,
-      retryDelay: patience?.retryDelay ?? WAIT,
+      retryDelay,
       signal: this.#signal,
+      onWait: (wait) => onWait?.({ type: "network:wait", file: `hf:${id}`, ...wait }),
     };
     return withRetries(policy, async () => {
       try {
         await this.#commitOnce(work);
       } catch (error) {
-        const isRepeated = error instanceof QuernError && REPEATED.has(error.code);
-        throw isRepeated ? new TransientFailure(error) : error;
+        const reason = error instanceof QuernError ? REPEATED[error.code] : undefined;
+        throw reason === undefined ? error : new TransientFailure(error as QuernError, reason);
       }
     });
   }
@@ -179,12 +185,23 @@ export class Destination {
   async #findPullRequest(): Promise<void> {
     const { target, journal } = this.#plan;
     if (journal.pullRequestMark === undefined || journal.pullRequest !== undefined) return;
-    const delay = target.patience?.retryDelay ?? WAIT;
+    const { retryDelay = WAIT, onWait } = target.patience ?? {};
+    const begun = performance.now();
     for (let looks = 1; ; looks++) {
       const [found] = await this.#pullRequests();
       if (found !== undefined) return this.#opened(found);
       if (looks === MOST_LOOKS) return;
-      await sleep(delay * 2 ** looks, undefined, { signal: this.#signal });
+      const wait = retryDelay * 2 ** looks;
+      onWait?.({
+        type: "network:wait",
+        file: `hf:${target.id}`,
+        reason: REPEATED["HUB_COMMIT_UNCERTAIN"]!,
+        attempt: looks + 1,
+        attempts: MOST_LOOKS,
+        seconds: wait / 1000,
+        elapsed: (performance.now() - begun) / 1000,
+      });
+      await sleep(wait, undefined, { signal: this.#signal });
     }
   }
 
@@ -219,7 +236,13 @@ export class Destination {
   ): Promise<FileToCommit | undefined> {
     const { target, makeCard } = this.#plan;
     const location = there.files.get(README);
-    const reading = { access: target.access, signal: this.#signal, transport: sendByNode };
+    const { access, patience } = target;
+    const reading = {
+      access,
+      signal: this.#signal,
+      transport: sendByNode,
+      ...(patience && { patience }),
+    };
     const read = location && (await readHubFile({ location, ...reading }));
     const existing = read && new TextDecoder().decode(read);
     const card = await makeCard({

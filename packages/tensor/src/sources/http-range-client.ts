@@ -1,7 +1,7 @@
 import { connectionFailure } from "./connection-failure.ts";
 import { QuernError } from "../error.ts";
 import type { HttpAnswer, HttpSend } from "./http-send.ts";
-import { retryAfterOf, TransientFailure } from "./retry.ts";
+import { retryAfterOf, statusLine, TransientFailure } from "./retry.ts";
 import { StallWatch } from "./stall-watch.ts";
 
 /** Bytes that count as getting further: a server that sends a few bytes and breaks off must not be asked for ever. */
@@ -18,7 +18,6 @@ export class HttpRangeClient {
   readonly #name: string;
   readonly #send: HttpSend;
   readonly #headers: Readonly<Record<string, string>>;
-  readonly #signal: AbortSignal | undefined;
   readonly #ifRange: boolean;
   readonly #stallTimeout: number;
   #size: number;
@@ -29,7 +28,6 @@ export class HttpRangeClient {
     name: string;
     send: HttpSend;
     headers: Readonly<Record<string, string>>;
-    signal: AbortSignal | undefined;
     ifRange: boolean;
     stallTimeout: number;
     size: number | undefined;
@@ -38,15 +36,14 @@ export class HttpRangeClient {
     this.#name = params.name;
     this.#send = params.send;
     this.#headers = params.headers;
-    this.#signal = params.signal;
     this.#ifRange = params.ifRange;
     this.#stallTimeout = params.stallTimeout;
     this.#size = params.size ?? 0;
   }
 
   /** Asks for the first byte, remembers which version of the file answered, and returns its size. */
-  async probe(): Promise<number> {
-    const { response, watch } = await this.#request({ range: "bytes=0-0" });
+  async probe(signal: AbortSignal | undefined): Promise<number> {
+    const { response, watch } = await this.#request({ range: "bytes=0-0" }, signal);
     watch.stop();
     await response.cancel();
     if (response.status === 416 && response.headers.get("content-range") === "bytes */0") return 0;
@@ -60,14 +57,20 @@ export class HttpRangeClient {
   /**
    * Reads `target.byteLength` bytes at `offset`.
    *
-   * @param received Called with the number of bytes that came before a failure, when they are worth continuing from, and at
+   * @param params.received Called with the number of bytes that came before a failure, when they are worth continuing from, and at
    * the end.
    */
-  async read(offset: number, target: Uint8Array, received: (count: number) => void): Promise<void> {
+  async read(params: {
+    readonly offset: number;
+    readonly target: Uint8Array;
+    readonly received: (count: number) => void;
+    readonly signal: AbortSignal | undefined;
+  }): Promise<void> {
+    const { offset, target, signal } = params;
     const headers: Record<string, string> = { range: `bytes=${offset}-${offset + target.byteLength - 1}` };
     const { etag } = this.#validators;
     if (this.#ifRange && etag !== null && !etag.startsWith("W/")) headers["if-range"] = etag;
-    const { response, watch } = await this.#request(headers);
+    const { response, watch } = await this.#request(headers, signal);
     try {
       this.#checkVersion(response);
       const range = this.#contentRange(response);
@@ -82,10 +85,11 @@ export class HttpRangeClient {
             `asked for bytes ${offset}-${offset + target.byteLength - 1}, the server answered ${response.headers.get("content-range")}`,
             offset,
           ),
+          "the answer has other bytes than were asked for",
         );
       }
       this.#rememberVersion(response);
-      await this.#readBody(response, watch, offset, target, received);
+      await this.#readBody({ ...params, response, watch });
     } catch (error) {
       await response.cancel();
       throw error;
@@ -96,8 +100,9 @@ export class HttpRangeClient {
 
   async #request(
     headers: Readonly<Record<string, string>>,
+    signal: AbortSignal | undefined,
   ): Promise<{ response: HttpAnswer; watch: StallWatch }> {
-    const watch = new StallWatch({ timeout: this.#stallTimeout, signal: this.#signal });
+    const watch = new StallWatch({ timeout: this.#stallTimeout, signal });
     let response: HttpAnswer;
     try {
       response = await this.#send(this.#url, {
@@ -106,15 +111,12 @@ export class HttpRangeClient {
       });
     } catch (cause) {
       watch.stop();
-      this.#signal?.throwIfAborted();
+      signal?.throwIfAborted();
       if (cause instanceof QuernError) throw cause;
+      const reason = connectionFailure(cause);
       throw new TransientFailure(
-        this.#failed(
-          "SOURCE_READ_FAILED",
-          `the server cannot be reached: ${connectionFailure(cause)}`,
-          undefined,
-          cause,
-        ),
+        this.#failed("SOURCE_READ_FAILED", `the server cannot be reached: ${reason}`, undefined, cause),
+        reason,
       );
     }
     if (response.status < 400 || response.status === 416) return { response, watch };
@@ -125,21 +127,23 @@ export class HttpRangeClient {
 
   #statusFailure(response: HttpAnswer): Error {
     const { status } = response;
-    const answer = `the server answered ${status} ${response.statusText}`.trimEnd();
+    const answer = `the server answered ${statusLine(response)}`;
     if (status === 404 || status === 410) return this.#failed("SOURCE_NOT_FOUND", answer);
     if (status === 401 || status === 403) return this.#failed("SOURCE_UNREADABLE", answer);
     const error = this.#failed("SOURCE_READ_FAILED", answer);
     if (status < 500 && status !== 408 && status !== 429) return error;
-    return new TransientFailure(error, retryAfterOf(response.headers));
+    return new TransientFailure(error, statusLine(response), retryAfterOf(response.headers));
   }
 
-  async #readBody(
-    response: HttpAnswer,
-    watch: StallWatch,
-    offset: number,
-    target: Uint8Array,
-    received: (count: number) => void,
-  ): Promise<void> {
+  async #readBody(params: {
+    readonly response: HttpAnswer;
+    readonly watch: StallWatch;
+    readonly offset: number;
+    readonly target: Uint8Array;
+    readonly received: (count: number) => void;
+    readonly signal: AbortSignal | undefined;
+  }): Promise<void> {
+    const { response, watch, offset, target, received, signal } = params;
     let done = 0;
     let cause: unknown;
     try {
@@ -154,14 +158,17 @@ export class HttpRangeClient {
         watch.received(piece.byteLength);
       }, target);
     } catch (error) {
-      this.#signal?.throwIfAborted();
+      signal?.throwIfAborted();
       if (error instanceof QuernError) throw error;
       cause = error;
     }
     if (done === target.byteLength) return received(done);
     if (done >= PROGRESS_BYTES) received(done);
     const problem = `${done} of ${target.byteLength} bytes came`;
-    throw new TransientFailure(this.#failed("SOURCE_TRUNCATED", problem, offset + done, cause));
+    throw new TransientFailure(
+      this.#failed("SOURCE_TRUNCATED", problem, offset + done, cause),
+      `the answer broke off${cause === undefined ? "" : `: ${connectionFailure(cause)}`}`,
+    );
   }
 
   #contentRange(response: HttpAnswer): { first: number; last: number; size: number | undefined } {

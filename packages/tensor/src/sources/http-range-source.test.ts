@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { httpRangeSource, type HttpRangeSourceParams } from "./http-range-source.ts";
 import type { ByteSource } from "../byte-source.ts";
+import type { RetryWait } from "./retry.ts";
 
 const CONTENT = Uint8Array.from({ length: 4_000_000 }, (_, i) => (i * 31) >>> 2);
 const ETAG = '"version-1"';
@@ -322,16 +323,56 @@ describe("retries", () => {
     );
   });
 
-  it("waits as long as the server asks", async () => {
+  it("waits as long as the server asks, and says so before", async () => {
+    const waits: RetryWait[] = [];
     const source = await openThen(
       (exchange) => {
         if (exchange.number > 2) answer(exchange);
         else exchange.response.writeHead(429, { "retry-after": "0" }).end();
       },
-      { retryDelay: 1e9 },
+      { retryDelay: 1e9, onWait: (wait) => waits.push(wait) },
     );
     expect(isContent(await source.read(0, 10), 0)).toBe(true);
+    const elapsed = expect.any(Number) as number;
+    expect(waits).toEqual([
+      { reason: "429 Too Many Requests", attempt: 2, attempts: 5, seconds: 0, elapsed },
+    ]);
   });
+
+  it("tells of no wait after the last attempt, and counts anew once there was progress", async () => {
+    const waits: RetryWait[] = [];
+    const source = await openThen(
+      (exchange) => {
+        if (exchange.number > 2) return exchange.response.socket?.destroy();
+        exchange.response.writeHead(206, {
+          "content-range": `bytes ${exchange.first}-${exchange.last}/${CONTENT.length}`,
+        });
+        exchange.response.write(CONTENT.subarray(0, 2_000_000), () => {
+          setTimeout(() => exchange.response.destroy(), 50);
+        });
+      },
+      { retries: 2, onWait: (wait) => waits.push(wait) },
+    );
+    await expect(source.read(0, 3_500_000)).rejects.toThrow(failure("SOURCE_READ_FAILED"));
+    expect(waits.map(({ attempt, attempts }) => [attempt, attempts])).toEqual([
+      [2, 3],
+      [3, 3],
+    ]);
+    expect(waits.map(({ reason }) => reason)).toEqual([
+      expect.stringMatching(/^the answer broke off: /),
+      "the connection broke (UND_ERR_SOCKET)",
+    ]);
+  });
+});
+
+it("serves many reads at the same time without a warning of leaks", async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error): unknown => warnings.push(warning);
+  process.on("warning", note);
+  const source = await openThen((exchange) => setTimeout(() => answer(exchange), 50));
+  await Promise.all(Array.from({ length: 24 }, (_, index) => source.read(index * 10, 10)));
+  process.off("warning", note);
+  expect(warnings).toEqual([]);
 });
 
 describe("ending", () => {

@@ -3,7 +3,7 @@ import { QuernError } from "../error.ts";
 import { HttpRangeClient } from "./http-range-client.ts";
 import { type HttpSend, sendByFetch } from "./http-send.ts";
 import { type ChunkReader, closedError, readRange } from "./read-range.ts";
-import { withRetries } from "./retry.ts";
+import { type RetryWait, withRetries } from "./retry.ts";
 
 export interface HttpRangeSourceParams {
   url: string | URL;
@@ -24,6 +24,8 @@ export interface HttpRangeSourceParams {
   retries?: number;
   /** Wait before the first retry in milliseconds, doubled for each further one; `Retry-After` goes before it. @default 250 */
   retryDelay?: number;
+  /** Called before each wait for another attempt. */
+  onWait?: (wait: RetryWait) => void;
   /**
    * Size in bytes, where it is known: then nothing is asked before the first read, and a file of another size counts as changed.
    */
@@ -71,13 +73,27 @@ export async function httpRangeSource(params: HttpRangeSourceParams): Promise<By
   const abort = (): void => end.abort(params.signal?.reason);
   if (params.signal?.aborted) abort();
   else params.signal?.addEventListener("abort", abort, { once: true });
-  const policy = { retries, retryDelay, signal };
+  // One for each request: of a signal that many listen to Node says that it leaks memory.
+  const requests = new Set<AbortController>();
+  signal.addEventListener("abort", () => requests.forEach((request) => request.abort(signal.reason)));
+  const tryRequest = async <T>(
+    attempt: (signal: AbortSignal, progress: () => void) => Promise<T>,
+  ): Promise<T> => {
+    signal.throwIfAborted();
+    const request = new AbortController();
+    requests.add(request);
+    const policy = { retries, retryDelay, signal: request.signal, onWait: params.onWait };
+    try {
+      return await withRetries(policy, (progress) => attempt(request.signal, progress));
+    } finally {
+      requests.delete(request);
+    }
+  };
   const client = new HttpRangeClient({
     url: params.url,
     name,
     send: params.send ?? sendByFetch({ fetch: params.fetch ?? globalThis.fetch, redirect: "follow" }),
     headers: params.headers ?? {},
-    signal,
     ifRange: params.ifRange ?? true,
     stallTimeout: params.stallTimeout ?? 30_000,
     size: params.size,
@@ -85,16 +101,21 @@ export async function httpRangeSource(params: HttpRangeSourceParams): Promise<By
   const size =
     params.size ??
     (await orAborted(
-      withRetries(policy, () => client.probe()),
+      tryRequest((request) => client.probe(request)),
       name,
       signal,
     ));
   const readSegment = async (offset: number, target: Uint8Array): Promise<number> => {
     let done = 0;
-    await withRetries(policy, (progress) =>
-      client.read(offset + done, target.subarray(done), (count) => {
-        done += count;
-        progress();
+    await tryRequest((request, progress) =>
+      client.read({
+        offset: offset + done,
+        target: target.subarray(done),
+        received(count) {
+          done += count;
+          progress();
+        },
+        signal: request,
       }),
     );
     return done;

@@ -3,12 +3,15 @@ import type { HttpFields } from "./http-send.ts";
 /** Failure that may pass: trying again makes sense. The error to throw when it does not pass is `error`. */
 export class TransientFailure extends Error {
   readonly error: Error;
+  /** What went wrong, in a few words without addresses: "429 Too Many Requests". */
+  readonly reason: string;
   /** What the server asked to wait, in milliseconds. */
   readonly retryAfter: number | undefined;
 
-  constructor(error: Error, retryAfter?: number) {
+  constructor(error: Error, reason: string, retryAfter?: number) {
     super(error.message, { cause: error });
     this.error = error;
+    this.reason = reason;
     this.retryAfter = retryAfter;
   }
 }
@@ -28,6 +31,22 @@ export interface RetryPolicy {
   /** Wait before the first retry in milliseconds, doubled for each further one; up to half of it is left out at random. */
   readonly retryDelay: number;
   readonly signal: AbortSignal | undefined;
+  /** Called before each wait. */
+  readonly onWait?: ((wait: RetryWait) => void) | undefined;
+}
+
+/** An attempt has failed, and another will be made. */
+export interface RetryWait {
+  /** What went wrong, in a few words without addresses: "429 Too Many Requests". */
+  readonly reason: string;
+  /** Number of the attempt that comes: 2 after the first. */
+  readonly attempt: number;
+  /** How many are made before it counts as failed. */
+  readonly attempts: number;
+  /** Until the next attempt. */
+  readonly seconds: number;
+  /** That have passed since the first of these attempts began, or got any further. */
+  readonly elapsed: number;
 }
 
 /**
@@ -42,9 +61,11 @@ export async function withRetries<T>(
 ): Promise<T> {
   let failures = 0;
   let waited = 0;
+  let begun = performance.now();
   const progress = (): void => {
     failures = 0;
     waited = 0;
+    begun = performance.now();
   };
   for (;;) {
     try {
@@ -54,6 +75,13 @@ export async function withRetries<T>(
       const wait = waitBefore(failure, ++failures, policy.retryDelay);
       waited += wait;
       if (failures > policy.retries || waited > MAX_PATIENCE) throw failure.error;
+      policy.onWait?.({
+        reason: failure.reason,
+        attempt: failures + 1,
+        attempts: policy.retries + 1,
+        seconds: wait / 1000,
+        elapsed: (performance.now() - begun) / 1000,
+      });
       await sleep(wait, policy.signal);
     }
   }
@@ -75,6 +103,11 @@ export function retryAfterOf(headers: HttpFields): number | undefined {
   if (text === null) return undefined;
   const wait = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
   return Number.isNaN(wait) ? undefined : Math.max(wait, 0);
+}
+
+/** "429 Too Many Requests" */
+export function statusLine({ status, statusText }: { status: number; statusText: string }): string {
+  return `${status} ${statusText}`.trimEnd();
 }
 
 function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {

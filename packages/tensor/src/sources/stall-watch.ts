@@ -18,8 +18,8 @@ export class StallWatch {
     else signal?.addEventListener("abort", this.#abort, { once: true });
     this.#timer = setInterval(() => {
       if (this.#received < LEAST_BYTES) {
-        const problem = `only ${this.#received} bytes came in ${timeout / 1000} s`;
-        this.#controller.abort(new Error(problem));
+        const least = `${LEAST_BYTES / 1024} KiB`;
+        this.#controller.abort(new Error(`less than ${least} came in ${timeout / 1000} s`));
       }
       this.#received = 0;
     }, timeout);

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
 import { QuernError, TransientFailure, withRetries } from "@quern/tensor";
 import type { HubAccess } from "../../access.ts";
-import type { HubPatience } from "../../hub-file.ts";
+import type { HubPatience } from "../../patience.ts";
 import type { PullRequest } from "./find-pull-requests.ts";
 import { writePolicy } from "./policy.ts";
 import { ExpiredAddress, writeFetch } from "./write-fetch.ts";
@@ -74,14 +74,16 @@ const MOST_ADDRESSES = 4;
 export async function commitFiles(params: CommitFilesParams): Promise<CommittedFiles> {
   const { access, id, patience, signal } = params;
   if (access.token === undefined) throw tokenRequired(access, id);
-  const { policy } = writePolicy(patience, signal);
+  const { policy } = writePolicy(id, patience, signal);
   const sizes = new Map<string, number>();
   for (const { path, content } of params.files) sizes.set(path, await sizeOf(content));
   return withRetries({ ...policy, retries: MOST_ADDRESSES }, async () => {
     try {
       return await attempt(params, sizes);
     } catch (error) {
-      if (error instanceof ExpiredAddress) throw new TransientFailure(error.error);
+      if (error instanceof ExpiredAddress) {
+        throw new TransientFailure(error.error, "the address for the upload has expired");
+      }
       signal?.throwIfAborted();
       await checkUnchanged(params.files, sizes);
       if (error instanceof QuernError) throw error;
@@ -100,7 +102,7 @@ async function attempt(
 ): Promise<CommittedFiles> {
   const { access, id, title, description, files, branch = "main", parent, patience, signal } = params;
   const { removed = [], openPullRequest = false, onEvent } = params;
-  const { policy, stallTimeout } = writePolicy(patience, signal);
+  const { policy, stallTimeout } = writePolicy(id, patience, signal);
   const sent = new Map<string, number>();
   const report = (path: string, done: number): void => {
     sent.set(path, done);

@@ -1,6 +1,6 @@
 import { QuernError } from "@quern/tensor";
 import type { HubAccess } from "../../access.ts";
-import type { HubPatience } from "../../hub-file.ts";
+import type { HubPatience } from "../../patience.ts";
 import { writePolicy } from "./policy.ts";
 import { writeFetch } from "./write-fetch.ts";
 import { tokenRequired, writeForbidden } from "./write-refusal.ts";
@@ -62,7 +62,7 @@ function libraryParams({ access, id, patience, signal }: Request): {
   accessToken: string;
   fetch: typeof globalThis.fetch;
 } {
-  const { policy, stallTimeout } = writePolicy(patience, signal);
+  const { policy, stallTimeout } = writePolicy(id, patience, signal);
   return {
     hubUrl: access.endpoint,
     accessToken: "hf_added_by_fetch",

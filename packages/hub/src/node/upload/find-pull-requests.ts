@@ -1,6 +1,6 @@
 import { QuernError } from "@quern/tensor";
 import type { HubAccess } from "../../access.ts";
-import type { HubPatience } from "../../hub-file.ts";
+import type { HubPatience } from "../../patience.ts";
 import { apiFetch } from "../../request-api.ts";
 import { sendByNode } from "../send-by-node.ts";
 import { writePolicy } from "./policy.ts";
@@ -39,7 +39,7 @@ export async function findPullRequests(params: {
   readonly signal?: AbortSignal | undefined;
 }): Promise<readonly PullRequest[]> {
   const { access, id, mark, patience, signal } = params;
-  const { policy } = writePolicy(patience, signal);
+  const { policy } = writePolicy(id, patience, signal);
   const fetch = apiFetch({ access, subject: { id, revision: undefined }, policy, transport: sendByNode });
   const numbers: number[] = [];
   for (let page = 0; page < MOST_PAGES; page++) {

@@ -1,4 +1,12 @@
-import { QuernError, retryAfterOf, type RetryPolicy, TransientFailure, withRetries } from "@quern/tensor";
+import {
+  connectionFailure,
+  QuernError,
+  retryAfterOf,
+  type RetryPolicy,
+  statusLine,
+  TransientFailure,
+  withRetries,
+} from "@quern/tensor";
 import type { HubAccess } from "../../access.ts";
 import { isTransient } from "../../failures.ts";
 import { unreachable } from "../../unreachable.ts";
@@ -93,7 +101,7 @@ export function writeFetch(params: {
         signal?.throwIfAborted();
         if (cause instanceof QuernError) throw cause;
         const error = unreachable({ id, url, reads: false, cause });
-        throw opens ? uncertain(error) : new TransientFailure(error);
+        throw opens ? uncertain(error) : new TransientFailure(error, connectionFailure(cause));
       }
       if (response.ok) return response;
       report(-sent);
@@ -109,7 +117,7 @@ export function writeFetch(params: {
       if (opens && status >= 500) throw uncertain(error);
       const collides = isCommit && !fixedParent && COLLISION.has(status);
       throw isTransient(status) || collides
-        ? new TransientFailure(error, retryAfterOf(response.headers))
+        ? new TransientFailure(error, statusLine(response), retryAfterOf(response.headers))
         : error;
     };
     return withRetries(policy, () => attempt(target.href));

@@ -23,6 +23,7 @@ import type { CheckedLinear } from "./plan-linear.ts";
 import { type PlannedRotation, planRotation } from "./plan-rotation.ts";
 import { targetsOf } from "./planned-files.ts";
 import { linearStages } from "./stages.ts";
+import { weightsLeft } from "./weights-left.ts";
 
 /**
  * Finds out everything about a quantized checkpoint that can be known without reading weights, and checks everything that can be checked.
@@ -75,7 +76,7 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
   const folder = await placeFolder(params, checkpoint);
   const copies = planCopies({ model, checkpoint, targets, stages, rotation });
   const quantized = new Set(layers.map(({ linear }) => linear.module));
-  const plan: Omit<CheckpointPlan, "identity"> = {
+  const plan: Omit<CheckpointPlan, "identity" | "networkBytesLeft"> = {
     model,
     recipe,
     recipeName: params.recipeName,
@@ -110,8 +111,13 @@ export async function planCheckpoint(params: PlanCheckpointParams): Promise<Chec
     ...(origin && { origin }),
   };
   const identity = await checkpointIdentity(plan);
-  if (folder.unfinished !== undefined) checkSameCheckpoint(folder.unfinished.journal, identity ?? {});
-  return { ...plan, ...(identity && { identity }) };
+  const { unfinished } = folder;
+  let networkBytesLeft = sizes.networkBytes;
+  if (unfinished !== undefined) {
+    checkSameCheckpoint(unfinished.journal, identity ?? {});
+    networkBytesLeft = remoteBytes(weightsLeft(plan, unfinished.journal.entries), model.checkpoint.shards);
+  }
+  return { ...plan, networkBytesLeft, ...(identity && { identity }) };
 }
 
 /** Layers group by group, in the order of the computation, with the places of their tensors. */

@@ -1,16 +1,9 @@
 import type { LayerResultFigures, WrittenTensor } from "../events.ts";
+import { type FinishedEntry, finishedEntry } from "../finished-entry.ts";
 import { writtenNames } from "../parts.ts";
 import type { CheckpointPlan, PlannedCopy, PlannedLinear } from "../plan.ts";
 import { type PlacedPart, placedParts } from "../planning/planned-files.ts";
 import type { RunLayerTask } from "../tasks/task.ts";
-
-/** What is noted of tensors that are complete in their files. */
-export interface FinishedEntry {
-  /** SHA-256 of their bytes, by name. */
-  readonly tensors: Readonly<Record<string, string>>;
-  /** What became of the layer that they are. */
-  readonly layer?: LayerResultFigures | undefined;
-}
 
 /** Which tensors of a checkpoint are complete, those of an earlier run among them, and the hashes of their bytes. */
 export class FinishedWork {
@@ -141,7 +134,7 @@ export class FinishedWork {
   }
 
   async #restore(noted: unknown): Promise<void> {
-    const entry = entryOf(noted);
+    const entry = finishedEntry(noted);
     if (entry === undefined) return;
     const same = Object.entries(entry.tensors).map(
       async ([name, hash]) => this.#places.has(name) && (await this.#hash(name)) === hash,
@@ -157,12 +150,4 @@ export class FinishedWork {
   #hashOf({ name, target, bytes: size }: PlacedPart): Promise<string> {
     return this.#run({ kind: "hash", tensor: name, target, size });
   }
-}
-
-/** @returns undefined for what no run has noted */
-function entryOf(noted: unknown): FinishedEntry | undefined {
-  const { tensors, layer } = (noted ?? {}) as Partial<FinishedEntry>;
-  if (typeof tensors !== "object" || tensors === null || Object.keys(tensors).length === 0) return undefined;
-  if (layer !== undefined && typeof layer.module !== "string") return undefined;
-  return { tensors, ...(layer && { layer }) };
 }

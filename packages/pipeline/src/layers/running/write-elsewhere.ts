@@ -2,7 +2,8 @@ import type { CheckpointEvent } from "../events.ts";
 import type { CheckpointDelegate, CheckpointOutcome } from "../delegate.ts";
 import { checkpointParts, layerElements, type PlannedPart } from "../parts.ts";
 import type { CheckpointPlan, PlannedLinear } from "../plan.ts";
-import type { FinishedEntry, FinishedWork } from "./finished-work.ts";
+import type { FinishedEntry } from "../finished-entry.ts";
+import type { FinishedWork } from "./finished-work.ts";
 import type { KnownFactors } from "./known-factors.ts";
 
 interface WriteElsewhereParams {
