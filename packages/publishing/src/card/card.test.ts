@@ -47,6 +47,7 @@ function params(more: Partial<GgufCardParams> = {}): GgufCardParams {
     repository: "me/M-GGUF",
     baseModel: undefined,
     commit: undefined,
+    architecture: "llama",
     name: "M",
     sourceCard: undefined,
     task: undefined,
@@ -125,6 +126,19 @@ describe("cards of GGUF files", () => {
     expect(body).toContain("ollama run hf.co/me/M-GGUF:Q8_0");
     expect(body).toMatch(/M-Q4_K_M-0\.gguf\) and 2 more \| Q4_K_M \| 6\.00 GB/);
     expect(ggufCard(params({ outputs: [split] })).body).not.toContain("ollama");
+  });
+
+  it("name transformers and vLLM where they read the architecture, and a whole file", () => {
+    const { body } = ggufCard(params({ baseModel: "org/M" }));
+    expect(body).toContain('AutoTokenizer.from_pretrained("org/M")');
+    expect(body).toContain('from_pretrained("me/M-GGUF", gguf_file="M-Q8_0-0.gguf")');
+    expect(body).toContain("vllm serve me/M-GGUF:Q8_0 --tokenizer org/M\n");
+    const unnamed = ggufCard(params()).body;
+    expect(unnamed).toContain('AutoTokenizer.from_pretrained("me/M-GGUF", gguf_file="M-Q8_0-0.gguf")');
+    expect(unnamed).toContain("vllm serve me/M-GGUF:Q8_0\n");
+    for (const without of [{ architecture: "cohere2" }, { outputs: [output("Q8_0", 8.5, 2)] }]) {
+      expect(ggufCard(params(without)).body).not.toMatch(/transformers|vllm/);
+    }
   });
 
   it("keep rows of files that are still there", () => {

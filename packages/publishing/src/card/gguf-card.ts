@@ -1,6 +1,7 @@
-import { code, commitLink, quantizedMetadata, repositoryLink, section, table } from "@quern/pipeline/cards";
+import { commitLink, quantizedMetadata, repositoryLink, section, table } from "@quern/pipeline/cards";
 import { fileRows, type FileRow, fileTable, hasFigures } from "./file-table.ts";
 import { divergenceText, known, measurementText, percentText, perplexityText } from "./figures-text.ts";
+import { ggufUsage } from "./gguf-usage.ts";
 import type { MeasuredFigures, Measurement } from "./measured.ts";
 import type { Card } from "./merge-card.ts";
 import { useOfType } from "./use-of-type.ts";
@@ -20,6 +21,8 @@ export interface GgufCardParams {
   readonly baseModel: string | undefined;
   /** Of the base model. */
   readonly commit: string | undefined;
+  /** As GGUF calls it: "llama". */
+  readonly architecture: string;
   /** What it is called where there is no base model. */
   readonly name: string;
   /** Card of the base model. */
@@ -62,7 +65,7 @@ export function ggufCard(params: GgufCardParams): Card {
       `# ${title}`,
       `${origin} in GGUF, for llama.cpp and the programs that are built on it; made by ${tool}.`,
       section("Files", files(params)),
-      section("How to run it", usage(params)),
+      section("How to run it", ggufUsage(params)),
       section("How it was made", provenance(params)),
     ].join("\n\n"),
   };
@@ -104,33 +107,6 @@ function rowOf({ type, files: parts, bitsPerWeight, figures }: CardOutput): File
     "Weight error": known(weightError, percentText),
     "Good for": useOfType(bitsPerWeight),
   };
-}
-
-function usage({ repository, outputs }: GgufCardParams): string {
-  // Ollama reads no split files.
-  const usual = (among: readonly CardOutput[]): string | undefined =>
-    [...among].sort((one, other) => nearness(one) - nearness(other))[0]?.type;
-  const type = usual(outputs)!;
-  const whole = usual(outputs.filter((output) => output.files.length === 1));
-  const ways = [
-    ["llama.cpp", `llama-cli -hf ${repository}:${type}`],
-    ["llama.cpp, as a server with the API of OpenAI", `llama-server -hf ${repository}:${type}`],
-  ];
-  if (whole !== undefined) ways.push(["Ollama", `ollama run hf.co/${repository}:${whole}`]);
-  ways.push(["LM Studio", `lms get https://huggingface.co/${repository}`]);
-  const [first] = outputs.find((output) => output.type === type)!.files;
-  ways.push([
-    "To download one type alone",
-    `hf download ${repository} --include "${first!.name.replace(SPLIT, "*.gguf")}" --local-dir .`,
-  ]);
-  return ways.map(([program, command]) => `${program}:\n\n${code("sh", command!)}`).join("\n\n");
-}
-
-const SPLIT = /-\d{5}-of-\d{5}\.gguf$/;
-
-/** From what most people take. */
-function nearness({ bitsPerWeight }: CardOutput): number {
-  return Math.abs(bitsPerWeight - 4.85);
 }
 
 function provenance(params: GgufCardParams): string {

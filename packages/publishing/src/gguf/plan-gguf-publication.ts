@@ -224,6 +224,7 @@ function cardOf(
     repository: target.id,
     baseModel: card.baseModel,
     commit: card.commit,
+    architecture: survey.architecture,
     name: survey.checkpoint.name,
     sourceCard: card.sourceCard,
     task: card.task,
