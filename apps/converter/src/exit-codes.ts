@@ -7,7 +7,7 @@ export const exitCodes = {
   failure: 1,
   /** The command line itself: unknown option, missing argument, impossible combination. */
   usage: 2,
-  /** The checkpoint, model, repository, tokenizer, imatrix or inspected file; also that the Hub cannot be reached. */
+  /** The checkpoint, model, repository, tokenizer, imatrix or inspected file; also that the Hub or the queue cannot be reached. */
   input: 3,
   /** The files to be written, or standard output: present already, not writable, disk full. */
   output: 4,
@@ -24,7 +24,7 @@ export const EXIT_CODE_MEANINGS: Readonly<Record<ExitCode, string>> = {
   0: "done",
   1: "unexpected failure",
   2: "wrong usage: unknown option, missing argument, impossible combination",
-  3: "bad input: checkpoint, model, repository, tokenizer, text, imatrix or GGUF file; or the Hub is not reached",
+  3: "bad input: checkpoint, model, repository, tokenizer, text, imatrix or GGUF file; or the Hub or the queue is not reached",
   4: "output problem: file exists (--force replaces it), folder not writable, disk full",
   5: "files do not match their manifest or their source",
   130: "interrupted (SIGINT, SIGTERM); the same command resumes the work",
@@ -80,6 +80,7 @@ const exitCodesByError: ReadonlyArray<readonly [pattern: string, exitCode: ExitC
   ["QUEUE_OTHER_RUN", exitCodes.input],
   ["QUEUE_NOT_SHARED", exitCodes.output],
   ["QUEUE_BYTES_DIFFER", exitCodes.output],
+  ["QUEUE_UNREACHABLE", exitCodes.input],
   ["QUEUE_*", exitCodes.failure],
   ["REPORT_TWICE", exitCodes.usage],
   ["REPORT_*", exitCodes.input],

@@ -66,7 +66,7 @@ function inPython({ repository, baseModel }: GgufCardParams, { type, files }: Ca
   ];
   return [
     {
-      program: "transformers, which makes 16 or 32 bits of all weights again (`pip install gguf`)",
+      program: "transformers, which makes 16 or 32 bits of all weights again (`pip install gguf accelerate`)",
       language: "python",
       command: lines.join("\n"),
     },
