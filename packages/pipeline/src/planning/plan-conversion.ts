@@ -49,11 +49,10 @@ export async function planConversion(params: PlanParams): Promise<ConversionPlan
   if (params.outputs.length === 0)
     throw new QuernError("PLAN_NO_OUTPUTS", "There is nothing to write: expected an output.");
 
-  const warnings: QuernError[] = [];
   const model = await describeSource(checkpoint, {
-    onWarning: (warning) => warnings.push(warning),
     ...(params.preTokenizer === undefined ? {} : { preTokenizer: params.preTokenizer }),
   });
+  const warnings = [...model.warnings];
   checkStatisticsOf(params, model);
   const kernels = await loadKernels({ backend });
   const { requests, origins } = await requestsOf(params);
