@@ -1,3 +1,4 @@
+import { ggufString } from "@quern/gguf";
 import { describe, expect, it } from "vitest";
 import { describeSource } from "./describe-source.ts";
 import type { ModelInput } from "./model.ts";
@@ -31,9 +32,9 @@ describe("describeSource", () => {
     const vocabularies = (): number => source.reads.filter((path) => path === "tokenizer.json").length;
     expect(vocabularies()).toBe(1);
     const pre = (description: typeof one): unknown =>
-      description.metadata({ fileType: 0 }).get("tokenizer.ggml.pre")?.value;
+      description.metadata({ fileType: 0 }).get("tokenizer.ggml.pre");
     const qwen = await describeSource(source, { preTokenizer: "qwen2" });
-    expect([pre(one), pre(qwen)]).toEqual(["llama-bpe", "qwen2"]);
+    expect([pre(one), pre(qwen)]).toEqual([ggufString("llama-bpe"), ggufString("qwen2")]);
     expect(vocabularies()).toBe(2);
   });
 
