@@ -15,4 +15,5 @@ export type { BlockResult, BlockTask, Capture, CapturedRows } from "./tasks/bloc
 export type { EmbedTask } from "./tasks/embed.ts";
 export { inferenceTasks } from "./tasks/inference-tasks.ts";
 export type { InferenceTask } from "./tasks/inference-tasks.ts";
+export type { TaskResources } from "./tasks/task-resources.ts";
 export type { ModelWindow } from "./window.ts";

@@ -31,10 +31,16 @@ export type { InputChange } from "./folding/rotations/input-changes.ts";
 export { rotationChanges, untiedOutput } from "./folding/rotations/rotation-changes.ts";
 export type { RotationChanges } from "./folding/rotations/rotation-changes.ts";
 export { tieFactors } from "./folding/tied-factors.ts";
+export {
+  blockActivations,
+  embeddingActivations,
+  outputActivations,
+} from "./forward/evaluate/activation-size.ts";
 export { embedTokens } from "./forward/evaluate/embed-tokens.ts";
 export { evaluateBlock } from "./forward/evaluate/evaluate-block.ts";
 export type { Evaluation, LinearInput } from "./forward/evaluate/evaluation.ts";
 export { normalizeOutput, outputLogits } from "./forward/evaluate/output-logits.ts";
+export { Workspace } from "./forward/evaluate/workspace.ts";
 export { forwardModel } from "./forward/forward-model.ts";
 export type { BlockGraph, EmbeddingGraph, ForwardGraph, OutputGraph } from "./forward/graph.ts";
 export type { InputQuantization } from "./forward/input-quantization.ts";
