@@ -25,7 +25,7 @@ export function expressionType(
  *
  * @param params.firstRow First of the rows of the expression seen as rows x last dimension.
  * @param params.rows How many; 0 gives an empty array.
- * @param params.allocate Gives memory of a size for the result and what it is joined from; it need not be zeroed, and is the
+ * @param params.allocate Gives memory of a size for the result and what it is joined from, where numbers may lie; it need not be zeroed, and is the
  * caller's again once the result has been used. Default: new arrays.
  * @throws QuernError `EXPRESSION_ROWS_OUT_OF_RANGE`, the codes of {@link expressionType} and what `reader` throws
  */
