@@ -1,4 +1,12 @@
-export { attentionOperations, inputOperations, linearOperations, parameterBytes } from "./cost.ts";
+export {
+  attentionOperations,
+  inputOperations,
+  linearOperations,
+  parameterBuffers,
+  parameterBytes,
+  parameterGarbage,
+  rowBytes,
+} from "./cost.ts";
 export { openRunnable } from "./model.ts";
 export type { RunnableModel } from "./model.ts";
 export { embeddingTable } from "./node/embedding-table.ts";

@@ -51,7 +51,13 @@ export { linearInputs, outputInputs } from "./forward/plan/linear-inputs.ts";
 export type { LinearInputs } from "./forward/plan/linear-inputs.ts";
 export { planForward } from "./forward/plan/plan-forward.ts";
 export type { ForwardModel } from "./forward/plan/plan-forward.ts";
-export { evaluateRows, expressionSources, expressionType, keepsRows } from "./expressions/index.ts";
+export {
+  evaluateRows,
+  expressionMemory,
+  expressionSources,
+  expressionType,
+  keepsRows,
+} from "./expressions/index.ts";
 export type { ExpressionType, OpenExpression, TensorExpression, TensorReader } from "./expressions/index.ts";
 export { source } from "./expressions/operations/source.ts";
 export { transpose } from "./expressions/operations/transpose.ts";

@@ -53,6 +53,7 @@ export function dequantizeLayer(params: {
 
 export const dequantizeOperation: Operation<Dequantize> = {
   name: "dequantize",
+  result: "allocated",
   isTensor: true,
   type(expression, { typeOf }) {
     const { layer, shape } = expression;
@@ -67,6 +68,8 @@ export const dequantizeOperation: Operation<Dequantize> = {
     }
     return { type: "F32", shape };
   },
+  // A byte for each code.
+  ownBytes: ({ shape }) => elementCount(shape),
   async rows(expression, { start, count }, context) {
     const { layer } = expression;
     const format = formatOf(expression.format);
