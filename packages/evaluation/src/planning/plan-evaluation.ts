@@ -17,10 +17,11 @@ import { planSave } from "./plan-save.ts";
 const LARGEST_DEFAULT = 4 * 2 ** 30;
 
 /**
- * Resident memory of Node with this package loaded and a model described, and of each further thread with its kernels: as measured
- * (Node 20 on Linux x64, native kernels), rounded up.
+ * Resident memory of Node with this package loaded and a model described, of a further model with its tokenizer, and of each further thread with its
+ * kernels: as measured (Node 20 on Linux x64, native kernels), rounded up.
  */
 const PROCESS_BYTES = 120 * 2 ** 20;
+const MODEL_BYTES = 8 * 2 ** 20;
 const THREAD_BYTES = 26 * 2 ** 20;
 
 /**
@@ -81,7 +82,12 @@ export async function planEvaluation(request: EvaluationRequest): Promise<Evalua
     folder,
     estimate: {
       seconds,
-      peakMemory: processMemory(PROCESS_BYTES) + threads * THREAD_BYTES + memory.used + memory.released,
+      peakMemory:
+        processMemory(PROCESS_BYTES) +
+        (models.length - 1) * MODEL_BYTES +
+        threads * THREAD_BYTES +
+        memory.used +
+        memory.released,
     },
     confidence,
     tool,
