@@ -1,4 +1,12 @@
-export { attentionOperations, inputOperations, linearOperations, parameterBytes } from "./cost.ts";
+export {
+  attentionOperations,
+  inputOperations,
+  linearOperations,
+  parameterBuffers,
+  parameterBytes,
+  parameterGarbage,
+  rowBytes,
+} from "./cost.ts";
 export { openRunnable } from "./model.ts";
 export type { RunnableModel } from "./model.ts";
 export { embeddingTable } from "./node/embedding-table.ts";
@@ -15,4 +23,5 @@ export type { BlockResult, BlockTask, Capture, CapturedRows } from "./tasks/bloc
 export type { EmbedTask } from "./tasks/embed.ts";
 export { inferenceTasks } from "./tasks/inference-tasks.ts";
 export type { InferenceTask } from "./tasks/inference-tasks.ts";
+export type { TaskResources } from "./tasks/task-resources.ts";
 export type { ModelWindow } from "./window.ts";

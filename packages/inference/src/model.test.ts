@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { attentionOperations, linearOperations, parameterBytes } from "./cost.ts";
+import { attentionOperations, linearOperations, parameterBuffers, parameterBytes, rowBytes } from "./cost.ts";
 import { modelIdentity } from "./model-identity.ts";
 import { goldenModel } from "./testing/golden-model.ts";
 
@@ -62,5 +62,22 @@ describe("openRunnable", () => {
       expect(parameterBytes(model, tensors)).toBe(loaded.reduce((sum, { data }) => sum + data.byteLength, 0));
     }
     await source.close();
+  });
+
+  it("knows the buffers that they are loaded to", async () => {
+    const model = await goldenModel("llama2-spm");
+    const sizeOf = (...names: string[]): number => parameterBytes(model, names);
+    const [query, output, norm] = ["attn_q", "attn_output", "attn_norm"].map(
+      (part) => `blk.0.${part}.weight`,
+    );
+    // Rows of queries are moved from one buffer to another, which is used again for what has the same size.
+    expect(sizeOf(query!)).toBe(sizeOf(output!));
+    expect(parameterBuffers(model, [[query!]])).toBe(2 * sizeOf(query!));
+    expect(parameterBuffers(model, [[query!, output!]])).toBe(2 * sizeOf(query!));
+    expect(parameterBuffers(model, [[output!, query!]])).toBe(3 * sizeOf(query!));
+    // Norms are read as they are stored, in 16 bits, and kept in 32.
+    const both = [[query!, output!], [norm!], [norm!]];
+    expect(parameterBuffers(model, both)).toBe(2 * sizeOf(query!) + 1.5 * sizeOf(norm!));
+    expect(rowBytes(model, "token_embd.weight", model.vocabularySize)).toBe(sizeOf("token_embd.weight"));
   });
 });

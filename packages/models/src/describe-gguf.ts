@@ -34,6 +34,7 @@ export function describeGguf({ name, metadata, tensors }: GgufInput): ModelDescr
     architecture,
     tensors: Array.from(tensors, describeTensor),
     modules: [],
+    warnings: [],
     metadata: () => new Map(metadata),
     computation: () => new Map(metadata),
   };

@@ -31,7 +31,7 @@ const FLOATING_POINT_FILES: ReadonlySet<number> = new Set([0, 1, 32]);
  * - the codes of `describeVocabulary` and of files that are not what they should be
  */
 export async function describeModel(input: ModelInput): Promise<ModelDescription> {
-  const { files, preTokenizer, onWarning } = input;
+  const { files, preTokenizer } = input;
   const { config: given, json } = await readConfig(files);
   const architecture = architectureOf(given);
   const config = fillIn(given, architecture);
@@ -56,17 +56,19 @@ export async function describeModel(input: ModelInput): Promise<ModelDescription
   );
   checkEmbedding(tensors, facts);
 
+  const warnings: QuernError[] = [];
   const general = await generalMetadata({
     files,
     config: json,
     parameters: countParameters(tensors),
-    ...(onWarning === undefined ? {} : { onWarning }),
+    onWarning: (warning) => warnings.push(warning),
   });
   return {
     architecture: architecture.name,
     tensors,
     modules,
     inputs: source.inputsOf(modules),
+    warnings,
     metadata({ fileType }) {
       const quantized = architecture.quantization !== undefined && isQuantized(config);
       const number =

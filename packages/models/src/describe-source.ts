@@ -19,16 +19,34 @@ export function isGguf<Gguf extends GgufSource>(source: Pick<ModelInput, "files"
   return "metadata" in source;
 }
 
+type SourceOptions = Pick<ModelInput, "preTokenizer">;
+
+/** By source, and by the pre-tokenizer that was asked for. */
+const descriptions = new WeakMap<object, Map<string | undefined, Promise<ModelDescription>>>();
+
 /**
- * What is to be known about a model before weights are read.
+ * What is to be known about a model before weights are read. A source is described once, however many ask: vocabularies are long to read,
+ * the more over a network, and what was opened stays what it was. Whoever wants to see what has become of its files opens it again.
  *
  * @throws QuernError `RECIPE_OPTION` for a pre-tokenizer where the vocabulary is there already, and the codes of `describeGguf` and
  * `describeModel`
  */
 export async function describeSource(
   source: DescribableSource,
-  options: Pick<ModelInput, "preTokenizer" | "onWarning"> = {},
+  options: SourceOptions = {},
 ): Promise<ModelDescription> {
+  const known = descriptions.get(source) ?? new Map<string | undefined, Promise<ModelDescription>>();
+  descriptions.set(source, known);
+  const found = known.get(options.preTokenizer);
+  if (found !== undefined) return found;
+  const description = describe(source, options);
+  known.set(options.preTokenizer, description);
+  // A connection may break for a while.
+  description.catch(() => known.delete(options.preTokenizer));
+  return description;
+}
+
+async function describe(source: DescribableSource, options: SourceOptions): Promise<ModelDescription> {
   if (!isGguf(source)) {
     const { files, tensors } = source;
     const readTensor = source.readTensor?.bind(source);

@@ -31,10 +31,16 @@ export type { InputChange } from "./folding/rotations/input-changes.ts";
 export { rotationChanges, untiedOutput } from "./folding/rotations/rotation-changes.ts";
 export type { RotationChanges } from "./folding/rotations/rotation-changes.ts";
 export { tieFactors } from "./folding/tied-factors.ts";
+export {
+  blockActivations,
+  embeddingActivations,
+  outputActivations,
+} from "./forward/evaluate/activation-size.ts";
 export { embedTokens } from "./forward/evaluate/embed-tokens.ts";
 export { evaluateBlock } from "./forward/evaluate/evaluate-block.ts";
 export type { Evaluation, LinearInput } from "./forward/evaluate/evaluation.ts";
 export { normalizeOutput, outputLogits } from "./forward/evaluate/output-logits.ts";
+export { Workspace } from "./forward/evaluate/workspace.ts";
 export { forwardModel } from "./forward/forward-model.ts";
 export type { BlockGraph, EmbeddingGraph, ForwardGraph, OutputGraph } from "./forward/graph.ts";
 export type { InputQuantization } from "./forward/input-quantization.ts";
@@ -45,7 +51,13 @@ export { linearInputs, outputInputs } from "./forward/plan/linear-inputs.ts";
 export type { LinearInputs } from "./forward/plan/linear-inputs.ts";
 export { planForward } from "./forward/plan/plan-forward.ts";
 export type { ForwardModel } from "./forward/plan/plan-forward.ts";
-export { evaluateRows, expressionSources, expressionType, keepsRows } from "./expressions/index.ts";
+export {
+  evaluateRows,
+  expressionMemory,
+  expressionSources,
+  expressionType,
+  keepsRows,
+} from "./expressions/index.ts";
 export type { ExpressionType, OpenExpression, TensorExpression, TensorReader } from "./expressions/index.ts";
 export { source } from "./expressions/operations/source.ts";
 export { transpose } from "./expressions/operations/transpose.ts";

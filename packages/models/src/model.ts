@@ -26,8 +26,6 @@ export interface ModelInput {
   readonly readTensor?: (name: string) => Promise<Uint8Array>;
   /** Overrides the pre-tokenizer name that is derived from tokenizer.json (`--pre`). */
   readonly preTokenizer?: string;
-  /** Called with the error of a file of little weight (model card, generation_config.json) that is left out. */
-  readonly onWarning?: (warning: QuernError) => void;
 }
 
 /** How an output type is chosen for a tensor that is not quantized by a recipe. */
@@ -105,6 +103,8 @@ export interface ModelDescription {
   readonly modules: readonly ModelModule[];
   /** Of linear layers whose inputs runtimes quantize, by GGUF name without ".weight". @default none are */
   readonly inputs?: ReadonlyMap<string, StoredInputQuantization>;
+  /** Errors of files of little weight (model card, generation_config.json), which are left out. */
+  readonly warnings: readonly QuernError[];
   /**
    * All metadata in the converter's order. `fileType` is the number for `general.file_type` (llama_ftype), which the
    * converter writes in the midst of the architecture's keys. Of a GGUF file: what it says, `fileType` too.

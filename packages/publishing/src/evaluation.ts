@@ -8,7 +8,7 @@ export interface EvaluationEstimate {
   readonly context: number;
   /** Of all items. */
   readonly seconds: number;
-  /** Bytes. */
+  /** Bytes of the process's resident memory, with what evaluations before leave to the garbage collector. */
   readonly peakMemory: number;
   /** Bytes of a file for what all evaluations have in common, which goes when they are done. */
   readonly scratchBytes: number;

@@ -8,19 +8,14 @@ import type { PublicationGroup } from "./plan.ts";
 const PROCESS_BYTES = 130 * 2 ** 20;
 const UPLOAD_BYTES = 40 * 2 ** 20;
 
-/**
- * What making an item, and reading the vocabularies of its model anew, leave behind when it is evaluated: as measured (a model of 20 million
- * weights and 16 windows: 347 MB with, 282 as planned without).
- */
-const LEFT_BYTES = 80 * 2 ** 20;
-
 /** One thing is made or evaluated at a time, and others are uploaded meanwhile. @returns estimated peak of the process's resident memory in bytes */
 export function peakMemoryOf(params: {
   readonly groups: readonly Pick<PublicationGroup, "peakMemory">[];
   readonly evaluation: ItemEvaluation | undefined;
 }): number {
   const { groups, evaluation } = params;
-  const evaluating = evaluation === undefined ? 0 : evaluation.estimate.peakMemory + LEFT_BYTES;
-  const working = [...groups.map(({ peakMemory }) => peakMemory), evaluating];
+  const working = [...groups, ...(evaluation ? [evaluation.estimate] : [])].map(
+    ({ peakMemory }) => peakMemory,
+  );
   return Math.max(PROCESS_BYTES, ...working) + UPLOAD_BYTES;
 }

@@ -193,6 +193,14 @@ describe("a publication", () => {
     expect(uploads()).toBe(before);
   });
 
+  it("replaces nothing that has appeared since it was planned", async () => {
+    const planned = await plan({ types: ["Q8_0"] });
+    const [path] = planned.items[0]!.item.targets;
+    await writeFile(path!, "somebody else's");
+    expect((await errorOf(publish(planned))).code).toBe("OUTPUT_EXISTS");
+    expect(await readFile(path!, "utf8")).toBe("somebody else's");
+  });
+
   it("adds to what an earlier one has published, and keeps its rows", async () => {
     await run({ types: ["Q8_0"] });
     await run({ types: ["Q4_K_M"] });

@@ -105,7 +105,7 @@ async function planComparison(
 
 /** @param plan Of the largest of the items. */
 function estimateOf(
-  { corpus, estimate, kept, reference }: EvaluationPlan,
+  { corpus, estimate, memory, kept, reference }: EvaluationPlan,
   source: Checkpoint | GgufModel,
   items: number,
 ): EvaluationEstimate {
@@ -116,7 +116,8 @@ function estimateOf(
     windows: corpus.windows.length,
     context: corpus.rule.context,
     seconds: items * estimate.seconds + (kept?.seconds ?? 0),
-    peakMemory: estimate.peakMemory,
+    // Hidden states and weights of the item before are in memory that threads share, too: it may be there when the next is evaluated.
+    peakMemory: estimate.peakMemory + (items > 1 ? memory.states + memory.released : 0),
     scratchBytes: kept?.bytes ?? 0,
     // The output layer is read for each of them.
     networkBytes: remote === 0 ? 0 : remote + (items - 1) * outputBytes,

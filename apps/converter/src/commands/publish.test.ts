@@ -142,6 +142,17 @@ describe("quern publish", () => {
     expect((await publish("-t", "Q8_0", "--private", "--dry-run")).exitCode).toBe(exitCodes.ok);
   });
 
+  it("reads once what says what the model is, whatever is planned and evaluated", async () => {
+    const types = ["-t", "Q4_K_M,Q8_0,Q6_K", "--one-by-one"];
+    const result = await publish(...types, "--eval", texts, "--context", "64", "--windows", "2");
+    expect(result.exitCode, result.stderr).toBe(exitCodes.ok);
+    const reads = (pattern: RegExp, range: RegExp): number =>
+      server.requests.filter(({ path, range: asked = "" }) => pattern.test(path) && range.test(asked)).length;
+    expect(reads(/\/[0-9a-f]{64}$/, /^bytes=0-7$/)).toBe(1);
+    expect(reads(/quern-demo.*\/tokenizer\.json$/, /^bytes=0-/)).toBe(1);
+    expect(reads(/quern-demo.*\/generation_config\.json$/, /^bytes=0-/)).toBe(1);
+  });
+
   it("publishes what can be downloaded and verified against the source", async () => {
     expect((await publish("-t", "Q4_K_M", "--delete-local")).exitCode).toBe(exitCodes.ok);
     const access = { endpoint: server.endpoint, token: TOKEN };

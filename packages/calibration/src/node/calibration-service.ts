@@ -1,5 +1,6 @@
 import { type BlockResult, type InferenceTask, inferenceTasks } from "@quern/inference";
 import { type KernelBackend, loadKernels } from "@quern/kernels";
+import { Workspace } from "@quern/models";
 import type { Service, Thread } from "@quern/threads";
 import { addColumns, type ColumnsTask } from "../accumulation/columns.ts";
 import { addCross, type CrossTask } from "../accumulation/cross.ts";
@@ -26,7 +27,7 @@ export async function createService({
       task: Extract<CalibrationTask, { kind: Kind }>,
     ) => BlockResult | void;
   } = {
-    ...inferenceTasks(kernels),
+    ...inferenceTasks({ kernels, workspace: new Workspace() }),
     output: (task) => captureOutput(kernels, task),
     columns: (task) => addColumns(kernels, task),
     hessian: (task) => addHessians(kernels, task),

@@ -1,5 +1,6 @@
 import { type BlockResult, type InferenceTask, type InferenceThread, inferenceTasks } from "@quern/inference";
 import { type KernelBackend, loadKernels } from "@quern/kernels";
+import { Workspace } from "@quern/models";
 import { compiledModule, type Service, startThreads, type Thread } from "@quern/threads";
 import { type ScoreResult, scoreWindow, type ScoreTask } from "../running/score-window.ts";
 
@@ -23,11 +24,12 @@ export async function createService({
   backend,
 }: EvaluationServiceOptions): Promise<Service<EvaluationTask, EvaluationResult>> {
   const kernels = await loadKernels(backend === undefined ? {} : { backend });
+  const resources = { kernels, workspace: new Workspace() };
   const handlers: {
     readonly [Kind in EvaluationTask["kind"]]: (
       task: Extract<EvaluationTask, { kind: Kind }>,
     ) => EvaluationResult;
-  } = { ...inferenceTasks(kernels), score: (task) => scoreWindow(kernels, task) };
+  } = { ...inferenceTasks(resources), score: (task) => scoreWindow(resources, task) };
   return {
     description: `${kernels.info.backend} ${kernels.info.isa}`,
     run: (task) => handlers[task.kind](task as never),

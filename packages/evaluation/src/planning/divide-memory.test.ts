@@ -1,5 +1,6 @@
-import { openRunnable } from "@quern/inference";
+import { openRunnable, parameterBuffers, parameterGarbage, rowBytes } from "@quern/inference";
 import { openModel } from "@quern/checkpoints/node";
+import { blockActivations, outputActivations } from "@quern/models";
 import { QuernError } from "@quern/tensor";
 import { describe, expect, it } from "vitest";
 import { checkpointPath } from "../testing/golden-evaluation.ts";
@@ -29,6 +30,9 @@ function failure(budget: number): string {
 
 describe("divideMemory", () => {
   const plenty = divide(2 ** 30);
+  const { blocks, output, embedding } = model.graph;
+  const activations = 64 * 4 * blockActivations(blocks[0]!);
+  const logits = 4 * outputActivations(output, embedding.width);
 
   it("keeps all hidden states where there is room, of all models", () => {
     expect(plenty).toMatchObject({ states: stateBytes(model, corpus), spilled: 0, rows: 64 });
@@ -38,21 +42,40 @@ describe("divideMemory", () => {
 
   it("never uses more than the budget, and takes rows before it fails", () => {
     const least = Number(/; (\d+) are the least/.exec(failure(1))![1]);
-    expect(divide(least)).toEqual({ budget: least, used: least, states: 0, spilled: plenty.states, rows: 1 });
+    const { released } = plenty;
+    // What a block needs is room for some logits.
+    const rows = Math.floor(activations / logits);
+    const scarce = { budget: least, used: least, states: 0, spilled: plenty.states, rows, released };
+    expect(divide(least)).toEqual(scarce);
     expect(failure(least - 1)).toContain(`${least} are the least`);
-    let rows = 1;
+    let before = 1;
     for (let budget = least; budget < plenty.used + 2 ** 20; budget += 50_000) {
       const division = divide(budget);
       expect(division.used).toBeLessThanOrEqual(budget);
       expect(division.states + division.spilled).toBe(plenty.states);
-      expect(division.rows).toBeGreaterThanOrEqual(rows);
-      rows = division.rows;
+      expect(division.rows).toBeGreaterThanOrEqual(before);
+      before = division.rows;
     }
-    expect(rows).toBe(64);
+    expect(before).toBe(64);
+  });
+
+  it("counts weights, those of a block or of the output layers, and what is released and may be there all the same", () => {
+    const rows = rowBytes(model, "token_embd.weight", 1);
+    const ofBlocks =
+      rows +
+      parameterBuffers(
+        model,
+        blocks.map(({ tensors }) => tensors),
+      );
+    const ofOutput = parameterBuffers(model, [output.tensors]);
+    expect(plenty.used).toBe(
+      plenty.states + Math.max(ofBlocks, ofOutput) + Math.max(activations, 64 * logits),
+    );
+    expect(plenty.released).toBe(Math.min(ofBlocks, ofOutput) + parameterGarbage(model));
   });
 
   it("gives each thread its part", () => {
-    expect(divide(2 ** 30, 8).used).toBeGreaterThan(plenty.used + 7 * 64 * 4 * model.vocabularySize);
+    expect(divide(2 ** 30, 8).used).toBe(plenty.used + 7 * Math.max(activations, 64 * logits));
     expect(divide(2 ** 30, 0).used).toBe(plenty.used);
   });
 });

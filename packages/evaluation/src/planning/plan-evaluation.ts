@@ -17,11 +17,12 @@ import { planSave } from "./plan-save.ts";
 const LARGEST_DEFAULT = 4 * 2 ** 30;
 
 /**
- * Resident memory of Node with this package loaded and a model described, and of each further thread with its kernels: as measured
- * (Node 20 on Linux x64, native kernels), rounded up.
+ * Resident memory of Node with this package loaded and a model described, of a further model with its tokenizer, and of each further thread with its
+ * kernels: as measured (Node 20 on Linux x64, native kernels), rounded up.
  */
-const PROCESS_BYTES = 130 * 2 ** 20;
-const THREAD_BYTES = 40 * 2 ** 20;
+const PROCESS_BYTES = 120 * 2 ** 20;
+const MODEL_BYTES = 8 * 2 ** 20;
+const THREAD_BYTES = 26 * 2 ** 20;
 
 /**
  * Opens models, cuts texts, and checks what can be checked before weights are read.
@@ -79,7 +80,15 @@ export async function planEvaluation(request: EvaluationRequest): Promise<Evalua
     kernels: `${kernels.info.backend} ${kernels.info.isa}`,
     memory,
     folder,
-    estimate: { seconds, peakMemory: processMemory(PROCESS_BYTES) + threads * THREAD_BYTES + memory.used },
+    estimate: {
+      seconds,
+      peakMemory:
+        processMemory(PROCESS_BYTES) +
+        (models.length - 1) * MODEL_BYTES +
+        threads * THREAD_BYTES +
+        memory.used +
+        memory.released,
+    },
     confidence,
     tool,
     warnings,

@@ -1,4 +1,5 @@
-import { type ForwardKernels, type OutputGraph, outputLogits, type ParameterSet } from "@quern/models";
+import type { TaskResources } from "@quern/inference";
+import { type OutputGraph, outputLogits, type ParameterSet } from "@quern/models";
 import type { ScoredPositions } from "../windows/evaluation-rule.ts";
 
 /** A model at a window whose last hidden states are there. */
@@ -13,15 +14,15 @@ export interface ScoredModel {
   readonly width: number;
 }
 
-/** Logits of some positions of a window, a row for each. */
+/** Logits of some positions of a window, a row for each, in the workspace. */
 export function logitRows(
-  kernels: ForwardKernels,
+  { kernels, workspace }: TaskResources,
   { graph, parameters, hidden, width }: ScoredModel,
   { first, count }: ScoredPositions,
 ): readonly Float32Array[] {
   const logits = outputLogits({
     graph,
-    evaluation: { kernels, parameters },
+    evaluation: { kernels, parameters, workspace },
     hidden: hidden.subarray(first * width, (first + count) * width),
     rows: count,
   });

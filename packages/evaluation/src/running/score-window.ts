@@ -1,4 +1,4 @@
-import type { ForwardKernels } from "@quern/models";
+import type { TaskResources } from "@quern/inference";
 import { QuernError } from "@quern/tensor";
 import type { PositionScores } from "../measures/position-scores.ts";
 import type { LogitSummary } from "../measures/score-logits.ts";
@@ -32,15 +32,16 @@ export interface ScoreResult {
  *
  * @throws QuernError `ACTIVATION_NOT_FINITE`
  */
-export function scoreWindow(kernels: ForwardKernels, task: ScoreTask): ScoreResult {
+export function scoreWindow(resources: TaskResources, task: ScoreTask): ScoreResult {
   const { tokens, positions, rows, model, reference, likeliest } = task;
-  const scorer = createScorer({ kernels, reference, positions: positions.count });
+  const scorer = createScorer({ resources, reference, positions: positions.count });
   const loss = new Float64Array(positions.count);
   const kept = likeliest === undefined ? undefined : emptyRows(positions.count, likeliest);
   for (let begun = 0; begun < positions.count; begun += rows) {
     const part = { first: positions.first + begun, count: Math.min(rows, positions.count - begun) };
+    resources.workspace.clear();
     scorer.begin(part);
-    for (const [row, logits] of logitRows(kernels, model, part).entries()) {
+    for (const [row, logits] of logitRows(resources, model, part).entries()) {
       const position = begun + row;
       const right = tokens[part.first + row + 1]!;
       const summaries = scorer.score({ position, row, logits, right });

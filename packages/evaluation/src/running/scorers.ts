@@ -1,4 +1,4 @@
-import type { ForwardKernels } from "@quern/models";
+import type { TaskResources } from "@quern/inference";
 import type { PositionScores } from "../measures/position-scores.ts";
 import { compareLogits, type LogitSummary, summarizeLogits } from "../measures/score-logits.ts";
 import { compareWithLikeliest } from "../reference/compare-with-likeliest.ts";
@@ -24,7 +24,7 @@ interface ScoredRow {
 
 /** Compares positions of a window with a reference. */
 export interface Scorer {
-  /** Makes ready for some of the positions, next to each other. */
+  /** Makes ready for some of the positions, next to each other; what it takes of the workspace stays there until it is cleared. */
   begin(part: ScoredPositions): void;
   /** Fills in the figures of a position. @returns what the logits say, of the reference too where it has any */
   score(row: ScoredRow): { readonly model: LogitSummary; readonly reference?: LogitSummary };
@@ -33,26 +33,26 @@ export interface Scorer {
 }
 
 export function createScorer(params: {
-  readonly kernels: ForwardKernels;
+  readonly resources: TaskResources;
   readonly reference: ScoreReference | undefined;
   /** Scored positions of the window. */
   readonly positions: number;
 }): Scorer {
-  const { kernels, reference, positions } = params;
+  const { resources, reference, positions } = params;
   if (reference === undefined)
     return { begin: () => {}, score: ({ logits }) => ({ model: summarizeLogits(logits) }) };
   return reference.kind === "model"
-    ? againstModel(kernels, reference, positions)
+    ? againstModel(resources, reference, positions)
     : againstLikeliest(reference, positions);
 }
 
-function againstModel(kernels: ForwardKernels, reference: ScoredModel, positions: number): Scorer {
+function againstModel(resources: TaskResources, reference: ScoredModel, positions: number): Scorer {
   const comparison = emptyComparison(positions);
   let rows: readonly Float32Array[] = [];
   return {
     comparison,
     begin(part) {
-      rows = logitRows(kernels, reference, part);
+      rows = logitRows(resources, reference, part);
     },
     score({ position, row, logits, right }) {
       const others = rows[row]!;

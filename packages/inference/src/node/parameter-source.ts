@@ -63,7 +63,8 @@ export function openParameters({ source, tensors: described }: RunnableModel): P
       return loaded;
     },
     async loadRows(name, rows) {
-      return shared(await loadParameterRows({ tensor: tensors.get(name)!, reader: rowReader, rows }), pool);
+      const allocate = (size: number): Uint8Array => new Uint8Array(pool.take(size));
+      return loadParameterRows({ tensor: tensors.get(name)!, reader: rowReader, rows, allocate });
     },
     change(changes) {
       changed = joinChanges(changed, changes);

@@ -1,4 +1,5 @@
 import { type KernelBackend, loadKernels } from "@quern/kernels";
+import { Workspace } from "@quern/models";
 import { compiledModule, type Service, startThreads, type Thread } from "@quern/threads";
 import type { BlockResult } from "../tasks/block.ts";
 import { type InferenceTask, inferenceTasks } from "../tasks/inference-tasks.ts";
@@ -15,7 +16,7 @@ export async function createService({
   backend,
 }: InferenceOptions): Promise<Service<InferenceTask, BlockResult | void>> {
   const kernels = await loadKernels(backend === undefined ? {} : { backend });
-  const { embed, block } = inferenceTasks(kernels);
+  const { embed, block } = inferenceTasks({ kernels, workspace: new Workspace() });
   return {
     description: `${kernels.info.backend} ${kernels.info.isa}`,
     run: (task) => (task.kind === "embed" ? embed(task) : block(task)),

@@ -1,9 +1,11 @@
 import { loadKernels } from "@quern/kernels";
-import { evaluateBlock, type LinearInput } from "@quern/models";
+import { evaluateBlock, type LinearInput, Workspace } from "@quern/models";
 import { describe, expect, it } from "vitest";
 import { openParameters } from "../node/parameter-source.ts";
 import { goldenModel } from "../testing/golden-model.ts";
 import { runBlock } from "./block.ts";
+
+const workspace = new Workspace();
 
 describe("runBlock", () => {
   it.each(["llama2-spm", "qwen3moe", "deepseek2-lite", "cohere2"])(
@@ -38,7 +40,7 @@ describe("runBlock", () => {
         index: 0,
         hidden,
       } as const;
-      const { captured } = runBlock(kernels, { ...task, capture, keep: true });
+      const { captured } = runBlock({ kernels, workspace }, { ...task, capture, keep: true });
       expect(hidden).toEqual(before);
       expect(captured.map(({ module }) => module)).toEqual(groups.map((group) => group.name));
       for (const [index, { module, parts }] of captured.entries()) {
@@ -48,16 +50,19 @@ describe("runBlock", () => {
       }
       for (const [index, one] of capture.entries()) {
         const target = new Float32Array(one.target.length);
-        const alone = runBlock(kernels, {
-          ...task,
-          capture: [{ module: one.module, target }],
-          capturesOnly: true,
-        });
+        const alone = runBlock(
+          { kernels, workspace },
+          {
+            ...task,
+            capture: [{ module: one.module, target }],
+            capturesOnly: true,
+          },
+        );
         expect(alone.captured).toEqual([captured[index]]);
         expect(target).toEqual(one.target);
         expect(hidden).toEqual(before);
       }
-      expect(runBlock(kernels, task)).toEqual({ captured: [] });
+      expect(runBlock({ kernels, workspace }, task)).toEqual({ captured: [] });
       expect(hidden).toEqual(after);
     },
   );
@@ -79,8 +84,8 @@ describe("runBlock", () => {
       capture: [{ module: "blk.0.attn_output", target: new Float32Array(hidden.length) }],
     } as const;
     const kernels = await loadKernels();
-    expect(runBlock(kernels, { ...task, capturesOnly: true }).captured).toHaveLength(1);
-    expect(() => runBlock(kernels, task)).toThrow(
+    expect(runBlock({ kernels, workspace }, { ...task, capturesOnly: true }).captured).toHaveLength(1);
+    expect(() => runBlock({ kernels, workspace }, task)).toThrow(
       expect.objectContaining({ code: "FORWARD_TENSOR_MISSING" }) as Error,
     );
   });

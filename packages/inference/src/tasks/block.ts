@@ -1,12 +1,7 @@
-import {
-  type BlockGraph,
-  evaluateBlock,
-  type ForwardKernels,
-  type LinearInput,
-  type ParameterSet,
-} from "@quern/models";
+import { type BlockGraph, evaluateBlock, type LinearInput, type ParameterSet } from "@quern/models";
 import type { ModelWindow } from "../window.ts";
 import { checkFinite } from "./finite.ts";
+import type { TaskResources } from "./task-resources.ts";
 
 /** Where the inputs of a group of linear layers go. */
 export interface Capture {
@@ -45,8 +40,9 @@ export interface BlockResult {
 }
 
 /** @throws QuernError `ACTIVATION_NOT_FINITE`, and the codes of `evaluateBlock` */
-export function runBlock(kernels: ForwardKernels, task: BlockTask): BlockResult {
+export function runBlock({ kernels, workspace }: TaskResources, task: BlockTask): BlockResult {
   const { graph, parameters, window, index, hidden, keep = false, capture = [], capturesOnly = false } = task;
+  workspace.clear();
   const captures = new Map(capture.map(({ module, target }) => [module, new CapturedGroup(module, target)]));
   const captured = [...captures.values()];
   const observe = (input: LinearInput): void => {
@@ -56,7 +52,7 @@ export function runBlock(kernels: ForwardKernels, task: BlockTask): BlockResult 
   const result = unlessAllCaptured(() =>
     evaluateBlock({
       graph,
-      evaluation: { kernels, parameters, ...(captures.size > 0 && { observe }) },
+      evaluation: { kernels, parameters, workspace, ...(captures.size > 0 && { observe }) },
       hidden,
       tokens: window.tokens.length,
       starts: window.starts,

@@ -1,6 +1,7 @@
-import { embedTokens, type EmbeddingGraph, type ForwardKernels, type ParameterSet } from "@quern/models";
+import { embedTokens, type EmbeddingGraph, type ParameterSet } from "@quern/models";
 import type { ModelWindow } from "../window.ts";
 import { checkFinite } from "./finite.ts";
+import type { TaskResources } from "./task-resources.ts";
 
 /** Tokens of a window to its first hidden states. */
 export interface EmbedTask {
@@ -15,9 +16,10 @@ export interface EmbedTask {
 }
 
 /** @throws QuernError `ACTIVATION_NOT_FINITE`, and the codes of `embedTokens` */
-export function runEmbed(kernels: ForwardKernels, task: EmbedTask): void {
+export function runEmbed({ kernels, workspace }: TaskResources, task: EmbedTask): void {
   const { graph, parameters, window, index, hidden } = task;
   const { tokens, starts } = window;
-  hidden.set(embedTokens({ graph, evaluation: { kernels, parameters }, tokens, starts }));
+  workspace.clear();
+  hidden.set(embedTokens({ graph, evaluation: { kernels, parameters, workspace }, tokens, starts }));
   checkFinite({ hidden, width: graph.width, where: graph.module, window: index });
 }

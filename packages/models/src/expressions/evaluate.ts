@@ -1,4 +1,4 @@
-import { QuernError } from "@quern/tensor";
+import { byteSize, QuernError } from "@quern/tensor";
 import type { ExpressionType, TensorExpression, TensorReader } from "./expression.ts";
 import type { Operation, OperationContext } from "./operation.ts";
 import { OPERATIONS } from "./registry.ts";
@@ -25,7 +25,7 @@ export function expressionType(
  *
  * @param params.firstRow First of the rows of the expression seen as rows x last dimension.
  * @param params.rows How many; 0 gives an empty array.
- * @param params.allocate Gives memory of a size for the result and what it is joined from; it need not be zeroed, and is the
+ * @param params.allocate Gives memory of a size for the result and what it is joined from, where numbers may lie; it need not be zeroed, and is the
  * caller's again once the result has been used. Default: new arrays.
  * @throws QuernError `EXPRESSION_ROWS_OUT_OF_RANGE`, the codes of {@link expressionType} and what `reader` throws
  */
@@ -60,6 +60,26 @@ export function expressionSources(expression: TensorExpression): string[] {
   };
   visit(expression);
   return [...names];
+}
+
+/**
+ * What it takes to evaluate all rows of an expression.
+ *
+ * @returns bytes of each piece of memory that the reader and the caller give, the result last unless it lies elsewhere, and of all arrays that are left to
+ * the garbage collector
+ */
+export function expressionMemory(
+  expression: TensorExpression,
+  reader: Pick<TensorReader, "info">,
+): { readonly allocated: readonly number[]; readonly own: number } {
+  const inputs = (expression.inputs ?? []).map((input) => expressionMemory(input, reader));
+  const { result, ownBytes } = operationOf(expression);
+  const size = byteSize(expressionType(expression, reader));
+  const own = (result === undefined ? size : 0) + (ownBytes?.(expression) ?? 0);
+  return {
+    allocated: [...inputs.flatMap(({ allocated }) => allocated), ...(result === "allocated" ? [size] : [])],
+    own: inputs.reduce((sum, input) => sum + input.own, own),
+  };
 }
 
 /** Whether rows stay rows: the columns of the tensors of the checkpoint that it is made from are those of the result. */

@@ -1,3 +1,3 @@
 // What a thread needs that evaluates tensors: `@quern/models/expressions`, without the architectures.
-export { evaluateRows, expressionSources, expressionType, keepsRows } from "./evaluate.ts";
+export { evaluateRows, expressionMemory, expressionSources, expressionType, keepsRows } from "./evaluate.ts";
 export type { ExpressionType, OpenExpression, TensorExpression, TensorReader } from "./expression.ts";

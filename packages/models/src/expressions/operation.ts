@@ -30,6 +30,10 @@ export interface Operation<Expression extends TensorExpression = TensorExpressio
     range: { readonly start: number; readonly count: number },
     context: OperationContext,
   ): Promise<Uint8Array>;
+  /** Where the rows of the result lie: in memory that `allocate` or the reader gave, or where those of the input do. @default in a new array */
+  readonly result?: "allocated" | "input";
+  /** Bytes of further arrays that it makes, for all rows. @default none to speak of */
+  readonly ownBytes?: (expression: Expression) => number;
   /** Whether a node stands for a tensor of the checkpoint, which is called `name`. */
   readonly isTensor?: true;
   /** Whether the last two axes are exchanged, and nothing else. */

@@ -1,4 +1,4 @@
-import { decodeElements, type ElementType } from "@quern/tensor";
+import { decodeElements } from "@quern/tensor";
 import { evaluateRows } from "../expressions/evaluate.ts";
 import type { TensorReader } from "../expressions/expression.ts";
 import type { ModelTensor } from "../model.ts";
@@ -31,33 +31,32 @@ export async function loadParameters(params: {
 /**
  * Some rows of a matrix, in the order of `rows`: of a token embedding, those of the tokens that occur.
  *
- * @param params.rows Indices, in ascending order; rows in sequence are read at once.
+ * @param params.rows Indices, one or more, in ascending order; rows in sequence are read at once.
+ * @param params.allocate Gives memory for all of them.
  * @throws QuernError the codes of `evaluateRows`
  */
 export async function loadParameterRows(params: {
   readonly tensor: ModelTensor;
   readonly reader: TensorReader;
   readonly rows: readonly number[];
+  readonly allocate: (size: number) => Uint8Array;
 }): Promise<Parameter> {
-  const { tensor, reader, rows } = params;
-  const parts: Parameter["data"][] = [];
-  let type = "F32";
+  const { tensor, reader, rows, allocate } = params;
+  let all: Parameter | undefined;
   for (let first = 0; first < rows.length;) {
     let next = first + 1;
     while (rows[next] === rows[first]! + next - first) next += 1;
-    const part = await load(tensor, reader, { firstRow: rows[first]!, rows: next - first });
-    parts.push(part.data);
-    type = part.type;
+    const { type, data } = await load(tensor, reader, { firstRow: rows[first]!, rows: next - first });
+    const rowLength = data.length / (next - first);
+    all ??= {
+      type,
+      shape: [rows.length, tensor.shape.at(-1) ?? 1],
+      data: inType(type, allocate((data.byteLength / (next - first)) * rows.length)),
+    };
+    all.data.set(data, first * rowLength);
     first = next;
   }
-  const length = parts.reduce((total, part) => total + part.length, 0);
-  const data = type === "F32" ? new Float32Array(length) : new Uint8Array(length);
-  let offset = 0;
-  for (const part of parts) {
-    data.set(part, offset);
-    offset += part.length;
-  }
-  return { type, shape: [rows.length, tensor.shape.at(-1) ?? 1], data };
+  return all!;
 }
 
 function rowsOf({ shape }: ModelTensor): number {
@@ -77,10 +76,16 @@ async function load(
   const { shape, storage, sourceType, expression } = tensor;
   const read = (from: TensorReader): Promise<Uint8Array> =>
     evaluateRows(expression, { reader: from, firstRow, rows, ...(allocate && { allocate }) });
-  if (storage === "f32") return { type: "F32", shape, data: toFloat32(await read(widened(reader)), "F32") };
-  const data = await read(reader);
+  if (storage === "f32") return { type: "F32", shape, data: inType("F32", await read(widened(reader))) };
   const type = typeof storage === "object" ? storage.packed : sourceType;
-  return { type, shape, data: type === "F32" ? toFloat32(data, type) : data };
+  return { type, shape, data: inType(type, await read(reader)) };
+}
+
+/** Numbers where they lie, if they can be read there. */
+function inType(type: string, bytes: Uint8Array): Parameter["data"] {
+  if (type !== "F32") return bytes;
+  const { buffer, byteOffset, byteLength } = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  return new Float32Array(buffer, byteOffset, byteLength / 4);
 }
 
 /** The checkpoint as if it were all in F32. */
@@ -89,11 +94,7 @@ function widened(reader: TensorReader): TensorReader {
     info: (name) => ({ ...reader.info(name), type: "F32" }),
     async readRows(name, start, count) {
       const bytes = await reader.readRows(name, start, count);
-      return new Uint8Array(toFloat32(bytes, reader.info(name).type).buffer);
+      return new Uint8Array(decodeElements({ type: reader.info(name).type, bytes }).buffer);
     },
   };
-}
-
-function toFloat32(bytes: Uint8Array, type: ElementType): Float32Array {
-  return decodeElements({ type, bytes });
 }

@@ -1,6 +1,6 @@
 import { type Checkpoint, formatOf, type LayerStack, type QuantizedFormat } from "@quern/checkpoints";
 import {
-  describeModel,
+  describeSource,
   hasMergedExperts,
   keepsRows,
   LINEAR_ROLES,
@@ -61,22 +61,16 @@ export interface LayeredModel {
  * programs that load the format take them; where they do not, they are listed.
  *
  * @param params.format How layers will be stored. @default not in a checkpoint
- * @throws QuernError `PLAN_SOURCE_PACKED` for experts that are in blocks of a ggml type already (gpt-oss), and the codes of `describeModel`
+ * @throws QuernError `PLAN_SOURCE_PACKED` for experts that are in blocks of a ggml type already (gpt-oss), and the codes of `describeSource`
  */
 export async function openLayeredModel(
   checkpoint: Checkpoint,
   params: { readonly format?: string } = {},
 ): Promise<LayeredModel> {
   const format = params.format === undefined ? undefined : formatOf(params.format);
-  const warnings: QuernError[] = [];
-  const input = {
-    files: checkpoint.files,
-    tensors: checkpoint.tensors,
-    readTensor: (name: string) => checkpoint.readTensor(name),
-  };
-  const described = await describeModel({ ...input, onWarning: (warning) => warnings.push(warning) });
+  const described = await describeSource(checkpoint);
   checkPacked(described);
-  const plain = await plainTensors(input);
+  const plain = await plainTensors(checkpoint);
   const dtype = dtypeOf(plain.config);
   const { description, tensors } = separateExperts(
     { description: described, tensors: plain.tensors },
@@ -91,7 +85,7 @@ export async function openLayeredModel(
     ...linearLayers({ description, tensors, dtype, format }),
     ...tiedOutput(description),
     dtype,
-    warnings,
+    warnings: described.warnings,
   };
 }
 

@@ -21,6 +21,7 @@ function check(model: Partial<ModelTensor>, planned: Partial<PlannedTensor>): vo
     architecture: "llama",
     tensors: [{ ...tensor, ...model }],
     modules: [],
+    warnings: [],
     metadata: () => new Map(),
     computation: () => new Map(),
   };

@@ -42,18 +42,15 @@ import { tensorsLeft } from "./tensors-left.ts";
  * - the codes of `describeModel`, `describeGguf`, `selectQuantizedTypes`, `planGguf` and `loadKernels`
  */
 export async function planConversion(params: PlanParams): Promise<ConversionPlan> {
-  const { checkpoint, importance, backend, force = false, restart = false } = params;
+  const { checkpoint, importance, preTokenizer, backend, force = false, restart = false } = params;
   const { measureErrors = false, directory = ".", companions = [] } = params;
   const memory = memoryBudget(params.memory);
   const threads = resolveThreads(params.threads);
   if (params.outputs.length === 0)
     throw new QuernError("PLAN_NO_OUTPUTS", "There is nothing to write: expected an output.");
 
-  const warnings: QuernError[] = [];
-  const model = await describeSource(checkpoint, {
-    onWarning: (warning) => warnings.push(warning),
-    ...(params.preTokenizer === undefined ? {} : { preTokenizer: params.preTokenizer }),
-  });
+  const model = await describeSource(checkpoint, preTokenizer === undefined ? {} : { preTokenizer });
+  const warnings = [...model.warnings];
   checkStatisticsOf(params, model);
   const kernels = await loadKernels({ backend });
   const { requests, origins } = await requestsOf(params);

@@ -114,11 +114,13 @@ export async function planGgufPublication(params: PlanGgufPublicationParams): Pr
   const groups: PublicationGroup[] = [];
   for (const pass of passes) {
     const made = pass.map((item) => requests[items.indexOf(item)]!);
+    // Reads nothing of the model, which is described once. Places of files, journals of conversions, and whether others are at work there are
+    // looked at now, so that nothing fails late, and by the conversion once more as it begins, which may be hours later.
     const plan = await planConversion({
       ...conversion,
       directory,
       outputs: made,
-      force: force || inTheWay(pass).every((path) => journal.owns(path)),
+      force: force || mayReplace(pass, journal),
     });
     const run = (options: ConvertOptions): Promise<ConversionReport> =>
       convertPlan === undefined ? convert(plan, options) : convertPlan(plan, made, options);
@@ -158,9 +160,13 @@ async function surveyOutputs({
   };
 }
 
-/** What an earlier publication made under a name of ours was another version, or is not complete: that may go. */
-function inTheWay(items: readonly PublicationItem[]): string[] {
-  return items.flatMap(({ targets }) => targets).filter((path) => existsSync(path));
+/**
+ * What an earlier publication made under a name of ours was another version, or is not complete: that may go. What is not there yet, and
+ * appears before the files have their names, is somebody else's.
+ */
+function mayReplace(items: readonly PublicationItem[], journal: PublicationJournal): boolean {
+  const there = items.flatMap(({ targets }) => targets).filter((path) => existsSync(path));
+  return there.length > 0 && there.every((path) => journal.owns(path));
 }
 
 function groupOf(

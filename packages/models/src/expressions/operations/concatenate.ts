@@ -14,6 +14,7 @@ export function concatenate(inputs: readonly TensorExpression[]): TensorExpressi
 
 export const concatenateOperation: Operation<Concatenate> = {
   name: "concatenate",
+  result: "allocated",
   type({ inputs }, { typeOf }) {
     const types = inputs.map(typeOf);
     const [first] = types;

@@ -53,6 +53,7 @@ export function dequantizeLayer(params: {
 
 export const dequantizeOperation: Operation<Dequantize> = {
   name: "dequantize",
+  result: "allocated",
   isTensor: true,
   type(expression, { typeOf }) {
     const { layer, shape } = expression;
@@ -67,6 +68,8 @@ export const dequantizeOperation: Operation<Dequantize> = {
     }
     return { type: "F32", shape };
   },
+  // A byte for each code.
+  ownBytes: ({ shape }) => elementCount(shape),
   async rows(expression, { start, count }, context) {
     const { layer } = expression;
     const format = formatOf(expression.format);
@@ -78,20 +81,21 @@ export const dequantizeOperation: Operation<Dequantize> = {
       along === "rows"
         ? layer.columns
         : Math.max(columnStep, Math.floor(stripSize / columnStep) * columnStep);
-    const weights = new Float32Array((end - first) * layer.columns);
+    const bytes = context.allocate((end - first) * layer.columns * 4);
+    const weights = new Float32Array(bytes.buffer, bytes.byteOffset, (end - first) * layer.columns);
     for (let column = 0; column < layer.columns; column += stripColumns) {
       const columns = Math.min(stripColumns, layer.columns - column);
       const window = {
         rows: { start: first, count: end - first },
         columns: { start: column, count: columns },
       };
-      const bytes = await partsOf(expression, window, context);
-      const matrix = unpackLayer({ format, layer, bytes, window, module: expression.format });
+      const parts = await partsOf(expression, window, context);
+      const matrix = unpackLayer({ format, layer, bytes: parts, window, module: expression.format });
       if (columns === layer.columns) dequantize(matrix, weights);
       else placeColumns(dequantize(matrix), { into: weights, columns, column, stride: layer.columns });
     }
     const offset = (start - first) * layer.columns;
-    return new Uint8Array(weights.buffer, offset * 4, count * layer.columns * 4);
+    return bytes.subarray(offset * 4, (offset + count) * layer.columns * 4);
   },
 };
 

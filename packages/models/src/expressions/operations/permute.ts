@@ -18,6 +18,7 @@ export function permute(input: TensorExpression, axes: readonly number[]): Tenso
 
 export const permuteOperation: Operation<Permute> = {
   name: "permute",
+  result: "allocated",
   type({ inputs, axes }, { typeOf }) {
     const input = typeOf(inputs[0]);
     const rank = input.shape.length;

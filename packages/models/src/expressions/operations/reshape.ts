@@ -15,6 +15,7 @@ export function reshape(input: TensorExpression, shape: readonly number[]): Tens
 
 export const reshapeOperation: Operation<Reshape> = {
   name: "reshape",
+  result: "input",
   type({ inputs, shape }, { typeOf }) {
     const input = typeOf(inputs[0]);
     if (elementCount(shape) !== elementCount(input.shape)) {

@@ -26,6 +26,7 @@ export function slice(
 
 export const sliceOperation: Operation<Slice> = {
   name: "slice",
+  result: "allocated",
   type({ inputs, axis, start, stop, step }, { typeOf }) {
     const input = typeOf(inputs[0]);
     const size = input.shape[axis];

@@ -12,6 +12,7 @@ export function source(name: string): TensorExpression {
 
 export const sourceOperation: Operation<Source> = {
   name: "source",
+  result: "allocated",
   isTensor: true,
   type({ name }, { reader }) {
     const { type, shape } = reader.info(name);

@@ -14,6 +14,7 @@ export function stack(inputs: readonly TensorExpression[]): TensorExpression {
 
 export const stackOperation: Operation<Stack> = {
   name: "stack",
+  result: "allocated",
   type({ inputs }, { typeOf }) {
     const types = inputs.map(typeOf);
     const [first] = types;

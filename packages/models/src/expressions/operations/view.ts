@@ -13,6 +13,7 @@ export function view(name: string, input: TensorExpression): TensorExpression {
 
 export const viewOperation: Operation<View> = {
   name: "view",
+  result: "input",
   isTensor: true,
   type: ({ inputs }, { typeOf }) => typeOf(inputs[0]),
   rows: ({ inputs }, { start, count }, { rowsOf }) => rowsOf(inputs[0], start, count),

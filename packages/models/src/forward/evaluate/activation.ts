@@ -1,5 +1,5 @@
-import type { ForwardMath } from "../kernels.ts";
 import type { Activation } from "../record.ts";
+import { type Evaluation, takeNumbers } from "./evaluation.ts";
 
 /** Constants of gpt-oss (transformers, `GptOssExperts`). */
 const OAI_ALPHA = 1.702;
@@ -12,20 +12,26 @@ export function isLinearInUp(activation: Activation): boolean {
 
 /** f(x), or f(gate) * up; the result may be in the memory of `x`. */
 export function applyActivation(
-  math: ForwardMath,
+  evaluation: Pick<Evaluation, "kernels" | "workspace">,
   activation: Activation,
   { x, up }: { readonly x: Float32Array; readonly up?: Float32Array },
 ): Float32Array {
-  if (activation === "swiglu-oai") return clampedSwiglu(x, up ?? x);
-  math.activate({ kind: activation, x, y: x, ...(up !== undefined && { up }) });
+  if (activation === "swiglu-oai") return clampedSwiglu(evaluation, x, up ?? x);
+  evaluation.kernels.math.activate({ kind: activation, x, y: x, ...(up !== undefined && { up }) });
   return x;
 }
 
 /** (up + 1) * gate * sigmoid(1.702 gate), with both clamped at 7. */
-function clampedSwiglu(gate: Float32Array, up: Float32Array): Float32Array {
-  return gate.map((value, index) => {
-    const clamped = Math.min(value, OAI_LIMIT);
+function clampedSwiglu(
+  evaluation: Pick<Evaluation, "workspace">,
+  gate: Float32Array,
+  up: Float32Array,
+): Float32Array {
+  const result = takeNumbers(evaluation, gate.length);
+  for (let index = 0; index < gate.length; index++) {
+    const clamped = Math.min(gate[index]!, OAI_LIMIT);
     const factor = Math.max(-OAI_LIMIT, Math.min(up[index]!, OAI_LIMIT)) + 1;
-    return (factor * clamped) / (1 + Math.exp(-OAI_ALPHA * clamped));
-  });
+    result[index] = (factor * clamped) / (1 + Math.exp(-OAI_ALPHA * clamped));
+  }
+  return result;
 }

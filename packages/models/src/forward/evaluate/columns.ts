@@ -1,14 +1,19 @@
+import { type Evaluation, takeNumbers } from "./evaluation.ts";
+
 /** Columns [start, start + width) of a matrix, as a matrix of their own. */
-export function columns(params: {
-  readonly matrix: Float32Array;
-  readonly rows: number;
-  /** Columns of the matrix. */
-  readonly stride: number;
-  readonly start: number;
-  readonly width: number;
-}): Float32Array {
+export function columns(
+  evaluation: Pick<Evaluation, "workspace">,
+  params: {
+    readonly matrix: Float32Array;
+    readonly rows: number;
+    /** Columns of the matrix. */
+    readonly stride: number;
+    readonly start: number;
+    readonly width: number;
+  },
+): Float32Array {
   const { matrix, rows, stride, start, width } = params;
-  const result = new Float32Array(rows * width);
+  const result = takeNumbers(evaluation, rows * width);
   for (let row = 0; row < rows; row++) {
     const first = row * stride + start;
     result.set(matrix.subarray(first, first + width), row * width);

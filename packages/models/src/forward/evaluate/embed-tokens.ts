@@ -1,7 +1,7 @@
 import { QuernError } from "@quern/tensor";
 import type { EmbeddingGraph } from "../graph.ts";
 import { numbersOf, parameterOf } from "../parameters.ts";
-import type { Evaluation } from "./evaluation.ts";
+import { type Evaluation, takeNumbers } from "./evaluation.ts";
 import { applyNorm } from "./norm.ts";
 import { rowsOf, type Sequence, sequencesOf } from "./sequences.ts";
 
@@ -26,7 +26,7 @@ export function embedTokens(params: {
   checkTokens(graph, tokens, sequences);
   const { type, data } = parameterOf(parameters, `${graph.module}.weight`);
   const rowLength = data.length / graph.tokens;
-  const hidden = new Float32Array(tokens.length * width);
+  const hidden = takeNumbers(evaluation, tokens.length * width);
   for (const [index, token] of tokens.entries()) {
     const target = hidden.subarray(index * width, (index + 1) * width);
     const row = data.subarray(token * rowLength, (token + 1) * rowLength);

@@ -1,5 +1,5 @@
 import type { AttentionGraph, BlockGraph, FeedForwardGraph, NormGraph } from "../graph.ts";
-import type { Evaluation } from "./evaluation.ts";
+import { copyNumbers, type Evaluation, keepingResult } from "./evaluation.ts";
 import { applyExperts } from "./experts.ts";
 import { applyNetwork } from "./feed-forward.ts";
 import { applyHeadsAttention } from "./heads-attention.ts";
@@ -29,29 +29,32 @@ export function evaluateBlock(params: {
   const add = (x: Float32Array, y: Float32Array): void => math.addScaled({ x, y, alpha: residualScale });
   const norms = new SharedNorms(evaluation);
 
+  // Norms may be shared, and outlast the part that they are for.
+  const attentionInput = norms.apply(attention.norms.before, hidden);
+  const sequences = sequencesOf(tokens, starts);
   const attended = normalize(
     evaluation,
     attention.norms.after,
-    applyAttention(evaluation, attention, {
-      input: norms.apply(attention.norms.before, hidden),
-      tokens,
-      sequences: sequencesOf(tokens, starts),
-    }),
+    keepingResult(evaluation, () =>
+      applyAttention(evaluation, attention, { input: attentionInput, tokens, sequences }),
+    ),
   );
-  const feed = (input: Float32Array): Float32Array =>
-    normalize(
+  const feed = (states: Float32Array): Float32Array => {
+    const input = norms.apply(feedForward.norms.before, states);
+    return normalize(
       evaluation,
       feedForward.norms.after,
-      applyFeedForward(evaluation, feedForward, norms.apply(feedForward.norms.before, input), tokens),
+      keepingResult(evaluation, () => applyFeedForward(evaluation, feedForward, input, tokens)),
     );
-  const middle = hidden.slice();
+  };
+  const middle = copyNumbers(evaluation, hidden);
   add(attended, middle);
   if (parallel) {
     add(feed(hidden), middle);
     return middle;
   }
   const residual = normalize(evaluation, attention.norms.residual, middle);
-  const result = residual.slice();
+  const result = copyNumbers(evaluation, residual);
   add(feed(residual), result);
   return normalize(evaluation, feedForward.norms.residual, result);
 }

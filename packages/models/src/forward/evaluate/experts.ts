@@ -1,6 +1,6 @@
 import type { ExpertsGraph } from "../graph.ts";
 import { numbersOf } from "../parameters.ts";
-import type { Evaluation } from "./evaluation.ts";
+import { type Evaluation, scoped, takeNumbers } from "./evaluation.ts";
 import { applyNetwork, applyNetworkWith } from "./feed-forward.ts";
 import { applyLinear, applyMatrix } from "./linear.ts";
 import { routeTokens } from "./routing.ts";
@@ -19,26 +19,28 @@ export function applyExperts(
     selectionBias:
       selectionBias === undefined ? undefined : numbersOf(evaluation.parameters, `${selectionBias}.bias`),
   });
-  const result = new Float32Array(tokens * width);
+  const result = takeNumbers(evaluation, tokens * width).fill(0);
   for (const [matrix, route] of routes.entries()) {
     const rows = route.tokens.length;
     if (rows === 0) continue;
-    const own = new Float32Array(rows * width);
-    for (const [row, token] of route.tokens.entries()) {
-      own.set(input.subarray(token * width, (token + 1) * width), row * width);
-    }
-    const output = applyNetworkWith(evaluation, network, {
-      input: own,
-      rows,
-      apply: (layer, values) => applyMatrix(evaluation, layer, { input: values, rows, matrix }),
-    });
-    for (const [row, token] of route.tokens.entries()) {
-      evaluation.kernels.math.addScaled({
-        x: output.subarray(row * width, (row + 1) * width),
-        y: result.subarray(token * width, (token + 1) * width),
-        alpha: route.weights[row]!,
+    scoped(evaluation, () => {
+      const own = takeNumbers(evaluation, rows * width);
+      for (const [row, token] of route.tokens.entries()) {
+        own.set(input.subarray(token * width, (token + 1) * width), row * width);
+      }
+      const output = applyNetworkWith(evaluation, network, {
+        input: own,
+        rows,
+        apply: (layer, values) => applyMatrix(evaluation, layer, { input: values, rows, matrix }),
       });
-    }
+      for (const [row, token] of route.tokens.entries()) {
+        evaluation.kernels.math.addScaled({
+          x: output.subarray(row * width, (row + 1) * width),
+          y: result.subarray(token * width, (token + 1) * width),
+          alpha: route.weights[row]!,
+        });
+      }
+    });
   }
   if (graph.shared !== undefined) addShared(evaluation, graph.shared, { input, tokens, result });
   return result;

@@ -22,7 +22,7 @@ export function applyNetwork(
 
 /** The same with another way to apply its layers. */
 export function applyNetworkWith<Layer extends LinearGraph>(
-  { kernels }: Evaluation,
+  evaluation: Evaluation,
   { activation, gate, up, fused, down }: NetworkGraph<Layer>,
   params: { readonly input: Float32Array; readonly rows: number; readonly apply: ApplyLayer<Layer> },
 ): Float32Array {
@@ -30,11 +30,11 @@ export function applyNetworkWith<Layer extends LinearGraph>(
   const gated = gate === undefined ? undefined : apply(gate, input);
   const raised = apply(up, input);
   const half = (start: number): Float32Array =>
-    columns({ matrix: raised, rows, stride: up.outputs, start, width: down.inputs });
+    columns(evaluation, { matrix: raised, rows, stride: up.outputs, start, width: down.inputs });
   const values = fused
     ? { x: half(0), up: half(down.inputs) }
     : gated === undefined
       ? { x: raised }
       : { x: gated, up: raised };
-  return apply(down, applyActivation(kernels.math, activation, values));
+  return apply(down, applyActivation(evaluation, activation, values));
 }

@@ -1,6 +1,6 @@
 import type { HeadsAttentionGraph, RopeGraph } from "../graph.ts";
 import { numbersOf } from "../parameters.ts";
-import type { Evaluation } from "./evaluation.ts";
+import { type Evaluation, takeNumbers } from "./evaluation.ts";
 import { applyLinear } from "./linear.ts";
 import { applyNorm } from "./norm.ts";
 import { rotaryTable } from "./rotary.ts";
@@ -21,7 +21,7 @@ export function applyHeadsAttention(
   const { q, k, v } = project(evaluation, graph, input, tokens);
   const queries = graph.queryNorm === undefined ? q : applyNorm(evaluation, graph.queryNorm, q);
   const keys = graph.keyNorm === undefined ? k : applyNorm(evaluation, graph.keyNorm, k);
-  const result = new Float32Array(tokens * heads * valueSize);
+  const result = takeNumbers(evaluation, tokens * heads * valueSize);
   const reach = window === undefined ? Infinity : window - 1;
   for (const sequence of sequences) {
     const own = {
@@ -67,7 +67,7 @@ function project(
   const firstKey = heads * headSize;
   const firstValue = firstKey + keyValueHeads * headSize;
   const part = (start: number, width: number): Float32Array =>
-    columns({ matrix: all, rows: tokens, stride, start, width });
+    columns(evaluation, { matrix: all, rows: tokens, stride, start, width });
   return {
     q: part(0, firstKey),
     k: part(firstKey, firstValue - firstKey),
@@ -76,13 +76,14 @@ function project(
 }
 
 function rotate(
-  { kernels, parameters }: Evaluation,
+  evaluation: Evaluation,
   { heads, keyValueHeads, headSize }: HeadsAttentionGraph,
   rope: RopeGraph,
   { queries, keys, tokens }: { queries: Float32Array; keys: Float32Array; tokens: number },
 ): void {
-  const table = rotaryTable(rope, parameters, tokens);
+  const { math } = evaluation.kernels;
+  const table = rotaryTable(evaluation, rope, tokens);
   const common = { tokens, headSize, rotated: rope.rotated, layout: rope.layout, ...table };
-  kernels.math.rope({ ...common, x: queries, heads });
-  kernels.math.rope({ ...common, x: keys, heads: keyValueHeads });
+  math.rope({ ...common, x: queries, heads });
+  math.rope({ ...common, x: keys, heads: keyValueHeads });
 }

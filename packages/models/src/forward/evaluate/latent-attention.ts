@@ -1,6 +1,6 @@
 import type { LatentAttentionGraph, StackedLinearGraph } from "../graph.ts";
 import { columns, setColumns } from "./columns.ts";
-import type { Evaluation } from "./evaluation.ts";
+import { type Evaluation, scoped, takeNumbers } from "./evaluation.ts";
 import { applyLinear, applyMatrix } from "./linear.ts";
 import { applyNorm } from "./norm.ts";
 import { rotaryTable } from "./rotary.ts";
@@ -22,13 +22,18 @@ export function applyLatentAttention(
   const rotated = keySize - latent;
 
   const compressed = applyLinear(evaluation, graph.keyValueDown, { input, rows: tokens });
-  const [latents, keyPositions] = split(compressed, latent, rotated);
-  const [plain, queryPositions] = split(queriesOf(evaluation, graph, input, tokens), keyUp.inputs, rotated);
+  const [latents, keyPositions] = split(evaluation, compressed, latent, rotated);
+  const [plain, queryPositions] = split(
+    evaluation,
+    queriesOf(evaluation, graph, input, tokens),
+    keyUp.inputs,
+    rotated,
+  );
   const values = applyNorm(evaluation, graph.keyValueNorm, latents);
   if (graph.rope !== undefined) {
     const { layout } = graph.rope;
     for (const sequence of sequences) {
-      const table = rotaryTable(graph.rope, evaluation.parameters, sequence.tokens);
+      const table = rotaryTable(evaluation, graph.rope, sequence.tokens);
       const common = { tokens: sequence.tokens, headSize: rotated, rotated, layout, ...table };
       const ownQueries = rowsOf(queryPositions, sequence, heads * rotated);
       evaluation.kernels.math.rope({ ...common, x: ownQueries, heads });
@@ -36,9 +41,15 @@ export function applyLatentAttention(
     }
   }
 
-  const queries = join(applyToHeads(evaluation, keyUp, plain, tokens), queryPositions, latent, rotated);
-  const keys = join(values, keyPositions, latent, rotated);
-  const mixed = new Float32Array(tokens * heads * latent);
+  const queries = join(
+    evaluation,
+    applyToHeads(evaluation, keyUp, plain, tokens),
+    queryPositions,
+    latent,
+    rotated,
+  );
+  const keys = join(evaluation, values, keyPositions, latent, rotated);
+  const mixed = takeNumbers(evaluation, tokens * heads * latent);
   for (const sequence of sequences) {
     evaluation.kernels.math.attention({
       q: rowsOf(queries, sequence, heads * keySize),
@@ -80,41 +91,54 @@ function applyToHeads(
   tokens: number,
 ): Float32Array {
   const { matrices, inputs, outputs } = layer;
-  const result = new Float32Array(tokens * matrices * outputs);
+  const result = takeNumbers(evaluation, tokens * matrices * outputs);
   for (let head = 0; head < matrices; head++) {
-    const own = columns({
-      matrix: input,
-      rows: tokens,
-      stride: matrices * inputs,
-      start: head * inputs,
-      width: inputs,
-    });
-    setColumns({
-      target: result,
-      rows: tokens,
-      stride: matrices * outputs,
-      start: head * outputs,
-      source: applyMatrix(evaluation, layer, { input: own, rows: tokens, matrix: head }),
+    scoped(evaluation, () => {
+      const own = columns(evaluation, {
+        matrix: input,
+        rows: tokens,
+        stride: matrices * inputs,
+        start: head * inputs,
+        width: inputs,
+      });
+      setColumns({
+        target: result,
+        rows: tokens,
+        stride: matrices * outputs,
+        start: head * outputs,
+        source: applyMatrix(evaluation, layer, { input: own, rows: tokens, matrix: head }),
+      });
     });
   }
   return result;
 }
 
 /** The first and the second part of rows of both. */
-function split(matrix: Float32Array, first: number, second: number): [Float32Array, Float32Array] {
+function split(
+  evaluation: Evaluation,
+  matrix: Float32Array,
+  first: number,
+  second: number,
+): [Float32Array, Float32Array] {
   const stride = first + second;
   const rows = matrix.length / stride;
   return [
-    columns({ matrix, rows, stride, start: 0, width: first }),
-    columns({ matrix, rows, stride, start: first, width: second }),
+    columns(evaluation, { matrix, rows, stride, start: 0, width: first }),
+    columns(evaluation, { matrix, rows, stride, start: first, width: second }),
   ];
 }
 
 /** The opposite of `split`. */
-function join(a: Float32Array, b: Float32Array, first: number, second: number): Float32Array {
+function join(
+  evaluation: Evaluation,
+  a: Float32Array,
+  b: Float32Array,
+  first: number,
+  second: number,
+): Float32Array {
   const stride = first + second;
   const rows = a.length / first;
-  const target = new Float32Array(rows * stride);
+  const target = takeNumbers(evaluation, rows * stride);
   setColumns({ target, rows, stride, start: 0, source: a });
   setColumns({ target, rows, stride, start: first, source: b });
   return target;

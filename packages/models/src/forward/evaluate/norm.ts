@@ -1,6 +1,6 @@
 import type { NormGraph } from "../graph.ts";
 import { numbersOf } from "../parameters.ts";
-import type { Evaluation } from "./evaluation.ts";
+import { type Evaluation, takeNumbers } from "./evaluation.ts";
 
 /** Normalizes rows of `size` elements into a new array; rows take turns when there is a weight for each head. */
 export function applyNorm(
@@ -9,7 +9,7 @@ export function applyNorm(
   x: Float32Array,
 ): Float32Array {
   const { kernels, parameters } = evaluation;
-  const y = new Float32Array(x.length);
+  const y = takeNumbers(evaluation, x.length);
   const weight = numbersOf(parameters, `${module}.weight`);
   const shape = { x, y, rows: x.length / size, columns: size, epsilon };
   const isShared = weights === size;

@@ -13,7 +13,7 @@ const largestOf = (values: Float32Array): number =>
 describe("quantizeInputs", () => {
   it("is nothing without a quantization", () => {
     const input = Float32Array.of(1, 2);
-    expect(quantizeInputs(undefined, { input, columns: 2 })).toBe(input);
+    expect(quantizeInputs({}, undefined, { input, columns: 2 })).toBe(input);
   });
 
   it.each([
@@ -23,7 +23,7 @@ describe("quantizeInputs", () => {
     fc.assert(
       fc.property(numbers, (input) => {
         const before = input.slice();
-        const result = quantizeInputs({ type: "I8", ...options }, { input, columns });
+        const result = quantizeInputs({}, { type: "I8", ...options }, { input, columns });
         expect(input).toEqual(before);
         const size = "groupSize" in options ? options.groupSize : columns;
         for (let row = 0; row < input.length; row += columns) {
@@ -43,16 +43,16 @@ describe("quantizeInputs", () => {
 
   it("clips to a scale that is stored, and rounds halves to even codes", () => {
     const input = Float32Array.of(0.25, 0.75, -0.75, 100, -100, 0);
-    const found = quantizeInputs({ type: "I8", scales: [0.5] }, { input, columns: 6 });
+    const found = quantizeInputs({}, { type: "I8", scales: [0.5] }, { input, columns: 6 });
     expect([...found]).toEqual([0, 1, -1, 63.5, -64, 0]);
   });
 
   it("has the scale of each matrix", () => {
     const input = Float32Array.of(3.5, 6.5);
     const quantization = { type: "I8", scales: [2, 4] } as const;
-    expect([...quantizeInputs(quantization, { input, columns: 2, matrix: 1 })]).toEqual([4, 8]);
-    expect([...quantizeInputs(quantization, { input, columns: 2, matrix: 0 })]).toEqual([4, 6]);
-    expect([...quantizeInputs({ type: "I8", scales: [2] }, { input, columns: 2, matrix: 1 })]).toEqual([
+    expect([...quantizeInputs({}, quantization, { input, columns: 2, matrix: 1 })]).toEqual([4, 8]);
+    expect([...quantizeInputs({}, quantization, { input, columns: 2, matrix: 0 })]).toEqual([4, 6]);
+    expect([...quantizeInputs({}, { type: "I8", scales: [2] }, { input, columns: 2, matrix: 1 })]).toEqual([
       4, 6,
     ]);
   });
@@ -60,7 +60,7 @@ describe("quantizeInputs", () => {
   it("has 8-bit floats of what is divided by the scale", () => {
     fc.assert(
       fc.property(numbers, (input) => {
-        const found = quantizeInputs({ type: "F8_E4M3" }, { input, columns: 12 });
+        const found = quantizeInputs({}, { type: "F8_E4M3" }, { input, columns: 12 });
         const scale = Math.fround(largestOf(input) / 448);
         if (scale === 0) return;
         const divided = input.map((value) => value / scale);

@@ -1,5 +1,6 @@
 import { decodeElements, encodeElements } from "@quern/tensor";
 import type { InputQuantization } from "../input-quantization.ts";
+import { copyNumbers, type Evaluation } from "./evaluation.ts";
 
 /** The codes of a type: the largest that a scale is chosen for, and rounding in place of what has been divided by it. */
 interface Codes {
@@ -38,6 +39,7 @@ const CODES: Readonly<Record<InputQuantization["type"], Codes>> = {
  * @returns the input itself where nothing is quantized
  */
 export function quantizeInputs(
+  evaluation: Pick<Evaluation, "workspace">,
   quantization: InputQuantization | undefined,
   params: { readonly input: Float32Array; readonly columns: number; readonly matrix?: number },
 ): Float32Array {
@@ -46,7 +48,7 @@ export function quantizeInputs(
   const { type, groupSize = columns, scales } = quantization;
   const { largest, round } = CODES[type];
   const stored = scales?.[matrix] ?? scales?.[0];
-  const result = input.slice();
+  const result = copyNumbers(evaluation, input);
   for (let row = 0; row < input.length; row += columns) {
     for (let column = 0; column < columns; column += groupSize) {
       const group = result.subarray(row + column, row + Math.min(column + groupSize, columns));

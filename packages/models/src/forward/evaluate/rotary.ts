@@ -1,5 +1,6 @@
 import type { RopeGraph } from "../graph.ts";
 import { numbersOf, type ParameterSet } from "../parameters.ts";
+import { type Evaluation, takeNumbers } from "./evaluation.ts";
 
 /** Cosine and sine of the angle of every position and pair, tokens x pairs. */
 export interface RotaryTable {
@@ -8,12 +9,16 @@ export interface RotaryTable {
 }
 
 /** The table of a sequence, whose first token has the position 0. */
-export function rotaryTable(rope: RopeGraph, parameters: ParameterSet, tokens: number): RotaryTable {
+export function rotaryTable(
+  evaluation: Pick<Evaluation, "parameters" | "workspace">,
+  rope: RopeGraph,
+  tokens: number,
+): RotaryTable {
   const { frequencies, magnitude } = rope;
   const pairs = frequencies.length;
-  const factors = factorsOf(rope, parameters, tokens);
-  const cos = new Float32Array(tokens * pairs);
-  const sin = new Float32Array(tokens * pairs);
+  const factors = factorsOf(rope, evaluation.parameters, tokens);
+  const cos = takeNumbers(evaluation, tokens * pairs);
+  const sin = takeNumbers(evaluation, tokens * pairs);
   for (let position = 0; position < tokens; position++) {
     for (let pair = 0; pair < pairs; pair++) {
       const angle = (position * frequencies[pair]!) / (factors?.[pair] ?? 1);
