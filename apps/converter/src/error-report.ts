@@ -24,6 +24,8 @@ const hints: Readonly<Record<string, string>> = {
     "Start from the unquantized model; or pass --allow-requantize, and see in the report what error that adds.",
   OUTPUT_EXISTS: "Pass --force to replace it, or name another output.",
   RESUME_FILE_CHANGED: "Pass --restart to throw away what is unfinished, and --force to replace the file.",
+  PUBLISH_REPOSITORY_TAKEN:
+    "Name another repository, or pass --force to put this model in the place of that one.",
   RESUME_OTHER_RUN: "Run it with the options it was begun with, or pass --restart to throw it away.",
   OUTPUT_DISK_FULL: "Free some space, or name an output elsewhere; --dry-run says how much is needed.",
   OUTPUT_NO_SPACE: "Free some space, or name an output elsewhere; --dry-run says how much is needed.",

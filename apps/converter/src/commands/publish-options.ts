@@ -111,7 +111,7 @@ export function addPublishOptions({ command, cwd }: { command: Command; cwd: str
       "one pass over the weights per type, each uploaded while the next is made (default: for local weights, or when disk space is short)",
     )
     .option("--restart", "start over instead of resuming an unfinished publication to this repository")
-    .option("-f, --force", "replace existing files");
+    .option("-f, --force", "replace existing files, weights of others in the repository, too");
   addCheckpointOptions(command).optionsGroup("Split files (default: above 50 GB, the Hub's limit):");
   addSplitOptions({ command });
   addQuantizationOptions({ command, cwd });

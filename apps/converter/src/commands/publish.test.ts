@@ -7,6 +7,7 @@ import { openRepository, readHubFile } from "@quern/hub";
 import {
   HubServer,
   memoryContent,
+  type StoredFile,
   storedFile,
   StoredRepository,
   UploadStore,
@@ -496,6 +497,26 @@ describe("quern publish", () => {
       ...[1, 2, 3].map((part) => `model-0000${part}-of-00003.safetensors`),
       "model.safetensors.index.json",
     ]);
+  });
+
+  it("replaces weights that something else has made only where that is asked for", async () => {
+    const theirs = (name: string): [string, StoredFile] => [
+      name,
+      storedFile(name, memoryContent(Buffer.from("theirs"))),
+    ];
+    expect((await publish("-t", "Q8_0")).exitCode).toBe(exitCodes.ok);
+    const repository = server.repositories.get(ID)!;
+    const adapter = theirs("adapter_model.safetensors");
+    repository.commit({ files: new Map([...repository.head.files, adapter]) });
+    expect((await publish("--to", "bnb", "--output-dir", "bnb", "--dry-run")).exitCode).toBe(exitCodes.ok);
+    const files = ["model.safetensors", "pytorch_model.bin"].map(theirs);
+    repository.commit({ files: new Map([...repository.head.files, ...files]) });
+    const refused = await publish("--to", "bnb", "--output-dir", "bnb", "--dry-run");
+    expect(refused.exitCode).toBe(exitCodes.output);
+    expect(refused.stderr).toMatch(/weights that something else has made: model\.safetensors and 1 more/);
+    expect(refused.stderr).toContain("PUBLISH_REPOSITORY_TAKEN");
+    const forced = await publish("--to", "bnb", "--output-dir", "bnb", "--force");
+    expect([forced.exitCode, forced.stderr]).toEqual([exitCodes.ok, expect.not.stringContaining("error:")]);
   });
 
   it("leaves alone what somebody has put into the folder of a checkpoint", async () => {

@@ -20,6 +20,7 @@ import { openTarget } from "../open-target.ts";
 import { peakMemoryOf } from "../peak-memory.ts";
 import type { PublicationGroup, PublicationPlan, PublicationTarget } from "../plan.ts";
 import { checkpointItem } from "./checkpoint-item.ts";
+import { refuseForeignWeights } from "./refuse-foreign-weights.ts";
 
 export interface PlanCheckpointPublicationParams {
   readonly target: PublicationTarget;
@@ -55,7 +56,7 @@ export interface PlanCheckpointPublicationParams {
  * Plans a quantized checkpoint in safetensors and its upload: one commit with all files of the folder. Its card is the one that lies in the
  * folder.
  *
- * @throws QuernError those of `planCheckpoint`; `PUBLISH_OTHER_RUN`; `HUB_*`
+ * @throws QuernError those of `planCheckpoint`; `PUBLISH_OTHER_RUN`, `PUBLISH_REPOSITORY_*`; `HUB_*`
  */
 export async function planCheckpointPublication(
   params: PlanCheckpointPublicationParams,
@@ -66,6 +67,7 @@ export async function planCheckpointPublication(
     ...target,
     ...(journal.pullRequest && { branch: journal.pullRequest.branch }),
   });
+  if (repository !== undefined && !force) refuseForeignWeights(repository);
   const known = await checkpointItem({ ...params, bytes: 0 });
   const [{ state }] = (await itemStates({ items: [known], journal, repository })) as [
     PublicationPlan["items"][0],
