@@ -94,8 +94,8 @@ export const dequantizeOperation: Operation<Dequantize> = {
       if (columns === layer.columns) dequantize(matrix, weights);
       else placeColumns(dequantize(matrix), { into: weights, columns, column, stride: layer.columns });
     }
-    const offset = (start - first) * layer.columns;
-    return bytes.subarray(offset * 4, (offset + count) * layer.columns * 4);
+    const rowBytes = layer.columns * 4;
+    return bytes.subarray((start - first) * rowBytes, (start - first + count) * rowBytes);
   },
 };
 
