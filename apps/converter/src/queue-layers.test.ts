@@ -4,6 +4,7 @@
 import { cp, mkdtemp, open, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { HubServer, sha256, UploadStore, writingRoutes } from "@quern/hub/testing";
 import { redisProgram } from "@quern/queue/testing";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -12,7 +13,8 @@ import { QueuePlace } from "./testing/queue-place.ts";
 import { demoCheckpoint, runCli, temporaryFolder } from "./testing/run-cli.ts";
 
 /** Ranges that are searched, in several files: enough work that processes can be caught at it. */
-const SEARCHED = ["--to", "mlx", "--bits", "3", "--split-max-size", "700K"];
+const LONG_SEARCH = fileURLToPath(new URL("testing/long-search.yaml", import.meta.url));
+const SEARCHED = ["--recipe", LONG_SEARCH, "--split-max-size", "700K"];
 
 /** Factors that are chosen before anything is rounded. */
 const SCALED = ["--to", "awq"];
@@ -102,10 +104,10 @@ describe.skipIf(redisProgram === undefined)(
       await begun.ended;
       const helper = place.worker();
       const byQueue = place.convert(demoCheckpoint, [...argv, "--no-work"]);
+      await byQueue.says(/going on: [1-9]\d* tensors are complete/);
       await until(() => isNoted(12));
       byQueue.process.kill("SIGKILL");
       await byQueue.ended;
-      expect(byQueue.text).toMatch(/going on: [1-9]\d* tensors are complete/);
       expect(await readdir(join(folder, ".."))).not.toContain("out");
       await helper.kill();
       const last = place.start(["convert", demoCheckpoint, ...argv, "-j", "1"]);

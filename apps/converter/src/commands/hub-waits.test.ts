@@ -82,7 +82,7 @@ it.each([0, 2])("whoever opened a repository is told of every wait of %i threads
   expect(events).toContainEqual(
     expect.objectContaining({
       ...common,
-      reason: expect.stringMatching(/^the answer broke off: .*ECONNRESET/) as string,
+      reason: expect.stringMatching(/^the answer broke off: /) as string,
     }),
   );
   expect(JSON.stringify(events)).not.toMatch(/Signature|hf_secret|localhost|127\.0/);

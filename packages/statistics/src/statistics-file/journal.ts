@@ -93,6 +93,8 @@ export async function findStatisticsProgress(params: {
     if (force) return undefined;
     throw problem;
   }
+  // The run ended before the file got its size.
+  if (size !== plan.fileSize) return undefined;
   const completed = new Set(journal.entries.map((entry) => entry.completed));
   // A whole file beside the journal of a run that was not through is of another time.
   if (isPlaced && completed.size < plan.blocks.length) return undefined;
@@ -127,7 +129,7 @@ function problemOf(params: {
     );
   }
   if (strangeLine !== undefined) return invalid(`line ${strangeLine} says nothing that is known`);
-  if (size !== plan.fileSize) {
+  if (size !== plan.fileSize && entries.length > 0) {
     return invalid(`the file it belongs to has ${size} bytes: expected ${plan.fileSize}`);
   }
   const strange = entries.find(({ completed }) => !plan.blocks.includes(completed));

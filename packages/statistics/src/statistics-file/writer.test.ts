@@ -8,6 +8,7 @@ import {
   readFile,
   rename,
   rm,
+  stat,
   truncate,
   writeFile,
 } from "node:fs/promises";
@@ -291,6 +292,17 @@ describe("a run that goes on", () => {
     const writer = await createStatisticsWriter({ plan, path, restart: true });
     expect(writer.completed.size).toBe(0);
     await writer.close();
+  });
+
+  it("begins anew where the last run ended before the file had its size", async () => {
+    await interrupted();
+    const [begun] = (await readFile(`${path}.partial.journal`, "utf8")).split("\n");
+    await writeFile(`${path}.partial.journal`, `${begun}\n`);
+    await truncate(`${path}.partial`, 0);
+    const again = await createStatisticsWriter({ plan, path });
+    expect(again.completed.size).toBe(0);
+    expect((await stat(`${path}.partial`)).size).toBe(plan.fileSize);
+    await again.close();
   });
 
   it("refuses a journal with a strange block, and a file of another size", async () => {
