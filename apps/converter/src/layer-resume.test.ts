@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { demoCheckpoint, repositoryPath } from "./testing/run-cli.ts";
+import { demoCheckpoint, longSearch, repositoryPath } from "./testing/run-cli.ts";
 import { runProcess } from "./testing/run-process.ts";
 
 let folder: string;
@@ -54,7 +54,7 @@ const few = ["--tokens", "512"];
 const LAYERS = 28;
 
 describe.each([
-  ["to a checkpoint of its own statistics", ["--to", "mlx"], [12]],
+  ["to a checkpoint of its own statistics", longSearch, [12]],
   ["along with the model", ["--to", "gptq", "--sequential", ...few], [0, 12]],
 ] as const)("a conversion %s that is killed", (_what, options, moments) => {
   it("is gone on with, and makes the same files", async () => {
@@ -184,7 +184,7 @@ describe.each([
 
 it("tells an unfinished run of another recipe, and throws it away when that is wanted", async () => {
   const output = join(folder, "other");
-  const argv = ["convert", demoCheckpoint, "--to", "mlx", "-j", "1", "-o", output];
+  const argv = ["convert", demoCheckpoint, ...longSearch, "-j", "1", "-o", output];
   const killed = await runProcess([...argv, "--json"], ({ stdout }, kill) => {
     if (doneIn(stdout) >= 3) kill("SIGKILL");
   });

@@ -4,17 +4,15 @@
 import { cp, mkdtemp, open, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { HubServer, sha256, UploadStore, writingRoutes } from "@quern/hub/testing";
 import { redisProgram } from "@quern/queue/testing";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { hashesOf, ProgramProcess, until } from "./testing/program-process.ts";
 import { QueuePlace } from "./testing/queue-place.ts";
-import { demoCheckpoint, runCli, temporaryFolder } from "./testing/run-cli.ts";
+import { demoCheckpoint, longSearch, runCli, temporaryFolder } from "./testing/run-cli.ts";
 
 /** Ranges that are searched, in several files: enough work that processes can be caught at it. */
-const LONG_SEARCH = fileURLToPath(new URL("testing/long-search.yaml", import.meta.url));
-const SEARCHED = ["--recipe", LONG_SEARCH, "--split-max-size", "700K"];
+const SEARCHED = [...longSearch, "--split-max-size", "700K"];
 
 /** Factors that are chosen before anything is rounded. */
 const SCALED = ["--to", "awq"];

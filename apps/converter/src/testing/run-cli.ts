@@ -16,6 +16,12 @@ export function repositoryPath(path: string): string {
 /** The trained example model. */
 export const demoCheckpoint: string = repositoryPath("examples/quern-demo");
 
+/** Options of a checkpoint that takes long enough to be interrupted, even of that model. */
+export const longSearch: readonly string[] = [
+  "--recipe",
+  repositoryPath("apps/converter/src/testing/long-search.yaml"),
+];
+
 const folders: string[] = [];
 
 afterEach(async () => {
