@@ -343,7 +343,10 @@ describe("retries", () => {
     const waits: RetryWait[] = [];
     const source = await openThen(
       (exchange) => {
-        if (exchange.number > 2) return exchange.response.socket?.destroy();
+        if (exchange.number > 2) {
+          exchange.response.socket?.destroy();
+          return;
+        }
         exchange.response.writeHead(206, {
           "content-range": `bytes ${exchange.first}-${exchange.last}/${CONTENT.length}`,
         });
